@@ -1,0 +1,128 @@
+"""Records, samples and keys: what every stage passes to the next, and how they are identified.
+
+A *record* is one input row; a *sample* is one generation for it. `(ordinal, sample index)` is the key
+under which a sample lies on disk; the record id, a content hash, is what seeds and provenance use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+
+def digest128(*parts: str | bytes | int) -> str:
+    """32 hex digits of BLAKE2b over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
+    h = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+        h.update(len(raw).to_bytes(8, "little"))
+        h.update(raw)
+    return h.hexdigest()
+
+
+def sample_seed(run_seed: int, record_id: str, index: int) -> int:
+    """Seed of one sample, in [0, 2**63): never shared by two samples, never dependent on position or batch."""
+    return int(digest128("seed", run_seed, record_id, index)[:16], 16) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One input row.
+
+    `text` is the problem to solve, the seed problem to vary or the chunk to retell; `expected_answer` is
+    the ground truth where the input has one; `source` becomes the published `problem_source`.
+    """
+
+    ordinal: int
+    id: str
+    text: str
+    expected_answer: str | None
+    source: str
+
+    @staticmethod
+    def make(ordinal: int, text: str, expected_answer: str | None, source: str) -> Record:
+        """A record whose id is the hash of its content; the ordinal stays out of it."""
+        known = ("1", expected_answer) if expected_answer is not None else ("0",)
+        return Record(ordinal, digest128("record", text, source, *known), text, expected_answer, source)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ordinal": self.ordinal,
+            "id": self.id,
+            "text": self.text,
+            "expected_answer": self.expected_answer,
+            "source": self.source,
+        }
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> Record:
+        return Record(row["ordinal"], row["id"], row["text"], row["expected_answer"], row["source"])
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One generation, as the teacher returned it.
+
+    `finish_reason` is "stop" (end of text or a stop string), "length" (a token limit) or "error"; with
+    "error" the key is settled but quarantined, and `error` says why in one line. `seconds` is wall time
+    from admission to the last token.
+    """
+
+    ordinal: int
+    record_id: str
+    index: int
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "ordinal": self.ordinal,
+            "id": self.record_id,
+            "sample": self.index,
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "seconds": round(self.seconds, 4),
+        }
+        if self.error is not None:
+            row["error"] = self.error
+        return row
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> Sample:
+        return Sample(
+            ordinal=row["ordinal"],
+            record_id=row["id"],
+            index=row["sample"],
+            text=row["text"],
+            finish_reason=row["finish_reason"],
+            prompt_tokens=row["prompt_tokens"],
+            completion_tokens=row["completion_tokens"],
+            seconds=row["seconds"],
+            error=row.get("error"),
+        )
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A sample on its way to the dataset: filters may rewrite `solution` or drop it.
+
+    `answer` is the final answer extracted from the solution; `expected_answer` is the ground truth or,
+    without one, the majority answer.
+    """
+
+    problem: str
+    solution: str
+    answer: str | None
+    expected_answer: str
+    source: str
+    finish_reason: str
+    record_id: str
+    index: int
+    completion_tokens: int
