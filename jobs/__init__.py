@@ -1,0 +1,1 @@
+"""Commands: `python -m jobs.<command>`. Each parses its config, calls omi_core and prints."""

@@ -1,0 +1,92 @@
+"""The shell around every command: compose the config with Hydra, check it, run, and exit truthfully.
+
+Exit codes: 0 done, 1 a failure (with its traceback), 2 a user's mistake (one line), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from omi_core.options import ConfigError, did_you_mean, first_line, leaves
+
+Config = TypeVar("Config")
+
+
+def run(
+    name: str,
+    schema: type[Config],
+    load: Callable[[Mapping[str, Any]], Config],
+    main: Callable[[Config], int],
+    doc: str,
+) -> None:
+    """Runs `main` on the config composed from `hydra_conf/<name>.yaml` and the command line, then exits.
+
+    `load` turns the composed values into the checked config. With `-m` Hydra composes several configs and
+    `main` runs once for each.
+    """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        from jobs._help import help_text
+
+        print(help_text(name, schema, doc))
+        sys.exit(0)
+    # Hydra would print its own several lines and exit with 1; with this set it raises, and we speak.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    codes: list[int] = []
+    try:
+        _compose(name, schema, lambda values: codes.append(main(load(values))))
+    except ConfigError as error:
+        _mistake(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        line = _hydra_line(error, schema)
+        if line is None:
+            raise
+        _mistake(line)
+    sys.exit(max(codes, default=0))
+
+
+def _mistake(line: str) -> None:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _compose(name: str, schema: type, use: Callable[[Mapping[str, Any]], None]) -> None:
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import DictConfig, OmegaConf
+
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+
+    def task(composed: DictConfig) -> None:
+        values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+        assert isinstance(values, dict)
+        use({str(key): value for key, value in values.items()})
+
+    hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(task)()
+
+
+def _hydra_line(error: Exception, schema: type) -> str | None:
+    """One line for an error of the command line, or None when it is not one."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return None
+    text, cause = str(error), error.__cause__
+    if found := re.match(r"Could not override '([^']+)'. No match in the defaults list", text):
+        return f"{found[1]}: choose it with a plus, +{found[1]}=NAME"
+    if found := re.match(r"Could not override '([^']+)'", text):
+        known = [key for key, _, _ in leaves(schema())]
+        return f"{found[1]}: no such option{did_you_mean(found[1], known)}; --help lists them all"
+    if found := re.match(r"Error merging override (\S+)", text):
+        return f"{found[1]}: {first_line(cause) if cause else 'not a value of the right type'}"
+    if found := re.match(r"(?:In '[^']+': )?Could not find '([^']+)/([^'/]+)'", text):
+        choices = re.findall(r"^\t([\w.-]+)$", text, flags=re.M)
+        return f"{found[1]}={found[2]}: no such choice; one of {', '.join(choices)}"
+    return first_line(error)

@@ -1,0 +1,238 @@
+"""The one schema of a run: every option with its type, default, bounds and help.
+
+`jobs.generate` composes these sections from YAML groups; `load` turns the result into a checked `Generate`
+before anything is planned. What only decides how or where a run executes is marked transient and may
+change between resumes; everything else is part of the run's fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omi_core import options
+from omi_core.options import ConfigError, option, section
+
+__all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
+
+
+@dataclass
+class Task:
+    name: str = option("solutions", "what is generated", choices=("solutions",))
+
+
+@dataclass
+class Sampling:
+    temperature: float = option(1.0, "sampling temperature; 0 is greedy", ge=0)
+    top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
+    top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
+    max_tokens: int = option(2048, "new tokens per sample at most (the teacher's context also limits)", ge=1)
+    stop: list[str] = option([], "strings that end a sample; they are cut off")
+
+
+@dataclass
+class Rehearsal:
+    """Shares of `teacher=rehearsal`; what they leave of 1 are right answers."""
+
+    wrong: float = option(0.2, "share of samples with a wrong answer", ge=0, le=1)
+    malformed: float = option(0.04, "share without an answer, or with a broken one", ge=0, le=1)
+    overlong: float = option(0.02, "share that runs into max_tokens", ge=0, le=1)
+    hostile: float = option(0.01, "share meant to break graders: huge, deep, control characters", ge=0, le=1)
+    latency: float = option(0.0, "mean seconds per sample, at max_num_seqs at once", ge=0, transient=True)
+
+
+@dataclass
+class Teacher:
+    name: str = option("tiny", "the name used in run names and provenance")
+    kind: str = option("vllm", "what runs it", choices=("vllm", "rehearsal"), transient=True)
+    model: str = option(
+        "embedded:strong", "hub id, local directory, or embedded:strong / embedded:weak", transient=False
+    )
+    revision: str | None = option(None, "commit or tag of the model on the hub")
+    dtype: str = option("auto", "auto, float32, bfloat16 or float16")
+    quantization: str | None = option(None, "vLLM's quantization method; null reads it from the checkpoint")
+    max_model_len: int = option(8192, "prompt and new tokens together at most", ge=16)
+    tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)
+    pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
+    nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)
+    rehearsal: Rehearsal = section(Rehearsal)
+
+
+@dataclass
+class Data:
+    name: str = option("demo", "the name used in run names")
+    origin: str = option("world", "where records come from", choices=("world", "hub", "file"), transient=True)
+    path: str | None = option(
+        None,
+        "local .jsonl, .jsonl.zst or .parquet file, or a glob of them; wins over data.hub",
+        transient=True,
+    )
+    hub: str | None = option(None, "dataset id on the hub", transient=True)
+    hub_config: list[str] = option([], "the dataset's configurations to read, in order", transient=True)
+    revision: str | None = option(None, "commit or tag of the dataset on the hub", transient=True)
+    split: str = option("train", "split to read (hub, and the demo's train or test)", transient=True)
+    size: int = option(200, "data=demo: how many problems to draw", ge=1, transient=True)
+    seed: int = option(0, "data=demo: which problems to draw", ge=0, transient=True)
+    problem: str = option("problem", "column that holds the problem", transient=True)
+    answer: str | None = option(
+        None, "column that holds the ground truth; null: there is none", transient=True
+    )
+    answer_format: str = option(
+        "plain",
+        "how the ground truth is written: as it is, after ####, in the last \\boxed{}, or by answers.pattern",
+        choices=("plain", "gsm8k", "boxed", "pattern"),
+        transient=True,
+    )
+    source: str = option(
+        "problem", "published as problem_source; from: COLUMN reads a column", transient=True
+    )
+    limit: int | None = option(None, "read at most so many records", ge=1, transient=True)
+
+
+@dataclass
+class Prompt:
+    name: str = option("concise", "a template that comes with the suite", transient=True)
+    path: str | None = option(
+        None, "a template file of your own (YAML); wins over prompt.name", transient=True
+    )
+    examples: int | None = option(
+        None, "solved examples shown; null: all of the template's", ge=0, transient=True
+    )
+
+
+@dataclass
+class Engine:
+    max_num_seqs: int = option(256, "samples the engine works on at once", ge=1)
+    queue: int = option(64, "samples waiting in the engine, so that it never drains", ge=1)
+    kv_cache_gb: float | None = option(
+        None, "size of the KV cache; null: vLLM decides (1 GiB on a CPU)", gt=0
+    )
+    gpu_memory_utilization: float = option(0.92, "share of the GPU's memory for the engine", gt=0, le=1)
+    enforce_eager: bool = option(False, "no compiled graphs: starts sooner, runs slower (always so on a CPU)")
+    batch_invariant: bool = option(
+        False, "vLLM's batch-invariant kernels: the same bytes for any batching, at a cost in speed"
+    )
+    extra: dict[str, Any] = option({}, "any other argument of vLLM's EngineArgs, passed through as it is")
+
+
+@dataclass
+class Answers:
+    pattern: str | None = option(None, "regular expression for the final answer; group 1 is the answer")
+    deadline: float = option(
+        5.0, "seconds for one comparison of two answers before its verdict is UNKNOWN", gt=0
+    )
+    memory_gb: float = option(2.0, "memory of one comparing worker", gt=0)
+    min_agreement: float = option(0.0, "without ground truth: drop records with less agreement", ge=0, le=1)
+
+
+@dataclass
+class Filters:
+    max_tokens: int | None = option(1024, "longest problem and longest solution, in tokens; null: off", ge=1)
+    tokenizer: str | None = option(
+        None, "tokenizer.json (file or its directory) for max_tokens; null: the teacher's own"
+    )
+    min_chars: int = option(0, "shortest solution, in characters; 0: off", ge=0)
+    unfinished: bool = option(True, "drop solutions cut off by a token limit")
+    no_boxed: bool = option(True, "drop solutions without a \\boxed{} answer")
+    several_boxed: bool = option(True, "drop solutions with more than one \\boxed{}")
+    trim_after_answer: bool = option(True, "cut the text after the line with the final answer")
+    strip_prefix: bool = option(True, "remove a leading 'My solution:' and the like")
+    wrong_arithmetic: bool = option(True, "drop solutions that state a false equation of numbers")
+    duplicates: bool = option(True, "drop exact duplicates of (problem, solution) in the whole dataset")
+
+
+@dataclass
+class Publish:
+    rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
+    provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
+
+
+@dataclass
+class Cluster:
+    name: str = option("local", "the profile's name")
+    workers: int = option(0, "CPU processes for a reduce task; 0: as many as there are cores", ge=0)
+
+
+@dataclass
+class Run:
+    dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
+    root: str = option("runs", "where run directories are made")
+    fresh: bool = option(False, "start anew: an old run of that name is moved aside, not continued")
+    flush_samples: int = option(256, "samples per journal frame at most", ge=1)
+    flush_seconds: float = option(5.0, "seconds between journal frames at most", gt=0)
+    max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
+
+
+@dataclass
+class Generate:
+    """Root of `jobs.generate`."""
+
+    task: Task = section(Task)
+    teacher: Teacher = section(Teacher)
+    data: Data = section(Data)
+    prompt: Prompt = section(Prompt)
+    sampling: Sampling = section(Sampling)
+    samples: int = option(8, "samples per record", ge=1)
+    seed: int = option(0, "seed of the run", ge=0)
+    tasks: int = option(1, "array tasks that share the work", ge=1, transient=True)
+    reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
+    engine: Engine = section(Engine, transient=True)
+    answers: Answers = section(Answers)
+    filters: Filters = section(Filters)
+    publish: Publish = section(Publish)
+    cluster: Cluster = section(Cluster, transient=True)
+    run: Run = section(Run, transient=True)
+
+
+@dataclass
+class Reduce:
+    """Root of `jobs.reduce`: the CPU half alone, on generations made elsewhere."""
+
+    input: str | None = option(
+        None, "file(s) with problems and solutions: jsonl, jsonl.zst, parquet or a glob"
+    )
+    solution: list[str] = option(
+        ["generated_solution"],
+        "columns that hold solutions: each a text or a list of texts; a.b reaches inside",
+    )
+    finish_reason: str | None = option(
+        None, "column with vLLM's finish reason; null: all solutions are finished"
+    )
+    data: Data = section(Data)
+    reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
+    answers: Answers = section(Answers)
+    filters: Filters = section(Filters)
+    publish: Publish = section(Publish)
+    cluster: Cluster = section(Cluster, transient=True)
+    run: Run = section(Run, transient=True)
+
+
+def load_generate(values: Mapping[str, Any]) -> Generate:
+    """The checked config of `jobs.generate`.
+
+    Raises:
+        ConfigError: as `options.load`, or values that do not go together.
+    """
+    config = options.load(Generate, values)
+    if config.samples > 1 and config.sampling.temperature == 0:
+        raise ConfigError(
+            f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
+            "set samples=1 or a temperature above 0"
+        )
+    shares = config.teacher.rehearsal
+    if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
+        raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
+    return config
+
+
+def load_reduce(values: Mapping[str, Any]) -> Reduce:
+    """The checked config of `jobs.reduce`.
+
+    Raises:
+        ConfigError: as `options.load`, or no input.
+    """
+    config = options.load(Reduce, values)
+    if not config.input:
+        raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
+    return config

@@ -1,0 +1,134 @@
+"""Typed options: how a config schema declares a value, and how a mapping becomes a checked instance.
+
+A schema is a tree of dataclasses whose leaves are made by `option`, which carries the help text, the
+allowed range or choices, and whether the value is transient (it cannot change what is generated, so it
+stays out of the run's fingerprint). Everything a command knows about its options comes from here: the
+types Hydra enforces, the checks, `--help` and the fingerprint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A mistake the user can mend: one line saying what, where and what to do. Commands exit with 2."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    transient: bool = False,
+) -> Any:
+    """A leaf of a schema: its default, its help line, its bounds, and whether it is transient."""
+    meta = {"help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "transient": transient}
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=meta)
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def section(cls: type, *, transient: bool = False) -> Any:
+    """A nested schema; `transient` marks everything below it."""
+    return dataclasses.field(default_factory=cls, metadata={"transient": transient})
+
+
+def load(cls: type[T], values: Mapping[str, Any]) -> T:
+    """An instance of schema `cls` from plain values, with every type, bound and choice checked.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or one out of its range.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    refuse_unknown(cls, values)
+    try:
+        instance = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), dict(values)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
+    assert isinstance(instance, cls)
+    for key, value, field in leaves(instance):
+        check_leaf(key, value, field.metadata)
+    return instance
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, which is all that a user needs."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def is_schema(value: Any) -> bool:
+    """Is this a section of a schema (an instance), not a leaf?"""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def leaves(instance: Any, prefix: str = "") -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
+    """(dotted key, value, field) for every option, in the order of declaration."""
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if is_schema(value):
+            yield from leaves(value, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", value, field
+
+
+def refuse_unknown(cls: type, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Raises ConfigError on the first key that `cls` does not have, with the nearest one it does."""
+    sample = cls()
+    known = {field.name: getattr(sample, field.name) for field in dataclasses.fields(sample)}
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(f"{prefix}{key}: no such option{did_you_mean(str(key), list(known))}")
+        if is_schema(known[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(
+                    f"{prefix}{key}: a section, not a value; choose one of the options below it"
+                )
+            refuse_unknown(type(known[key]), value, f"{prefix}{key}.")
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """' (did you mean …?)' when one of the known words is near, else ''."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def check_leaf(key: str, value: Any, meta: Mapping[str, Any]) -> None:
+    """Raises ConfigError when the value is out of the bounds or choices its option declares."""
+    if value is None:
+        return
+    if meta.get("choices") and value not in meta["choices"]:
+        raise ConfigError(f"{key}={value}: not one of {', '.join(meta['choices'])}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key}={value}: must be a finite number")
+    for name, wrong, word in (
+        ("ge", lambda v, b: v < b, "at least"),
+        ("gt", lambda v, b: v <= b, "greater than"),
+        ("le", lambda v, b: v > b, "at most"),
+    ):
+        bound = meta.get(name)
+        if bound is not None and wrong(value, bound):
+            raise ConfigError(f"{key}={value}: must be {word} {bound}")
+
+
+def content(instance: Any) -> dict[str, Any]:
+    """The options that decide what is generated, as plain nested values (transient ones left out)."""
+    out: dict[str, Any] = {}
+    for field in dataclasses.fields(instance):
+        if field.metadata.get("transient"):
+            continue
+        value = getattr(instance, field.name)
+        out[field.name] = content(value) if is_schema(value) else value
+    return out

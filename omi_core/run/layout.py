@@ -1,0 +1,79 @@
+"""Where everything of a run lies on disk.
+
+RUN/
+  plan.json             what is to be made: counts, fingerprint and the content it covers
+  config.json           the composed config of the run's first command
+  records.jsonl.zst     the records, framed and indexed like a journal
+  ledger.jsonl          append-only: every attempt of every stage
+  generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
+  generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
+  reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
+  dataset/              what is published
+  summary.json          times and rates of the last command (never part of the dataset)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_JOURNAL = re.compile(r"\d{4}-\d{5}\.jsonl\.zst")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one run directory; creates nothing."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records.jsonl.zst"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def generate(self) -> Path:
+        return self.root / "generate"
+
+    @property
+    def reduce(self) -> Path:
+        return self.root / "reduce"
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "dataset"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"
+
+    def attempt(self, attempt: int) -> Path:
+        return self.generate / f"{attempt:04d}.json"
+
+    def journal(self, attempt: int, task: int) -> Path:
+        return self.generate / f"{attempt:04d}-{task:05d}.jsonl.zst"
+
+    def shard_manifest(self, attempt: int, task: int) -> Path:
+        return self.generate / f"{attempt:04d}-{task:05d}.json"
+
+    def journals(self) -> list[Path]:
+        """All journals, oldest attempt first; the order decides which of two equal keys is read."""
+        if not self.generate.is_dir():
+            return []
+        return sorted(path for path in self.generate.iterdir() if _JOURNAL.fullmatch(path.name))

@@ -1,0 +1,72 @@
+"""The interface of a teacher: an iterator of requests in, samples out as they finish.
+
+A teacher pulls requests lazily and keeps as many in flight as it can, so it never drains between batches.
+When the iterator ends, it finishes what is in flight; closing the generator abandons it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from omi_core.records import Record, Sample
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample to generate: chat messages for a record, and the sample's own seed."""
+
+    record: Record
+    index: int
+    messages: list[Message]
+    seed: int
+
+    def sample(
+        self,
+        text: str,
+        finish_reason: str,
+        prompt_tokens: int,
+        completion_tokens: int,
+        seconds: float,
+    ) -> Sample:
+        """The finished sample of this request."""
+        return Sample(
+            ordinal=self.record.ordinal,
+            record_id=self.record.id,
+            index=self.index,
+            text=text,
+            finish_reason=finish_reason,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            seconds=seconds,
+        )
+
+    def refused(self, error: str, prompt_tokens: int = 0) -> Sample:
+        """A sample that can never be made; `error` is "Class: why"."""
+        return Sample(
+            self.record.ordinal, self.record.id, self.index, "", "error", prompt_tokens, 0, 0.0, error
+        )
+
+
+class Teacher(Protocol):
+    """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
+
+    def generate(self, requests: Iterator[Request]) -> Iterator[Sample]:
+        """Samples in the order in which they finish; each request gives exactly one."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """Engine and version, for the shard's manifest."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,136 @@
+"""A teacher without a model: draws answers by seed, so that a run can be rehearsed before it costs GPU hours.
+
+What a sample says depends on its seed and its record alone, so it is the same for any batching, any number
+of tasks and any history of kills. Its datasets are marked as rehearsals.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from omi_core.config import Engine, Rehearsal, Sampling
+from omi_core.records import Sample
+from omi_core.teachers.base import Request
+
+# One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
+HOSTILE: tuple[Callable[[random.Random], str], ...] = (
+    lambda draw: f"\\boxed{{{draw.randint(7, 9)}^{{9^{{9^{{9^9}}}}}}}}",
+    lambda draw: f"\\boxed{{({draw.randint(5, 9)}0^6)!}}",
+    lambda draw: "\\boxed{" + "{" * draw.randint(2000, 4000) + "1" + "}" * 2000 + "}",
+    lambda draw: "\\boxed{" + str(draw.randint(1, 9)) * draw.randint(20_000, 60_000) + "}",
+    lambda draw: f"\\boxed{{\\binom{{10^{{{draw.randint(7, 9)}}}}}{{10^6}}}}",
+    lambda draw: f"\\boxed{{(x+y+z)^{{{draw.randint(1000, 9999)}}}}}",
+    lambda draw: f"\x00\x1b[2J\\boxed{{\x00{draw.randint(1, 99)}\x07}}\ud800",
+    lambda draw: f"\\boxed{{__import__('os').system('exit {draw.randint(1, 9)}')}}",
+)
+_FINISH = "stop"
+
+
+class RehearsalTeacher:
+    """Draws samples from the stated distribution, `max_num_seqs` at once when a latency is set."""
+
+    def __init__(self, shares: Rehearsal, engine: Engine, sampling: Sampling) -> None:
+        self._shares = shares
+        self._slots = engine.max_num_seqs
+        self._max_tokens = sampling.max_tokens
+
+    def generate(self, requests: Iterator[Request]) -> Iterator[Sample]:
+        """Samples in the order in which their drawn latencies end."""
+        if self._shares.latency == 0:
+            for request in requests:
+                yield self._draw(request, 0.0)
+            return
+        running: list[tuple[float, int, Sample]] = []  # (end, tie-break, sample)
+        count = 0
+        more = True
+        while more or running:
+            while more and len(running) < self._slots:
+                request = next(requests, None)
+                if request is None:
+                    more = False
+                    break
+                latency = random.Random(request.seed ^ 1).expovariate(1 / self._shares.latency)
+                count += 1
+                heapq.heappush(running, (time.monotonic() + latency, count, self._draw(request, latency)))
+            if running:
+                end, _, sample = heapq.heappop(running)
+                time.sleep(max(0.0, end - time.monotonic()))
+                yield sample
+
+    def describe(self) -> dict[str, str]:
+        return {"engine": "rehearsal", "version": "1"}
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _draw(self, request: Request, seconds: float) -> Sample:
+        draw = random.Random(request.seed)
+        text, finish = self._text(draw, request)
+        # A stand-in for a tokenizer: four characters to a token, as in English text.
+        prompt = sum(len(message["content"]) for message in request.messages) // 4 + 1
+        tokens = self._max_tokens if finish == "length" else min(len(text) // 4 + 1, self._max_tokens)
+        return request.sample(text, finish, prompt, tokens, seconds)
+
+    def _text(self, draw: random.Random, request: Request) -> tuple[str, str]:
+        shares = self._shares
+        point = draw.random()
+        for share, make in (
+            (shares.hostile, self._hostile),
+            (shares.overlong, self._overlong),
+            (shares.malformed, self._malformed),
+        ):
+            if point < share:
+                return make(draw)
+            point -= share
+        right = right_answer(request)
+        answer = wrong_answer(draw, right) if point < shares.wrong else right
+        steps = "".join(self._step(draw) for _ in range(draw.randint(1, 4)))
+        return f"{steps}The answer is \\boxed{{{answer}}}.", _FINISH
+
+    @staticmethod
+    def _step(draw: random.Random) -> str:
+        a, b = draw.randint(2, 99), draw.randint(2, 99)
+        return f"We note that {a} + {b} = {a + b}.\n"
+
+    @staticmethod
+    def _hostile(draw: random.Random) -> tuple[str, str]:
+        return draw.choice(HOSTILE)(draw), _FINISH
+
+    def _overlong(self, draw: random.Random) -> tuple[str, str]:
+        words = " ".join(str(draw.randint(0, 9)) for _ in range(min(self._max_tokens, 4096)))
+        return f"Counting on: {words}", "length"
+
+    @staticmethod
+    def _malformed(draw: random.Random) -> tuple[str, str]:
+        number = draw.randint(0, 999)
+        forms = (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
+        return draw.choice(forms), _FINISH
+
+
+def right_answer(request: Request) -> str:
+    """The ground truth, or a number that the record's content decides where there is none."""
+    if request.record.expected_answer is not None:
+        return request.record.expected_answer
+    return str(int(request.record.id[:8], 16) % 1000)
+
+
+def wrong_answer(draw: random.Random, right: str) -> str:
+    """Like the right one but not equal: a number off by a little, or another letter."""
+    number = re.fullmatch(r"-?\d{1,15}", right)
+    if number:
+        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
+    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"
