@@ -1,0 +1,190 @@
+"""Whole-file writes that survive SIGKILL, and the advisory lock that keeps two writers apart.
+
+A file written here is, at every moment, either its old content or its new content. The new bytes go to
+`.<name>.<random>.tmp` beside it first; a process killed in between leaves that file behind, and nothing
+reads it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+log = logging.getLogger(__name__)
+
+# Some network and FUSE file systems have no fsync for directories; there the rename is all there is.
+_NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
+_NO_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+class LockTaken(RuntimeError):
+    """Another process holds the lock; the message names it."""
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write every byte of `data` to `fd`. After an OSError some of them may lie there."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in directory `path` durable, where the file system can."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY_FSYNC:
+            raise
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, durably; the directory must exist.
+
+    Raises OSError (of the matching subclass, naming `path`) with the old content still in place and no
+    temporary file left. Permissions follow the umask, so that a group can share a run.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
+        raise
+    fsync_directory(path.parent)
+
+
+def write_json(path: Path, obj: Any) -> None:
+    """`write_atomic` of `obj` as indented JSON. Raises ValueError when `obj` has no JSON form."""
+    try:
+        data = orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        raise ValueError(f"{path}: cannot be written as JSON: {error}") from error
+    write_atomic(path, data)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`. Raises FileNotFoundError, or ValueError when it holds no JSON."""
+    data = Path(path).read_bytes()
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: not valid JSON ({error}); damaged, or written by another program"
+        ) from error
+
+
+@contextmanager
+def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path` alone. Raises LockTaken when it still has a holder after `wait` seconds.
+
+    flock on a small file that names its holder and is removed on release. The kernel drops the lock when
+    the holder dies, however it dies, so a lock is never stale. On Linux NFS and on Lustre mounted with
+    `flock` it holds across nodes; where a file system has no flock at all, a warning is logged and the
+    caller goes on unprotected: refusing would make the suite useless there, and an owner file without a
+    kernel behind it would block every resume after a kill.
+    """
+    path = Path(path)
+    fd = _acquire(path, time.monotonic() + wait)
+    owner = os.getpid()
+    _held.add(fd)
+    try:
+        yield
+    finally:
+        # A fork of the holder that unwinds through here must not release its parent's lock.
+        if os.getpid() == owner:
+            _held.discard(fd)
+            if _is_file_at(fd, path):
+                path.unlink(missing_ok=True)
+            os.close(fd)
+
+
+def _acquire(path: Path, deadline: float) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            taken = not _flock(fd, path)
+            # The last holder removes the file while holding it: what we locked may be a nameless leftover.
+            if not taken and _is_file_at(fd, path):
+                _sign(fd)
+                return fd
+            if taken and time.monotonic() >= deadline:
+                raise LockTaken(f"{path}: in use by {_holder(fd)}; wait for it or stop it")
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        if taken:
+            time.sleep(0.02)
+
+
+def _flock(fd: int, path: Path) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_FLOCK:
+            raise
+        log.warning("%s: this file system has no flock; nothing keeps a second writer out", path)
+    return True
+
+
+def _is_file_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _sign(fd: int) -> None:
+    """Say in the lock file who holds it; only for the error message, so a full disk is no reason to fail."""
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    with suppress(OSError):
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, orjson.dumps(who), 0)
+
+
+def _holder(fd: int) -> str:
+    try:
+        who = orjson.loads(os.pread(fd, 4096, 0))
+        return f"process {who['pid']} on {who['host']} since {who['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+# Descriptors of held locks. A forked child (a worker of a pool, say) shares them, and one that outlives a
+# killed parent would keep the lock: children therefore close their copies.
+_held: set[int] = set()
+
+
+def _close_inherited() -> None:
+    for fd in _held:
+        with suppress(OSError):
+            os.close(fd)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited)

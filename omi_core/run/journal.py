@@ -1,0 +1,338 @@
+"""Journals: the append-only files in which shards leave their samples, and how the reduce stage reads them.
+
+A journal is a file of frames (`frames`) with an index beside it (`index`). One process writes it; any
+number read it, also meanwhile. A sample is safe once the `flush` after its `add` has returned.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import orjson
+
+from omi_core.records import Sample
+from omi_core.run.files import fsync_directory, lock, write_all
+from omi_core.run.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
+from omi_core.run.index import IndexWriter, contents, keep_set_aside
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_KEY_LIMIT = 1 << 32
+
+
+class DuplicateKey(ValueError):
+    """A key that this journal already holds was added again."""
+
+
+class AppendFailed(OSError):
+    """A frame could not be written (disk full, quota, I/O error); everything written before is safe."""
+
+
+class JournalWriter:
+    """The one writer of the journal at `path`; use it as a context manager.
+
+    Entering locks the journal (LockTaken when it has a writer), cuts a torn tail, mends the index and sets
+    `keys`, the keys on disk by then, uint32 of shape (n, 2), and `damage`, what is broken in the middle.
+    Leaving flushes, also on the way out of an exception. A frame is written when `flush_samples` samples or
+    `flush_bytes` bytes of JSON wait, or the oldest has waited `flush_seconds`.
+    """
+
+    def __init__(
+        self, path: Path, flush_samples: int = 256, flush_bytes: int = 1 << 20, flush_seconds: float = 5.0
+    ) -> None:
+        self.path = Path(path)
+        self.flush_samples = flush_samples
+        self.flush_bytes = flush_bytes
+        self.flush_seconds = flush_seconds
+        self.keys = NO_KEYS
+        self.damage: list[Damage] = []
+        self._seen: set[int] = set()
+        self._clear()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(lock(self.path.with_name(self.path.name + ".lock")))
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            stack.callback(os.close, self._fd)
+            fsync_directory(self.path.parent)
+            frames = self._recover()
+            self._index = IndexWriter(self.path, frames)
+            stack.callback(self._index.close)
+            self._open = stack.pop_all()
+        self.keys = np.concatenate([NO_KEYS, *(frame.keys for frame in frames)])
+        self._seen = {ordinal << 32 | index for ordinal, index in self.keys.tolist()}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.flush()
+        except AppendFailed as failed:
+            if error is None:
+                raise
+            error.add_note(f"and what was left could not be flushed: {failed}")
+        finally:
+            self._open.close()
+
+    def add(self, sample: Sample) -> None:
+        """Buffer `sample`, and flush when that is due.
+
+        Raises DuplicateKey or ValueError, and then the sample is not taken; or AppendFailed from the flush,
+        and then it stays buffered like the others.
+        """
+        if not (0 <= sample.ordinal < _KEY_LIMIT and 0 <= sample.index < _KEY_LIMIT):
+            raise ValueError(f"{self.path}: key ({sample.ordinal}, {sample.index}) is not two 32-bit numbers")
+        key = sample.ordinal << 32 | sample.index
+        if key in self._seen:
+            raise DuplicateKey(f"{self.path}: already holds sample {sample.index} of record {sample.ordinal}")
+        line = encode_sample(sample)
+        self._seen.add(key)
+        if not self._lines:
+            self._oldest = time.monotonic()
+        self._lines.append(line)
+        self._keys.append((sample.ordinal, sample.index))
+        self._bytes += len(line)
+        self._errors += sample.finish_reason == "error"
+        if len(self._lines) >= self.flush_samples or self._bytes >= self.flush_bytes:
+            self.flush()
+        else:
+            self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Flush when the oldest buffered sample has waited `flush_seconds`; call it when no sample comes."""
+        if self._lines and time.monotonic() - self._oldest >= self.flush_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered as one frame and make it durable.
+
+        Raises AppendFailed with the file cut back to its last whole frame and the buffer kept, so that the
+        call can be repeated once there is space.
+        """
+        if not self._lines:
+            return
+        keys = np.array(self._keys, dtype="<u4")
+        frame, data = encode(b"".join(self._lines), keys, self._errors, self._end)
+        self._append(data)
+        self._index.append(frame)
+        self._clear()
+
+    def _append(self, data: bytes) -> None:
+        if self._torn:
+            self._cut()
+        # Where the file system has no locks this is what notices a second writer.
+        if os.fstat(self._fd).st_size != self._end:
+            raise AppendFailed(
+                errno.EBUSY, "changed under its writer; is another process writing it?", str(self.path)
+            )
+        try:
+            write_all(self._fd, data)
+            os.fsync(self._fd)
+        except OSError as error:
+            self._torn = True
+            with suppress(OSError):
+                self._cut()
+            why = f"cannot append {len(data)} bytes ({error.strerror}); what was flushed before is safe"
+            raise AppendFailed(error.errno, why, str(self.path)) from error
+        self._end += len(data)
+
+    def _recover(self) -> list[Frame]:
+        """Cut the journal behind its last whole frame and return its frames."""
+        keep_set_aside(self.path, os.fstat(self._fd).st_size)
+        found = contents(self.path)
+        frames = found.frames
+        # A crash of the machine can leave a last frame of the right length with other bytes in it.
+        while frames and check(self._fd, frames[-1], self.path) is not None:
+            frames.pop()
+        # Never into what is set aside: a new frame there would be left out with it.
+        self._end = max([0, *(piece.end for piece in [*frames, *found.set_aside])])
+        self.damage = [damage for damage in found.damage if damage.end <= self._end]
+        self._torn = found.size > self._end
+        if self._torn:
+            self._cut()
+        return frames
+
+    def _cut(self) -> None:
+        os.ftruncate(self._fd, self._end)
+        os.fsync(self._fd)
+        self._torn = False
+
+    def _clear(self) -> None:
+        self._lines: list[bytes] = []
+        self._keys: list[tuple[int, int]] = []
+        self._bytes = self._errors = 0
+        self._oldest = 0.0
+
+
+def encode_sample(sample: Sample) -> bytes:
+    """One JSON line. Lone surrogates, which a tokenizer can leave in text and UTF-8 has no form for, become
+    U+FFFD."""
+    row = sample.to_json()
+    try:
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        clean: dict[str, Any] = {
+            name: _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A frame of one journal, without its keys; the ordinals in it that are asked for (sorted, int64); and
+    the bytes of JSON it holds per ordinal, on average."""
+
+    path: Path
+    frame: Frame
+    ordinals: np.ndarray
+    density: float
+
+
+def read_samples(
+    journals: Sequence[Path],
+    first: int,
+    last: int,
+    on_damage: Callable[[Damage], None] | None = None,
+    window_bytes: int = 32 << 20,
+    cache_bytes: int = 256 << 20,
+) -> Iterator[list[Sample]]:
+    """The samples of each record with `first <= ordinal < last`, in order of ordinal, sorted by index.
+
+    A record without samples yields nothing. Of samples with the same key the first counts, by position of
+    the journal in `journals`, then by position in the journal; pass them sorted. Records are gathered in
+    windows of about `window_bytes` of JSON; what a frame holds for later windows waits in a cache of
+    `cache_bytes`, so memory does not grow with the journals, apart from some 8 bytes per record and frame.
+    Damage is handed to `on_damage` and its keys are left out; without `on_damage` it raises FrameDamaged.
+    """
+    report = on_damage or _raise_damage
+    pieces = list(_overlapping(journals, first, last, report))
+    if not pieces:
+        return
+    bounds = _windows(pieces, window_bytes)
+    uses: list[list[int]] = [[] for _ in bounds]
+    for number, piece in enumerate(pieces):
+        for window in np.unique(np.searchsorted(bounds, piece.ordinals, "right") - 1):
+            uses[window].append(number)
+    cache = _Cache(pieces, bounds, report, cache_bytes)
+    for window, numbers in enumerate(uses):
+        gathered: dict[int, dict[int, Sample]] = {}
+        for number in numbers:
+            for sample in cache.take(number, window):
+                gathered.setdefault(sample.ordinal, {}).setdefault(sample.index, sample)
+        for ordinal in sorted(gathered):
+            by_index = gathered.pop(ordinal)
+            yield [by_index[index] for index in sorted(by_index)]
+
+
+def _raise_damage(damage: Damage) -> None:
+    raise FrameDamaged(damage)
+
+
+def _overlapping(
+    journals: Iterable[Path], first: int, last: int, report: Callable[[Damage], None]
+) -> Iterator[_Piece]:
+    for path in journals:
+        found = contents(path)
+        for damage in found.damage:
+            report(damage)
+        for frame in found.frames:
+            if frame.first < last and frame.last >= first:
+                ordinals = np.unique(frame.keys[:, 0].astype(np.int64))
+                density = frame.raw / len(ordinals)
+                ordinals = ordinals[(ordinals >= first) & (ordinals < last)]
+                if ordinals.size:
+                    yield _Piece(path, replace(frame, keys=NO_KEYS), ordinals, density)
+
+
+def _windows(pieces: list[_Piece], window_bytes: int) -> list[int]:
+    """First ordinals of consecutive windows of about `window_bytes` of JSON each, the last one open-ended."""
+    low = min(int(piece.ordinals[0]) for piece in pieces)
+    high = max(int(piece.ordinals[-1]) for piece in pieces)
+    expected = np.zeros(high - low + 1)
+    for piece in pieces:
+        expected[piece.ordinals - low] += piece.density
+    total = np.cumsum(expected)
+    bounds, start = [low], 0
+    while True:
+        before = total[start - 1] if start else 0.0
+        start = max(start + 1, int(np.searchsorted(total, before + window_bytes, "right")))
+        if start >= len(total):
+            return bounds
+        bounds.append(low + start)
+
+
+class _Cache:
+    """Decoded samples of frames that reach into later windows, least recently used dropped first.
+
+    A dropped frame is read again when its next window comes; each frame is otherwise read once.
+    """
+
+    def __init__(
+        self, pieces: list[_Piece], bounds: list[int], report: Callable[[Damage], None], limit: int
+    ) -> None:
+        self._pieces, self._bounds, self._report, self._limit = pieces, bounds, report, limit
+        self._kept: OrderedDict[int, dict[int, list[Sample]]] = OrderedDict()
+        self._size = 0
+        self._broken: set[int] = set()
+
+    def take(self, number: int, window: int) -> list[Sample]:
+        """The samples of piece `number` in `window`; windows are asked for in rising order."""
+        by_window = self._kept.pop(number, None)
+        if by_window is None:
+            by_window = self._read(number, window)
+            self._size += sum(map(_footprint, by_window.values()))
+        samples = by_window.pop(window, [])
+        self._size -= _footprint(samples)
+        if by_window:
+            self._kept[number] = by_window
+        while self._size > self._limit and self._kept:
+            dropped = self._kept.popitem(last=False)[1]
+            self._size -= sum(map(_footprint, dropped.values()))
+        return samples
+
+    def _read(self, number: int, window: int) -> dict[int, list[Sample]]:
+        piece = self._pieces[number]
+        by_window: dict[int, list[Sample]] = {}
+        if number in self._broken:
+            return by_window
+        try:
+            lines = _read_piece(piece)
+        except FrameDamaged as error:
+            self._broken.add(number)
+            self._report(error.damage)
+            return by_window
+        low, high = int(piece.ordinals[0]), int(piece.ordinals[-1])
+        for line in lines.splitlines():
+            row = orjson.loads(line)
+            if low <= row["ordinal"] <= high:
+                at = bisect_right(self._bounds, row["ordinal"]) - 1
+                if at >= window:
+                    by_window.setdefault(at, []).append(Sample.from_json(row))
+        return by_window
+
+
+def _read_piece(piece: _Piece) -> bytes:
+    fd = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_lines(fd, piece.frame, piece.path)
+    finally:
+        os.close(fd)
+
+
+def _footprint(samples: list[Sample]) -> int:
+    """Bytes of memory, about: a Sample with its numbers takes some 300 beside its text."""
+    return sum(sys.getsizeof(sample.text) + 300 for sample in samples)

@@ -1,0 +1,106 @@
+"""Which keys of a plan are settled, which are missing, and how the missing ones are shared out.
+
+A key (ordinal, sample index) is flattened to k = ordinal * samples + index, so that a plan is the numbers
+[0, records * samples) and what is missing a few half-open ranges of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from omi_core.run.frames import Damage
+from omi_core.run.index import contents
+
+
+class KeyOutsidePlan(ValueError):
+    """A journal holds a key that its plan does not have: it belongs to another plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What journals hold of a plan.
+
+    `done` is a bool array of shape (records * samples,); `errors` counts samples with finish_reason "error"
+    (they are done; a duplicate counts again); `duplicates` counts samples whose key was there already;
+    `damage` lists what is broken and not yet set aside: its keys are not done.
+    """
+
+    done: np.ndarray
+    errors: int
+    damage: list[Damage]
+    duplicates: int
+
+
+def settled(journals: Sequence[Path], records: int, samples: int, verify: bool = False) -> Settled:
+    """Count the keys in `journals` for a plan of `records` x `samples`, from the indexes.
+
+    With `verify` every byte of the journals is read and checked. Raises KeyOutsidePlan.
+    """
+    done = np.zeros(records * samples, dtype=bool)
+    errors = total = 0
+    damage: list[Damage] = []
+    for path in journals:
+        found = contents(path, verify)
+        damage += found.damage
+        errors += sum(frame.errors for frame in found.frames)
+        if found.frames:
+            keys = np.concatenate([frame.keys for frame in found.frames]).astype(np.int64)
+            _refuse_outside(keys, path, records, samples)
+            done[keys[:, 0] * samples + keys[:, 1]] = True
+            total += len(keys)
+    return Settled(done, errors, damage, total - int(np.count_nonzero(done)))
+
+
+def _refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
+    outside = (keys[:, 0] >= records) | (keys[:, 1] >= samples)
+    if outside.any():
+        ordinal, index = keys[outside.argmax()].tolist()
+        raise KeyOutsidePlan(
+            f"{path}: sample {index} of record {ordinal} is outside the plan of {records} records with "
+            f"{samples} samples each; the journal belongs to another run"
+        )
+
+
+def missing_ranges(done: np.ndarray) -> np.ndarray:
+    """The maximal half-open ranges of keys that are not done, int64 of shape (r, 2), ascending."""
+    padded = np.ones(len(done) + 2, dtype=bool)
+    padded[1:-1] = done
+    return np.flatnonzero(padded[1:] != padded[:-1]).astype(np.int64).reshape(-1, 2)
+
+
+def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Cut `ranges`, shape (r, 2), into `parts` contiguous shares whose sizes differ by at most one key.
+
+    The larger shares come first; with fewer keys than parts the last ones are empty, shape (0, 2).
+    Raises ValueError when `parts` < 1.
+    """
+    if parts < 1:
+        raise ValueError(f"keys can be split into 1 or more parts, not {parts}")
+    ends = np.cumsum(ranges[:, 1] - ranges[:, 0])
+    total = int(ends[-1]) if len(ends) else 0
+    small, larger = divmod(total, parts)
+    cuts = [part * small + min(part, larger) for part in range(parts + 1)]
+    return [_slice(ranges, ends, start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+
+
+def _slice(ranges: np.ndarray, ends: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """The keys number `start` up to `stop` of `ranges`, whose running sizes are `ends`."""
+    if start == stop:
+        return np.empty((0, 2), dtype=np.int64)
+    a = int(np.searchsorted(ends, start, "right"))
+    b = int(np.searchsorted(ends, stop, "left"))
+    share = ranges[a : b + 1].astype(np.int64)
+    share[0, 0] = ranges[a, 1] - (ends[a] - start)
+    share[-1, 1] = ranges[b, 1] - (ends[b] - stop)
+    return share
+
+
+def iter_keys(ranges: np.ndarray, samples: int) -> Iterator[tuple[int, int]]:
+    """Every (ordinal, sample index) in `ranges`, in order, as Python ints."""
+    for start, stop in ranges.tolist():
+        for key in range(start, stop):
+            yield divmod(key, samples)
