@@ -1,0 +1,230 @@
+"""The files of one split: parquet under `data/`, jsonl.zst under `jsonl/`, written side by side.
+
+Where files and row groups end depends on the rows alone, never on how they arrive, so equal rows make
+equal bytes (under equal versions of pyarrow and zstandard, which both leave their mark).
+Compression and the JSON decoding run in two threads, outside the interpreter's lock, while the caller
+reads on; the two formats of a row group are the only rows held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import zstandard
+
+from omi_core.publish.parts import LEVEL
+from omi_core.publish.rows import PUBLISHED, column_types
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+ROWS_PER_GROUP = 10_000
+BYTES_PER_GROUP = 32 << 20
+_IN_FLIGHT = 2
+# Columns in which neighbours repeat each other; a solution never does, and a dictionary of it is wasted.
+_DICTIONARY = ("problem", "expected_answer", "problem_source", "record_id", "teacher")
+
+
+def arrow_schema(columns: Iterable[str]) -> pa.Schema:
+    """The published columns as not-null strings, the others nullable; ValueError for an unknown column."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    return pa.schema(
+        [
+            pa.field(name, kinds[kind], nullable=name not in PUBLISHED)
+            for name, kind in column_types(columns).items()
+        ]
+    )
+
+
+class SplitWriter:
+    """Writes the rows of one split, in order, as both formats.
+
+    Files are `data/<split>-00000.parquet` and `jsonl/<split>-00000.jsonl.zst`, each of `rows_per_file` rows
+    but the last.
+    Leaving the `with` block by an exception leaves broken files behind: the directory is the caller's to
+    throw away.
+    """
+
+    def __init__(self, root: Path, split: str, columns: Iterable[str], rows_per_file: int) -> None:
+        if rows_per_file < 1:
+            raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file}")
+        self.rows = 0
+        self._rows_per_file = rows_per_file
+        self._group: list[bytes] = []
+        self._group_size = 0
+        self._parquet = _ParquetFiles(root / "data", split, arrow_schema(columns))
+        self._jsonl = _JsonlFiles(root / "jsonl", split)
+        self._pools = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
+        self._pending: deque[Future[None]] = deque()
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Append canonical lines (newline included) as rows."""
+        for line in lines:
+            self._group.append(line)
+            self._group_size += len(line)
+            self.rows += 1
+            file_full = self.rows % self._rows_per_file == 0
+            if file_full or len(self._group) == ROWS_PER_GROUP or self._group_size >= BYTES_PER_GROUP:
+                self._submit(file_full)
+
+    def _submit(self, file_full: bool) -> None:
+        block, rows = b"".join(self._group), len(self._group)
+        self._group, self._group_size = [], 0
+        for pool, files in zip(self._pools, (self._parquet, self._jsonl), strict=True):
+            self._pending.append(pool.submit(files.write, block, rows, file_full))
+        while len(self._pending) > 2 * _IN_FLIGHT:
+            self._pending.popleft().result()
+
+    def finish(self) -> dict[str, Any]:
+        """Write what is left; returns what `stats.json` says of the split: rows, content_hash and files."""
+        if self._group:
+            self._submit(True)
+        while self._pending:
+            self._pending.popleft().result()
+        self._parquet.close()
+        self._jsonl.close()
+        return {
+            "rows": self.rows,
+            "content_hash": self._jsonl.digest.hexdigest(),
+            "files": self._parquet.files | self._jsonl.files,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._parquet.abandon()
+        self._jsonl.abandon()
+
+
+class _Files:
+    """A numbered series of files, the next opened when there are rows for it; `files` maps name -> rows."""
+
+    def __init__(self, folder: Path, split: str, suffix: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.files: dict[str, int] = {}
+        self._folder = folder
+        self._split = split
+        self._suffix = suffix
+        self._open = False
+
+    def write(self, block: bytes, rows: int, file_full: bool) -> None:
+        name = self._name(len(self.files) - self._open)
+        if not self._open:
+            self._begin(self._folder / name)
+            self._open = True
+        self._append(block)
+        relative = f"{self._folder.name}/{name}"
+        self.files[relative] = self.files.get(relative, 0) + rows
+        if file_full:
+            self._open = False
+            self._end()
+
+    def close(self) -> None:
+        """End the series."""
+        if self._open:
+            self._open = False
+            self._end()
+
+    def abandon(self) -> None:
+        """Let go of a file that an error left open; after `close` there is none."""
+        if self._open:
+            self._open = False
+            try:
+                self._end()
+            except Exception:
+                pass  # the error that brought us here is the one to report
+
+    def _name(self, number: int) -> str:
+        return f"{self._split}-{number:05d}{self._suffix}"
+
+    def _begin(self, path: Path) -> None:
+        raise NotImplementedError
+
+    def _append(self, block: bytes) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        raise NotImplementedError
+
+
+class _ParquetFiles(_Files):
+    _writer: pq.ParquetWriter
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
+        super().__init__(folder, split, ".parquet")
+        self._schema = schema
+
+    def _begin(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
+            "compression": "zstd",
+            "compression_level": LEVEL,
+            "use_dictionary": [name for name in _DICTIONARY if name in self._schema.names],
+            "write_statistics": [name for name in self._schema.names if name not in PUBLISHED],
+            # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
+            "store_schema": False,
+        }
+        self._writer = pq.ParquetWriter(path, self._schema, **options)
+
+    def _append(self, block: bytes) -> None:
+        self._writer.write_table(parse_lines(block, self._schema), row_group_size=ROWS_PER_GROUP)
+
+    def _end(self) -> None:
+        self._writer.close()
+
+
+class _JsonlFiles(_Files):
+    def __init__(self, folder: Path, split: str) -> None:
+        super().__init__(folder, split, ".jsonl.zst")
+        self.digest = hashlib.sha256()
+
+    def _begin(self, path: Path) -> None:
+        self._file = open(path, "wb")
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._writer = compressor.stream_writer(self._file, closefd=True)
+
+    def _append(self, block: bytes) -> None:
+        self.digest.update(block)
+        self._writer.write(block)
+
+    def _end(self) -> None:
+        self._writer.close()
+
+
+def parse_lines(block: bytes, schema: pa.Schema) -> pa.Table:
+    """Canonical lines as a table of `schema`; ValueError when they are not rows of it."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    nullable = pa.schema([field.with_nullable(True) for field in schema])
+    try:
+        table = pj.read_json(
+            io.BytesIO(block),
+            # One block: the parser must not split the rows into chunks, nor take a long line for an error.
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pj.ParseOptions(explicit_schema=nullable, unexpected_field_behavior="error"),
+        )
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"a part holds lines that are not rows of its columns: {str(error)[:200]}"
+        ) from error
+    for field in schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ValueError(f"a part holds rows without {field.name!r}")
+    return table.cast(schema)
