@@ -11,7 +11,8 @@ from __future__ import annotations
 import binascii
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,8 @@ class IndexWriter:
             write_all(self._fd, line)
             self._end += len(line)
         except OSError:
-            os.ftruncate(self._fd, self._end)
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._end)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -188,7 +190,7 @@ def _without(frames: list[Frame], damages: list[Damage]) -> list[Frame]:
     return [f for f in frames if not any(f.offset < d.end and d.offset < f.end for d in damages)]
 
 
-def _gaps(known: list[Frame | Damage], size: int) -> Iterable[tuple[int, int]]:
+def _gaps(known: list[Frame | Damage], size: int) -> Iterator[tuple[int, int]]:
     """The half-open byte ranges of [0, size) that none of `known` covers."""
     at = 0
     for piece in sorted(known, key=lambda piece: piece.offset):
@@ -211,15 +213,10 @@ def _seal(row: dict[str, Any]) -> bytes:
     return body + _SEAL + str(zlib.crc32(body)).encode("ascii") + b"}\n"
 
 
-def _unseal_all(path: Path) -> list[dict[str, Any]]:
+def _unseal_all(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of the whole and undamaged lines of `path`; none when it does not exist."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    rows = []
-    for line in data.split(b"\n"):
-        body, seal, crc = line.rpartition(_SEAL)
-        if seal and crc == b"%d}" % zlib.crc32(body):
-            rows.append(orjson.loads(body + b"}"))
-    return rows
+    with suppress(FileNotFoundError), path.open("rb") as lines:
+        for line in lines:
+            body, seal, crc = line.rpartition(_SEAL)
+            if seal and crc == b"%d}\n" % zlib.crc32(body):
+                yield orjson.loads(body + b"}")
