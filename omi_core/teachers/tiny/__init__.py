@@ -3,3 +3,21 @@
 `path` gives the checkpoint directory that vLLM loads like any other model. The world (`world`), the
 training (`train`) and the measuring (`evaluate`) are modules of their own; MODEL_CARD.md has the figures.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_DIRECTORIES = {"tiny": "strong", "tiny_weak": "weak"}
+
+
+def path(name: str) -> Path:
+    """The checkpoint directory of the teacher `tiny` or `tiny_weak`; ValueError for another name."""
+    if name not in _DIRECTORIES:
+        raise ValueError(f"no embedded teacher is called {name!r}; there are {', '.join(_DIRECTORIES)}")
+    return Path(__file__).parent / _DIRECTORIES[name]
+
+
+def tokenizer_path() -> Path:
+    """The tokenizer.json that both teachers share."""
+    return path("tiny") / "tokenizer.json"

@@ -1,0 +1,85 @@
+"""The lessons the embedded teachers learn from: pairs of a prompt and what to answer to it.
+
+The prompts are those of `omi_core/prompts/tiny.yaml`, read here, so that training and use cannot differ.
+All problems are of the training split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from random import Random
+
+from omi_core.teachers.tiny.dialogues import STYLES, dialogue
+from omi_core.teachers.tiny.kinds import KINDS, Kind
+from omi_core.teachers.tiny.workings import Work, plain
+from omi_core.teachers.tiny.world import Split, question, said, solution, split_of
+
+# Lessons of each job, out of a hundred. Dialogues are about four times as long as the others.
+SOLUTIONS, PROBLEMS = 64, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A user's message and the teacher's reply."""
+
+    prompt: str
+    reply: str
+
+
+@cache
+def prompts() -> dict:
+    """The prompt file of the embedded teachers, as parsed."""
+    import yaml
+
+    text = files("omi_core.prompts").joinpath("tiny.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def solve_prompt(text: str) -> str:
+    return prompts()["solutions"]["user"].replace("{{text}}", text)
+
+
+def problem_prompt(text: str) -> str:
+    return prompts()["problems"]["user"].replace("{{text}}", text)
+
+
+def dialogue_prompt(style: str, text: str) -> str:
+    """The prompt for a style by its key, such as `two_students`."""
+    job = prompts()["dialogues"]
+    return job["user"].replace("{{style}}", job["styles"][style]).replace("{{text}}", text)
+
+
+def lessons(seed: int) -> Iterator[Lesson]:
+    """An endless stream of lessons, the same for the same seed."""
+    rng = Random(f"tiny lessons, {seed}")
+    while True:
+        kind = rng.choice(KINDS)
+        text, work = problem_of(kind, rng, "train")
+        job = rng.randrange(100)
+        if job < SOLUTIONS:
+            yield Lesson(solve_prompt(text), solution(work, rng))
+        elif job < SOLUTIONS + PROBLEMS:
+            yield Lesson(problem_prompt(text), problem_of(kind, rng, "train")[0])
+        else:
+            yield _dialogue_lesson(text, work, rng)
+
+
+def problem_of(kind: Kind, rng: Random, split: Split) -> tuple[str, Work]:
+    """A problem of a kind and a split, and its working."""
+    while True:
+        text, numbers = question(kind, rng)
+        work = kind.work(*numbers)
+        if work is not None and split_of(text) == split:
+            return text, work
+
+
+def _dialogue_lesson(text: str, work: Work, rng: Random) -> Lesson:
+    """A problem, with its working written out in half of the lessons, retold in a style."""
+    style = rng.choice(list(STYLES))
+    steps, answer = said(work, rng), plain(work.answer)
+    reply = dialogue(STYLES[style], text, steps, answer, rng)
+    source = f"{text} {' '.join(steps)} The answer is {answer}." if rng.random() < 0.5 else text
+    return Lesson(dialogue_prompt(style, source), reply)

@@ -1,0 +1,162 @@
+"""Trains an embedded teacher from its size, a fixed number of steps and a seed.
+
+    python -m omi_core.teachers.tiny.train strong OUT_DIR
+    python -m omi_core.teachers.tiny.train weak OUT_DIR
+
+made the checkpoints of the package (MODEL_CARD.md says in what time). It runs on one CPU thread in float32
+(without bfloat16 instructions, autocast is three times slower), writes a checkpoint every 500 steps, and
+takes its lessons from an endless seeded stream, so hardly one is seen twice. The tokenizer is the shipped
+one.
+Training again gives the same weights only on the same kind of CPU and the same torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from omi_core.teachers.tiny import path
+from omi_core.teachers.tiny.lessons import lessons
+from omi_core.teachers.tiny.model import Llama, Shape, save_checkpoint
+from omi_core.teachers.tiny.tokenizer import MAX_LENGTH, VOCABULARY, end_token, rendered
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a size is trained: `rows` packed sequences of `length` tokens a step, for `steps` steps."""
+
+    shape: Shape
+    steps: int
+    rate: float
+    rows: int = 9
+    length: int = 448
+    warmup: int = 100
+
+
+PLANS = {
+    "strong": Plan(Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH), 2200, 3e-3),
+    "weak": Plan(Shape(VOCABULARY, hidden=64, layers=3, inner=192, max_length=MAX_LENGTH), 1200, 4e-3),
+}
+SAVE_EVERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Packed lessons: all (rows, length), but `mask` (rows, 1, length, length) and `targets` (n,)."""
+
+    tokens: Tensor
+    positions: Tensor
+    mask: Tensor
+    where: Tensor
+    targets: Tensor
+
+
+def encoded(tokenizer: Tokenizer, seed: int, most: int) -> Iterator[tuple[list[int], int]]:
+    """Token ids of the lessons and the length of each prompt; lessons above `most` tokens are left out."""
+    end = end_token(tokenizer)
+    for lesson in lessons(seed):
+        prompt = tokenizer.encode(rendered(lesson.prompt)).ids
+        ids = [*prompt, *tokenizer.encode(lesson.reply).ids, end]
+        if len(ids) <= most:
+            yield ids, len(prompt)
+
+
+def batches(tokenizer: Tokenizer, plan: Plan, seed: int) -> Iterator[Batch]:
+    """Lessons packed end to end; each sees itself alone, and only replies have a loss."""
+    stream = encoded(tokenizer, seed, plan.length)
+    ids, start = next(stream)
+    while True:
+        size = (plan.rows, plan.length)
+        tokens, positions = torch.zeros(size, dtype=torch.long), torch.zeros(size, dtype=torch.long)
+        segments = torch.zeros(size, dtype=torch.long)
+        where, targets = torch.zeros(size, dtype=torch.bool), []
+        for row in range(plan.rows):
+            at = segment = 0
+            while at + len(ids) <= plan.length:
+                segment += 1
+                to = at + len(ids)
+                tokens[row, at:to] = torch.tensor(ids)
+                positions[row, at:to] = torch.arange(len(ids))
+                segments[row, at:to] = segment
+                where[row, at + start - 1 : to - 1] = True
+                targets.extend(ids[start:])
+                at = to
+                ids, start = next(stream)
+        same = segments[:, :, None] == segments[:, None, :]
+        causal = torch.ones(plan.length, plan.length, dtype=torch.bool).tril()
+        mask = torch.zeros(plan.rows, 1, plan.length, plan.length)
+        mask.masked_fill_(~(same & causal)[:, None], -1e9)
+        yield Batch(tokens, positions, mask, where, torch.tensor(targets))
+
+
+def rate_at(step: int, plan: Plan) -> float:
+    """Learning rate: linear warm-up, then a cosine down to a twentieth."""
+    if step < plan.warmup:
+        return plan.rate * (step + 1) / plan.warmup
+    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
+    return plan.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def optimizer_of(model: Llama) -> torch.optim.Optimizer:
+    """AdamW with decay on matrices only."""
+    matrices = [p for p in model.parameters() if p.dim() == 2]
+    vectors = [p for p in model.parameters() if p.dim() != 2]
+    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
+
+def train(plan: Plan, directory: Path, seed: int) -> None:
+    """Trains by a plan and leaves a checkpoint directory with weights, configs and tokenizer."""
+    from tokenizers import Tokenizer
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(path("tiny") / name, directory / name)
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    model = Llama(plan.shape)
+    optimizer = optimizer_of(model)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {plan.steps} steps", flush=True)
+    began, loss_sum = time.monotonic(), 0.0
+    for step, batch in zip(range(plan.steps), batches(tokenizer, plan, seed), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, plan)
+        logits = model(batch.tokens, batch.positions, batch.mask, batch.where)
+        loss = F.cross_entropy(logits, batch.targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss_sum += loss.item()
+        if (step + 1) % 50 == 0:
+            print(f"step {step + 1}  loss {loss_sum / 50:.4f}  {time.monotonic() - began:.0f} s", flush=True)
+            loss_sum = 0.0
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == plan.steps:
+            save_checkpoint(model, directory, end_token(tokenizer))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train an embedded teacher.")
+    parser.add_argument("size", choices=sorted(PLANS))
+    parser.add_argument("directory", type=Path, help="where to write the checkpoint")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    train(PLANS[arguments.size], arguments.directory, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

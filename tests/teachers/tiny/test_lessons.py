@@ -1,0 +1,86 @@
+"""Lessons: the prompts of the prompt file, filled in, with replies that are right."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import yaml
+
+from omi_core.teachers.tiny.dialogues import STYLES
+from omi_core.teachers.tiny.lessons import (
+    Lesson,
+    dialogue_prompt,
+    lessons,
+    problem_prompt,
+    prompts,
+    solve_prompt,
+)
+from omi_core.teachers.tiny.world import answer, split_of
+
+FILE = Path(__file__).resolve().parents[3] / "omi_core/prompts/tiny.yaml"
+LESSONS = list(islice(lessons(seed=5), 600))
+
+
+def prefix(template: str) -> str:
+    return template.split("{{")[0]
+
+
+def of_job(start: str) -> list[Lesson]:
+    return [lesson for lesson in LESSONS if lesson.prompt.startswith(start)]
+
+
+def test_the_prompts_are_those_of_the_file() -> None:
+    file = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    assert prompts() == file
+    assert solve_prompt("A {{text}} B") == file["solutions"]["user"].replace("{{text}}", "A {{text}} B")
+    assert problem_prompt("x") == file["problems"]["user"].replace("{{text}}", "x")
+    assert dialogue_prompt("debate", "x") == file["dialogues"]["user"].replace(
+        "{{style}}", file["dialogues"]["styles"]["debate"]
+    ).replace("{{text}}", "x")
+
+
+def test_the_file_names_the_styles_that_are_taught_each_in_its_own_words() -> None:
+    styles = prompts()["dialogues"]["styles"]
+    assert list(styles) == list(STYLES)
+    assert len(set(styles.values())) == len(styles)
+
+
+def test_the_three_jobs_can_be_told_apart_by_how_a_prompt_begins() -> None:
+    starts = [prefix(prompts()[job]["user"]) for job in ("solutions", "problems", "dialogues")]
+    assert all(starts) and len({start[0] for start in starts}) == 3
+    assert sum(len(of_job(start)) for start in starts) == len(LESSONS)
+    assert min(len(of_job(start)) for start in starts) > 50
+
+
+def test_a_solution_lesson_ends_in_the_answer_of_its_problem() -> None:
+    start = prefix(prompts()["solutions"]["user"])
+    for lesson in of_job(start):
+        expected = answer(lesson.prompt.removeprefix(start))
+        assert expected is not None and lesson.reply.endswith(rf"\boxed{{{expected}}}")
+
+
+def test_a_problem_lesson_answers_with_a_problem_of_the_world() -> None:
+    for lesson in of_job(prefix(prompts()["problems"]["user"])):
+        assert answer(lesson.reply) is not None
+        assert lesson.reply not in lesson.prompt
+
+
+def test_a_dialogue_lesson_keeps_the_numbers_of_its_text() -> None:
+    for lesson in of_job(prefix(prompts()["dialogues"]["user"])):
+        assert set(re.findall("[0-9]+", lesson.prompt)) <= set(re.findall("[0-9]+", lesson.reply))
+
+
+def test_no_held_out_problem_is_in_a_lesson() -> None:
+    starts = [prefix(prompts()[job]["user"]) for job in ("solutions", "problems")]
+    for start in starts:
+        for lesson in of_job(start):
+            assert split_of(lesson.prompt.removeprefix(start)) == "train"
+    for lesson in of_job(starts[1]):
+        assert split_of(lesson.reply) == "train"
+
+
+def test_the_same_seed_gives_the_same_lessons() -> None:
+    assert list(islice(lessons(seed=5), 50)) == LESSONS[:50]
+    assert list(islice(lessons(seed=6), 50)) != LESSONS[:50]
