@@ -1,0 +1,30 @@
+r"""Answers: extract them from solutions, decide which are the same, and vote.
+
+    extract = Extractor(pattern=r"^A: (.+)$")
+    with Grader(Policy()) as grader:
+        answers = [extract(text).answer for text in solutions]
+        majority = vote(answers, grader)
+
+Importing this package costs milliseconds: sympy and math-verify are only imported in worker processes.
+"""
+
+from omi_core.answers.extract import Extraction, Extractor, gsm8k_ground_truth, math_ground_truth
+from omi_core.answers.grader import Grader
+from omi_core.answers.policy import Policy, Verdict
+from omi_core.answers.pool import Limits, WorkerError
+from omi_core.answers.vote import Vote, vote, vote_many
+
+__all__ = [
+    "Extraction",
+    "Extractor",
+    "Grader",
+    "Limits",
+    "Policy",
+    "Verdict",
+    "Vote",
+    "WorkerError",
+    "gsm8k_ground_truth",
+    "math_ground_truth",
+    "vote",
+    "vote_many",
+]

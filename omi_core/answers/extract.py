@@ -1,0 +1,257 @@
+r"""The final answer of a solution: where it stands in the text, and what it says.
+
+Three ways, tried in the order that an `Extractor` is given: "boxed", the last balanced `\boxed{...}` or
+`\fbox{...}` (also `\boxed 5`); "hashes", the last line `#### N`; "pattern", the last match of a regular
+expression of the user's. All of it is linear in the text, except the pattern, which only sees the last 500
+characters (200 with three repeats).
+
+A pattern comes from the config, not from a model, but it runs on model text, and Python cannot interrupt a
+match. So patterns that can take exponential time (a choice or a repeat inside a repeat, back-references) and
+those with more than three open-ended repeats are refused when the config is read; the rest is a polynomial of
+low degree in the tail's length, which is shorter for three repeats. The worst text for the worst pattern
+takes about a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from re import _constants as _sre  # type: ignore[attr-defined]
+from re import _parser as _sre_parser  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
+
+from omi_core.answers.tokens import FORBIDDEN
+
+MAX_ANSWER = 1000
+MAX_DEPTH = 64
+PATTERN_TAIL = 500
+SHORT_TAIL = 200  # for patterns with three open-ended repeats
+METHODS = ("boxed", "hashes", "pattern")
+
+_BOX_SCAN = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s{0,4}(?P<open>\{)?|\\.|[{}]", re.DOTALL)
+_BARE_BOX = re.compile(
+    r"-?[0-9][0-9,]{0,40}(?:\.[0-9]{1,40})?|[A-Za-z](?![A-Za-z])"
+    r"|-?\\[a-zA-Z]{1,20}(?:\{[^{}]{0,100}\}|[0-9]){0,2}"
+)
+_HASHES = re.compile(
+    r"^[ \t]{0,8}#{4}[ \t]{0,8}"
+    r"(\$?-?\$?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?[ \t]?%?)[.]?[ \t]*$",
+    re.MULTILINE,
+)
+# What may close an answer without being more text: math delimiters, emphasis, punctuation, \end{...}.
+_CLOSERS = re.compile(r"(?:[ \t]{0,4}(?:\$\$|\$|\\\)|\\\]|\*\*|[.!,;:)]|\n?\\end\{[a-z]{1,12}\*?\})){1,8}")
+_MATH_REST = re.compile(r"[^$\n]{0,200}\$\$?[ \t]?[.!]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What was found. `text[start:end]` is the answer with its mark-up and what closes it (`$`, a stop).
+
+    `answer` is None if nothing was found (`kind` "none") or if it was refused (`refused` says why; `kind`,
+    `start` and `end` then say where it stood). `boxed_count` counts boxes in the whole text, not those inside
+    others.
+    """
+
+    answer: str | None
+    start: int
+    end: int
+    kind: str
+    boxed_count: int
+    refused: str | None = None
+
+
+class _Box(NamedTuple):
+    start: int  # of the command
+    inner: int  # of the content
+    inner_end: int
+    end: int
+
+
+class Extractor:
+    """Finds final answers by `methods` in order; `pattern` is a regular expression for the method "pattern".
+
+    The answer is the group named `answer`, else the first group, else the whole match. Raises ValueError,
+    with one line that says what to change, for an unknown method or a pattern that does not compile or is
+    refused.
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[str] = METHODS,
+        pattern: str | None = None,
+        *,
+        max_answer: int = MAX_ANSWER,
+    ) -> None:
+        unknown = [method for method in methods if method not in METHODS]
+        if unknown or not methods:
+            raise ValueError(f"extraction methods {list(methods)!r}: use some of {', '.join(METHODS)}")
+        if max_answer < 1:
+            raise ValueError(f"max_answer={max_answer}: must be at least 1")
+        self.methods = tuple(methods)
+        self.pattern, self._tail = (None, 0) if pattern is None else compile_pattern(pattern)
+        self.max_answer = max_answer
+
+    def __call__(self, text: str) -> Extraction:
+        """The final answer of `text`. Never raises on any string."""
+        boxes, bare = _boxes(text)
+        count = len(boxes) + len(bare)
+        for method in self.methods:
+            if method == "boxed":
+                found = _last_box(text, boxes, bare)
+            elif method == "hashes":
+                found = _last_hashes(text)
+            else:
+                found = self._last_match(text)
+            if found is not None:
+                answer, start, end = found
+                refused = _refusal(answer, self.max_answer)
+                clean = None if refused else answer.strip()
+                return Extraction(clean, start, _closed(text, start, end), method, count, refused)
+        return Extraction(None, len(text), len(text), "none", count)
+
+    def _last_match(self, text: str) -> tuple[str, int, int] | None:
+        if self.pattern is None:
+            return None
+        offset = max(0, len(text) - self._tail)
+        matches = list(self.pattern.finditer(text[offset:]))
+        if not matches:
+            return None
+        last = matches[-1]
+        group: int | str = "answer" if "answer" in self.pattern.groupindex else min(1, self.pattern.groups)
+        answer = last.group(group)
+        if answer is None:
+            return None
+        return answer, offset + last.start(), offset + max(last.end(group), last.end())
+
+
+def _refusal(answer: str, max_answer: int) -> str | None:
+    stripped = answer.strip()
+    if not stripped:
+        return "empty"
+    if len(stripped) > max_answer:
+        return f"longer than {max_answer} characters"
+    if FORBIDDEN.search(stripped):
+        return "control characters"
+    depth = 0
+    for match in re.finditer(r"\\.|[{}]", stripped, re.DOTALL):
+        depth += (match.group() == "{") - (match.group() == "}")
+        if depth > MAX_DEPTH:
+            return f"braces deeper than {MAX_DEPTH}"
+    return None
+
+
+def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
+    r"""Balanced boxes that stand in no other balanced box, each as its innermost content, and bare ones.
+
+    One pass with a stack; a box that never closes hides nothing that comes after it.
+    """
+    if "box" not in text:
+        return [], []
+    done: list[_Box] = []
+    bare: list[_Box] = []
+    open_braces: list[tuple[int, int] | None] = []  # (start, inner) for a box, None for a plain brace
+    for match in _BOX_SCAN.finditer(text):
+        mark = match.group()
+        if mark == "{":
+            open_braces.append(None)
+        elif mark == "}":
+            opened = open_braces.pop() if open_braces else None
+            if opened is not None:
+                box = _Box(*opened, match.start(), match.end())
+                while done and done[-1].start > box.start:
+                    inner = done.pop()  # only the last box inside counts, and it keeps the outer extent
+                    if box.inner == opened[1]:
+                        box = _Box(box.start, inner.inner, inner.inner_end, box.end)
+                done.append(box)
+        elif match["open"]:
+            open_braces.append((match.start(), match.end()))
+        elif mark.startswith(("\\boxed", "\\fbox")):
+            content = _BARE_BOX.match(text, match.end())
+            if content is not None:
+                bare.append(_Box(match.start(), content.start(), content.end(), content.end()))
+    return done, bare
+
+
+def _last_box(text: str, boxes: list[_Box], bare: list[_Box]) -> tuple[str, int, int] | None:
+    last = max([*boxes[-1:], *bare[-1:]], key=lambda box: box.end, default=None)
+    return None if last is None else (text[last.inner : last.inner_end], last.start, last.end)
+
+
+def _last_hashes(text: str) -> tuple[str, int, int] | None:
+    at = text.rfind("####")
+    while at >= 0:
+        line = max(text.rfind("\n", 0, at) + 1, at - 8)
+        match = _HASHES.match(text, line)
+        if match is not None:
+            return match[1], match.start(), match.end(1)
+        at = text.rfind("####", 0, text.rfind("\n", 0, at) + 1)
+    return None
+
+
+def _closed(text: str, start: int, end: int) -> int:
+    """Where the answer's sentence or formula ends: delimiters, punctuation, the rest of an open `$...$`."""
+    paragraph = max(text.rfind("\n\n", 0, start) + 1, start - 2000, 0)
+    dollars = len(re.findall(r"(?<!\\)\$", text[paragraph:start].replace("$$", "")))
+    if dollars % 2:
+        rest = _MATH_REST.match(text, end)
+        if rest is not None:
+            end = rest.end()
+    closers = _CLOSERS.match(text, end)
+    return closers.end() if closers else end
+
+
+def math_ground_truth(solution: str) -> str | None:
+    r"""Ground truth of a MATH problem: the last boxed answer of its solution, or None."""
+    return _GROUND_TRUTH(solution).answer
+
+
+def gsm8k_ground_truth(answer: str) -> str | None:
+    """Ground truth of a GSM8K problem: what follows the last `####`, commas removed, or None."""
+    _, mark, rest = answer.rpartition("####")
+    value = rest.split("\n")[0].strip().replace(",", "")
+    return value if mark and value and not _refusal(value, MAX_ANSWER) else None
+
+
+def compile_pattern(pattern: str) -> tuple[re.Pattern[str], int]:
+    """The compiled final-answer pattern (MULTILINE) and how many final characters of a text it may see.
+
+    Raises ValueError for a pattern that does not compile or could run away.
+    """
+    try:
+        compiled = re.compile(pattern, re.MULTILINE)
+        repeats = _open_repeats(_sre_parser.parse(pattern, re.MULTILINE), inside=False)
+    except (re.error, ValueError, RecursionError, OverflowError) as error:
+        raise ValueError(f"final-answer pattern {pattern!r}: {error}") from None
+    if repeats > 3:
+        raise ValueError(
+            f"final-answer pattern {pattern!r}: {repeats} open-ended repeats, at most 3 are safe"
+        )
+    return compiled, PATTERN_TAIL if repeats < 3 else SHORT_TAIL
+
+
+def _open_repeats(node: Any, inside: bool) -> int:
+    """How many repeats of a parsed pattern may take more than 16 turns; ValueError for what can run away."""
+    if isinstance(node, _sre_parser.SubPattern | list | tuple) and not _is_operation(node):
+        return sum(_open_repeats(item, inside) for item in node)
+    if not _is_operation(node):
+        return 0
+    operation, argument = node
+    if operation in (_sre.GROUPREF, _sre.GROUPREF_EXISTS):
+        raise ValueError("back-references can take forever; write the text twice")
+    if operation is _sre.BRANCH and inside:
+        raise ValueError("a choice inside a repeat can take forever; use a character class")
+    if operation not in (_sre.MAX_REPEAT, _sre.MIN_REPEAT, _sre.POSSESSIVE_REPEAT):
+        return _open_repeats(argument, inside)
+    least, most, body = argument
+    if inside and least != most:
+        raise ValueError("a repeat inside a repeat can take forever; unnest it")
+    opens = most == _sre.MAXREPEAT or most > 16
+    return int(opens) + _open_repeats(body, inside or opens)
+
+
+def _is_operation(node: Any) -> bool:
+    return isinstance(node, tuple) and len(node) == 2 and isinstance(node[0], type(_sre.MAX_REPEAT))
+
+
+_GROUND_TRUTH = Extractor(("boxed",), max_answer=4 * MAX_ANSWER)

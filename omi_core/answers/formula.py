@@ -1,0 +1,310 @@
+r"""Tokens of one formula to a `Form`: a recursive descent over what answers use; the rest is refused.
+
+Readings: `2 1/2` and `2\frac{1}{2}` are mixed numbers, but only with a proper fraction; `2\frac{3}{2}` and
+`1/2x` are refused as ambiguous; `\frac12` is 1/2 and `x^10` has exponent 10; `0.1\overline{6}` repeats; `\pm`
+takes the sign it is given, the same for every `\pm` of the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from omi_core.answers import algebra
+from omi_core.answers.algebra import Form, TooComplex, Undefined
+from omi_core.answers.tokens import Token
+
+MAX_DEPTH = 32
+MAX_DIGITS = 400
+_END: Token = ("end", "")
+_FUNCTIONS = frozenset("\\" + name for name in "sin cos tan cot sec csc arcsin arccos arctan ln log".split())
+_OPENING = {"(": ")", "[": "]", "{": "}"}
+
+
+class NotUnderstood(ValueError):
+    """The tokens are not a formula that this reader knows, or can be read in two ways."""
+
+
+def decimal(text: str) -> Fraction:
+    """Exact value of a canonical literal: "12.5", "3e-4", "0.1(6)" with a repeating 6; TooComplex if long."""
+    if text.endswith(")"):
+        head, _, cycle = text[:-1].partition("(")
+        places = len(head.partition(".")[2])
+        if len(cycle) > 50:
+            raise TooComplex("cycle too long")
+        return decimal(head.rstrip(".")) + Fraction(int(cycle), 10**places * (10 ** len(cycle) - 1))
+    mantissa, _, exponent = text.partition("e")
+    if len(mantissa) > MAX_DIGITS or len(exponent) > 4:
+        raise TooComplex("number too long")
+    whole, _, digits = mantissa.partition(".")
+    value = Fraction(int(whole + digits), 10 ** len(digits)) if digits else Fraction(int(whole))
+    if exponent:
+        value *= Fraction(10) ** int(exponent)
+    return value
+
+
+def read(tokens: Sequence[Token], sign: int = 1) -> Form:
+    """The whole of `tokens` as one formula; raises NotUnderstood, TooComplex or Undefined."""
+    reader = _Reader(tokens, sign)
+    form = reader.sum()
+    if reader.peek() is not _END:
+        raise NotUnderstood(f"unexpected {reader.peek()[1]}")
+    return form
+
+
+class _Reader:
+    def __init__(self, tokens: Sequence[Token], sign: int) -> None:
+        self.tokens = list(tokens)
+        self.position = 0
+        self.depth = 0
+        self.sign = sign
+
+    def peek(self, ahead: int = 0) -> Token:
+        at = self.position + ahead
+        return self.tokens[at] if at < len(self.tokens) else _END
+
+    def take(self) -> Token:
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def accept(self, text: str) -> bool:
+        kind, found = self.peek()
+        if found == text and kind in "oc":
+            self.position += 1
+            return True
+        return False
+
+    def expect(self, text: str) -> None:
+        if not self.accept(text):
+            raise NotUnderstood(f"expected {text}, found {self.peek()[1]}")
+
+    def sum(self) -> Form:
+        total = self.signed_product()
+        while True:
+            text = self.peek()[1]
+            if self.peek()[0] not in "oc" or text not in ("+", "-", "\\pm", "\\mp"):
+                break
+            total = total + self.signed_product()
+        return total
+
+    def signed_product(self) -> Form:
+        negative = False
+        while self.peek()[0] in "oc" and self.peek()[1] in ("+", "-", "\\pm", "\\mp"):
+            text = self.take()[1]
+            if text == "-" or text == ("\\pm" if self.sign < 0 else "\\mp"):
+                negative = not negative
+        product = self.product()
+        return -product if negative else product
+
+    def product(self) -> Form:
+        result = self.mixed_number()
+        if result is None:
+            result = self.power()
+        after_slash = False
+        while True:
+            kind, text = self.peek()
+            if kind in "oc" and text in ("*", "/"):
+                self.take()
+                negative = self.accept("-")
+                factor = self.power()
+                factor = -factor if negative else factor
+                result = result * factor if text == "*" else result / factor
+                after_slash = text == "/"
+            elif self.starts_factor():
+                if after_slash:
+                    raise NotUnderstood("1/2x can be read in two ways")
+                if kind in "nN" or (self.peek(-1)[0] in "nN" and self.fraction_of_integers() is not None):
+                    raise NotUnderstood("a number after a factor, without a sign")
+                result = result * self.power()
+            else:
+                return result
+
+    def starts_factor(self) -> bool:
+        kind, text = self.peek()
+        if kind in "nNv":
+            return True
+        if kind == "o":
+            return text in ("(", "{", "[")
+        return kind == "c" and (text in ("\\frac", "\\sqrt", "\\binom") or text in _FUNCTIONS)
+
+    def fraction_of_integers(self) -> tuple[int, int, int] | None:
+        r"""(numerator, denominator, tokens used) if `\frac{a}{b}` of two integers comes next."""
+        if self.peek() != ("c", "\\frac"):
+            return None
+        ahead, parts = 1, []
+        while len(parts) < 2:
+            kind, text = self.peek(ahead)
+            if kind == "n" and text.isdigit():
+                if len(text) > 1:  # \frac12 is \frac{1}{2}; anything longer is left to the general reader
+                    if parts or len(text) != 2:
+                        return None
+                    parts = [int(text[0]), int(text[1])]
+                else:
+                    parts.append(int(text))
+                ahead += 1
+            elif (kind, text) == ("o", "{") and self.peek(ahead + 2) == ("o", "}"):
+                kind, text = self.peek(ahead + 1)
+                if kind != "n" or not text.isdigit() or len(text) > MAX_DIGITS:
+                    return None
+                parts.append(int(text))
+                ahead += 3
+            else:
+                return None
+        return parts[0], parts[1], ahead
+
+    def mixed_number(self) -> Form | None:
+        r"""`2 1/2` or `2\frac{1}{2}` at the start of a product."""
+        kind, text = self.peek()
+        if kind != "n" or not text.isdigit() or len(text) > MAX_DIGITS:
+            return None
+        k1, numerator = self.peek(1)
+        k2, denominator = self.peek(3)
+        if k1 == k2 == "n" and self.peek(2) == ("o", "/") and numerator.isdigit() and denominator.isdigit():
+            if len(numerator) > MAX_DIGITS or len(denominator) > MAX_DIGITS:
+                raise TooComplex("number too long")
+            top, bottom, used = int(numerator), int(denominator), 4
+        else:
+            self.position += 1
+            found = self.fraction_of_integers()
+            self.position -= 1
+            if found is None:
+                return None
+            top, bottom, used = found[0], found[1], found[2] + 1
+        if not 0 < top < bottom:
+            raise NotUnderstood("a whole number beside an improper fraction")
+        self.position += used
+        if self.peek() == ("o", "^"):
+            raise NotUnderstood("power of a mixed number")
+        return algebra.number(int(text) + Fraction(top, bottom))
+
+    def power(self) -> Form:
+        base = self.atom()
+        while True:
+            if self.accept("!"):
+                base = algebra.factorial(base)
+            elif self.peek() == ("o", "^"):
+                self.take()
+                if self.degree_sign():
+                    base = base * algebra.symbol("\\pi") * algebra.number(Fraction(1, 180))
+                else:
+                    base = algebra.power(base, self.argument(whole_number=True))
+                    if self.peek() == ("o", "^"):
+                        raise NotUnderstood("2^3^4 can be read in two ways")
+            else:
+                return base
+
+    def degree_sign(self) -> bool:
+        if self.accept("\\circ"):
+            return True
+        if self.peek() == ("o", "{") and self.peek(1) == ("c", "\\circ") and self.peek(2) == ("o", "}"):
+            self.position += 3
+            return True
+        return False
+
+    def argument(self, whole_number: bool = False) -> Form:
+        r"""A braced argument or a single token; of a bare number the first digit, as TeX reads `\frac12`."""
+        kind, text = self.peek()
+        if kind == "n" and not whole_number and len(text) > 1:
+            if not text.isdigit():
+                raise NotUnderstood("an argument without braces")
+            self.tokens[self.position] = ("n", text[1:])
+            return algebra.number(int(text[0]))
+        if whole_number and (kind, text) == ("o", "-"):
+            self.take()
+            return -self.argument(whole_number)
+        return self.atom()
+
+    def atom(self) -> Form:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooComplex("nested too deep")
+        form = self.nested_atom()
+        self.depth -= 1
+        return form
+
+    def nested_atom(self) -> Form:
+        kind, text = self.take()
+        if kind == "n":
+            return algebra.number(decimal(text))
+        if kind == "N":
+            return algebra.number(plain_number(text))
+        if kind == "v":
+            return algebra.symbol(text + self.subscript())
+        if kind == "o" and text in _OPENING:
+            inner = self.sum()
+            self.expect(_OPENING[text])
+            return inner
+        if (kind, text) == ("o", "|"):
+            inner = self.sum()
+            self.expect("|")
+            value = inner.rational
+            return algebra.number(abs(value)) if value is not None else algebra.opaque("abs", inner)
+        if kind == "c":
+            return self.command(text)
+        raise NotUnderstood(f"unexpected {text or 'end'}")
+
+    def command(self, name: str) -> Form:
+        if name == "\\frac":
+            return self.argument() / self.argument()
+        if name == "\\binom":
+            return algebra.binomial(self.argument(), self.argument())
+        if name == "\\sqrt":
+            degree = 2
+            if self.accept("["):
+                value = self.sum().rational
+                self.expect("]")
+                if value is None or value.denominator != 1:
+                    raise NotUnderstood("a root whose degree is not a whole number")
+                degree = int(value)
+            return algebra.root(self.argument(), degree)
+        if name in _FUNCTIONS:
+            return self.function(name[1:])
+        raise NotUnderstood(f"unknown command {name}")
+
+    def function(self, name: str) -> Form:
+        base, exponent = None, None
+        if name == "log" and self.accept("_"):
+            base = self.argument(whole_number=True)
+        if self.accept("^"):
+            exponent = self.argument(whole_number=True)
+            if exponent.rational == -1 and name in ("sin", "cos", "tan"):
+                name, exponent = "arc" + name, None
+        if self.peek() in (("o", "("), ("o", "{")):
+            argument = self.atom()
+            if self.peek() in (("o", "^"), ("o", "!")):
+                raise NotUnderstood("power of a function's argument or of its value")
+        else:
+            argument = self.power()
+            while self.peek()[0] in "nNv" or self.peek() in (("c", "\\frac"), ("c", "\\sqrt")):
+                argument = argument * self.power()
+        if name == "log":
+            if base is None:
+                # \log alone is base 10 in one problem and base e in another: told apart from both.
+                form = algebra.opaque("log without base", argument)
+            else:
+                form = algebra.opaque("log", argument, base)
+        else:
+            form = algebra.opaque(name, argument)
+        return form if exponent is None else algebra.power(form, exponent)
+
+    def subscript(self) -> str:
+        """The text of a subscript, which belongs to the letter's name."""
+        if not self.accept("_"):
+            return ""
+        if not self.accept("{"):
+            return "_" + self.take()[1]
+        name = ""
+        while not self.accept("}"):
+            if self.peek() is _END or self.peek()[1] == "{":
+                raise NotUnderstood("a subscript that does not end")
+            name += self.take()[1]
+        return "_" + name
+
+
+def plain_number(text: str) -> Fraction:
+    """Value of a number with plain commas: "1,234" is 1234; "0,111" can only be a decimal, 0.111."""
+    return decimal(text.replace(",", "." if text.startswith("0,") else "").rstrip("."))
+
+
+__all__ = ["NotUnderstood", "TooComplex", "Undefined", "decimal", "plain_number", "read"]
