@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from omi_core.options import ConfigError, did_you_mean, first_line, leaves
@@ -31,13 +32,14 @@ def run(
     if {"--help", "-h"} & set(sys.argv[1:]):
         from jobs._help import help_text
 
-        print(help_text(name, schema, doc))
+        _print_page(help_text(name, schema, doc))
         sys.exit(0)
     # Hydra would print its own several lines and exit with 1; with this set it raises, and we speak.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    codes: list[int] = []
     try:
-        _compose(name, schema, lambda values: codes.append(main(load(values))))
+        # Every cell of a sweep is checked before the first one runs.
+        configs = [load(values) for values in _compose(name, schema)]
+        sys.exit(max(main(config) for config in configs))
     except ConfigError as error:
         _mistake(str(error))
     except KeyboardInterrupt:
@@ -48,7 +50,13 @@ def run(
         if line is None:
             raise
         _mistake(line)
-    sys.exit(max(codes, default=0))
+
+
+def _print_page(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader has seen enough (a pager, head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _mistake(line: str) -> None:
@@ -56,19 +64,24 @@ def _mistake(line: str) -> None:
     sys.exit(2)
 
 
-def _compose(name: str, schema: type, use: Callable[[Mapping[str, Any]], None]) -> None:
+def _compose(name: str, schema: type) -> list[dict[str, Any]]:
+    """The composed values: one config, or one for each cell of a sweep (-m)."""
     import hydra
     from hydra.core.config_store import ConfigStore
     from omegaconf import DictConfig, OmegaConf
 
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    composed: list[dict[str, Any]] = []
 
-    def task(composed: DictConfig) -> None:
-        values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    def collect(config: DictConfig) -> None:
+        values = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
         assert isinstance(values, dict)
-        use({str(key): value for key, value in values.items()})
+        composed.append({str(key): value for key, value in values.items()})
 
-    hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(task)()
+    with TemporaryDirectory() as scratch:  # where Hydra's sweeper leaves a file nobody needs
+        sys.argv.append(f"hydra.sweep.dir={scratch}")
+        hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(collect)()
+    return composed
 
 
 def _hydra_line(error: Exception, schema: type) -> str | None:
@@ -89,4 +102,6 @@ def _hydra_line(error: Exception, schema: type) -> str | None:
     if found := re.match(r"(?:In '[^']+': )?Could not find '([^']+)/([^'/]+)'", text):
         choices = re.findall(r"^\t([\w.-]+)$", text, flags=re.M)
         return f"{found[1]}={found[2]}: no such choice; one of {', '.join(choices)}"
+    if found := re.match(r"Error parsing override '([^']+)'", text):
+        return f"{found[1]}: not of the form OPTION=VALUE; quote values that have spaces, commas or brackets"
     return first_line(error)

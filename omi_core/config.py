@@ -117,13 +117,43 @@ class Engine:
 
 
 @dataclass
-class Answers:
-    pattern: str | None = option(None, "regular expression for the final answer; group 1 is the answer")
-    deadline: float = option(
-        5.0, "seconds for one comparison of two answers before its verdict is UNKNOWN", gt=0
+class Policy:
+    """Open cases of "the same answer"; docs of each in `omi_core.answers.Policy`."""
+
+    percent: str = option("either", "what 50\\% is: 0.5, 50, or either", choices=("either", "value", "drop"))
+    units: str = option(
+        "lenient",
+        "a unit on one side only: fine, not fine, or no unit ever looked at",
+        choices=("lenient", "strict", "ignore"),
     )
-    memory_gb: float = option(2.0, "memory of one comparing worker", gt=0)
-    min_agreement: float = option(0.0, "without ground truth: drop records with less agreement", ge=0, le=1)
+    bases: str = option("lenient", "whether 101_2 may equal 101", choices=("lenient", "strict"))
+    ordered_lists: bool = option(False, "1,2 differs from 2,1")
+    bare_tuples: bool = option(True, "(1,2) equals 1,2")
+    set_equals_tuple: bool = option(False, "{1,2} equals (1,2)")
+    singleton_sets: bool = option(True, "{5} equals 5")
+    interval_ends: str = option("strict", "whether (1,2) differs from [1,2]", choices=("strict", "ignore"))
+    assignments: bool = option(True, "x=5 equals 5")
+    fold_case: bool = option(True, "letters may differ in case")
+    tolerance: float = option(0.0, "relative difference of two equal numbers; 0 is exact", ge=0, le=0.5)
+
+
+@dataclass
+class Answers:
+    methods: list[str] = option(
+        ["boxed", "hashes", "pattern"], "where the final answer is looked for, in this order"
+    )
+    pattern: str | None = option(
+        None, "regular expression for the final answer: its first group, or the whole match"
+    )
+    policy: Policy = section(Policy)
+    deadline: float = option(5.0, "CPU seconds for a comparison before its verdict is UNKNOWN", gt=0)
+    memory_gb: float = option(1.0, "memory of one comparing worker", gt=0)
+    expected: str = option(
+        "truth",
+        "truth: the ground truth, where there is one; majority: always the vote, the truth only measures",
+        choices=("truth", "majority"),
+    )
+    min_agreement: float = option(0.0, "drop records whose vote agrees less than this", ge=0, le=1)
 
 
 @dataclass
@@ -139,7 +169,6 @@ class Filters:
     trim_after_answer: bool = option(True, "cut the text after the line with the final answer")
     strip_prefix: bool = option(True, "remove a leading 'My solution:' and the like")
     wrong_arithmetic: bool = option(True, "drop solutions that state a false equation of numbers")
-    duplicates: bool = option(True, "drop exact duplicates of (problem, solution) in the whole dataset")
 
 
 @dataclass
@@ -161,6 +190,7 @@ class Run:
     fresh: bool = option(False, "start anew: an old run of that name is moved aside, not continued")
     flush_samples: int = option(256, "samples per journal frame at most", ge=1)
     flush_seconds: float = option(5.0, "seconds between journal frames at most", gt=0)
+    drain_seconds: float = option(10.0, "after a signal to stop: seconds for samples in flight", ge=0)
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 
 
@@ -220,6 +250,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
         )
+    _check_answers(config.answers)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
@@ -235,4 +266,14 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     config = options.load(Reduce, values)
     if not config.input:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
+    _check_answers(config.answers)
     return config
+
+
+def _check_answers(answers: Answers) -> None:
+    from omi_core.answers import Extractor
+
+    try:
+        Extractor(answers.methods, answers.pattern)
+    except ValueError as error:
+        raise ConfigError(f"answers: {error}") from error

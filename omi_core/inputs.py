@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,20 +70,17 @@ class GroundTruth:
     """The expected answer of a row, by `data.answer_format`; None where it cannot be found."""
 
     def __init__(self, data: Data, pattern: str | None) -> None:
-        from omi_core.answers.extract import extract, gsm8k_ground_truth, math_ground_truth
-
-        def by_pattern(text: str) -> str | None:
-            found = extract(text, pattern=pattern)
-            return found.answer if found else None
+        from omi_core.answers import Extractor, gsm8k_ground_truth, math_ground_truth
 
         if data.answer_format == "pattern" and pattern is None:
             raise ConfigError("data.answer_format=pattern: give the pattern, answers.pattern=REGEX")
+        by_pattern = Extractor(("pattern",), pattern)
         self._data = data
-        self._read = {
+        self._read: Callable[[str], str | None] = {
             "plain": lambda text: text.strip() or None,
             "gsm8k": gsm8k_ground_truth,
             "boxed": math_ground_truth,
-            "pattern": by_pattern,
+            "pattern": lambda text: by_pattern(text).answer,
         }[data.answer_format]
 
     def __call__(self, row: Row, where: str) -> str | None:

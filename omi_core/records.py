@@ -22,7 +22,7 @@ def digest128(*parts: str | bytes | int) -> str:
 
 
 def sample_seed(run_seed: int, record_id: str, index: int) -> int:
-    """Seed of one sample, in [0, 2**63): never shared by two samples, never dependent on position or batch."""
+    """Seed of one sample, in [0, 2**63): no two samples share one, no position or batch matters."""
     return int(digest128("seed", run_seed, record_id, index)[:16], 16) >> 1
 
 

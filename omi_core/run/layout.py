@@ -52,10 +52,6 @@ class Layout:
         return self.root / "generate"
 
     @property
-    def reduce(self) -> Path:
-        return self.root / "reduce"
-
-    @property
     def dataset(self) -> Path:
         return self.root / "dataset"
 
@@ -71,6 +67,10 @@ class Layout:
 
     def shard_manifest(self, attempt: int, task: int) -> Path:
         return self.generate / f"{attempt:04d}-{task:05d}.json"
+
+    def parts(self, parts: int) -> Path:
+        """The directory of a reduce stage with so many parts; another number of parts, other ranges."""
+        return self.root / "reduce" / f"of-{parts:05d}"
 
     def journals(self) -> list[Path]:
         """All journals, oldest attempt first; the order decides which of two equal keys is read."""

@@ -6,7 +6,7 @@ When the iterator ends, it finishes what is in flight; closing the generator aba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -55,7 +55,7 @@ class Request:
 class Teacher(Protocol):
     """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
 
-    def generate(self, requests: Iterator[Request]) -> Iterator[Sample]:
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
         """Samples in the order in which they finish; each request gives exactly one."""
         ...
 

@@ -10,7 +10,7 @@ import heapq
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +40,7 @@ class RehearsalTeacher:
         self._slots = engine.max_num_seqs
         self._max_tokens = sampling.max_tokens
 
-    def generate(self, requests: Iterator[Request]) -> Iterator[Sample]:
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
         """Samples in the order in which their drawn latencies end."""
         if self._shares.latency == 0:
             for request in requests:

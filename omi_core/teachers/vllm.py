@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -43,8 +43,11 @@ class VllmTeacher:
         self._tokenizer = self._engine.get_tokenizer()
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int]] = ([], [])
+        from vllm.inputs import tokens_input
 
-    def generate(self, requests: Iterator[Request]) -> Iterator[Sample]:
+        self._input = tokens_input
+
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
         running: dict[str, _Running] = {}
         more = True
@@ -97,7 +100,7 @@ class VllmTeacher:
             )
         name = f"{request.record.ordinal}-{request.index}"
         params = self._params(request.seed)
-        self._engine.add_request(name, {"prompt_token_ids": tokens}, params)
+        self._engine.add_request(name, self._input(tokens), params)
         running[name] = _Running(request, time.monotonic())
         return None
 

@@ -1,0 +1,36 @@
+"""Running on this machine, for the commands that can: plan, go through the stages, show the summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from omi_core.config import Generate, Reduce
+from omi_core.options import ConfigError
+from omi_core.run.files import LockTaken
+from omi_core.stages.local import Stopped, run_locally
+from omi_core.stages.run import Run
+from omi_core.stages.stopping import Stop, listening
+from omi_core.stages.summary import announce, show_summary
+
+Config = TypeVar("Config", Generate, Reduce)
+
+
+def run_here(config: Config, plan: Callable[[Config], Run[Config]]) -> int:
+    """Brings the run of a config to its published dataset; returns the exit code.
+
+    Raises:
+        ConfigError: the config cannot be planned, or another process works on the run.
+    """
+    with listening(Stop(config.run.drain_seconds)) as stop:
+        try:
+            run = plan(config)
+            announce(run)
+            show_summary(run, run_locally(run, stop))
+        except LockTaken as error:
+            raise ConfigError(str(error)) from error
+        except Stopped:
+            print("stopped; the same command continues", file=sys.stderr)
+            return 130
+    return 0

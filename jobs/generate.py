@@ -1,0 +1,27 @@
+"""Make a dataset: plan, generate, reduce and publish.
+
+    python -m jobs.generate                                          # the demo, on this machine's CPU
+    python -m jobs.generate data=gsm8k data.path=train.jsonl data.limit=100
+    python -m jobs.generate teacher=rehearsal data=math data.path=train.jsonl samples=32 tasks=8
+    python -m jobs.generate data=file data.path=my.parquet data.problem=question samples=16 run.dir=runs/mine
+
+The run lies in runs/<task>-<data>-<teacher>-<fingerprint>, or where run.dir says; its dataset in dataset/
+below. The same command again continues a run that was stopped or killed, and does nothing when it is done.
+"""
+
+from __future__ import annotations
+
+from jobs import _command
+from omi_core.config import Generate, load_generate
+
+
+def main(config: Generate) -> int:
+    """Brings the run of this config to its published dataset. Returns the exit code."""
+    from jobs._local import run_here
+    from omi_core.stages.planning import plan_generate
+
+    return run_here(config, plan_generate)
+
+
+if __name__ == "__main__":
+    _command.run("generate", Generate, load_generate, main, __doc__ or "")

@@ -1,0 +1,71 @@
+"""Attempts of the generate stage: which keys each takes on, and what each of its tasks gets of them.
+
+The keys of an attempt are fixed when it is made, so that its tasks agree on their shares however much is
+written meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from omi_core.run.files import fsync_directory, read_json, write_atomic
+from omi_core.run.keys import split_ranges
+from omi_core.run.layout import Layout
+
+_ATTEMPT = re.compile(r"(\d{4})\.json")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Number (from 1), number of tasks, and the flattened keys taken on: int64 ranges of shape (r, 2)."""
+
+    number: int
+    tasks: int
+    ranges: np.ndarray
+
+    def share(self, task: int) -> np.ndarray:
+        """The key ranges of one task, shape (r, 2)."""
+        return split_ranges(self.ranges, self.tasks)[task]
+
+    @property
+    def keys(self) -> int:
+        return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
+
+
+def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
+    """Writes the next attempt, durably; two processes never get the same number."""
+    keys = int((ranges[:, 1] - ranges[:, 0]).sum())
+    tasks = max(1, min(tasks, keys))
+    layout.generate.mkdir(exist_ok=True)
+    temporary = layout.generate / f".attempt.{secrets.token_hex(4)}.tmp"
+    write_atomic(temporary, orjson.dumps({"tasks": tasks, "keys": keys, "ranges": ranges.tolist()}))
+    try:
+        number = max(_numbers(layout), default=0) + 1
+        while True:
+            with suppress(FileExistsError):
+                os.link(temporary, layout.attempt(number))
+                break
+            number += 1
+    finally:
+        temporary.unlink()
+    fsync_directory(layout.generate)
+    return Attempt(number, tasks, ranges)
+
+
+def read_attempt(layout: Layout, number: int) -> Attempt:
+    """An attempt that was made before. Raises FileNotFoundError."""
+    row = read_json(layout.attempt(number))
+    return Attempt(number, row["tasks"], np.array(row["ranges"], dtype=np.int64).reshape(-1, 2))
+
+
+def _numbers(layout: Layout) -> list[int]:
+    names = (_ATTEMPT.fullmatch(path.name) for path in Path(layout.generate).iterdir())
+    return [int(found[1]) for found in names if found]

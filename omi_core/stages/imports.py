@@ -1,0 +1,99 @@
+"""Importing generations made elsewhere: files of problems with solutions become records and a journal.
+
+Rows with the same problem, ground truth and source are one record, however far apart they stand; its
+samples are numbered in input order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from omi_core.config import Reduce
+from omi_core.inputs import GroundTruth, Row, Skipped, cell, file_rows, local_files, source_of
+from omi_core.records import Record, Sample
+from omi_core.run.journal import JournalWriter
+from omi_core.run.layout import Layout
+from omi_core.run.plan import write_records
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many records there are, the most samples one has, and the digest of both."""
+
+    records: int
+    samples: int
+    digest: str
+
+
+def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported:
+    """Writes the records and the journal of an import.
+
+    Raises:
+        ConfigError: no such file or column, or a cell of the wrong kind.
+    """
+    import hashlib
+
+    ordinals: dict[bytes, int] = {}
+    counts: list[int] = []
+    content = hashlib.blake2b(digest_size=16)
+
+    def records() -> Iterator[Record]:
+        with JournalWriter(layout.journal(1, 0), flush_samples=4096) as journal:
+            for record, solutions in _groups(config, skipped):
+                key = bytes.fromhex(record.id)
+                new = key not in ordinals
+                ordinal = ordinals.setdefault(key, len(ordinals))
+                if new:
+                    counts.append(0)
+                for text, reason in solutions:
+                    journal.add(_sample(ordinal, record.id, counts[ordinal], text, reason))
+                    counts[ordinal] += 1
+                    content.update(f"{ordinal} {len(text)} {reason} ".encode())
+                    content.update(text.encode("utf-8", "surrogatepass"))
+                if new:
+                    yield replace(record, ordinal=ordinal)
+
+    count, digest = write_records(layout.records, records())
+    return Imported(count, max(counts, default=0), f"{digest}{content.hexdigest()}")
+
+
+def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tuple[str, str]]]]:
+    """(record with ordinal 0, its (solution, finish reason) pairs) for every usable row."""
+    assert config.input is not None
+    data = config.data
+    truth = GroundTruth(data, config.answers.pattern)
+    rows = 0
+    for path in local_files("input", config.input):
+        for where, row in file_rows(path):
+            if data.limit is not None and rows >= data.limit:
+                return
+            rows += 1
+            text = cell(row, data.problem, where, "data.problem")
+            if not isinstance(text, str) or not text.strip():
+                skipped.add("empty_problem", where)
+                continue
+            expected = truth(row, where)
+            if data.answer is not None and expected is None:
+                skipped.add("no_ground_truth", where)
+                continue
+            solutions = list(_solutions(config, row, where, skipped))
+            if solutions:
+                yield Record.make(0, text.strip(), expected, source_of(data, row, where)), solutions
+
+
+def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> Iterator[tuple[str, str]]:
+    reason = "stop"
+    if config.finish_reason is not None:
+        reason = "length" if cell(row, config.finish_reason, where, "finish_reason") == "length" else "stop"
+    for column in config.solution:
+        value = cell(row, column, where, "solution")
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                yield text, reason
+            else:
+                skipped.add("solution_not_text", where)
+
+
+def _sample(ordinal: int, record_id: str, index: int, text: str, reason: str) -> Sample:
+    return Sample(ordinal, record_id, index, text, reason, 0, 0, 0.0)

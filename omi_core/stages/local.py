@@ -1,0 +1,113 @@
+"""A whole run on this machine: the stages one after another, in the shape in which Slurm runs them.
+
+The tasks of the generate array run in this process and share one running teacher.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from omi_core.config import Generate
+from omi_core.run import ledger
+from omi_core.run.attempts import new_attempt
+from omi_core.run.files import lock
+from omi_core.stages import gate
+from omi_core.stages.generate import run_shard
+from omi_core.stages.progress import Progress
+from omi_core.stages.publish import publish_run, published
+from omi_core.stages.reduce import finished_part, part_range, run_part
+from omi_core.stages.run import Run
+from omi_core.stages.stopping import Stop
+from omi_core.teachers import open_teacher
+
+# A second round is for frames found damaged after the first; more would hide a fault that does not go away.
+_ROUNDS = 3
+
+
+class Stopped(Exception):
+    """The run was asked to stop; it can be continued."""
+
+
+class KeysMissing(RuntimeError):
+    """Keys are missing after every shard has ended well."""
+
+
+def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
+    """Brings a run to its published dataset from wherever it stands; returns `stats.json`.
+
+    Raises:
+        Stopped: `stop` was asked for; everything finished so far is on disk.
+        LockTaken: another process works on this run.
+    """
+    with lock(run.layout.lock):
+        stats = published(run)
+        if stats is not None:
+            return stats
+        generate(run, stop)
+        reduce(run, stop)
+        return publish(run)
+
+
+def generate(run: Run, stop: Stop) -> None:
+    """Generates what is missing, in as many rounds as it takes."""
+    for _ in range(_ROUNDS):
+        ranges = gate.missing(run, warn)
+        if not gate.count(ranges):
+            return
+        _generate_once(run, ranges, stop)
+    if left := gate.count(gate.missing(run, warn)):
+        raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
+
+
+def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
+    config = run.config
+    attempt = new_attempt(run.layout, ranges, config.tasks)
+    entry = {"stage": "generate", "attempt": attempt.number, "tasks": attempt.tasks, "keys": attempt.keys}
+    ledger.append(run.layout.ledger, entry)
+    done = run.plan.keys - attempt.keys
+    with (
+        open_teacher(config.teacher, config.engine, config.sampling) as teacher,
+        Progress("generate", "samples", run.plan.keys, done) as progress,
+    ):
+        for task in range(attempt.tasks):
+            if stop.asked():
+                break
+            run_shard(
+                run,
+                attempt,
+                task,
+                teacher,
+                stop,
+                lambda sample: progress.advance(1, sample.completion_tokens),
+            )
+    if stop.asked():
+        raise Stopped
+
+
+def reduce(run: Run, stop: Stop) -> None:
+    """Reduces every part that is not finished yet."""
+    parts = min(run.config.reduce_tasks, run.plan.records)
+    done = [part for part in range(parts) if finished_part(run, part, parts) is not None]
+    sizes = [last - first for first, last in (part_range(run.plan.records, parts, p) for p in range(parts))]
+    with Progress("reduce", "records", run.plan.records, sum(sizes[part] for part in done)) as progress:
+        for part in range(parts):
+            if stop.asked():
+                raise Stopped
+            if part not in done:
+                run_part(run, part, parts, progress.advance)
+    ledger.append(run.layout.ledger, {"stage": "reduce", "tasks": parts})
+
+
+def publish(run: Run) -> dict[str, Any]:
+    """Publishes the run's parts."""
+    stats = publish_run(run, min(run.config.reduce_tasks, run.plan.records))
+    ledger.append(run.layout.ledger, {"stage": "publish", "rows": stats["rows"]})
+    return stats
+
+
+def warn(line: str) -> None:
+    """A line about something mended on the way."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,95 @@
+"""The publish stage: the parts of a run become its dataset, with card and statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from omi_core.config import Generate
+from omi_core.publish.card import CardInfo
+from omi_core.publish.dataset import publish, read_stats, recover
+from omi_core.publish.parts import merge_counts, part_path, read_manifest
+from omi_core.stages.reduce import filter_options
+from omi_core.stages.run import Run
+
+
+def published(run: Run) -> dict[str, Any] | None:
+    """The statistics of the run's dataset if it is published and belongs to this fingerprint."""
+    recover(run.layout.dataset)
+    stats = read_stats(run.layout.dataset)
+    return stats if stats is not None and stats["fingerprint"] == run.plan.fingerprint else None
+
+
+def publish_run(run: Run, parts: int) -> dict[str, Any]:
+    """Publishes the parts of a run; returns the content of `stats.json`.
+
+    Raises:
+        PartError: a part is missing or damaged.
+        NothingToPublish: no row is left.
+    """
+    paths = [part_path(run.layout.parts(parts), part) for part in range(parts)]
+    counts = merge_counts(read_manifest(path).counts for path in paths)
+    counts["skipped_input_rows"] = dict(run.plan.skipped)
+    return publish(
+        paths,
+        run.layout.dataset,
+        card=_card(run, counts),
+        config={"fingerprint": run.plan.fingerprint, **run.plan.content},
+        counts=counts,
+        rows_per_file=run.config.publish.rows_per_file,
+    )
+
+
+def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
+    config = run.config
+    chosen = filter_options(config)
+    figures = {label: f"{value:.1%}" for label, value in rates(counts).items()}
+    # A tokenizer's path belongs to one machine, so it stays out of the dataset's bytes.
+    shown = {name: {k: v for k, v in opts.items() if k != "tokenizer"} for name, opts in chosen.items()}
+    if not isinstance(config, Generate):
+        return CardInfo(
+            name=f"Solutions of {config.data.name}",
+            task="solutions",
+            teacher="not stated: the solutions were imported",
+            prompt="not stated",
+            source=config.data.name,
+            samples=run.plan.samples,
+            filters=shown,
+            figures=figures,
+        )
+    sampling = {field.name: getattr(config.sampling, field.name) for field in fields(config.sampling)}
+    return CardInfo(
+        name=f"{config.task.name} of {config.data.name} by {config.teacher.name}",
+        task=config.task.name,
+        teacher=config.teacher.model,
+        revision=config.teacher.revision,
+        prompt=config.prompt.path or config.prompt.name,
+        source=config.data.name,
+        samples=config.samples,
+        sampling=sampling | {"seed": config.seed},
+        filters=shown,
+        figures=figures,
+        rehearsal=config.teacher.kind == "rehearsal",
+    )
+
+
+def rates(counts: Mapping[str, Any]) -> dict[str, float]:
+    """The shares people ask for, from merged counts; those without a denominator are left out."""
+    truth, votes, answers = counts.get("truth", {}), counts.get("votes", {}), counts.get("answers", {})
+    found = answers.get("found", 0)
+    pairs = {
+        "samples with an answer": (found, found + answers.get("none", 0)),
+        "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
+        "majority answers equal to the ground truth": (
+            truth.get("majority_equal", 0),
+            truth.get("records", 0),
+        ),
+        "problems solved by a sample at least": (truth.get("records_solved", 0), truth.get("records", 0)),
+        "agreement (mean share of votes for the majority)": (
+            votes.get("agreement_ppm", 0) / 1e6,
+            votes.get("records", 0),
+        ),
+        "samples kept": (counts.get("rows", 0), counts.get("samples", 0)),
+    }
+    return {label: part / whole for label, (part, whole) in pairs.items() if whole}

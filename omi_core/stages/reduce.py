@@ -1,0 +1,348 @@
+"""The reduce stage: merge, vote and filter. One task turns a range of ordinals into one part.
+
+Records are taken in windows, so memory does not grow with the range; comparisons of a window go to the
+grader in bulk, so that its workers are kept busy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from omi_core import filters
+from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, Vote, vote_many
+from omi_core.config import Answers, Generate, Reduce
+from omi_core.options import ConfigError
+from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path, read_manifest
+from omi_core.records import Candidate, Record, Sample
+from omi_core.run.journal import read_samples
+from omi_core.run.plan import Records
+from omi_core.stages.run import Run
+from omi_core.teachers import local_directory
+
+WINDOW = 256
+_PPM = 1_000_000
+
+Reading = tuple[Record, list[Sample]]
+
+
+def part_range(records: int, parts: int, part: int) -> tuple[int, int]:
+    """The ordinals [first, last) of one of `parts` parts; sizes differ by at most one record."""
+    return records * part // parts, records * (part + 1) // parts
+
+
+def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
+    """The manifest of a part that is done and belongs to this run, else None."""
+    try:
+        manifest = read_manifest(part_path(run.layout.parts(parts), part))
+    except PartError:
+        return None
+    return manifest if manifest.fingerprint == run.plan.fingerprint else None
+
+
+def run_part(run: Run, part: int, parts: int, progress: Callable[[int], None]) -> PartManifest:
+    """Reduces one range of ordinals; `progress` is told the records done.
+
+    Raises:
+        FrameDamaged: a journal is broken in the middle.
+    """
+    first, last = part_range(run.plan.records, parts, part)
+    folder = run.layout.parts(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = run.config
+    with ExitStack() as stack:
+        reducer = stack.enter_context(Reducer(config, run.plan.samples if run.plan.complete else None))
+        writer = stack.enter_context(
+            PartWriter(folder, part, fingerprint=run.plan.fingerprint, provenance=reducer.provenance)
+        )
+        for window in _windows(_readings(run, first, last)):
+            for row in reducer.reduce(window):
+                writer.write(row)
+            progress(len(window))
+        return writer.finish(reducer.counts())
+
+
+def _readings(run: Run, first: int, last: int) -> Iterator[Reading]:
+    """(record, its samples) for every ordinal of the range, also those without samples."""
+    records = Records(run.layout.records).slice(first, last)
+    for samples in read_samples(run.layout.journals(), first, last):
+        for record in records:
+            if record.ordinal == samples[0].ordinal:
+                yield record, samples
+                break
+            yield record, []
+    for record in records:
+        yield record, []
+
+
+def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
+    while window := list(islice(readings, WINDOW)):
+        yield window
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One record's outcome: its expected answer, who agrees with it, and what the samples answered."""
+
+    expected: str | None
+    answers: list[str | None]
+    verdicts: list[Verdict | None]
+    vote: Vote
+
+
+class Reducer:
+    """Turns readings into published rows and counts everything on the way; a context manager."""
+
+    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+        self._config = config
+        self._samples = samples
+        self._extract = Extractor(config.answers.methods, config.answers.pattern)
+        self._teacher = config.teacher.name if isinstance(config, Generate) else None
+        self._counts: Counter[str] = Counter()
+        chosen = filter_options(config)
+        # Cut-off solutions go before answers are looked at, so that they are counted as what they are.
+        self._before = filters.build({name: chosen[name] for name in chosen if name == "unfinished"})
+        self._after = filters.build({name: chosen[name] for name in chosen if name != "unfinished"})
+        self.provenance = provenance(config)
+
+    def __enter__(self) -> Reducer:
+        answers = self._config.answers
+        self._grader = Grader(
+            policy_of(answers),
+            workers=self._config.cluster.workers or None,
+            limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._grader.close()
+
+    def counts(self) -> dict[str, Any]:
+        """Nested counts so far.
+
+        Raises:
+            AssertionError: a sample is not accounted for.
+        """
+        chains = {**self._before.counts()["filters"], **self._after.counts()["filters"]}
+        nested: dict[str, Any] = {"filters": chains}
+        for key, value in self._counts.items():
+            at = nested
+            *path, leaf = key.split("/")
+            for name in path:
+                at = at.setdefault(name, {})
+            at[leaf] = value
+        dropped = sum(count["dropped"] for count in chains.values())
+        accounted = self._counts["quarantined"] + dropped + self._counts["rows"]
+        accounted += sum(value for key, value in self._counts.items() if key.startswith("selection/"))
+        if accounted != self._counts["samples"]:
+            raise AssertionError(
+                f"{self._counts['samples']} samples came in and {accounted} are accounted for"
+            )
+        return nested
+
+    def reduce(self, window: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        """The rows that a window of records leaves, in order of record and sample."""
+        usable = [(record, self._without_errors(samples)) for record, samples in window]
+        answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
+        for (record, samples), judged in zip(usable, self._judge(usable, answers), strict=True):
+            yield from self._rows(record, samples, judged)
+        for _, samples in window:
+            self._counts["records"] += 1
+            self._counts["samples"] += len(samples)
+            self._counts["records_without_samples"] += not samples
+            if self._samples is not None:
+                self._counts["missing_samples"] += self._samples - len(samples)
+
+    def _without_errors(self, samples: list[Sample]) -> list[Sample]:
+        for sample in samples:
+            self._counts[f"finish/{sample.finish_reason}"] += 1
+            self._counts["tokens/prompt"] += sample.prompt_tokens
+            self._counts["tokens/completion"] += sample.completion_tokens
+            if sample.error is not None:
+                self._counts["quarantined"] += 1
+                self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
+        return [sample for sample in samples if sample.error is None]
+
+    def _answer(self, sample: Sample) -> str | None:
+        answer = self._extract(sample.text).answer
+        self._counts["answers/none" if answer is None else "answers/found"] += 1
+        return answer
+
+    def _judge(self, usable: Sequence[Reading], answers: Sequence[list[str | None]]) -> list[Judged]:
+        """Votes on every record and compares every answer with the record's expected one."""
+        votes = vote_many(answers, self._grader)
+        pairs: list[tuple[str, str]] = []
+        for (record, _), given in zip(usable, answers, strict=True):
+            if record.expected_answer is not None:
+                pairs += [(record.expected_answer, answer) for answer in given if answer is not None]
+        graded = iter(self._grader.compare_many(pairs))
+        out = []
+        for (record, _), given, vote in zip(usable, answers, votes, strict=True):
+            verdicts: list[Verdict | None] | None = None
+            if record.expected_answer is not None:
+                verdicts = [None if answer is None else next(graded) for answer in given]
+                self._count_truth(verdicts, vote)
+            if vote.voters:
+                self._counts["votes/records"] += 1
+                self._counts["votes/voters"] += vote.voters
+                self._counts["votes/votes"] += vote.votes
+                self._counts["votes/agreement_ppm"] += round(vote.agreement * _PPM)
+                self._counts[f"votes/histogram/{min(vote.votes * 10 // vote.voters, 9)}"] += 1
+            out.append(self._choose(record, given, verdicts, vote))
+        return out
+
+    def _choose(
+        self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
+    ) -> Judged:
+        if verdicts is not None and self._config.answers.expected == "truth":
+            return Judged(record.expected_answer, given, verdicts, vote)
+        members = set(vote.members)
+        majority: list[Verdict | None] = [
+            None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
+            for at, answer in enumerate(given)
+        ]
+        return Judged(vote.answer, given, majority, vote)
+
+    def _count_truth(self, verdicts: list[Verdict | None], vote: Vote) -> None:
+        self._counts["truth/records"] += 1
+        self._counts["truth/samples"] += len(verdicts)
+        for verdict in verdicts:
+            self._counts[f"truth/{verdict.name.lower() if verdict else 'no_answer'}"] += 1
+        self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
+        # The members of a class are equal to each other, so any of them speaks for the majority.
+        self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
+
+    def _rows(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[dict[str, Any]]:
+        candidates = [
+            _candidate(record, sample, answer, judged.expected or "")
+            for sample, answer in zip(samples, judged.answers, strict=True)
+        ]
+        kept: list[Candidate] = []
+        for candidate, verdict in zip(self._before.apply(candidates), judged.verdicts, strict=True):
+            if candidate is None:
+                continue
+            reason = self._refusal(judged, verdict)
+            if reason is None:
+                kept.append(candidate)
+            else:
+                self._counts[f"selection/{reason}"] += 1
+        for candidate in self._after.apply(kept):
+            if candidate is not None:
+                self._counts["rows"] += 1
+                yield self._row(candidate, judged)
+
+    def _refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
+        """Why a sample is not kept for its answer, or None."""
+        if verdict is None:
+            return "no_answer"
+        if verdict is Verdict.UNKNOWN:
+            return "unknown"
+        if verdict is Verdict.NOT_EQUAL:
+            return "other_answer"
+        if judged.vote.agreement < self._config.answers.min_agreement:
+            return "low_agreement"
+        return None
+
+    def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "problem": candidate.problem,
+            "generated_solution": candidate.solution,
+            "expected_answer": candidate.expected_answer,
+            "problem_source": candidate.source,
+        }
+        optional = {
+            "record_id": candidate.record_id,
+            "sample": candidate.index,
+            "votes": judged.vote.votes,
+            "voters": judged.vote.voters,
+            "agreement": judged.vote.agreement,
+            "solution_tokens": candidate.completion_tokens,
+            "teacher": self._teacher,
+        }
+        return row | {name: optional[name] for name in self.provenance}
+
+
+def _candidate(record: Record, sample: Sample, answer: str | None, expected: str) -> Candidate:
+    return Candidate(
+        problem=record.text,
+        solution=sample.text,
+        answer=answer,
+        expected_answer=expected,
+        source=record.source,
+        finish_reason=sample.finish_reason,
+        record_id=record.id,
+        index=sample.index,
+        completion_tokens=sample.completion_tokens,
+    )
+
+
+def policy_of(answers: Answers) -> Policy:
+    """The comparison policy of a config; its tolerance as the decimal the user wrote, exactly."""
+    chosen: dict[str, Any] = dataclasses.asdict(answers.policy)
+    chosen["tolerance"] = Fraction(str(answers.policy.tolerance))
+    return Policy(**chosen)
+
+
+def provenance(config: Generate | Reduce) -> tuple[str, ...]:
+    """The optional columns of the published rows."""
+    if not config.publish.provenance:
+        return ()
+    columns = ("record_id", "sample", "votes", "voters", "agreement")
+    return (*columns, "solution_tokens", "teacher") if isinstance(config, Generate) else columns
+
+
+def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
+    """The filters a config turns on, with their options, as `filters.build` takes them."""
+    options = config.filters
+    out: dict[str, dict[str, Any]] = {
+        name: {}
+        for name in (
+            "unfinished",
+            "strip_prefix",
+            "no_boxed",
+            "several_boxed",
+            "trim_after_answer",
+            "wrong_arithmetic",
+        )
+        if getattr(options, name)
+    }
+    if options.min_chars:
+        out["min_chars"] = {"limit": options.min_chars}
+    tokenizer = tokenizer_file(config)
+    if options.max_tokens is not None and tokenizer is not None:
+        out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
+    return out
+
+
+def tokenizer_file(config: Generate | Reduce) -> str | None:
+    """The tokenizer.json that `filters.max_tokens` counts with; None where there is none to take.
+
+    Raises:
+        ConfigError: the one that is named is not there.
+    """
+    named = config.filters.tokenizer
+    if named is not None:
+        path = Path(named) / "tokenizer.json" if Path(named).is_dir() else Path(named)
+        if not path.is_file():
+            raise ConfigError(
+                f"filters.tokenizer={named}: no such file; give a tokenizer.json or its directory"
+            )
+        return str(path)
+    if not isinstance(config, Generate):
+        return None
+    teacher = config.teacher
+    # A rehearsal has no tokenizer of its own; the embedded one is always there.
+    model = "embedded:strong" if teacher.kind == "rehearsal" else teacher.model
+    local = local_directory(model)
+    if local is not None:
+        return str(local / "tokenizer.json")
+    from huggingface_hub import hf_hub_download
+
+    return hf_hub_download(model, "tokenizer.json", revision=teacher.revision)

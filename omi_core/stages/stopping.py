@@ -1,0 +1,57 @@
+"""Stopping on a signal: the first asks a stage to finish what is in flight, the second ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+
+
+class Stop:
+    """Whether to stop, and since when: set by a signal, asked by the stages between samples."""
+
+    def __init__(self, drain_seconds: float = 10.0) -> None:
+        self.drain_seconds = drain_seconds
+        self.signal: int | None = None
+        self._since = 0.0
+
+    def ask(self, number: int = signal.SIGTERM) -> None:
+        """Admit no more work from now on."""
+        if self.signal is None:
+            self.signal = number
+            self._since = time.monotonic()
+
+    def asked(self) -> bool:
+        return self.signal is not None
+
+    def overdue(self) -> bool:
+        """The time to finish what is in flight is over too."""
+        return self.signal is not None and time.monotonic() - self._since >= self.drain_seconds
+
+
+@contextmanager
+def listening(stop: Stop) -> Iterator[Stop]:
+    """Routes SIGINT, SIGTERM and SIGUSR2 to `stop` while inside; a second one raises KeyboardInterrupt."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.asked():
+            raise KeyboardInterrupt
+        stop.ask(number)
+        print(
+            f"{signal.Signals(number).name}: no new samples; up to {stop.drain_seconds:g} s for those in "
+            "flight (again: at once)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

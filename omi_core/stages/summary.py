@@ -1,0 +1,117 @@
+"""What a user sees of a run: what it will make, and at its end counts, shares, rates and a row."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from omi_core.config import Generate
+from omi_core.publish.parts import part_path, read_part
+from omi_core.run.files import read_json, write_json
+from omi_core.stages.publish import rates
+from omi_core.stages.run import Run
+
+_SKIPPED_WORDS = {
+    "empty_problem": "with an empty problem",
+    "no_ground_truth": "whose ground truth cannot be read",
+    "duplicate": "that were there before",
+    "solution_not_text": "with a solution that is no text",
+}
+
+
+def announce(run: Run) -> None:
+    """One line about the plan, one about what is left out of it."""
+    plan, config = run.plan, run.config
+    made = f"{plan.records:,} records"
+    if isinstance(config, Generate):
+        made += f" x {plan.samples} samples by {config.teacher.name}"
+    print(f"{run.layout.root}: {made}", file=sys.stderr)
+    for reason, count in plan.skipped.items():
+        first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
+        print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
+
+
+def show_summary(run: Run, stats: dict[str, Any]) -> None:
+    """Prints the summary of a published run and keeps the same figures in summary.json."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    figures = summarize(run, stats)
+    write_json(run.layout.summary, figures)
+    console = Console(soft_wrap=False)
+    table = Table(box=box.SIMPLE, title=str(run.layout.root), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for section, rows in figures.items():
+        if rows:
+            table.add_section()
+            table.add_row(f"[bold]{section}[/bold]", "")
+            for label, value in rows.items():
+                table.add_row(f"  {label}", _shown(value))
+    console.print(table)
+    _show_row(run, console)
+    console.print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", highlight=False)
+
+
+def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Section -> label -> figure; shares are floats in [0, 1]."""
+    counts = stats["counts"]
+    dropped = {name: n for name, n in counts.get("selection", {}).items() if n}
+    rewritten = {}
+    for name, count in counts["filters"].items():
+        if count["dropped"]:
+            dropped[name] = count["dropped"]
+        if count.get("rewritten"):
+            rewritten[name] = count["rewritten"]
+    if stats["duplicates_dropped"]:
+        dropped["duplicates"] = stats["duplicates_dropped"]
+    return {
+        "input": {
+            "records": counts["records"],
+            "samples": counts["samples"],
+            "quarantined": counts.get("quarantined", 0),
+        },
+        "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
+        "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
+        "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
+        "shares": rates(counts),
+        "speed": speed(run),
+    }
+
+
+def speed(run: Run) -> dict[str, float]:
+    """Rates over the shards that ended by themselves; killed ones leave no times."""
+    manifests = []
+    for journal in run.layout.journals():
+        path = journal.with_name(journal.name.removesuffix(".jsonl.zst") + ".json")
+        if path.exists():
+            manifests.append(read_json(path))
+    seconds = sum(manifest["seconds"] for manifest in manifests)
+    if not seconds:
+        return {}
+    return {
+        "seconds generating": round(seconds, 1),
+        "samples/s": round(sum(m["samples"] for m in manifests) / seconds, 1),
+        "new tokens/s": round(sum(m["completion_tokens"] for m in manifests) / seconds, 1),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1%}" if 0 <= value <= 1 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _show_row(run: Run, console: Any) -> None:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    parts = min(run.config.reduce_tasks, run.plan.records)
+    for part in range(parts):
+        for row in read_part(part_path(run.layout.parts(parts), part)):
+            votes = f", {row['votes']} of {row['voters']} votes" if "votes" in row else ""
+            text = f"{row['problem']}\n\n{row['generated_solution']}"
+            title = f"a row: {row['expected_answer']}{votes}"
+            console.print(Panel(Text(text[:1500]), title=Text(title), title_align="left", width=100))
+            return
