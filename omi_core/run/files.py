@@ -100,44 +100,34 @@ def read_json(path: Path) -> Any:
 def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock file `path` alone. Raises LockTaken when it still has a holder after `wait` seconds.
 
-    flock on a small file that names its holder and is removed on release. The kernel drops the lock when
-    the holder dies, however it dies, so a lock is never stale. On Linux NFS and on Lustre mounted with
-    `flock` it holds across nodes; where a file system has no flock at all, a warning is logged and the
-    caller goes on unprotected: refusing would make the suite useless there, and an owner file without a
-    kernel behind it would block every resume after a kill.
+    flock on a small file that names its holder and stays behind, empty, on release: to remove it would let
+    two processes each lock a file of that name. The kernel drops the lock when the holder dies, however it
+    dies, so a lock is never stale. On Linux NFS and on Lustre mounted with `flock` it holds across nodes;
+    where a file system has no flock at all, a warning is logged and the caller goes on unprotected:
+    refusing would make the suite useless there, and an owner file without a kernel behind it would block
+    every resume after a kill.
     """
     path = Path(path)
-    fd = _acquire(path, time.monotonic() + wait)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     owner = os.getpid()
     _held.add(fd)
     try:
-        yield
+        deadline = time.monotonic() + wait
+        while not _flock(fd, path):
+            if time.monotonic() >= deadline:
+                raise LockTaken(f"{path}: in use by {_holder(fd)}; wait for it or stop it")
+            time.sleep(0.02)
+        _sign(fd, _myself())
+        try:
+            yield
+        finally:
+            if os.getpid() == owner:
+                _sign(fd, b"")
     finally:
-        # A fork of the holder that unwinds through here must not release its parent's lock.
+        # A fork of the holder that unwinds through here has closed its copy already (see below).
         if os.getpid() == owner:
             _held.discard(fd)
-            if _is_file_at(fd, path):
-                path.unlink(missing_ok=True)
             os.close(fd)
-
-
-def _acquire(path: Path, deadline: float) -> int:
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            taken = not _flock(fd, path)
-            # The last holder removes the file while holding it: what we locked may be a nameless leftover.
-            if not taken and _is_file_at(fd, path):
-                _sign(fd)
-                return fd
-            if taken and time.monotonic() >= deadline:
-                raise LockTaken(f"{path}: in use by {_holder(fd)}; wait for it or stop it")
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        if taken:
-            time.sleep(0.02)
 
 
 def _flock(fd: int, path: Path) -> bool:
@@ -152,19 +142,16 @@ def _flock(fd: int, path: Path) -> bool:
     return True
 
 
-def _is_file_at(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
+def _myself() -> bytes:
+    since = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return orjson.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
 
 
-def _sign(fd: int) -> None:
+def _sign(fd: int, who: bytes) -> None:
     """Say in the lock file who holds it; only for the error message, so a full disk is no reason to fail."""
-    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     with suppress(OSError):
         os.ftruncate(fd, 0)
-        os.pwrite(fd, orjson.dumps(who), 0)
+        os.pwrite(fd, who, 0)
 
 
 def _holder(fd: int) -> str:

@@ -157,12 +157,15 @@ def _fault(data: bytes, frame: Frame) -> str | None:
 
 
 def keys_of(lines: bytes) -> np.ndarray:
-    """The (ordinal, sample index) of every JSON line, uint32 of shape (n, 2). Raises ValueError."""
+    """The (ordinal, sample index) of every JSON line, uint32 of shape (n, 2). Raises ValueError.
+
+    A line without `sample`, such as a record of a plan, has index 0.
+    """
     try:
         rows = [orjson.loads(line) for line in lines.splitlines()]
-        flat = [number for row in rows for number in (row["ordinal"], row["sample"])]
+        flat = [number for row in rows for number in (row["ordinal"], row.get("sample", 0))]
         return np.array(flat, dtype="<u4").reshape(-1, 2)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not the lines of a journal: {error}") from error
 
 

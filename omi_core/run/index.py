@@ -12,7 +12,7 @@ import binascii
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,19 +84,23 @@ def set_aside(journal: Path, damage: Damage) -> None:
 
     May be called by several processes at once and twice for the same damage. Raises OSError.
     """
-    path = bad_path(Path(journal))
-    with lock(path.with_name(path.name + ".lock"), wait=60.0):
+    with _bad_lock(journal):
         known = _read_bad(journal)
-        if damage not in known:
+        if all((other.offset, other.length) != (damage.offset, damage.length) for other in known):
             _write_bad(journal, [*known, damage])
 
 
-def keep_set_aside(journal: Path, size: int) -> None:
+def forget_set_aside(journal: Path, size: int) -> None:
     """Forget what was set aside beyond `size` bytes: those bytes are gone, and new frames may lie there."""
-    known = _read_bad(journal)
-    kept = [damage for damage in known if damage.end <= size]
-    if kept != known:
-        _write_bad(journal, kept)
+    if all(damage.end <= size for damage in _read_bad(journal)):
+        return
+    with _bad_lock(journal):
+        _write_bad(journal, [damage for damage in _read_bad(journal) if damage.end <= size])
+
+
+def _bad_lock(journal: Path) -> AbstractContextManager[None]:
+    path = bad_path(Path(journal))
+    return lock(path.with_name(path.name + ".lock"), wait=60.0)
 
 
 class IndexWriter:

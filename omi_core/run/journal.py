@@ -26,7 +26,7 @@ import orjson
 from omi_core.records import Sample
 from omi_core.run.files import fsync_directory, lock, write_all
 from omi_core.run.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
-from omi_core.run.index import IndexWriter, contents, keep_set_aside
+from omi_core.run.index import IndexWriter, contents, forget_set_aside
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY_LIMIT = 1 << 32
@@ -59,7 +59,9 @@ class JournalWriter:
         self.keys = NO_KEYS
         self.damage: list[Damage] = []
         self._seen: set[int] = set()
-        self._clear()
+        self._buffer: list[tuple[bytes, int, int, bool]] = []
+        self._bytes = 0
+        self._oldest = 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -100,20 +102,18 @@ class JournalWriter:
             raise DuplicateKey(f"{self.path}: already holds sample {sample.index} of record {sample.ordinal}")
         line = encode_sample(sample)
         self._seen.add(key)
-        if not self._lines:
-            self._oldest = time.monotonic()
-        self._lines.append(line)
-        self._keys.append((sample.ordinal, sample.index))
+        if not self._buffer:
+            self._oldest, self._bytes = time.monotonic(), 0
         self._bytes += len(line)
-        self._errors += sample.finish_reason == "error"
-        if len(self._lines) >= self.flush_samples or self._bytes >= self.flush_bytes:
+        self._buffer.append((line, sample.ordinal, sample.index, sample.finish_reason == "error"))
+        if len(self._buffer) >= self.flush_samples or self._bytes >= self.flush_bytes:
             self.flush()
         else:
             self.flush_if_due()
 
     def flush_if_due(self) -> None:
         """Flush when the oldest buffered sample has waited `flush_seconds`; call it when no sample comes."""
-        if self._lines and time.monotonic() - self._oldest >= self.flush_seconds:
+        if self._buffer and time.monotonic() - self._oldest >= self.flush_seconds:
             self.flush()
 
     def flush(self) -> None:
@@ -122,15 +122,15 @@ class JournalWriter:
         Raises AppendFailed with the file cut back to its last whole frame and the buffer kept, so that the
         call can be repeated once there is space.
         """
-        if not self._lines:
+        if not self._buffer:
             return
-        keys = np.array(self._keys, dtype="<u4")
-        frame, data = encode(b"".join(self._lines), keys, self._errors, self._end)
-        self._append(data)
+        lines, ordinals, indices, errors = zip(*self._buffer, strict=True)
+        keys = np.array([ordinals, indices], dtype="<u4").T
+        frame, data = encode(b"".join(lines), keys, sum(errors), self._end)
+        self._append(frame, data)
         self._index.append(frame)
-        self._clear()
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, frame: Frame, data: bytes) -> None:
         if self._torn:
             self._cut()
         # Where the file system has no locks this is what notices a second writer.
@@ -141,17 +141,23 @@ class JournalWriter:
         try:
             write_all(self._fd, data)
             os.fsync(self._fd)
-        except OSError as error:
+        except BaseException as error:
+            # Also when a signal's handler raises: else the frame could be written a second time.
             self._torn = True
             with suppress(OSError):
                 self._cut()
+            if not isinstance(error, OSError):
+                raise
             why = f"cannot append {len(data)} bytes ({error.strerror}); what was flushed before is safe"
             raise AppendFailed(error.errno, why, str(self.path)) from error
-        self._end += len(data)
+        # No call between these two, so no handler can raise there.
+        written: list[tuple[bytes, int, int, bool]] = []
+        self._end = frame.end
+        self._buffer = written
 
     def _recover(self) -> list[Frame]:
         """Cut the journal behind its last whole frame and return its frames."""
-        keep_set_aside(self.path, os.fstat(self._fd).st_size)
+        forget_set_aside(self.path, os.fstat(self._fd).st_size)
         found = contents(self.path)
         frames = found.frames
         # A crash of the machine can leave a last frame of the right length with other bytes in it.
@@ -169,12 +175,6 @@ class JournalWriter:
         os.ftruncate(self._fd, self._end)
         os.fsync(self._fd)
         self._torn = False
-
-    def _clear(self) -> None:
-        self._lines: list[bytes] = []
-        self._keys: list[tuple[int, int]] = []
-        self._bytes = self._errors = 0
-        self._oldest = 0.0
 
 
 def encode_sample(sample: Sample) -> bytes:
@@ -216,7 +216,8 @@ def read_samples(
     the journal in `journals`, then by position in the journal; pass them sorted. Records are gathered in
     windows of about `window_bytes` of JSON; what a frame holds for later windows waits in a cache of
     `cache_bytes`, so memory does not grow with the journals, apart from some 8 bytes per record and frame.
-    Damage is handed to `on_damage` and its keys are left out; without `on_damage` it raises FrameDamaged.
+    Damage that may hold asked-for ordinals is handed to `on_damage` and its keys are left out; without
+    `on_damage` it raises FrameDamaged.
     """
     report = on_damage or _raise_damage
     pieces = list(_overlapping(journals, first, last, report))
@@ -248,7 +249,8 @@ def _overlapping(
     for path in journals:
         found = contents(path)
         for damage in found.damage:
-            report(damage)
+            if damage.first is None or damage.last is None or first <= damage.last and damage.first < last:
+                report(damage)
         for frame in found.frames:
             if frame.first < last and frame.last >= first:
                 ordinals = np.unique(frame.keys[:, 0].astype(np.int64))

@@ -166,6 +166,7 @@ def test_a_frame_is_read_only_as_it_was_written(tmp_path: Path) -> None:
     "lines",
     [
         b"{}\n",
+        b"1\n",
         b"[1]\n",
         b"not json\n",
         b'{"ordinal":-1,"sample":0}\n',
@@ -194,3 +195,7 @@ def test_an_empty_frame_is_refused() -> None:
 @given(st.binary(max_size=100))
 def test_random_bytes_are_no_header(data: bytes) -> None:
     assert parse_header(data, 0) is None
+
+
+def test_a_record_counts_as_its_first_sample() -> None:
+    assert keys_of(b'{"ordinal":7,"id":"x"}\n{"ordinal":8,"sample":3}\n').tolist() == [[7, 0], [8, 3]]

@@ -11,7 +11,7 @@ import pytest
 from omi_core.records import Sample
 from omi_core.run import index
 from omi_core.run.frames import HEADER_BYTES
-from omi_core.run.index import bad_path, contents, index_path, keep_set_aside, set_aside
+from omi_core.run.index import bad_path, contents, forget_set_aside, index_path, set_aside
 from omi_core.run.journal import JournalWriter
 
 SAMPLES = [Sample(n // 2, "id", n % 2, f"text {n}", "stop", 1, 2, 0.5) for n in range(10)]
@@ -175,7 +175,7 @@ def test_what_was_set_aside_beyond_the_end_is_forgotten_by_the_writer(journal: P
     journal.write_bytes(journal.read_bytes()[: frames[3].offset + 10])
     write(journal, SAMPLES[6:])
     assert keys_in(journal, verify=True) == KEYS
-    keep_set_aside(journal, 0)
+    forget_set_aside(journal, 0)
     assert contents(journal).set_aside == []
 
 

@@ -203,7 +203,7 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path: Path) -> Non
             pass
         writer.add(simple(1))
     assert [sample.ordinal for sample in read_all(journal)] == [0, 1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "j.idx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "j.idx", "j.lock"]
 
 
 def test_without_flock_a_second_writer_is_noticed_before_it_does_harm(
@@ -276,6 +276,43 @@ def test_an_exception_flushes_what_was_added(tmp_path: Path) -> None:
         writer.add(simple(0))
         raise KeyboardInterrupt
     assert len(read_all(tmp_path / "j")) == 1
+
+
+@pytest.mark.parametrize("moment", ["before the write", "after the write", "after fsync"])
+def test_an_interrupt_while_a_frame_is_written_neither_loses_nor_doubles_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    interrupted = False
+    call = "write" if moment.endswith("write") else "fsync"
+    real = getattr(os, call)
+
+    def interrupting(fd: int, *arguments: object) -> object:
+        nonlocal interrupted
+        if interrupted or not os.readlink(f"/proc/self/fd/{fd}").endswith("/j"):
+            return real(fd, *arguments)
+        interrupted = True
+        if moment.startswith("after"):
+            real(fd, *arguments)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), JournalWriter(tmp_path / "j") as writer:
+        for n in range(4):
+            writer.add(simple(n))
+        monkeypatch.setattr(os, call, interrupting)
+        writer.flush()
+    assert interrupted and read_all(tmp_path / "j") == [simple(n) for n in range(4)]
+    assert settled([tmp_path / "j"], RECORDS, PER_RECORD, verify=True).duplicates == 0
+
+
+def test_damage_of_other_ordinals_is_no_concern_of_a_reader(tmp_path: Path) -> None:
+    journal = write(tmp_path / "j", [simple(n) for n in range(6)], 2)
+    data = bytearray(journal.read_bytes())
+    data[-1] ^= 1
+    journal.write_bytes(data)
+    index_path(journal).unlink()
+    assert [record[0].ordinal for record in read_samples([journal], 0, 4)] == [0, 1, 2, 3]
+    with pytest.raises(FrameDamaged):
+        list(read_samples([journal], 0, 5))
 
 
 def test_an_empty_journal_reads_as_nothing(tmp_path: Path) -> None:
