@@ -52,8 +52,7 @@ def compare_values(a: Value, b: Value, policy: Policy) -> Answer:
             return NOT_EQUAL
         return _in_order([x for row in a.rows for x in row], [x for row in b.rows for x in row], policy)
     if isinstance(a, Matrix) or isinstance(b, Matrix):
-        other = b if isinstance(a, Matrix) else a
-        return NOT_EQUAL if isinstance(other, Scalar) and other.form is not None else None
+        return _matrix_and_other(a, b, policy)
     if isinstance(a, Group) and isinstance(b, Group):
         return _groups(a, b, policy)
     group, scalar = (a, b) if isinstance(a, Group) else (b, a)
@@ -75,7 +74,7 @@ def _words(a: Value, b: Value) -> Answer:
         if set(words.text.split()) & _NUMBER_WORDS:
             return UNKNOWN
         return NOT_EQUAL if other.form is not None else None
-    if isinstance(other, Group | Union):
+    if isinstance(other, Group | Union) and len(words.text) > 1:
         return UNKNOWN  # "all real numbers", "no solution": true of some sets, and not read here
     return NOT_EQUAL
 
@@ -161,6 +160,20 @@ def _groups(a: Group, b: Group, policy: Policy) -> Answer:
     return _in_order(a.items, b.items, policy) if policy.interval_ends == "ignore" else NOT_EQUAL
 
 
+def _matrix_and_other(a: Value, b: Value, policy: Policy) -> Answer:
+    """A vector may be what `(1,2)` means, if the entries agree; nothing else equals a matrix."""
+    matrix, other = (a, b) if isinstance(a, Matrix) else (b, a)
+    assert isinstance(matrix, Matrix)
+    if isinstance(other, Scalar):
+        return NOT_EQUAL if other.form is not None else None
+    if not isinstance(other, Group):
+        return NOT_EQUAL
+    if len(matrix.rows) > 1 and any(len(row) > 1 for row in matrix.rows):
+        return NOT_EQUAL
+    verdict = _in_order([x for row in matrix.rows for x in row], other.items, policy)
+    return NOT_EQUAL if verdict is NOT_EQUAL else None
+
+
 def _group_and_scalar(group: Group, scalar: Scalar, policy: Policy) -> Answer:
     if scalar.maybe_list is not None and group.kind == "list":
         return _groups(group, scalar.maybe_list, policy)
@@ -195,6 +208,8 @@ def _relations(a: Value, b: Value, policy: Policy) -> Answer:
             if policy.assignments or relation.label is None
             else NOT_EQUAL
         )
+    if isinstance(other, Matrix) or (isinstance(other, Group | Union) and set(relation.ops) == {"="}):
+        return NOT_EQUAL  # an equation describes a set, but not by listing it
     if isinstance(other, Group | Union):
         left, right = intervals.of_relation(relation), intervals.canonical(other)
         if left is None or right is None:

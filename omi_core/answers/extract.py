@@ -41,6 +41,7 @@ _HASHES = re.compile(
 )
 # What may close an answer without being more text: math delimiters, emphasis, punctuation, \end{...}.
 _CLOSERS = re.compile(r"(?:[ \t]{0,4}(?:\$\$|\$|\\\)|\\\]|\*\*|[.!,;:)]|\n?\\end\{[a-z]{1,12}\*?\})){1,8}")
+_DISPLAY_REST = re.compile(r"(?:[^\\\n]|\\(?![\])])|\n(?!\n)){0,200}\\[\])]")
 _MATH_REST = re.compile(r"[^$\n]{0,200}\$\$?[ \t]?[.!]?")
 
 
@@ -192,11 +193,14 @@ def _last_hashes(text: str) -> tuple[str, int, int] | None:
 def _closed(text: str, start: int, end: int) -> int:
     """Where the answer's sentence or formula ends: delimiters, punctuation, the rest of an open `$...$`."""
     paragraph = max(text.rfind("\n\n", 0, start) + 1, start - 2000, 0)
-    dollars = len(re.findall(r"(?<!\\)\$", text[paragraph:start].replace("$$", "")))
-    if dollars % 2:
+    before = text[paragraph:start]
+    rest = None
+    if len(re.findall(r"(?<!\\)\$", before.replace("$$", ""))) % 2:
         rest = _MATH_REST.match(text, end)
-        if rest is not None:
-            end = rest.end()
+    elif max(before.rfind("\\["), before.rfind("\\(")) > max(before.rfind("\\]"), before.rfind("\\)")):
+        rest = _DISPLAY_REST.match(text, end)
+    if rest is not None:
+        end = rest.end()
     closers = _CLOSERS.match(text, end)
     return closers.end() if closers else end
 

@@ -7,6 +7,7 @@ takes the sign it is given, the same for every `\pm` of the formula.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ MAX_DEPTH = 32
 MAX_DIGITS = 400
 _END: Token = ("end", "")
 _FUNCTIONS = frozenset("\\" + name for name in "sin cos tan cot sec csc arcsin arccos arctan ln log".split())
+_FACTOR_COMMANDS = frozenset({"\\frac", "\\sqrt", "\\binom", "\\lfloor", "\\lceil"})
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -126,7 +128,7 @@ class _Reader:
             return True
         if kind == "o":
             return text in ("(", "{", "[")
-        return kind == "c" and (text in ("\\frac", "\\sqrt", "\\binom") or text in _FUNCTIONS)
+        return kind == "c" and (text in _FACTOR_COMMANDS or text in _FUNCTIONS)
 
     def fraction_of_integers(self) -> tuple[int, int, int] | None:
         r"""(numerator, denominator, tokens used) if `\frac{a}{b}` of two integers comes next."""
@@ -260,6 +262,13 @@ class _Reader:
             return algebra.root(self.argument(), degree)
         if name in _FUNCTIONS:
             return self.function(name[1:])
+        if name in ("\\lfloor", "\\lceil"):
+            inner = self.sum()
+            self.expect("\\r" + name[2:])
+            value = inner.rational
+            if value is None:
+                return algebra.opaque(name[2:], inner)
+            return algebra.number(math.floor(value) if name == "\\lfloor" else math.ceil(value))
         raise NotUnderstood(f"unknown command {name}")
 
     def function(self, name: str) -> Form:

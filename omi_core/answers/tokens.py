@@ -69,7 +69,7 @@ _SYMBOLS = frozenset(
 _WORD_COMMANDS = frozenset("sin cos tan cot sec csc arcsin arccos arctan log ln sqrt pi infty".split())
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix"})
 _NUMBER_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_DROP_END = re.compile(r"(?:\s|\\[!,;:.]|[.,;:])+$")
+_DROP_END = re.compile(r"(?:\s|\\[!,;:.]|[.,;:]|(?<!\\)\$)+$")
 # Control, zero-width and direction characters, lone surrogates: never part of an answer to be trusted.
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]"
@@ -191,4 +191,8 @@ def _text(body: str, whole: str) -> list[Token]:
         return [("c", "\\" + words)]
     if len(body.strip()) == 1 and words.isalpha() and not whole.startswith(("\\text", "\\mbox", "\\hbox")):
         return [("v", body.strip())]  # \mathrm{x}, \mathbf{v}: a letter set in another face
+    if "," in words or " and " in words or " or " in words:
+        parts = [part.strip() for part in re.split(r",|\band\b|\bor\b", words)]
+        separated = [token for part in parts if part for token in (("t", part), ("o", ","))]
+        return separated[:-1]
     return [("t", words)]
