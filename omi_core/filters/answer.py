@@ -1,0 +1,152 @@
+"""Filters on the final answer's place in the text: none, several, or something said before or after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from omi_core.answers.extract import Extractor
+from omi_core.filters.base import Example, RowFilter
+from omi_core.records import Candidate
+
+
+class NoBoxed(RowFilter):
+    r"""Drops solutions without a balanced `\boxed{...}`."""
+
+    name = "no_boxed"
+    examples = (
+        Example("2 + 3 = 5", None),
+        Example("2 + 3 = \\boxed{5", None),
+        Example("2 + 3 = \\boxed{5}", "2 + 3 = \\boxed{5}"),
+    )
+
+    def __init__(self) -> None:
+        self._extract = Extractor(("boxed",))
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if self._extract(row.solution).boxed_count else None
+
+
+class SeveralBoxed(RowFilter):
+    r"""Drops solutions with more than one `\boxed{...}`: which of them is the answer is a guess."""
+
+    name = "several_boxed"
+    examples = (
+        Example("Either \\boxed{2} or \\boxed{3}.", None),
+        Example("It is \\boxed{5}. So: \\boxed{5}", None),
+        Example("2 + 3 = \\boxed{5}", "2 + 3 = \\boxed{5}"),
+        Example("no box at all", "no box at all"),
+    )
+
+    def __init__(self) -> None:
+        self._extract = Extractor(("boxed",))
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if self._extract(row.solution).boxed_count <= 1 else None
+
+
+class StripPrefix(RowFilter):
+    """Removes a heading that the model put before its solution, such as "My solution:", in any case."""
+
+    name = "strip_prefix"
+    examples = (
+        Example("My solution:\nWe add.", "We add."),
+        Example("  my SOLUTION : We add.", "We add."),
+        Example("**Solution:** We add.", "We add."),
+        Example("### Solution\nWe add.", "### Solution\nWe add."),
+        Example("Solution: We add.", "Solution: We add.", options={"prefixes": ["Answer:"]}),
+        Example("My solution: My solution: 5", "My solution: 5"),
+        Example("Solutions exist.", "Solutions exist."),
+    )
+
+    def __init__(self, prefixes: Sequence[str] = ("My solution:", "Solution:")) -> None:
+        if isinstance(prefixes, str) or not all(isinstance(p, str) and p.strip(" :") for p in prefixes):
+            raise ValueError(f"strip_prefix.prefixes must be a list of texts, not {prefixes!r}")
+        words = [r"\s+".join(map(re.escape, prefix.rstrip(" :").split())) for prefix in prefixes]
+        marks = ["[ \t]*:" if prefix.rstrip().endswith(":") else r"\b" for prefix in prefixes]
+        any_of = "|".join(word + mark for word, mark in zip(words, marks, strict=True)) or "(?!)"
+        self._pattern = re.compile(rf"\s*(?:\*\*)?(?:{any_of})(?:\*\*)?\s*", re.IGNORECASE)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        match = self._pattern.match(row.solution)
+        return row.solution[match.end() :] if match else row.solution
+
+
+class TrimAfterAnswer(RowFilter):
+    """Cuts what follows the sentence or line of the final answer.
+
+    A formula or environment that is open at the answer is kept to its end. The answer is found as `extract`
+    finds it: a box, a line `#### N`, or the configured pattern.
+    """
+
+    name = "trim_after_answer"
+    examples = (
+        Example("It is \\boxed{5}.\n\nNote that 5 is prime.", "It is \\boxed{5}."),
+        Example("It is \\boxed{5}. Check: 2 + 3 = 5.", "It is \\boxed{5}."),
+        Example(
+            "It is $x = \\boxed{5}$ dollars in all. Good luck!", "It is $x = \\boxed{5}$ dollars in all."
+        ),
+        Example("\\[\nx = \\boxed{5}\n\\]\nI hope this helps.", "\\[\nx = \\boxed{5}\n\\]"),
+        Example(
+            "\\begin{align*}\nx &= \\boxed{5}.\n\\end{align*}\nDone.",
+            "\\begin{align*}\nx &= \\boxed{5}.\n\\end{align*}",
+        ),
+        Example("$$\\boxed{5}.$$ We are done.", "$$\\boxed{5}.$$"),
+        Example("**It is \\boxed{5}.** Thanks.", "**It is \\boxed{5}.**"),
+        Example("It costs \\boxed{5} dollars", "It costs \\boxed{5} dollars"),
+        Example("2+3 = 5\n#### 5\n\nProblem: another one", "2+3 = 5\n#### 5"),
+        Example("It is \\boxed{5}.\n", "It is \\boxed{5}.\n"),
+        Example("No answer. None at all.", "No answer. None at all."),
+    )
+
+    _MATH = re.compile(
+        r"\\\\|\\\$|(\\\[|\\\]|\\\(|\\\)|\$\$|\$|\\begin\{[a-z]{1,20}\*?\}|\\end\{[a-z]{1,20}\*?\})"
+    )
+    _SENTENCE_END = re.compile(r"\n|[.!?](?=[\s\"'*)_]|$)")
+    _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
+    _CLOSES = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
+
+    def __init__(self, extract: Extractor | None = None) -> None:
+        self._extract = extract or Extractor()
+
+    def solution_after(self, row: Candidate) -> str | None:
+        text = row.solution
+        found = self._extract(text)
+        if found.answer is None:
+            return text
+        end = self._sentence_end(text, self._after_closers(text, found.end))
+        return text[:end].rstrip() if text[end:].strip() else text
+
+    def _after_closers(self, text: str, end: int) -> int:
+        """`end`, moved behind the delimiters and environment ends that are open there."""
+        for closer in reversed(self._open_at(text, end)):
+            # A single dollar is often money: it closes a formula on its own line or not at all.
+            line_end = text.find("\n", end) if closer == "$" else -1
+            at = text.find(closer, end, line_end if line_end >= 0 else len(text))
+            if at >= 0:
+                end = at + len(closer)
+        return end
+
+    def _open_at(self, text: str, end: int) -> list[str]:
+        """The closers, outermost first, of what is open at `end`; a stray closer closes nothing."""
+        closers: list[str] = []
+        for match in self._MATH.finditer(text, 0, end):
+            mark = match[1]
+            if mark is None:
+                continue
+            if closers and mark == closers[-1]:
+                closers.pop()
+            elif mark in self._CLOSES:
+                closers.append(self._CLOSES[mark])
+            elif mark.startswith("\\begin"):
+                closers.append("\\end" + mark[6:])
+        return closers[-8:]
+
+    def _sentence_end(self, text: str, end: int) -> int:
+        before = text[:end].rstrip("*$)_\"' ]\\")[-1:]
+        if before and before in ".!?":
+            return self._AFTER_SENTENCE.match(text, end).end()  # type: ignore[union-attr]
+        match = self._SENTENCE_END.search(text, end)
+        if match is None or match.group() == "\n":
+            return match.start() if match else len(text)
+        return self._AFTER_SENTENCE.match(text, match.end()).end()  # type: ignore[union-attr]

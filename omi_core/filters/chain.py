@@ -1,0 +1,109 @@
+"""The filters in a row, with a count for each; `build` makes them from a config."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omi_core.answers.extract import Extractor
+from omi_core.filters.answer import NoBoxed, SeveralBoxed, StripPrefix, TrimAfterAnswer
+from omi_core.filters.base import Filter
+from omi_core.filters.length import MaxTokens, MinChars, Unfinished
+from omi_core.filters.wrong_arithmetic import WrongArithmetic
+from omi_core.records import Candidate
+
+# The order in which they run, whatever the order in the config. Cheap ones first; lengths after the
+# rewrites, since they are those of the published text; the one that reads every sum last.
+FILTERS: dict[str, type[Filter]] = {
+    cls.name: cls
+    for cls in (
+        Unfinished,
+        NoBoxed,
+        SeveralBoxed,
+        StripPrefix,
+        TrimAfterAnswer,
+        MinChars,
+        MaxTokens,
+        WrongArithmetic,
+    )
+}
+
+
+class FilterChain:
+    """Applies filters in order and counts what each does, over all batches.
+
+    `rows_in == rows_out + the sum of dropped` holds at all times.
+    """
+
+    def __init__(self, filters: Sequence[Filter]) -> None:
+        self.filters = tuple(filters)
+        names = [item.name for item in self.filters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a filter stands twice in the chain: {', '.join(names)}")
+        self.rows_in = 0
+        self.rows_out = 0
+        self._dropped = dict.fromkeys(names, 0)
+        self._rewritten = dict.fromkeys(names, 0)
+
+    def apply(self, rows: Sequence[Candidate]) -> list[Candidate]:
+        """The rows that are left, in order, rewritten where a filter does so.
+
+        A row that one filter drops is not seen by the next, so each row is dropped at most once. Raises
+        RuntimeError when a filter returns another number of rows than it was given.
+        """
+        left = list(rows)
+        for item in self.filters:
+            results = item.apply(left)
+            if len(results) != len(left):
+                raise RuntimeError(
+                    f"filter {item.name} was given {len(left)} rows and returned {len(results)}"
+                )
+            self._rewritten[item.name] += sum(
+                new is not None and new is not old for old, new in zip(left, results, strict=True)
+            )
+            left = [row for row in results if row is not None]
+            self._dropped[item.name] += len(results) - len(left)
+        self.rows_in += len(rows)
+        self.rows_out += len(left)
+        return left
+
+    def counts(self) -> dict[str, Any]:
+        """`{"rows_in": n, "filters": {name: {"dropped": n, "rewritten": n}}, "rows_out": n}`, in order."""
+        filters = {
+            name: {"dropped": dropped, "rewritten": self._rewritten[name]}
+            for name, dropped in self._dropped.items()
+        }
+        return {"rows_in": self.rows_in, "filters": filters, "rows_out": self.rows_out}
+
+
+def build(config: Mapping[str, Mapping[str, Any] | None], *, extract: Extractor | None = None) -> FilterChain:
+    """The chain of the filters named in `config`, each with its options; None switches a filter off.
+
+        build({"max_tokens": {"limit": 1024, "tokenizer": "tokenizer.json"}, "unfinished": {}})
+
+    They run in the order of `FILTERS`. `extract` finds the final answer for `trim_after_answer`. Raises
+    ValueError naming the filter or option that is unknown, missing or impossible.
+    """
+    unknown = [name for name in config if name not in FILTERS]
+    if unknown:
+        raise ValueError(f"unknown filter {unknown[0]!r}; known are {', '.join(FILTERS)}")
+    chosen = [(name, options) for name in FILTERS if (options := config.get(name)) is not None]
+    return FilterChain([_make(name, options, extract) for name, options in chosen])
+
+
+def _make(name: str, options: Mapping[str, Any], extract: Extractor | None) -> Filter:
+    cls = FILTERS[name]
+    if not isinstance(options, Mapping):
+        raise ValueError(f"filter {name}: its options must be a mapping such as {{}}, not {options!r}")
+    parameters = inspect.signature(cls).parameters
+    known = [option for option in parameters if option != "extract"]
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"filter {name}: unknown option {option!r}; known are {', '.join(known) or 'none'}"
+            )
+    for option in known:
+        if parameters[option].default is inspect.Parameter.empty and options.get(option) is None:
+            raise ValueError(f"filter {name}: option {option!r} is missing")
+    return cls(**options, **({"extract": extract} if "extract" in parameters else {}))

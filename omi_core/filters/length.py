@@ -1,0 +1,130 @@
+"""Filters on length: too many tokens, too few characters, cut off by the token limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omi_core.filters.base import Example, Filter, RowFilter
+from omi_core.records import Candidate
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+BYTES = "bytes"
+# No tokenizer gets this many bytes into every token of a long text, so text beyond it is not worth counting:
+# a megabyte of one repeated character would cost seconds.
+_MOST_BYTES_PER_TOKEN = 64
+_BATCH_BYTES = 4 << 20
+
+
+class Unfinished(RowFilter):
+    """Drops solutions that ended at the token limit."""
+
+    name = "unfinished"
+    examples = (
+        Example("So the answer is \\boxed{5}", None, finish_reason="length"),
+        Example("So the answer is \\boxed{5}.", "So the answer is \\boxed{5}."),
+    )
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return None if row.finish_reason == "length" else row.solution
+
+
+class MinChars(RowFilter):
+    """Drops solutions shorter than `limit` characters, surrounding white space not counted; 0 keeps all."""
+
+    name = "min_chars"
+    examples = (
+        Example("", "", options={"limit": 0}),
+        Example("\\boxed{5}", None, options={"limit": 10}),
+        Example("   \\boxed{5}\n\n", None, options={"limit": 10}),
+        Example("2+3=\\boxed{5}", "2+3=\\boxed{5}", options={"limit": 10}),
+    )
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = _at_least("min_chars.limit", limit, 0)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if len(row.solution.strip()) >= self.limit else None
+
+
+class MaxTokens(Filter):
+    """Drops rows whose problem or solution is longer than `limit` tokens, special tokens not counted.
+
+    `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
+    token. A token is at least a byte, so only texts of more than `limit` bytes are tokenized. Raises
+    ValueError when the file is not a tokenizer.
+    """
+
+    name = "max_tokens"
+    examples = (
+        Example("12345678", "12345678", problem="123", options={"limit": 8, "tokenizer": BYTES}),
+        Example("123456789", None, problem="123", options={"limit": 8, "tokenizer": BYTES}),
+        Example("123", None, problem="123456789", options={"limit": 8, "tokenizer": BYTES}),
+        Example("ééééé", None, problem="123", options={"limit": 8, "tokenizer": BYTES}),
+    )
+
+    def __init__(self, tokenizer: str, limit: int = 1024) -> None:
+        self.limit = _at_least("max_tokens.limit", limit, 1)
+        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer)
+
+    def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
+        keep: list[Candidate | None] = list(rows)
+        owners: list[int] = []
+        texts: list[str] = []
+        size = 0
+        for number, row in enumerate(rows):
+            sizes = {text: len(text.encode("utf-8", "replace")) for text in (row.problem, row.solution)}
+            if max(sizes.values()) > self.limit * (_MOST_BYTES_PER_TOKEN if self._tokenizer else 1):
+                keep[number] = None
+                continue
+            for text, length in sizes.items():
+                if length > self.limit:
+                    owners.append(number)
+                    texts.append(text)
+                    size += length
+            if size > _BATCH_BYTES:
+                self._drop_long(keep, owners, texts)
+                owners, texts, size = [], [], 0
+        self._drop_long(keep, owners, texts)
+        return keep
+
+    def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
+        if self._tokenizer is None or not texts:
+            return
+        # Lone surrogates have no UTF-8; the tokenizer refuses them.
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        # The problem of many samples comes many times.
+        distinct = list(dict.fromkeys(texts))
+        encoded = self._tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
+        tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
+        for number, text in zip(owners, texts, strict=True):
+            if tokens[text] > self.limit:
+                keep[number] = None
+
+
+def load_tokenizer(path: str) -> Tokenizer:
+    """The tokenizer in `path`, with the truncation and padding that the file may ask for switched off."""
+    from tokenizers import Tokenizer
+
+    if not Path(path).is_file():
+        raise ValueError(
+            f"max_tokens.tokenizer: no file {path}; give the path of a tokenizer.json, or {BYTES!r}"
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ValueError(
+            f"max_tokens.tokenizer: {path} is not a tokenizer.json ({str(error)[:100]})"
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return value

@@ -1,0 +1,133 @@
+r"""The filter on wrong arithmetic: a statement between plain numbers, anywhere in the text, that does not hold.
+
+How often it fires was measured on solutions written by people, where nearly every hit would be a false alarm:
+20 of 7,473 (GSM8K, training set) and 8 of 7,500 (MATH, training set). Read one by one, 26 of those 28 are slips of
+the author's; the two others are a minus carried to the next line and a subtraction left in a unit.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import isfinite
+
+from omi_core.filters.arithmetic import Statement, statements
+from omi_core.filters.base import Example, RowFilter
+from omi_core.records import Candidate
+
+# Words that turn an equation into something else than a claim that it holds exactly.
+_HEDGED = re.compile(
+    r"remainder|\bround|approx|nearest|roughly|estimat|\bmod\b|modulo|left over|leftover|floor|integer part"
+    r"|contradict|impossible|incorrect|mistake|\bwrong\b|\bfalse\b|not equal",
+    re.IGNORECASE,
+)
+_AROUND = 60
+
+
+def _kept(text: str) -> Example:
+    return Example(text, text)
+
+
+class WrongArithmetic(RowFilter):
+    r"""Drops solutions with a statement such as `3 * 4 = 13`, `\frac{6}{2} = 4` or `<<48/2=23>>`.
+
+    A statement holds when the sides differ by at most `tolerance`, relative to the larger; a right side with
+    decimals may also be the left one rounded or cut off there. Statements that the words around them call
+    approximate, remaindered or wrong are passed over, and so is all that `arithmetic` does not read.
+    """
+
+    name = "wrong_arithmetic"
+    examples = (
+        *(
+            Example(text, None)
+            for text in (
+                "So 3 * 4 = 13 in all.",
+                "$\\frac{6}{2}=4$",
+                "48/2 = <<48/2=23>>23",
+                "It is 12 = 3 * 4 = 13.",
+                "\\[ 2 \\times 3 + 4 = 11 \\]",
+                "1,200 \\div 4 = 400",
+                "(2 + 3)(4) = 21",
+                "-3 - 4 = 7",
+                "2^{10} = 1000",
+                "\\frac12 + \\frac13 = \\boxed{\\frac25}",
+                "$5 * 3 = $16 (since there are three)",
+                "3*4 &= 12 \\\\\n&= 13",
+                "15/60 = 20%",
+                "Step 2: 10 / 3 = 3.4",
+                "Total (48/2 = 25) apples",
+                "7 x 8 = 54 cm",
+            )
+        ),
+        *map(
+            _kept,
+            (
+                "So 3 * 4 = 12 in all.",
+                "1.2 * 3 = 3.6, 1,000 + 1 = 1{,}001 and .5 + .5 = 1",
+                "10 / 3 = 3.33 or 3.3333",
+                "2 / 3 = 0.66",
+                "15/60 = 25% = 0.25",
+                "20% * 50 = 10",
+                "\\frac{1}{2} + \\frac13 = \\dfrac{5}{6}",
+                "x + 3 * 4 = 13",
+                "3 * 4 = 12x",
+                "3 * 4 = 13 \\pi",
+                "f(2) = 3 * 1 = 3",
+                "10/3 \\approx 3 = n",
+                "2x - 6 = 3",
+                "17 / 5 = 3 remainder 2",
+                "2^5 = 32 = 2 \\pmod{5}",
+                "pages 3-5 = 3 pages",
+                "Week 2 = 35 + 35",
+                "3/ 1/4 = 12",
+                "4 / 3 = 1 and 1/3",
+                "5 * 200,000 = 1 million",
+                "2\\frac{1}{2} = 2.5",
+                "0900 - 0130 = 0730",
+                "90^\\circ - 30^\\circ = 60^\\circ",
+                "\\sqrt{16} + 1 = 5",
+                "5! = 120 and 2 : 5 = 0.4",
+                "0.\\overline{3} * 3 = 1",
+                "1 + 2 + ... + 10 = 55",
+                "3 apples + 4 = 7 apples",
+                "\\frac{x}{2} = 4 + 1",
+                "\\log_{2} 8 + 1 = 4",
+                "101_2 = 5",
+                "If 3 + 4 = 8, a contradiction.",
+            ),
+        ),
+        Example("3 * 4 = 12.1", "3 * 4 = 12.1", options={"tolerance": 0.01}),
+    )
+
+    def __init__(self, tolerance: float = 1e-4) -> None:
+        if type(tolerance) not in (int, float) or not isfinite(tolerance) or tolerance < 0:
+            raise ValueError(f"wrong_arithmetic.tolerance must be a number of at least 0, not {tolerance!r}")
+        self._tolerance = Fraction(tolerance)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if self.first_wrong(row.solution) is None else None
+
+    def first_wrong(self, text: str) -> Statement | None:
+        """The first statement of `text` that does not hold."""
+        for statement in statements(text):
+            if not self._holds(statement) and not _hedged(text, statement):
+                return statement
+        return None
+
+    def _holds(self, statement: Statement) -> bool:
+        return any(self._close(a, b, statement.decimals) for a in statement.left for b in statement.right)
+
+    def _close(self, left: Fraction, right: Fraction, decimals: int | None) -> bool:
+        difference = abs(left - right)
+        if difference <= self._tolerance * max(abs(left), abs(right)):
+            return True
+        if not decimals:
+            return False
+        unit = Fraction(1, 10**decimals)
+        return 2 * difference <= unit or (difference < unit and abs(right) < abs(left))
+
+
+def _hedged(text: str, statement: Statement) -> bool:
+    before = text[max(0, statement.start - _AROUND) : statement.start].rpartition("\n")[2]
+    after = text[statement.end : statement.end + _AROUND].partition("\n")[0]
+    return _HEDGED.search(before) is not None or _HEDGED.search(after) is not None
