@@ -95,6 +95,7 @@ class TrimAfterAnswer(RowFilter):
         Example("**It is \\boxed{5}.** Thanks.", "**It is \\boxed{5}.**"),
         Example("It costs \\boxed{5} dollars", "It costs \\boxed{5} dollars"),
         Example("2+3 = 5\n#### 5\n\nProblem: another one", "2+3 = 5\n#### 5"),
+        Example("\\boxed{13} divides $11! + 12!$ well. Good.", "\\boxed{13} divides $11! + 12!$ well."),
         Example("It is \\boxed{5}.\n", "It is \\boxed{5}.\n"),
         Example("No answer. None at all.", "No answer. None at all."),
     )
@@ -102,7 +103,8 @@ class TrimAfterAnswer(RowFilter):
     _MATH = re.compile(
         r"\\\\|\\\$|(\\\[|\\\]|\\\(|\\\)|\$\$|\$|\\begin\{[a-z]{1,20}\*?\}|\\end\{[a-z]{1,20}\*?\})"
     )
-    _SENTENCE_END = re.compile(r"\n|[.!?](?=[\s\"'*)_]|$)")
+    # A formula on the way is stepped over: `$11! + 12!$` ends no sentence.
+    _SENTENCE_END = re.compile(r"\$[^$\n]*\$|\n|[.!?](?=[\s\"'*)_]|$)")
     _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
     _CLOSES = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 
@@ -146,7 +148,8 @@ class TrimAfterAnswer(RowFilter):
         before = text[:end].rstrip("*$)_\"' ]\\")[-1:]
         if before and before in ".!?":
             return self._AFTER_SENTENCE.match(text, end).end()  # type: ignore[union-attr]
-        match = self._SENTENCE_END.search(text, end)
+        ends = self._SENTENCE_END.finditer(text, end)
+        match = next((found for found in ends if not found.group().startswith("$")), None)
         if match is None or match.group() == "\n":
             return match.start() if match else len(text)
         return self._AFTER_SENTENCE.match(text, match.end()).end()  # type: ignore[union-attr]

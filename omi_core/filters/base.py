@@ -36,7 +36,7 @@ class Filter(ABC):
 
     @abstractmethod
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
-        """For each row, in order: the row itself, a changed copy, or None (dropped); never changed in place."""
+        """For each row, in order: the row, a changed copy, or None (dropped); never changed in place."""
 
 
 class RowFilter(Filter):

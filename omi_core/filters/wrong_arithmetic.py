@@ -1,8 +1,9 @@
-r"""The filter on wrong arithmetic: a statement between plain numbers, anywhere in the text, that does not hold.
+r"""The filter on wrong arithmetic: a statement between plain numbers, anywhere in the text, that is false.
 
-How often it fires was measured on solutions written by people, where nearly every hit would be a false alarm:
-20 of 7,473 (GSM8K, training set) and 8 of 7,500 (MATH, training set). Read one by one, 26 of those 28 are slips of
-the author's; the two others are a minus carried to the next line and a subtraction left in a unit.
+How often it fires on solutions written by people, where a hit is most likely a false alarm, was measured
+on the training sets of GSM8K (20 of 7,473 solutions) and MATH (7 of 7,500). Read one by one, 25 of those 27
+are slips of the author's; the false alarms are an operation defined otherwise (`3*2 = 3^2 + ...`) and a
+minus carried to the next line.
 """
 
 from __future__ import annotations
