@@ -12,7 +12,7 @@ from omi_core.answers.extract import Extraction, Extractor, gsm8k_ground_truth, 
 from omi_core.answers.grader import Grader
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.pool import Limits, WorkerError
-from omi_core.answers.vote import Vote, vote, vote_many
+from omi_core.answers.voting import Vote, vote, vote_many
 
 __all__ = [
     "Extraction",

@@ -33,7 +33,7 @@ def compare_readings(a: Reading, b: Reading, policy: Policy) -> Answer:
             return UNKNOWN
         except Undefined:
             verdict = None
-    if verdict is None and (a.too_complex or b.too_complex):
+    if verdict is None and (a.hopeless or b.hopeless):
         return UNKNOWN
     return verdict
 

@@ -6,7 +6,7 @@ missing "x =", a percent sign left out; they refuse what changes the answer: ano
 open end of an interval for a closed one, a rounded number for an exact one.
 
 With lenient choices "same" is not transitive (`10 cm` = `10` = `10 m`, yet `10 cm` is not `10 m`); what the
-vote does about that is written in `vote.py`.
+vote does about that is written in `voting.py`.
 """
 
 from __future__ import annotations

@@ -24,16 +24,20 @@ _SOFT_UNITS = frozenset("mgshlL")
 _SYMBOL_UNITS = {"\\$": "$"}
 
 
+class _Prose(NotUnderstood):
+    """Words and formulas mixed: "10 + John's age"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What became of a string: `tokens` None where it is not mathematics, `value` None where not understood.
 
-    `too_complex` says that a limit stopped the reading, so that no other step should try the string either.
+    `hopeless` says that no other step should try the string: a limit stopped the reading, or it is prose.
     """
 
     tokens: tuple[Token, ...] | None
     value: Value | None
-    too_complex: bool
+    hopeless: bool
 
 
 def read_answer(answer: str) -> Reading:
@@ -44,11 +48,11 @@ def read_answer(answer: str) -> Reading:
     reader = _AnswerReader()
     try:
         value = reader.whole(tokens)
+    except (TooComplex, _Prose):
+        return Reading(tokens, None, True)
     except (NotUnderstood, Undefined):
         value = None
-    except TooComplex:
-        return Reading(tokens, None, True)
-    return Reading(tokens, value, reader.too_complex)
+    return Reading(tokens, value, reader.hopeless)
 
 
 def _split(tokens: Sequence[Token], separators: frozenset[str]) -> Iterator[tuple[list[Token], str]]:
@@ -80,7 +84,7 @@ _COLUMNS = frozenset({"&"})
 class _AnswerReader:
     def __init__(self) -> None:
         self.depth = 0
-        self.too_complex = False
+        self.hopeless = False
 
     def whole(self, tokens: Sequence[Token]) -> Value:
         if tokens and all(kind == "t" for kind, _ in tokens):
@@ -213,7 +217,7 @@ class _AnswerReader:
         except (NotUnderstood, Undefined):
             return None
         except TooComplex:
-            self.too_complex = True
+            self.hopeless = True
             return None
 
 
@@ -262,7 +266,7 @@ def _peel(tokens: Sequence[Token]) -> tuple[list[Token], str | None, bool]:
         elif all(kind in "tn" or text in ("^", "{", "}", "/", "*", "-") for kind, text in tail):
             body = body[:first]
         else:
-            raise NotUnderstood("words inside a formula")
+            raise _Prose("words inside a formula")
         words = [text for kind, text in tail if kind != "o" or text not in "{}"]
         if unit_text is None and words[0] not in ("percent", "percentage"):
             unit_text = " ".join(words).replace(" ^ ", "^").replace(" / ", "/")

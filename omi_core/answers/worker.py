@@ -3,7 +3,8 @@ ours.
 
 Protocol: the first line on stdin is a JSON object of limits (`cpu_seconds` per pair, `memory_bytes` of
 address space); then one JSON array [a, b] per line in, one JSON string per line out: "equal", "not_equal",
-"error" or "memory". "ready" is written once the imports are done.
+"error" or "memory". "ready" is written once the imports are done. (Where math-verify swallows a MemoryError,
+it says no.)
 
 Safety: model text only reaches math-verify's LaTeX reader, never its plain-expression reader (that one calls
 sympy's `parse_expr`, which evaluates). A pair that exceeds its CPU time ends the process through SIGPROF,

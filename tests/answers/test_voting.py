@@ -2,14 +2,13 @@ r"""Majority votes: equivalence classes, ties by the lowest sample index, bounds
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi_core.answers import Grader, Vote, vote, vote_many
+from omi_core.answers import Grader, Vote, vote, vote_many, voting
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def test_hostile_records_stay_cheap(grader: Grader, monkeypatch: pytest.MonkeyPa
     many = [f"{n}" for n in range(2000)] + ["7"]
     assert vote(many, grader).answer == "7"
     slow = [rf"\sin^2 {letter} + \cos^2 {letter} + {n}" for letter in "xyzuvw" for n in range(2)]
-    monkeypatch.setattr(sys.modules[vote.__module__], "MAX_SLOW", 5)
+    monkeypatch.setattr(voting, "MAX_SLOW", 5)
     before = grader.counts.worker
     result = vote(slow, grader)
     assert grader.counts.worker - before <= 5
