@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from omi_core.records import Sample
 from omi_core.run import index
 from omi_core.run.frames import HEADER_BYTES
-from omi_core.run.index import bad_path, contents, forget_set_aside, index_path, set_aside
+from omi_core.run.index import IndexWriter, bad_path, contents, forget_set_aside, index_path, set_aside
 from omi_core.run.journal import JournalWriter
 
 SAMPLES = [Sample(n // 2, "id", n % 2, f"text {n}", "stop", 1, 2, 0.5) for n in range(10)]
@@ -54,6 +55,15 @@ def index_of_another_journal(path: Path) -> bytes:
     return index_path(write(path.parent / "other" / "journal.jsonl.zst", other)).read_bytes()
 
 
+def index_of_a_twin(path: Path) -> bytes:
+    """The index of a journal whose frames lie in the same bytes but hold other keys."""
+    frames = [replace(frame, crc=frame.crc ^ 1, keys=frame.keys + 5) for frame in contents(path).frames]
+    (path.parent / "twin").mkdir()
+    twin = path.parent / "twin" / path.name
+    IndexWriter(twin, frames).close()
+    return index_path(twin).read_bytes()
+
+
 BROKEN: dict[str, Callable[[Path], bytes | None]] = {
     "missing": lambda idx: None,
     "empty": lambda idx: b"",
@@ -64,6 +74,7 @@ BROKEN: dict[str, Callable[[Path], bytes | None]] = {
     "out of order": lambda idx: lines(idx, 4, 2, 0, 1, 3),
     "twice": lambda idx: idx.read_bytes() * 2,
     "of another journal": lambda idx: index_of_another_journal(idx.with_suffix("")),
+    "of a twin": lambda idx: index_of_a_twin(idx.with_suffix("")),
     "not an index": lambda idx: b"\x00\xff\n{}\n[]\nnull\n" * 50,
     "one long line": lambda idx: b"x" * 100_000,
 }
