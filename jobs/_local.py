@@ -8,11 +8,19 @@ from typing import TypeVar
 
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import NothingToPublish
+from omi_core.publish.parts import PartError
 from omi_core.run.files import LockTaken
-from omi_core.stages.local import Stopped, run_locally
+from omi_core.run.journal import AppendFailed
+from omi_core.stages.generate import TooManyErrors
+from omi_core.stages.local import KeysMissing, Stopped, run_locally
+from omi_core.stages.publish import published
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, listening
 from omi_core.stages.summary import announce, show_summary
+
+# Failures whose one line says all there is to know; anything else is a fault and shows its traceback.
+FAILURES = (AppendFailed, KeysMissing, NothingToPublish, PartError, TooManyErrors)
 
 Config = TypeVar("Config", Generate, Reduce)
 
@@ -26,11 +34,15 @@ def run_here(config: Config, plan: Callable[[Config], Run[Config]]) -> int:
     with listening(Stop(config.run.drain_seconds)) as stop:
         try:
             run = plan(config)
-            announce(run)
-            show_summary(run, run_locally(run, stop))
+            stats = published(run)
+            announce(run, complete=stats is not None)
+            show_summary(run, stats or run_locally(run, stop))
         except LockTaken as error:
             raise ConfigError(str(error)) from error
         except Stopped:
             print("stopped; the same command continues", file=sys.stderr)
             return 130
+        except FAILURES as error:
+            print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
     return 0

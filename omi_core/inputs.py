@@ -7,11 +7,10 @@ places, and the plan keeps that account.
 from __future__ import annotations
 
 import glob
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -172,13 +171,8 @@ def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    import zstandard
-
     with path.open("rb") as raw:
-        lines: Iterable[bytes] = raw
-        if path.name.endswith(".zst"):
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            lines = io.BufferedReader(reader, 1 << 20)  # type: ignore[arg-type]
+        lines: Iterable[bytes] = _zstd_lines(raw) if path.name.endswith(".zst") else raw
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -190,6 +184,30 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
             if not isinstance(row, dict):
                 raise ConfigError(f"{where}: not a JSON object; one object per line is expected")
             yield where, row
+
+
+def _zstd_lines(raw: BinaryIO) -> Iterator[bytes]:
+    """Lines of a zstd file of one frame or many. Raises OSError when the last frame is cut short."""
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor()
+    frame, tail = None, b""
+    while chunk := raw.read(1 << 20):
+        while chunk:
+            # Not zstandard's own stream reader: it takes the end of a truncated file for the end of the data.
+            frame = frame or decompressor.decompressobj()
+            head, newline, rest = frame.decompress(chunk).rpartition(b"\n")
+            if newline:
+                yield from (tail + head).split(b"\n")
+                tail = rest
+            else:
+                tail += rest
+            chunk = frame.unused_data if frame.eof else b""
+            frame = None if frame.eof else frame
+    if frame is not None:
+        raise OSError("the file is cut short")
+    if tail:
+        yield tail
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from omi_core.config import Generate
+from omi_core.publish.dataset import recover
+from omi_core.publish.parts import PartError
 from omi_core.run import ledger
 from omi_core.run.attempts import new_attempt
 from omi_core.run.files import lock
@@ -18,7 +20,7 @@ from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run, published
-from omi_core.stages.reduce import finished_part, part_range, run_part
+from omi_core.stages.reduce import discard_damaged, finished_part, part_count, part_range, run_part
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.teachers import open_teacher
@@ -43,12 +45,19 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
         LockTaken: another process works on this run.
     """
     with lock(run.layout.lock):
+        recover(run.layout.dataset)
         stats = published(run)
         if stats is not None:
             return stats
         generate(run, stop)
         reduce(run, stop)
-        return publish(run)
+        try:
+            return publish(run)
+        except PartError as error:
+            warn(str(error))
+            discard_damaged(run, part_count(run))
+            reduce(run, stop)
+            return publish(run)
 
 
 def generate(run: Run, stop: Stop) -> None:
@@ -89,7 +98,7 @@ def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
 
 def reduce(run: Run, stop: Stop) -> None:
     """Reduces every part that is not finished yet."""
-    parts = min(run.config.reduce_tasks, run.plan.records)
+    parts = part_count(run)
     done = [part for part in range(parts) if finished_part(run, part, parts) is not None]
     sizes = [last - first for first, last in (part_range(run.plan.records, parts, p) for p in range(parts))]
     with Progress("reduce", "records", run.plan.records, sum(sizes[part] for part in done)) as progress:
@@ -103,7 +112,7 @@ def reduce(run: Run, stop: Stop) -> None:
 
 def publish(run: Run) -> dict[str, Any]:
     """Publishes the run's parts."""
-    stats = publish_run(run, min(run.config.reduce_tasks, run.plan.records))
+    stats = publish_run(run, part_count(run))
     ledger.append(run.layout.ledger, {"stage": "publish", "rows": stats["rows"]})
     return stats
 

@@ -25,6 +25,7 @@ from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.layout import Layout
 from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
 from omi_core.stages.imports import import_samples
+from omi_core.stages.reduce import filter_options
 from omi_core.stages.run import Run
 from omi_core.teachers import local_directory
 
@@ -38,6 +39,7 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
+    filter_options(config)  # a tokenizer that is not there is a mistake now, not after the GPU hours
     template = prompts.load(config.task.name, config.prompt.name, config.prompt.path, config.prompt.examples)
     content = options.content(config)
     content["prompt"] = template.content()
@@ -60,6 +62,8 @@ def plan_reduce(config: Reduce) -> Run[Reduce]:
     Raises:
         ConfigError: as `plan_generate`.
     """
+
+    filter_options(config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
@@ -88,15 +92,15 @@ def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, s
 
 
 def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: Fill) -> Run[Any]:
-    parent = Path(config.run.dir).absolute().parent if config.run.dir else Path(config.run.root).absolute()
-    with _new_directory(parent) as scratch:
+    parent = Path(config.run.dir).parent if config.run.dir else Path(config.run.root)
+    with _new_directory(parent.absolute()) as scratch:
         layout = Layout(scratch)
         plan = fill(layout, content)
         final = Path(config.run.dir) if config.run.dir else parent / f"{name}-{plan.fingerprint[:8]}"
         target = Layout(final)
         if config.run.fresh and final.exists():
             _move_aside(target)
-        if not final.exists():
+        if not final.exists() or not any(final.iterdir()):
             plan.write(layout)
             write_json(layout.config, dataclasses.asdict(config))
             fsync_directory(scratch)
@@ -110,8 +114,9 @@ def _rename(scratch: Path, final: Path) -> None:
     try:
         os.rename(scratch, final)
     except OSError:
-        if not final.exists():  # else another process was first; its plan is compared like any older one
+        if not Layout(final).plan.exists():
             raise
+        # Another process was first; its plan is compared like any older one.
     fsync_directory(final.parent)
 
 

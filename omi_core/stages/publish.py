@@ -8,7 +8,7 @@ from typing import Any
 
 from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
-from omi_core.publish.dataset import publish, read_stats, recover
+from omi_core.publish.dataset import publish, read_stats
 from omi_core.publish.parts import merge_counts, part_path, read_manifest
 from omi_core.stages.reduce import filter_options
 from omi_core.stages.run import Run
@@ -16,7 +16,6 @@ from omi_core.stages.run import Run
 
 def published(run: Run) -> dict[str, Any] | None:
     """The statistics of the run's dataset if it is published and belongs to this fingerprint."""
-    recover(run.layout.dataset)
     stats = read_stats(run.layout.dataset)
     return stats if stats is not None and stats["fingerprint"] == run.plan.fingerprint else None
 

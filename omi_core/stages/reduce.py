@@ -20,7 +20,15 @@ from omi_core import filters
 from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, Vote, vote_many
 from omi_core.config import Answers, Generate, Reduce
 from omi_core.options import ConfigError
-from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path, read_manifest
+from omi_core.publish.parts import (
+    PartError,
+    PartManifest,
+    PartWriter,
+    manifest_path,
+    part_path,
+    read_lines,
+    read_manifest,
+)
 from omi_core.records import Candidate, Record, Sample
 from omi_core.run.journal import read_samples
 from omi_core.run.plan import Records
@@ -36,6 +44,22 @@ Reading = tuple[Record, list[Sample]]
 def part_range(records: int, parts: int, part: int) -> tuple[int, int]:
     """The ordinals [first, last) of one of `parts` parts; sizes differ by at most one record."""
     return records * part // parts, records * (part + 1) // parts
+
+
+def part_count(run: Run) -> int:
+    """Parts of the reduce stage: one per task, none of them empty."""
+    return min(run.config.reduce_tasks, run.plan.records)
+
+
+def discard_damaged(run: Run, parts: int) -> None:
+    """Takes the manifest from every part whose data do not match it, so that it counts as unfinished."""
+    for number in range(parts):
+        part = part_path(run.layout.parts(parts), number)
+        try:
+            for _ in read_lines(read_manifest(part)):
+                pass
+        except PartError:
+            manifest_path(part).unlink(missing_ok=True)
 
 
 def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
@@ -108,8 +132,11 @@ class Reducer:
         self._counts: Counter[str] = Counter()
         chosen = filter_options(config)
         # Cut-off solutions go before answers are looked at, so that they are counted as what they are.
-        self._before = filters.build({name: chosen[name] for name in chosen if name == "unfinished"})
-        self._after = filters.build({name: chosen[name] for name in chosen if name != "unfinished"})
+        early = ("unfinished",)
+        self._before = filters.build({name: chosen[name] for name in chosen if name in early})
+        self._after = filters.build(
+            {name: chosen[name] for name in chosen if name not in early}, extract=self._extract
+        )
         self.provenance = provenance(config)
 
     def __enter__(self) -> Reducer:
@@ -151,8 +178,14 @@ class Reducer:
         """The rows that a window of records leaves, in order of record and sample."""
         usable = [(record, self._without_errors(samples)) for record, samples in window]
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
-        for (record, samples), judged in zip(usable, self._judge(usable, answers), strict=True):
-            yield from self._rows(record, samples, judged)
+        judged: dict[str, Judged] = {}
+        selected: list[Candidate] = []
+        for (record, samples), outcome in zip(usable, self._judge(usable, answers), strict=True):
+            judged[record.id] = outcome
+            selected += self._selected(record, samples, outcome)
+        for candidate in self._after.apply(selected):
+            self._counts["rows"] += 1
+            yield self._row(candidate, judged[candidate.record_id])
         for _, samples in window:
             self._counts["records"] += 1
             self._counts["samples"] += len(samples)
@@ -214,29 +247,24 @@ class Reducer:
         self._counts["truth/records"] += 1
         self._counts["truth/samples"] += len(verdicts)
         for verdict in verdicts:
-            self._counts[f"truth/{verdict.name.lower() if verdict else 'no_answer'}"] += 1
+            self._counts[f"truth/{'no_answer' if verdict is None else verdict.value}"] += 1
         self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
         # The members of a class are equal to each other, so any of them speaks for the majority.
         self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
 
-    def _rows(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[dict[str, Any]]:
+    def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
+        """The samples of a record whose answer is the expected one."""
+        verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
             _candidate(record, sample, answer, judged.expected or "")
             for sample, answer in zip(samples, judged.answers, strict=True)
         ]
-        kept: list[Candidate] = []
-        for candidate, verdict in zip(self._before.apply(candidates), judged.verdicts, strict=True):
-            if candidate is None:
-                continue
-            reason = self._refusal(judged, verdict)
+        for candidate in self._before.apply(candidates):
+            reason = self._refusal(judged, verdicts[candidate.index])
             if reason is None:
-                kept.append(candidate)
+                yield candidate
             else:
                 self._counts[f"selection/{reason}"] += 1
-        for candidate in self._after.apply(kept):
-            if candidate is not None:
-                self._counts["rows"] += 1
-                yield self._row(candidate, judged)
 
     def _refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
         """Why a sample is not kept for its answer, or None."""
@@ -341,8 +369,33 @@ def tokenizer_file(config: Generate | Reduce) -> str | None:
     # A rehearsal has no tokenizer of its own; the embedded one is always there.
     model = "embedded:strong" if teacher.kind == "rehearsal" else teacher.model
     local = local_directory(model)
-    if local is not None:
-        return str(local / "tokenizer.json")
+    if local is None:
+        return hub_tokenizer(model, teacher.revision)
+    if not (local / "tokenizer.json").is_file():
+        raise ConfigError(f"teacher.model={model}: has no tokenizer.json; {_NO_TOKENIZER}")
+    return str(local / "tokenizer.json")
+
+
+_NO_TOKENIZER = "give filters.tokenizer=FILE, or turn the limit off with filters.max_tokens=null"
+
+
+def hub_tokenizer(model: str, revision: str | None) -> str:
+    """The tokenizer.json of a model on the hub, from the local cache where it is there.
+
+    Raises:
+        ConfigError: it can be had neither from the cache nor from the hub.
+    """
+    import logging
+
     from huggingface_hub import hf_hub_download
 
-    return hf_hub_download(model, "tokenizer.json", revision=teacher.revision)
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # it tells every retry; the outcome is enough
+    try:
+        return hf_hub_download(model, "tokenizer.json", revision=revision)
+    except Exception as error:  # the hub client raises many kinds; all mean "not to be had"
+        why = " ".join(str(error).split())[:150]
+        raise ConfigError(
+            f"teacher.model={model}: its tokenizer.json cannot be had ({why}); {_NO_TOKENIZER}"
+        ) from error

@@ -9,6 +9,7 @@ from omi_core.config import Generate
 from omi_core.publish.parts import part_path, read_part
 from omi_core.run.files import read_json, write_json
 from omi_core.stages.publish import rates
+from omi_core.stages.reduce import finished_part, part_count
 from omi_core.stages.run import Run
 
 _SKIPPED_WORDS = {
@@ -19,13 +20,14 @@ _SKIPPED_WORDS = {
 }
 
 
-def announce(run: Run) -> None:
-    """One line about the plan, one about what is left out of it."""
+def announce(run: Run, complete: bool) -> None:
+    """One line about the plan, and one for each kind of input row left out of it."""
     plan, config = run.plan, run.config
     made = f"{plan.records:,} records"
     if isinstance(config, Generate):
         made += f" x {plan.samples} samples by {config.teacher.name}"
-    print(f"{run.layout.root}: {made}", file=sys.stderr)
+    state = "; complete, nothing to do" if complete else ""
+    print(f"{run.layout.root}: {made}{state}", file=sys.stderr)
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
@@ -48,7 +50,7 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
             table.add_section()
             table.add_row(f"[bold]{section}[/bold]", "")
             for label, value in rows.items():
-                table.add_row(f"  {label}", _shown(value))
+                table.add_row(f"  {label}", _shown(value, share=section == "shares"))
     console.print(table)
     _show_row(run, console)
     console.print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", highlight=False)
@@ -97,9 +99,11 @@ def speed(run: Run) -> dict[str, float]:
     }
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, share: bool) -> str:
+    if share:
+        return f"{value:.1%}"
     if isinstance(value, float):
-        return f"{value:.1%}" if 0 <= value <= 1 else f"{value:,.1f}"
+        return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -107,8 +111,10 @@ def _show_row(run: Run, console: Any) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    parts = min(run.config.reduce_tasks, run.plan.records)
+    parts = part_count(run)
     for part in range(parts):
+        if finished_part(run, part, parts) is None:
+            continue  # published by a command with other reduce_tasks
         for row in read_part(part_path(run.layout.parts(parts), part)):
             votes = f", {row['votes']} of {row['voters']} votes" if "votes" in row else ""
             text = f"{row['problem']}\n\n{row['generated_solution']}"

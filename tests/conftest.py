@@ -1,0 +1,78 @@
+"""Shared by all tests: how commands are run, where outside data lies, and how long the long tests are."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Job = Callable[..., subprocess.CompletedProcess[str]]
+Here = Callable[..., tuple[int, str, str]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=12, help="SIGKILLs of the rehearsal kill test")
+    parser.addoption("--vllm-kills", type=int, default=1, help="SIGKILLs of the vLLM kill test")
+    parser.addoption(
+        "--batching-samples", type=int, default=400, help="samples of the vLLM test that compares batchings"
+    )
+
+
+@pytest.fixture(scope="session")
+def long_form(pytestconfig: pytest.Config) -> Callable[[str], int]:
+    """The count that an option such as --kills asks for."""
+
+    def count(name: str) -> int:
+        value = pytestconfig.getoption(name)
+        assert isinstance(value, int)
+        return value
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real problems and model outputs beside the checkout; tests that need it skip without."""
+    path = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the folder shared/data with real problems is not beside this checkout")
+    return path
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Runs `python -m jobs.<command> …` in an empty directory and returns what it printed."""
+
+    def run(command: str, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"jobs.{command}", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Like `job` but in this process, which saves its start: returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [command, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(f"jobs.{command}", run_name="__main__", alter_sys=False)
+        code = ended.value.code
+        shown = capsys.readouterr()
+        return code if isinstance(code, int) else 1, shown.out, shown.err
+
+    return run

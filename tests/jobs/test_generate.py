@@ -1,0 +1,120 @@
+"""The command `jobs.generate`: what a user types, sees and finds on disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Here, Job
+
+REHEARSAL = ("teacher=rehearsal", "data.size=20", "samples=2", "cluster.workers=1")
+
+MISTAKES = [
+    (["samplez=3"], "samplez: no such option (did you mean samples?)"),
+    (["samples=x"], "samples=x: Value 'x' of type 'str' could not be converted to Integer"),
+    (["samples=0"], "samples=0: must be at least 1"),
+    (["samples"], "samples: not of the form OPTION=VALUE"),
+    (["samples=2", "sampling.temperature=0"], "samples=2: with sampling.temperature=0"),
+    (["sampling.temperature=-1"], "sampling.temperature=-1.0: must be at least 0"),
+    (["task=poems"], "task=poems: no such choice; one of solutions"),
+    (["teacher=gpt9"], "teacher=gpt9: no such choice; one of llama31_405b"),
+    (["cluster=local"], "cluster: choose it with a plus, +cluster=NAME"),
+    (["+cluster=atlantis"], "cluster=atlantis: no such choice; one of local"),
+    (["+colour=blue"], "colour: no such option"),
+    (["data=gsm8k", "data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: no such file"),
+    (["data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: data=demo makes its own problems"),
+    (["data=file"], "data.path: missing"),
+    (["prompt.path=nowhere.yaml"], "prompt.path=nowhere.yaml: no such file"),
+    (["filters.tokenizer=nowhere"], "filters.tokenizer=nowhere: no such file"),
+    (["teacher.model=embedded:huge"], "teacher.model=embedded:huge: no such embedded model"),
+    (["run.dir=/proc/nowhere/run"], "run.dir: cannot write in /proc/nowhere"),
+    (["-m", "teacher=rehearsal", "samples=2,0"], "samples=0: must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(a) for a, _ in MISTAKES])
+def test_a_mistake_is_one_line_with_exit_code_2_and_leaves_nothing(
+    here: Here, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = here("generate", *arguments)
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert out == ""
+    assert code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_prints_its_summary_and_a_second_one_does_nothing(here: Here, tmp_path: Path) -> None:
+    code, out, err = here("generate", *REHEARSAL)
+    assert code == 0, err
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("solutions-demo-rehearsal-")
+    for word in ("records", "content hash", "samples equal to the ground truth", "new tokens/s", "a row:"):
+        assert word in out
+    code, out, err = here("generate", *REHEARSAL)
+    assert "complete, nothing to do" in err
+    assert "generate:" not in err
+    assert [path.name for path in directory.glob("generate/*-*.zst")] == ["0001-00000.jsonl.zst"]
+
+
+def test_a_sweep_makes_a_run_per_cell(here: Here, tmp_path: Path) -> None:
+    code, _, err = here("generate", "-m", *REHEARSAL, "seed=1,2")
+    assert code == 0, err
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_another_config_for_the_same_directory_is_refused(here: Here) -> None:
+    assert here("generate", *REHEARSAL, "run.dir=r")[0] == 0
+    code, _, err = here("generate", *REHEARSAL, "run.dir=r", "seed=5")
+    assert code == 2
+    assert "error: run.dir=r: was made with another config (seed 0 → 5)" in err
+    assert here("generate", *REHEARSAL, "run.dir=r", "seed=5", "run.fresh=true")[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_signal_flushes_and_leaves_a_run_that_goes_on(
+    job: Job, tmp_path: Path, number: signal.Signals
+) -> None:
+    slow = [*REHEARSAL, "run.dir=r", "engine.max_num_seqs=1", "teacher.rehearsal.latency=0.1"]
+    command = [sys.executable, "-m", "jobs.generate", *slow, "run.flush_seconds=100"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / "r/generate/0001-00000.jsonl.zst"
+    deadline = time.monotonic() + 60
+    while not journal.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(number)
+    _, shown = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "no new samples" in shown
+    assert "the same command continues" in shown
+    assert journal.stat().st_size > 0
+    assert job("generate", *slow, "teacher.rehearsal.latency=0").returncode == 0
+
+
+def test_help_names_every_option_and_choice(here: Here) -> None:
+    _, shown, _ = here("generate", "--help")
+    for word in ("samples=8", "run.fresh=false", "llama31_405b_fp8", "+cluster=", "python -m jobs.generate"):
+        assert word in shown
+
+
+def test_help_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    line = f"{sys.executable} -m jobs.generate --help | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_importing_the_library_loads_nothing_heavy() -> None:
+    heavy = {"vllm", "torch", "datasets", "sympy", "math_verify", "pandas", "polars", "hydra"}
+    code = "import sys, omi_core.config, omi_core.run.plan, omi_core.answers, omi_core.filters; "
+    code += f"print(sorted({heavy!r} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,67 @@
+"""SIGKILL at random moments, again and again: the published dataset is the same bytes.
+
+`pytest tests/jobs/test_kills.py --kills 100` for the long form.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Job
+
+RUN = [
+    "teacher=rehearsal",
+    "data.size=120",
+    "samples=6",
+    "engine.max_num_seqs=16",
+    "teacher.rehearsal.latency=0.02",
+    "run.flush_samples=8",
+    "cluster.workers=1",
+]
+
+
+def dataset(directory: Path) -> dict[str, bytes]:
+    root = directory / "dataset"
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def start(directory: Path, tasks: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "jobs.generate", *RUN, f"run.dir={directory}", f"tasks={tasks}"]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+@pytest.mark.timeout(3600)
+def test_any_history_of_kills_gives_the_same_dataset(
+    job: Job, tmp_path: Path, long_form: Callable[[str], int]
+) -> None:
+    assert job("generate", *RUN, "run.dir=undisturbed", timeout=120).returncode == 0
+    expected = dataset(tmp_path / "undisturbed")
+    draw = random.Random(7)
+    kills = finished = 0
+    wanted = long_form("kills")
+    while kills < wanted or not finished:
+        directory = tmp_path / f"run-{finished}"
+        process = start(directory, tasks=draw.choice([1, 2, 7]))
+        last = kills >= wanted
+        try:
+            _, shown = process.communicate(timeout=120 if last else draw.uniform(0.2, 6.0))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, shown.decode()
+        assert dataset(directory) == expected
+        finished += 1
+    scraps = [path.name for path in tmp_path.iterdir() if path.name.startswith(".planning")]
+    assert not scraps  # a killed planning's scratch directory goes with the next one

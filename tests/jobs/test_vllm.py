@@ -1,0 +1,170 @@
+"""The main job on a real vLLM engine with the embedded teacher: equal bytes for any tasks, kills, batching.
+
+The long form, minutes instead of seconds:
+    pytest tests/jobs/test_vllm.py -s --vllm-kills 10 --batching-samples 20000
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import orjson
+import pytest
+
+from omi_core import prompts
+from omi_core.config import Data, Engine, Sampling, Teacher
+from omi_core.inputs import Skipped, read_records
+from omi_core.publish.verify import verify
+from omi_core.records import Record, Sample, sample_seed
+from omi_core.teachers import base, open_teacher
+from tests.conftest import Job
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(3600)]
+pytest.importorskip("vllm", reason="vLLM is not installed")
+
+RUN = ["data.size=40", "samples=8", "run.flush_samples=16", "cluster.workers=1"]
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Iterator[base.Teacher]:
+    options = Teacher(model="embedded:strong", dtype="float32", max_model_len=2048)
+    with open_teacher(options, Engine(max_num_seqs=128), Sampling(temperature=0.7, max_tokens=512)) as opened:
+        yield opened
+
+
+def requests(records: list[Record], samples: int) -> list[base.Request]:
+    template = prompts.load("solutions", "tiny")
+    return [
+        base.Request(record, index, template.messages(record.text), sample_seed(0, record.id, index))
+        for record in records
+        for index in range(samples)
+    ]
+
+
+def demo(size: int) -> list[Record]:
+    data = Data(origin="world", split="test", size=size, answer="answer")
+    return list(read_records(data, None, Skipped()))
+
+
+def texts(samples: Iterator[Sample]) -> dict[tuple[int, int], str]:
+    return {(sample.ordinal, sample.index): sample.text for sample in samples}
+
+
+def test_output_hardly_depends_on_the_batch(teacher: base.Teacher, long_form: Callable[[str], int]) -> None:
+    count = long_form("batching_samples")
+    asked = requests(demo(max(1, count // 8)), 8)
+    whole = texts(teacher.generate(iter(asked)))
+    backwards = texts(teacher.generate(iter(asked[::-1])))
+    rest = iter(random.Random(0).sample(asked, len(asked)))
+    few: dict[tuple[int, int], str] = {}
+    while chunk := list(islice(rest, 7)):
+        few |= texts(teacher.generate(iter(chunk)))
+        if len(few) >= 2000:  # seven at a time is slow; this many tell enough
+            break
+    assert len(whole) == len(asked)
+    differ = sum(whole[key] != backwards[key] for key in whole) + sum(whole[key] != few[key] for key in few)
+    compared = len(whole) + len(few)
+    print(f"\n{differ} of {compared} samples differ between batchings ({differ / compared:.2e})")
+    assert differ <= 1e-3 * compared
+
+
+def test_a_prompt_longer_than_the_context_is_refused_and_the_others_go_on(teacher: base.Teacher) -> None:
+    records = [Record.make(0, "word " * 3000, None, "s"), *demo(2)[1:]]
+    samples = {sample.ordinal: sample for sample in teacher.generate(iter(requests(records, 1)))}
+    assert samples[0].finish_reason == "error"
+    assert (samples[0].error or "").startswith("PromptTooLong: ")
+    assert samples[1].finish_reason == "stop"
+    assert "\\boxed{" in samples[1].text
+
+
+def test_requests_are_added_as_others_finish(teacher: base.Teacher) -> None:
+    asked = requests(demo(60), 8)
+    given = 0
+
+    def counted() -> Iterator[base.Request]:
+        nonlocal given
+        for request in asked:
+            given += 1
+            yield request
+
+    ahead = []
+    for done, _ in enumerate(teacher.generate(counted()), 1):
+        if given < len(asked):
+            ahead.append(given - done)
+    # Never drained and never read to its end at once: about max_num_seqs and the queue are in flight.
+    assert min(ahead) > 128
+    assert max(ahead) <= 128 + 64
+
+
+def test_closing_the_generator_abandons_what_is_in_flight(teacher: base.Teacher) -> None:
+    samples = teacher.generate(iter(requests(demo(40), 8)))
+    next(samples)
+    samples.close()
+    assert len(list(teacher.generate(iter(requests(demo(1), 1))))) == 1
+
+
+def dataset(directory: Path) -> dict[str, bytes]:
+    root = directory / "dataset"
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_kills_and_tasks_do_not_change_the_dataset(
+    job: Job, tmp_path: Path, long_form: Callable[[str], int]
+) -> None:
+    whole = job("generate", *RUN, "run.dir=whole", timeout=300)
+    assert whole.returncode == 0, whole.stderr
+    verify(tmp_path / "whole/dataset")
+    stats = orjson.loads((tmp_path / "whole/dataset/stats.json").read_bytes())
+    assert stats["rehearsal"] is False
+    assert stats["counts"]["truth"]["equal"] > stats["counts"]["samples"] / 2
+
+    draw = random.Random(11)
+    journals = tmp_path / "killed/generate"
+    for _ in range(long_form("vllm_kills")):
+        command = [sys.executable, "-m", "jobs.generate", *RUN, "run.dir=killed", "tasks=7"]
+        with subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            before = size(journals)
+            while process.poll() is None and size(journals) == before:
+                time.sleep(0.02)
+            time.sleep(draw.uniform(0, 0.5))
+            os.killpg(process.pid, signal.SIGKILL)
+    resumed = job("generate", *RUN, "run.dir=killed", "tasks=2", timeout=300)
+    assert resumed.returncode == 0, resumed.stderr
+    assert dataset(tmp_path / "killed") == dataset(tmp_path / "whole")
+
+
+def size(journals: Path) -> int:
+    return sum(path.stat().st_size for path in journals.glob("*.zst")) if journals.is_dir() else 0
+
+
+@pytest.mark.parametrize("data", ["gsm8k", "math"])
+def test_real_problems_run_end_to_end(job: Job, tmp_path: Path, shared_data: Path, data: str) -> None:
+    done = job(
+        "generate",
+        f"data={data}",
+        f"data.path={shared_data}/{data}/train.jsonl",
+        "data.limit=12",
+        "samples=4",
+        "run.dir=r",
+        "sampling.max_tokens=128",
+        # The embedded teacher knows nothing of such problems: whatever it answers is published, wrong or not.
+        "answers.expected=majority",
+        "filters.wrong_arithmetic=false",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    verify(tmp_path / "r/dataset")

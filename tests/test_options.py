@@ -1,0 +1,77 @@
+"""Options: every mistake is one line that names the option; content leaves the transient ones out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omi_core import options
+from omi_core.config import Generate, Reduce, load_generate, load_reduce
+from omi_core.options import ConfigError
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"sample": 3}, "sample: no such option (did you mean samples?)"),
+    ({"teacher": {"nmae": "x"}}, "teacher.nmae: no such option (did you mean name?)"),
+    ({"samples": "x"}, "samples: Value 'x' of type 'str' could not be converted to Integer"),
+    ({"samples": 1.5}, "samples: Value '1.5' of type 'float' could not be converted to Integer"),
+    ({"samples": 0}, "samples=0: must be at least 1"),
+    ({"data": 3}, "data: a section, not a value"),
+    ({"data": {"limit": 0}}, "data.limit=0: must be at least 1"),
+    ({"sampling": {"temperature": -0.1}}, "sampling.temperature=-0.1: must be at least 0"),
+    ({"sampling": {"temperature": float("nan")}}, "sampling.temperature=nan: must be a finite number"),
+    ({"sampling": {"top_p": 0}}, "sampling.top_p=0.0: must be greater than 0"),
+    ({"sampling": {"top_p": 1.1}}, "sampling.top_p=1.1: must be at most 1"),
+    ({"sampling": {"stop": "x"}}, "sampling.stop"),
+    ({"samples": 2, "sampling": {"temperature": 0}}, "samples=2: with sampling.temperature=0"),
+    ({"task": {"name": "poems"}}, "task.name=poems: not one of solutions"),
+    ({"answers": {"methods": ["magic"]}}, "answers: extraction methods ['magic']"),
+    ({"answers": {"pattern": "("}}, "answers: final-answer pattern '('"),
+    ({"answers": {"policy": {"percent": "half"}}}, "answers.policy.percent=half: not one of"),
+    ({"teacher": {"rehearsal": {"wrong": 0.9, "hostile": 0.2}}}, "teacher.rehearsal: wrong, malformed"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])
+def test_a_mistake_is_one_line_that_names_the_option(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_generate(values)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_greedy_decoding_is_fine_with_one_sample() -> None:
+    assert load_generate({"samples": 1, "sampling": {"temperature": 0}}).sampling.temperature == 0
+
+
+def test_reduce_needs_an_input() -> None:
+    with pytest.raises(ConfigError, match="^input: missing"):
+        load_reduce({})
+
+
+@pytest.mark.parametrize("schema", [Generate, Reduce])
+def test_every_option_has_help(schema: type) -> None:
+    assert all(field.metadata["help"] for _, _, field in options.leaves(schema()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"tasks": 7}, True),
+        ({"reduce_tasks": 3}, True),
+        ({"run": {"dir": "elsewhere"}}, True),
+        ({"engine": {"max_num_seqs": 3}}, True),
+        ({"cluster": {"name": "selene"}}, True),
+        ({"teacher": {"tensor_parallel": 4}}, True),
+        ({"teacher": {"rehearsal": {"latency": 1.0}}}, True),
+        ({"samples": 3}, False),
+        ({"seed": 1}, False),
+        ({"teacher": {"revision": "abc"}}, False),
+        ({"sampling": {"top_p": 0.5}}, False),
+        ({"filters": {"min_chars": 200}}, False),
+        ({"answers": {"min_agreement": 0.5}}, False),
+    ],
+)
+def test_content_holds_what_changes_the_dataset_and_nothing_else(changed: dict[str, Any], same: bool) -> None:
+    before, after = options.content(load_generate({})), options.content(load_generate(changed))
+    assert (before == after) is same
