@@ -22,7 +22,7 @@ import orjson
 from omi_core.options import ConfigError
 from omi_core.records import Record
 from omi_core.run.files import read_json, write_json
-from omi_core.run.fingerprint import differences
+from omi_core.run.fingerprint import differences, fingerprint
 from omi_core.run.frames import encode, read_lines
 from omi_core.run.index import IndexWriter, contents
 from omi_core.run.layout import Layout
@@ -61,10 +61,13 @@ def read_plan(layout: Layout) -> Plan:
         ConfigError: the directory is no run, or one of another version of the suite.
     """
     try:
-        return Plan(**read_json(layout.plan))
+        plan = Plan(**read_json(layout.plan))
+        if (plan.fingerprint, plan.records) != (fingerprint(plan.content), plan.content["records"]):
+            raise ValueError("it does not match its own fingerprint")
+        return plan
     except FileNotFoundError:
         raise ConfigError(f"{layout.root}: not a run directory (it has no {layout.plan.name})") from None
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{layout.plan}: not a plan this version can read ({error})") from error
 
 
