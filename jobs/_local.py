@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,6 +20,7 @@ from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, listening
 from omi_core.stages.summary import announce, show_summary
 
+_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 # Failures whose one line says all there is to know; anything else is a fault and shows its traceback.
 FAILURES = (AppendFailed, KeysMissing, NothingToPublish, PartError, TooManyErrors)
 
@@ -43,6 +45,15 @@ def run_here(config: Config, plan: Callable[[Config], Run[Config]]) -> int:
             print("stopped; the same command continues", file=sys.stderr)
             return 130
         except FAILURES as error:
-            print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
-            return 1
+            return _failed(error)
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            return _failed(error)
     return 0
+
+
+def _failed(error: Exception) -> int:
+    line = " ".join(str(error).split())
+    print(f"failed: {line}; what is finished is on disk, the same command continues", file=sys.stderr)
+    return 1

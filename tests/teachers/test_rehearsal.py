@@ -1,0 +1,72 @@
+"""The rehearsal teacher: what a sample says depends on its seed and record alone."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from omi_core.answers import Extractor, Grader, Verdict
+from omi_core.config import Engine, Rehearsal, Sampling
+from omi_core.records import Record, Sample, sample_seed
+from omi_core.teachers.base import Request
+from omi_core.teachers.rehearsal import HOSTILE, RehearsalTeacher
+
+
+def requests(records: int, samples: int = 4, answer: str | None = r"\frac{3}{4}") -> list[Request]:
+    made = [Record.make(n, f"problem {n}", answer, "s") for n in range(records)]
+    message = [{"role": "user", "content": "x"}]
+    return [Request(r, i, message, sample_seed(0, r.id, i)) for r in made for i in range(samples)]
+
+
+def run(asked: list[Request], slots: int = 8, **shares: float) -> dict[tuple[int, int], Sample]:
+    teacher = RehearsalTeacher(Rehearsal(**shares), Engine(max_num_seqs=slots), Sampling(max_tokens=600))
+    return {(sample.ordinal, sample.index): sample for sample in teacher.generate(iter(asked))}
+
+
+def test_order_batching_and_latency_do_not_change_what_is_said() -> None:
+    asked = requests(30)
+    shuffled = random.Random(0).sample(asked, len(asked))
+    plain = run(asked)
+    timed = run(shuffled, slots=3, latency=0.0005)
+    assert {key: sample.text for key, sample in plain.items()} == {k: s.text for k, s in timed.items()}
+    assert all(sample.seconds > 0 for sample in timed.values())
+
+
+def test_every_request_gives_one_sample() -> None:
+    asked = requests(50)
+    assert set(run(asked, latency=0.0001)) == {(r.record.ordinal, r.index) for r in asked}
+
+
+@pytest.mark.parametrize("answer", [r"\frac{3}{4}", "12", None])
+def test_right_and_wrong_answers_are_what_they_are_called(answer: str | None) -> None:
+    extract = Extractor()
+    with Grader() as grader:
+        for wrong, expected in ((0.0, Verdict.EQUAL), (1.0, Verdict.NOT_EQUAL)):
+            samples = run(requests(20, answer=answer), wrong=wrong, malformed=0, overlong=0, hostile=0)
+            for (ordinal, _), sample in samples.items():
+                record = requests(20, answer=answer)[ordinal * 4].record
+                right = answer or str(int(record.id[:8], 16) % 1000)
+                given = extract(sample.text).answer
+                assert given is not None
+                assert grader.compare(right, given) is expected
+
+
+def test_shares_come_out_as_stated() -> None:
+    samples = run(requests(1000), wrong=0.2, malformed=0.1, overlong=0.1, hostile=0.1).values()
+    reasons = Counter(sample.finish_reason for sample in samples)
+    assert reasons["length"] == pytest.approx(400, abs=80)
+    assert {sample.completion_tokens for sample in samples if sample.finish_reason == "length"} == {600}
+    extract = Extractor()
+    kept = sum(extract(sample.text).answer == r"\frac{3}{4}" for sample in samples)
+    assert kept == pytest.approx(2000, abs=150)
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_hostile_answers_are_never_equal_and_end(number: int) -> None:
+    text = HOSTILE[number](random.Random(0))
+    answer = Extractor()(text).answer
+    if answer is not None:
+        with Grader() as grader:
+            assert grader.compare("7", answer) is not Verdict.EQUAL
