@@ -43,12 +43,12 @@ class Plan:
     rate: float
     rows: int = 9
     length: int = 448
-    warmup: int = 100
+    warmup: int = 40
 
 
 PLANS = {
-    "strong": Plan(Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH), 2200, 3e-3),
-    "weak": Plan(Shape(VOCABULARY, hidden=64, layers=3, inner=192, max_length=MAX_LENGTH), 1200, 4e-3),
+    "strong": Plan(Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH), 1600, 0.02),
+    "weak": Plan(Shape(VOCABULARY, hidden=64, layers=3, inner=192, max_length=MAX_LENGTH), 1200, 0.02),
 }
 SAVE_EVERY = 500
 
@@ -103,19 +103,24 @@ def batches(tokenizer: Tokenizer, plan: Plan, seed: int) -> Iterator[Batch]:
 
 
 def rate_at(step: int, plan: Plan) -> float:
-    """Learning rate: linear warm-up, then a cosine down to a twentieth."""
+    """Share of the learning rate: linear warm-up, then a cosine down to a fiftieth."""
     if step < plan.warmup:
-        return plan.rate * (step + 1) / plan.warmup
+        return (step + 1) / plan.warmup
     done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
-    return plan.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizer_of(model: Llama) -> torch.optim.Optimizer:
-    """AdamW with decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+def optimizers_of(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+    inside = [p for p in model.model.layers.parameters() if p.dim() == 2]
+    embedding = [model.model.embed_tokens.weight]
+    norms = [p for p in model.parameters() if p.dim() == 1]
+    return [
+        torch.optim.Muon(inside, lr=plan.rate, momentum=0.95, weight_decay=0.02),
+        torch.optim.AdamW(
+            [{"params": embedding}, {"params": norms}], lr=plan.rate / 4, betas=(0.9, 0.98), weight_decay=0.0
+        ),
+    ]
 
 
 def train(plan: Plan, directory: Path, seed: int) -> None:
@@ -129,18 +134,21 @@ def train(plan: Plan, directory: Path, seed: int) -> None:
         shutil.copyfile(path("tiny") / name, directory / name)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     model = Llama(plan.shape)
-    optimizer = optimizer_of(model)
+    optimizers = [
+        (optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, plan)))
+        for optimizer in optimizers_of(model, plan)
+    ]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {plan.steps} steps", flush=True)
     began, loss_sum = time.monotonic(), 0.0
     for step, batch in zip(range(plan.steps), batches(tokenizer, plan, seed), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, plan)
         logits = model(batch.tokens, batch.positions, batch.mask, batch.where)
         loss = F.cross_entropy(logits, batch.targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer, schedule in optimizers:
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
         loss_sum += loss.item()
         if (step + 1) % 50 == 0:
             print(f"step {step + 1}  loss {loss_sum / 50:.4f}  {time.monotonic() - began:.0f} s", flush=True)

@@ -31,6 +31,9 @@ def test_a_batch_holds_the_lessons_end_to_end_and_targets_are_the_replies() -> N
     targets: list[int] = []
     for row in range(PLAN.rows):
         positions = batch.positions[row].tolist()
+        positions = batch.positions[row].tolist()
+        positions = batch.positions[row].tolist()
+        positions = batch.positions[row].tolist()
         starts = [i for i in range(PLAN.length - 1) if positions[i : i + 2] == [0, 1]]
         for start in starts:
             ids, prompt = next(stream)
