@@ -2,7 +2,7 @@
 
     python tests/run/append_forever.py JOURNAL KEYS
 
-Prints a line "flushed N" when key N and all before it are durable.
+Prints "opening" first and "flushed N" when key N and all before it are durable, each line by one write.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def sample(key: int) -> Sample:
 
 
 def main(journal: Path, keys: int) -> None:
+    print("opening\n", end="", flush=True)
     with JournalWriter(journal, flush_samples=10**9) as writer:
         start = len(writer.keys)
         rng = random.Random(start)
@@ -29,7 +30,7 @@ def main(journal: Path, keys: int) -> None:
             writer.add(sample(key))
             if rng.random() < 0.2:
                 writer.flush()
-                print("flushed", key, flush=True)
+                print(f"flushed {key}\n", end="", flush=True)
 
 
 if __name__ == "__main__":
