@@ -1,0 +1,53 @@
+"""Fixtures of tests that run on a real, throw-away Slurm: one cluster per session, clean before every test."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import processes
+from tests.cluster.cluster import Cluster, why_not
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slurm: runs on a real Slurm that the tests start by themselves")
+
+
+def _clusters(accounting: bool) -> Iterator[Cluster]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    processes.end_leftovers()
+    # A session ended by TERM (a time limit of CI) takes its cluster down like one ended by Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Cluster(accounting=accounting) as cluster:
+            yield cluster
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def _cluster_of_session() -> Iterator[Cluster]:
+    yield from _clusters(accounting=True)
+
+
+@pytest.fixture(scope="session")
+def _second_cluster_of_session() -> Iterator[Cluster]:
+    yield from _clusters(accounting=False)
+
+
+@pytest.fixture
+def cluster(_cluster_of_session: Cluster) -> Cluster:
+    """Four idle nodes of eight GPUs, partitions batch, interactive and cpu, accounting on, no job queued."""
+    _cluster_of_session.clean()
+    return _cluster_of_session
+
+
+@pytest.fixture
+def cluster_without_accounting(_second_cluster_of_session: Cluster) -> Cluster:
+    """The same on a site where sacct does not work; started only for tests that ask for it."""
+    _second_cluster_of_session.clean()
+    return _second_cluster_of_session
