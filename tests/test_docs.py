@@ -1,0 +1,243 @@
+"""What README, docs and docstrings say is so: commands and code run, links resolve, nothing is left out.
+
+Commands run in order, page by page, in a directory that holds nothing but stand-ins for the files they name.
+Where one has no `teacher=` it would start vLLM; that path is tested in `tests/jobs/test_vllm.py`, so here the
+rehearsal takes its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+import yaml
+
+from jobs import _command
+from omi_core.config import Generate, Policy, Reduce, load_generate
+from omi_core.filters import FILTERS
+from omi_core.options import leaves
+from omi_core.publish import PROVENANCE, PUBLISHED
+from omi_core.teachers.tiny import world
+from tests.conftest import Here
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = [path.stem for path in sorted((ROOT / "jobs").glob("*.py")) if not path.stem.startswith("_")]
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(language, text) of every fenced block of a page."""
+    return _BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def lines(text: str) -> Iterator[list[str]]:
+    """The words of every command line in `text`, comments left out."""
+    for line in text.replace("\\\n", " ").splitlines():
+        if words := shlex.split(line, comments=True):
+            yield words
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path) -> None:
+    """The files that the pages name, made from problems of the demo's world."""
+    problems = world.draw(seed=5, count=12)
+
+    def write(name: str, rows: list[dict[str, Any]]) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith(".parquet"):
+            pl.DataFrame(rows).write_parquet(path)
+        else:
+            path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+    # One file stands in for GSM8K (question, answer) and MATH (problem, solution).
+    train = [
+        {"question": p.text, "answer": f"So.\n#### {p.answer}", "problem": p.text, "solution": p.solution}
+        for p in problems
+    ]
+    write("train.jsonl", train)
+    write("my.parquet", [{"question": p.text} for p in problems])
+    write("samples.jsonl", [{"problem": p.text, "generated_solution": p.solution} for p in problems])
+    graded = [row | {"generated_solution": row["solution"]} for row in train]
+    write("graded.jsonl", graded)
+    write("lines.jsonl", [{"problem": p.text, "generated_solution": f"So.\nA: {p.answer}"} for p in problems])
+    for number in range(2):
+        write(f"out/{number}.parquet", [{"question": p.text, "responses": [p.solution]} for p in problems])
+
+
+def run_command(here: Here, words: list[str]) -> None:
+    """Runs one `python -m jobs.<command> …`; of a `make TARGET`, the commands in its recipe."""
+    if words[0] == "make":
+        assert set(words[1:]) <= TARGETS
+        for target in words[1:]:
+            recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+            for line in recipe[1].splitlines() if recipe else ():
+                if "-m jobs." in line:
+                    run_command(here, ["python", *shlex.split(line)[1:]])
+        return
+    assert words[:2] == ["python", "-m"], f"neither make nor python -m: {words}"
+    command = words[2].removeprefix("jobs.")
+    assert command in COMMANDS
+    arguments = words[3:]
+    if command == "generate" and not any(word.startswith(("teacher=", "--help")) for word in arguments):
+        arguments.append("teacher=rehearsal")
+    # One comparing worker: the machine of a test has little to gain from more.
+    code, out, err = here(command, *arguments, "cluster.workers=1")
+    assert code == 0, f"{shlex.join(words)}: {err}"
+    assert out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.usefixtures("stand_ins")
+def test_commands_and_code_of_a_page_run_in_order(here: Here, tmp_path: Path, page: Path) -> None:
+    ran = 0
+    for language, text in blocks(page):
+        if language == "bash":
+            for words in lines(text):
+                run_command(here, words)
+                ran += 1
+        elif language == "python":
+            # In a process of its own: where the datasets library caches is settled when it is imported.
+            offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
+            done = subprocess.run(
+                [sys.executable, "-c", text], cwd=tmp_path, env=offline, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("stand_ins")
+def test_commands_of_a_docstring_run_in_order(here: Here, command: str) -> None:
+    doc = ast.get_docstring(ast.parse((ROOT / f"jobs/{command}.py").read_text()), clean=False) or ""
+    examples = [line.strip() for line in doc.splitlines() if line.startswith("    python -m")]
+    assert examples
+    for words in lines("\n".join(examples)):
+        run_command(here, words)
+
+
+def documents() -> list[Path]:
+    return [*PAGES, ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_what_is_only_shown_exists(page: Path) -> None:
+    for language, text in blocks(page):
+        if language == "python":
+            ast.parse(text)
+        if language != "text":
+            continue
+        for words in text.splitlines():
+            if words.startswith("make "):
+                assert set(shlex.split(words, comments=True)[1:]) <= TARGETS
+            for script in re.findall(r"tests/[\w/]+\.py", words):
+                known = (ROOT / script).read_text() + (ROOT / "tests/conftest.py").read_text()
+                assert all(f'"{option}"' in known for option in re.findall(r"--[a-z-]+", words)), words
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_links_and_paths_resolve(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+    for path in re.findall(r"(?<![\w/])(?:tests|omi_core|jobs|hydra_conf)/[\w/]+\.(?:py|yaml|md)", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_that_is_named_exists(page: Path) -> None:
+    known = {key for schema in (Generate(), Reduce()) for key, _, _ in leaves(schema)}
+    sections = {key.partition(".")[0] for key in known if "." in key}
+    named = re.findall(
+        rf"(?<![\w./-])((?:{'|'.join(sections)})(?:\.[a-z_]+)+)(?![\w*./(-])", page.read_text()
+    )
+    assert named
+    assert {name for name in named if name not in known and not name.endswith(".md")} == set()
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_every_filter_column_and_policy_is_documented() -> None:
+    dataset, answers = page("dataset.md"), page("answers.md")
+    # A row of the table of filters says its option and default, in the order in which the filters run.
+    assert re.findall(r"^\| `(\w+)` \| `filters\.\1=", dataset, flags=re.M) == list(FILTERS)
+    for name, default in re.findall(r"\| `filters\.(\w+)=(\w+)` \|", dataset):
+        assert str(getattr(Generate().filters, name)).lower() == default
+    for column in (*PUBLISHED, *PROVENANCE):
+        assert f"| `{column}` |" in dataset
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", answers, flags=re.M))
+    assert rows == {field.name: str(getattr(Policy(), field.name)).lower() for field in fields(Policy)}
+
+
+def documented(table: str) -> re.Pattern[str]:
+    """What the first cells of a table name; in "`a.b`, `.c`" the second is a.c, and capitals are any key."""
+    names = []
+    for cell in re.findall(r"^\| (`.+?`) \|", table, flags=re.M):
+        first, *others = re.findall(r"`([\w.]+)`", cell)
+        names += [first, *(first.rpartition(".")[0] + name if name[0] == "." else name for name in others)]
+    return re.compile("|".join(re.sub(r"\b[A-Z]+\b", r"\\w+", name.replace(".", r"\.")) for name in names))
+
+
+def flat(counts: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all counts."""
+    for key, value in counts.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_every_statistic_is_documented(here: Here, tmp_path: Path) -> None:
+    arguments = ["teacher=rehearsal", "data.size=60", "samples=4", "answers.min_agreement=0.8", "run.dir=r"]
+    assert here("generate", *arguments, "cluster.workers=1")[0] == 0
+    stats = orjson.loads((tmp_path / "r/dataset/stats.json").read_bytes())
+    text = page("dataset.md")
+    known = documented(text[text.index("## `stats.json`") : text.index("## Check a dataset")])
+    top = {*stats.keys() - {"counts", "splits"}, *(f"splits.{split}" for split in stats["splits"])}
+    assert {name for name in [*top, *flat(stats["counts"], "counts.")] if not known.fullmatch(name)} == set()
+    for reason in stats["counts"]["selection"]:
+        assert f"`counts.selection.{reason}`" in text
+
+
+CHOICES = [(path.parent.name, path.stem) for path in sorted((ROOT / "hydra_conf").glob("*/*.yaml"))] + [
+    ("+cluster", path.stem) for path in sorted((ROOT / "cluster_profiles/cluster").glob("*.yaml"))
+]
+
+
+def holds(actual: Any, expected: Any) -> bool:
+    if isinstance(expected, dict):
+        return all(holds(actual[key], value) for key, value in expected.items())
+    return actual == expected
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda word: word)
+def test_every_choice_composes_into_a_valid_config_and_takes_effect(
+    monkeypatch: pytest.MonkeyPatch, group: str, choice: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["generate", f"{group}={choice}"])
+    (values,) = _command._compose("generate", Generate)
+    load_generate(values)
+    folder = ROOT / ("cluster_profiles/cluster" if group == "+cluster" else f"hydra_conf/{group}")
+    text = (folder / f"{choice}.yaml").read_text(encoding="utf-8")
+    expected = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
+    if group == "task":  # the default teacher, after it, lowers its temperature and length
+        expected["sampling"] = {"top_p": expected["sampling"]["top_p"]}
+    assert holds(values if "@package _global_" in text else values[group.lstrip("+")], expected)
