@@ -123,7 +123,8 @@ class Cluster:
         for node in self.nodes:
             (self.directory / "spool" / node).mkdir()
             self._daemons[node].start()
-        self.wait_for(lambda: self.node_states() == dict.fromkeys(self.nodes, "idle"), 30, "all nodes are idle")
+        for node in self.nodes:
+            self.wait_for(lambda node=node: self._usable(node), 30, f"{node} is up")
         if self.accounting:
             self.wait_for(lambda: self._ask("sacct", "-n", "-X").returncode == 0, 20, "sacct answers")
 
@@ -219,8 +220,9 @@ class Cluster:
         return {row.state for row in self.jobs(job_id)}
 
     def done(self, job_id: str) -> bool:
-        """Whether the job and all its tasks have ended for good."""
-        return not self.states(job_id) & set(QUEUED)
+        """Whether the job and all its tasks have ended for good; False while squeue tells nothing of it."""
+        states = self.states(job_id)
+        return bool(states) and not states & set(QUEUED)
 
     def settled(self, job_id: str, seconds: float = 60) -> set[str]:
         """Wait until the job has ended; its states then."""
@@ -265,20 +267,17 @@ class Cluster:
             self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=crashed")
 
     def start(self, node: str) -> None:
-        """Bring a crashed node back, and wait until it takes jobs."""
+        """Bring a crashed or drained node back, and wait until it takes jobs; nothing to do when it does."""
         self._daemons[node].start()
-        self.wait_for(lambda: not self._answers(node), 30, f"{node} answers")
-        if self.node_states()[node].startswith(("down", "drain")):
-            self.resume(node)
-        self.wait_for(lambda: self.node_states()[node] in ("idle", "mixed", "allocated"), 30, f"{node} is up")
+        self.wait_for(lambda: self._usable(node), 30, f"{node} is up")
 
     def drain(self, node: str) -> None:
         """Let a node finish what it runs and take nothing new."""
-        self._scontrol("update", f"nodename={node}", "state=drain", "reason=test")
+        self.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
 
     def resume(self, node: str) -> None:
-        """Let a drained or down node take jobs again."""
-        self._scontrol("update", f"nodename={node}", "state=resume")
+        """Let a drained node take jobs again."""
+        self.run("scontrol", "update", f"nodename={node}", "state=resume")
 
     def stop_controller(self, crash: bool = False) -> None:
         """Stop slurmctld: in order, or by SIGKILL."""
@@ -322,11 +321,7 @@ class Cluster:
         self.start_controller()
         self._cancel_all(60)
         for node in self.nodes:
-            if not self._daemons[node].alive():
-                self.start(node)
-            elif self.node_states().get(node) not in ("idle", "mixed", "allocated"):
-                self.resume(node)
-        self.wait_for(lambda: self.node_states() == dict.fromkeys(self.nodes, "idle"), 30, "all nodes are idle")
+            self.start(node)
         self.calls.forget()
 
     # -- inside --------------------------------------------------------------------------------------------
@@ -352,12 +347,12 @@ class Cluster:
             timeout=timeout,
         )
 
-    def _scontrol(self, *argv: str) -> None:
-        done = self._ask("scontrol", *argv)
-        assert done.returncode == 0, f"scontrol {argv}: {done.stderr}"
-
-    def _answers(self, node: str) -> bool:
-        return self.node_states().get(node, "*").endswith("*")
+    def _usable(self, node: str) -> bool:
+        """Whether a node takes jobs; one that is down or drained is told to, the others only need time."""
+        state = self.node_states().get(node, "unknown")
+        if state.startswith(("down", "drain", "fail")):
+            self._ask("scontrol", "update", f"nodename={node}", "state=resume")
+        return state in ("idle", "mixed", "allocated")
 
     def _reconfigure(self, site: Site) -> None:
         self.stop_controller()

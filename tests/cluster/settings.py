@@ -67,7 +67,7 @@ class Site:
             "ProctrackType": "proctrack/linuxproc",
             "JobAcctGatherType": "jobacct_gather/linux",
             "JobAcctGatherFrequency": "task=1",
-            # Without cgroups it is this that ends a job above its --mem, as OUT_OF_MEMORY.
+            # Without cgroups it is this that ends a job above its --mem; not as OUT_OF_MEMORY, see README.
             "JobAcctGatherParams": "OverMemoryKill",
             "ReturnToService": "1",
             # Short timers: what takes a production site minutes takes these tests seconds.
