@@ -17,8 +17,14 @@ from omi_core.teachers.tiny.kinds import KINDS, Kind
 from omi_core.teachers.tiny.workings import Work, plain
 from omi_core.teachers.tiny.world import Split, question, said, solution, split_of
 
-# Lessons of each job, out of a hundred. Dialogues are about four times as long as the others.
-SOLUTIONS, PROBLEMS = 64, 16
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How many lessons of each job there are. Dialogues are about four times as long as the others."""
+
+    solutions: int
+    problems: int
+    dialogues: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +58,16 @@ def dialogue_prompt(style: str, text: str) -> str:
     return job["user"].replace("{{style}}", job["styles"][style]).replace("{{text}}", text)
 
 
-def lessons(seed: int) -> Iterator[Lesson]:
-    """An endless stream of lessons, the same for the same seed."""
+def lessons(seed: int, mix: Mix = Mix(64, 16, 20)) -> Iterator[Lesson]:
+    """An endless stream of lessons in a mix of jobs, the same for the same seed and mix."""
     rng = Random(f"tiny lessons, {seed}")
     while True:
         kind = rng.choice(KINDS)
         text, work = problem_of(kind, rng, "train")
-        job = rng.randrange(100)
-        if job < SOLUTIONS:
+        job = rng.randrange(mix.solutions + mix.problems + mix.dialogues)
+        if job < mix.solutions:
             yield Lesson(solve_prompt(text), solution(work, rng))
-        elif job < SOLUTIONS + PROBLEMS:
+        elif job < mix.solutions + mix.problems:
             yield Lesson(problem_prompt(text), problem_of(kind, rng, "train")[0])
         else:
             yield _dialogue_lesson(text, work, rng)

@@ -168,3 +168,11 @@ def save_checkpoint(model: Llama, directory: Path, end_token: int) -> None:
     (directory / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
     state = {name: value.to(torch.bfloat16).contiguous() for name, value in model.state_dict().items()}
     save_file(state, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_weights(model: Llama, directory: Path) -> None:
+    """Puts the weights of a checkpoint directory, made by `save_checkpoint`, into a model of its shape."""
+    from safetensors.torch import load_file
+
+    state = load_file(directory / "model.safetensors")
+    model.load_state_dict({name: value.float() for name, value in state.items()})

@@ -16,7 +16,7 @@ import argparse
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 
 from omi_core.teachers.tiny import path
-from omi_core.teachers.tiny.lessons import lessons
-from omi_core.teachers.tiny.model import Llama, Shape, save_checkpoint
+from omi_core.teachers.tiny.lessons import Mix, lessons
+from omi_core.teachers.tiny.model import Llama, Shape, load_weights, save_checkpoint
 from omi_core.teachers.tiny.tokenizer import MAX_LENGTH, VOCABULARY, end_token, rendered
 
 if TYPE_CHECKING:
@@ -35,20 +36,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a size is trained: `rows` packed sequences of `length` tokens a step, for `steps` steps."""
+class Stage:
+    """A run of steps with a learning rate of its own that warms up and decays, on a mix of lessons."""
 
-    shape: Shape
     steps: int
     rate: float
+    mix: Mix
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a size is trained: in stages, on `rows` packed sequences of `length` tokens a step."""
+
+    shape: Shape
+    stages: tuple[Stage, ...]
     rows: int = 9
     length: int = 448
     warmup: int = 40
 
 
 PLANS = {
-    "strong": Plan(Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH), 1600, 0.02),
-    "weak": Plan(Shape(VOCABULARY, hidden=64, layers=3, inner=192, max_length=MAX_LENGTH), 1200, 0.02),
+    # Copying is learnt first, from many dialogues; the second stage practises arithmetic.
+    "strong": Plan(
+        Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH),
+        (Stage(1600, 0.02, Mix(64, 16, 20)), Stage(1800, 0.015, Mix(74, 14, 12))),
+    ),
+    "weak": Plan(
+        Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
+        (Stage(1800, 0.02, Mix(64, 16, 20)),),
+    ),
 }
 SAVE_EVERY = 500
 
@@ -64,19 +80,19 @@ class Batch:
     targets: Tensor
 
 
-def encoded(tokenizer: Tokenizer, seed: int, most: int) -> Iterator[tuple[list[int], int]]:
+def encoded(tokenizer: Tokenizer, mix: Mix, seed: int, most: int) -> Iterator[tuple[list[int], int]]:
     """Token ids of the lessons and the length of each prompt; lessons above `most` tokens are left out."""
     end = end_token(tokenizer)
-    for lesson in lessons(seed):
+    for lesson in lessons(seed, mix):
         prompt = tokenizer.encode(rendered(lesson.prompt)).ids
         ids = [*prompt, *tokenizer.encode(lesson.reply).ids, end]
         if len(ids) <= most:
             yield ids, len(prompt)
 
 
-def batches(tokenizer: Tokenizer, plan: Plan, seed: int) -> Iterator[Batch]:
+def batches(tokenizer: Tokenizer, plan: Plan, mix: Mix, seed: int) -> Iterator[Batch]:
     """Lessons packed end to end; each sees itself alone, and only replies have a loss."""
-    stream = encoded(tokenizer, seed, plan.length)
+    stream = encoded(tokenizer, mix, seed, plan.length)
     ids, start = next(stream)
     while True:
         size = (plan.rows, plan.length)
@@ -102,45 +118,34 @@ def batches(tokenizer: Tokenizer, plan: Plan, seed: int) -> Iterator[Batch]:
         yield Batch(tokens, positions, mask, where, torch.tensor(targets))
 
 
-def rate_at(step: int, plan: Plan) -> float:
+def rate_at(step: int, steps: int, warmup: int) -> float:
     """Share of the learning rate: linear warm-up, then a cosine down to a fiftieth."""
-    if step < plan.warmup:
-        return (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizers_of(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
+def optimizers_of(model: Llama, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
     inside = [p for p in model.model.layers.parameters() if p.dim() == 2]
-    embedding = [model.model.embed_tokens.weight]
-    norms = [p for p in model.parameters() if p.dim() == 1]
+    outside = [model.model.embed_tokens.weight, *(p for p in model.parameters() if p.dim() == 1)]
     return [
-        torch.optim.Muon(inside, lr=plan.rate, momentum=0.95, weight_decay=0.02),
-        torch.optim.AdamW(
-            [{"params": embedding}, {"params": norms}], lr=plan.rate / 4, betas=(0.9, 0.98), weight_decay=0.0
-        ),
+        torch.optim.Muon(inside, lr=rate, momentum=0.95, weight_decay=0.02),
+        torch.optim.AdamW(outside, lr=rate / 4, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
 
-def train(plan: Plan, directory: Path, seed: int) -> None:
-    """Trains by a plan and leaves a checkpoint directory with weights, configs and tokenizer."""
-    from tokenizers import Tokenizer
-
-    torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(path("tiny") / name, directory / name)
-    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    model = Llama(plan.shape)
+def run_stage(
+    model: Llama, plan: Plan, stage: Stage, stream: Iterator[Batch], save: Callable[[], None]
+) -> None:
+    """Trains the model by one stage and saves it now and then, and at the end."""
     optimizers = [
-        (optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, plan)))
-        for optimizer in optimizers_of(model, plan)
+        (o, LambdaLR(o, lambda step: rate_at(step, stage.steps, plan.warmup)))
+        for o in optimizers_of(model, stage.rate)
     ]
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {plan.steps} steps", flush=True)
     began, loss_sum = time.monotonic(), 0.0
-    for step, batch in zip(range(plan.steps), batches(tokenizer, plan, seed), strict=False):
+    for step, batch in zip(range(stage.steps), stream, strict=False):
         logits = model(batch.tokens, batch.positions, batch.mask, batch.where)
         loss = F.cross_entropy(logits, batch.targets)
         loss.backward()
@@ -151,10 +156,42 @@ def train(plan: Plan, directory: Path, seed: int) -> None:
             optimizer.zero_grad()
         loss_sum += loss.item()
         if (step + 1) % 50 == 0:
-            print(f"step {step + 1}  loss {loss_sum / 50:.4f}  {time.monotonic() - began:.0f} s", flush=True)
+            seconds = f"{time.monotonic() - began:.0f} s ({time.process_time():.0f} s of CPU)"
+            print(f"step {step + 1}  loss {loss_sum / 50:.4f}  {seconds}", flush=True)
             loss_sum = 0.0
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == plan.steps:
-            save_checkpoint(model, directory, end_token(tokenizer))
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == stage.steps:
+            save()
+
+
+def train(plan: Plan, directory: Path, seed: int, first_stage: int = 1) -> None:
+    """Trains by a plan and leaves a checkpoint directory with weights, configs and tokenizer.
+
+    From a `first_stage` after the first, it goes on from the weights in the directory, which must be those
+    of the stage before; the result is the same as without the break.
+    """
+    from tokenizers import Tokenizer
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(path("tiny") / name, directory / name)
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    model = Llama(plan.shape)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+
+    def save() -> None:
+        save_checkpoint(model, directory, end_token(tokenizer))
+
+    for number, stage in enumerate(plan.stages, 1):
+        if number < first_stage:
+            continue
+        if number > 1:
+            # The rounded weights, so that a break between stages changes nothing.
+            load_weights(model, directory)
+        print(f"stage {number}: {stage.steps} steps", flush=True)
+        stream = batches(tokenizer, plan, stage.mix, seed + 1000 * (number - 1))
+        run_stage(model, plan, stage, stream, save)
 
 
 def main() -> None:
@@ -162,8 +199,9 @@ def main() -> None:
     parser.add_argument("size", choices=sorted(PLANS))
     parser.add_argument("directory", type=Path, help="where to write the checkpoint")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first-stage", type=int, default=1, help="go on from the directory's weights")
     arguments = parser.parse_args()
-    train(PLANS[arguments.size], arguments.directory, arguments.seed)
+    train(PLANS[arguments.size], arguments.directory, arguments.seed, arguments.first_stage)
 
 
 if __name__ == "__main__":

@@ -10,24 +10,26 @@ import pytest
 from tokenizers import Tokenizer
 
 from omi_core.teachers.tiny import path, tokenizer_path
+from omi_core.teachers.tiny.lessons import Mix
 from omi_core.teachers.tiny.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered
 
 torch = pytest.importorskip("torch")
 from omi_core.teachers.tiny.model import Llama, Shape, save_checkpoint  # noqa: E402
-from omi_core.teachers.tiny.train import PLANS, Batch, Plan, batches, encoded, rate_at, train  # noqa: E402
+from omi_core.teachers.tiny.train import PLANS, Batch, Plan, Stage, batches, encoded, rate_at, train  # noqa: E402
 
 SHAPE = Shape(VOCABULARY, hidden=64, layers=2, inner=96, max_length=MAX_LENGTH)
-PLAN = Plan(SHAPE, steps=3, rate=1e-3, rows=2, length=448, warmup=2)
+MIX = Mix(2, 1, 1)
+PLAN = Plan(SHAPE, (Stage(2, 1e-2, MIX), Stage(2, 1e-2, MIX)), rows=2, length=448, warmup=1)
 TOKENIZER = Tokenizer.from_file(str(tokenizer_path()))
 
 
 def first_batch() -> Batch:
-    return next(batches(TOKENIZER, PLAN, seed=3))
+    return next(batches(TOKENIZER, PLAN, MIX, seed=3))
 
 
 def test_a_batch_holds_the_lessons_end_to_end_and_targets_are_the_replies() -> None:
     batch = first_batch()
-    stream = encoded(TOKENIZER, 3, PLAN.length)
+    stream = encoded(TOKENIZER, MIX, 3, PLAN.length)
     targets: list[int] = []
     for row in range(PLAN.rows):
         positions = batch.positions[row].tolist()
@@ -47,7 +49,7 @@ def test_a_batch_holds_the_lessons_end_to_end_and_targets_are_the_replies() -> N
 def test_packing_changes_no_logits() -> None:
     torch.manual_seed(0)
     model, batch = Llama(SHAPE), first_batch()
-    ids, prompt = next(encoded(TOKENIZER, 3, PLAN.length))
+    ids, prompt = next(encoded(TOKENIZER, MIX, 3, PLAN.length))
     packed = model(batch.tokens, batch.positions, batch.mask, batch.where)
     n = len(ids)
     mask = torch.full((n, n), -1e9).triu(1)[None, None]
@@ -73,25 +75,25 @@ def test_a_saved_model_is_the_same_llama_in_transformers(tmp_path: Path, monkeyp
         torch.testing.assert_close(theirs(ids).logits[0], logits, atol=1e-4, rtol=1e-4)
 
 
-def test_training_leaves_a_complete_checkpoint_and_is_the_same_again(tmp_path: Path) -> None:
+def test_training_leaves_a_complete_checkpoint_and_is_the_same_again_also_after_a_break(
+    tmp_path: Path,
+) -> None:
     for name in ("a", "b"):
         train(PLAN, tmp_path / name, seed=0)
     files = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert files == sorted(file.name for file in path("tiny").iterdir())
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
-    train(replace(PLAN, steps=1), tmp_path / "c", seed=1)
+    train(replace(PLAN, stages=PLAN.stages[:1]), tmp_path / "c", seed=0)
     assert (tmp_path / "c" / "model.safetensors").read_bytes() != weights[0]
+    train(PLAN, tmp_path / "c", seed=0, first_stage=2)
+    assert (tmp_path / "c" / "model.safetensors").read_bytes() == weights[0]
 
 
 def test_the_rate_warms_up_and_falls() -> None:
-    plan = PLANS["strong"]
-    rates = [rate_at(step, plan) for step in range(plan.steps)]
-    assert max(rates) == pytest.approx(plan.rate) and rates.index(max(rates)) in (
-        plan.warmup - 1,
-        plan.warmup,
-    )
-    assert rates[-1] < plan.rate / 10 and rates[0] < plan.rate / 10
+    rates = [rate_at(step, steps=100, warmup=10) for step in range(100)]
+    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
+    assert max(rates) == pytest.approx(1) and 0 < rates[0] < 0.2 and 0 < rates[-1] < 0.05
 
 
 @pytest.mark.parametrize(("name", "size", "limit"), [("tiny", "strong", 3), ("tiny_weak", "weak", 1)])
