@@ -59,6 +59,9 @@ def _print_page(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+_QUOTES = "a value with spaces, commas, brackets or the like takes two pairs of quotes, \"a.b='(x) y'\""
+
+
 def _mistake(line: str) -> None:
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(2)
@@ -86,22 +89,27 @@ def _compose(name: str, schema: type) -> list[dict[str, Any]]:
 
 def _hydra_line(error: Exception, schema: type) -> str | None:
     """One line for an error of the command line, or None when it is not one."""
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
     text, cause = str(error), error.__cause__
     if found := re.match(r"Could not override '([^']+)'. No match in the defaults list", text):
-        return f"{found[1]}: choose it with a plus, +{found[1]}=NAME"
+        if found[1] == "cluster":
+            return "cluster: choose it with a plus, +cluster=NAME"
+        return f"{found[1]}: no choices here; set its options one by one, as --help lists them"
     if found := re.match(r"Could not override '([^']+)'", text):
         known = [key for key, _, _ in leaves(schema())]
         return f"{found[1]}: no such option{did_you_mean(found[1], known)}; --help lists them all"
     if found := re.match(r"Error merging override (\S+)", text):
+        if cause and "ListConfig" in str(cause):
+            key, _, value = found[1].partition("=")
+            return f"{found[1]}: a list is expected, {key}=[{value}]"
         return f"{found[1]}: {first_line(cause) if cause else 'not a value of the right type'}"
     if found := re.match(r"(?:In '[^']+': )?Could not find '([^']+)/([^'/]+)'", text):
         choices = re.findall(r"^\t([\w.-]+)$", text, flags=re.M)
         return f"{found[1]}={found[2]}: no such choice; one of {', '.join(choices)}"
-    if found := re.match(r"Error parsing override '([^']+)'", text):
-        return f"{found[1]}: not of the form OPTION=VALUE; quote values that have spaces, commas or brackets"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not of the form OPTION=VALUE; {_QUOTES}"
     return first_line(error)

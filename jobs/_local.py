@@ -12,17 +12,27 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
 from omi_core.run.files import LockTaken
+from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
+from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
-from omi_core.stages.local import KeysMissing, Stopped, run_locally
+from omi_core.stages.local import KeysMissing, run_locally
 from omi_core.stages.publish import published
 from omi_core.stages.run import Run
-from omi_core.stages.stopping import Stop, listening
+from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
 
 _DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 # Failures whose one line says all there is to know; anything else is a fault and shows its traceback.
-FAILURES = (AppendFailed, KeysMissing, NothingToPublish, PartError, TooManyErrors)
+FAILURES = (
+    AppendFailed,
+    FrameDamaged,
+    ImportDamaged,
+    KeysMissing,
+    NothingToPublish,
+    PartError,
+    TooManyErrors,
+)
 
 Config = TypeVar("Config", Generate, Reduce)
 
@@ -55,5 +65,5 @@ def run_here(config: Config, plan: Callable[[Config], Run[Config]]) -> int:
 
 def _failed(error: Exception) -> int:
     line = " ".join(str(error).split())
-    print(f"failed: {line}; what is finished is on disk, the same command continues", file=sys.stderr)
+    print(f"failed: {line}", file=sys.stderr)
     return 1

@@ -72,7 +72,7 @@ class Data:
     hub_config: list[str] = option([], "the dataset's configurations to read, in order", transient=True)
     revision: str | None = option(None, "commit or tag of the dataset on the hub", transient=True)
     split: str = option("train", "split to read (hub, and the demo's train or test)", transient=True)
-    size: int = option(200, "data=demo: how many problems to draw", ge=1, transient=True)
+    size: int = option(100, "data=demo: how many problems to draw", ge=1, transient=True)
     seed: int = option(0, "data=demo: which problems to draw", ge=0, transient=True)
     problem: str = option("problem", "column that holds the problem", transient=True)
     answer: str | None = option(
@@ -87,7 +87,7 @@ class Data:
     source: str = option(
         "problem", "published as problem_source; from: COLUMN reads a column", transient=True
     )
-    limit: int | None = option(None, "read at most so many records", ge=1, transient=True)
+    limit: int | None = option(None, "read at most so many records (jobs.reduce: rows)", ge=1, transient=True)
 
 
 @dataclass
@@ -153,7 +153,7 @@ class Answers:
         "truth: the ground truth, where there is one; majority: always the vote, the truth only measures",
         choices=("truth", "majority"),
     )
-    min_agreement: float = option(0.0, "drop records whose vote agrees less than this", ge=0, le=1)
+    min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
 
 
 @dataclass
@@ -220,14 +220,17 @@ class Reduce:
     """Root of `jobs.reduce`: the CPU half alone, on generations made elsewhere."""
 
     input: str | None = option(
-        None, "file(s) with problems and solutions: jsonl, jsonl.zst, parquet or a glob"
+        None,
+        "problems with solutions: .jsonl, .jsonl.zst or .parquet file, a glob of them, or a run directory",
+        transient=True,
     )
     solution: list[str] = option(
         ["generated_solution"],
         "columns that hold solutions: each a text or a list of texts; a.b reaches inside",
+        transient=True,
     )
     finish_reason: str | None = option(
-        None, "column with vLLM's finish reason; null: all solutions are finished"
+        None, "column with vLLM's finish reason(s); null: all solutions are finished", transient=True
     )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
@@ -266,6 +269,11 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     config = options.load(Reduce, values)
     if not config.input:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
+    if not config.solution:
+        raise ConfigError("solution: names no column; give those that hold solutions, solution=[a,b]")
+    for key in ("path", "hub"):
+        if getattr(config.data, key) is not None:
+            raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
     _check_answers(config.answers)
     return config
 

@@ -7,6 +7,7 @@ places, and the plan keeps that account.
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,10 +228,12 @@ def hub_rows(data: Data) -> Iterator[tuple[str, Row]]:
     Raises:
         ConfigError: no id is given, or the hub cannot be reached or does not have it.
     """
-    import datasets
-
     if not data.hub:
         raise ConfigError("data.hub: missing; give a dataset id, e.g. data.hub=openai/gsm8k")
+    import datasets
+
+    # It would tell of every retry; the outcome is enough.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     for config in data.hub_config or [None]:
         try:
             stream = datasets.load_dataset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 
 import numpy as np
 
@@ -11,19 +11,32 @@ from omi_core.run.keys import missing_ranges, settled
 from omi_core.stages.run import Run
 
 
-def missing(run: Run, warn: Callable[[str], None]) -> np.ndarray:
+class ImportDamaged(RuntimeError):
+    """A journal of imported samples is broken: they cannot be generated again, only imported again."""
+
+
+def missing(run: Run) -> np.ndarray:
     """The key ranges still to be generated, int64 of shape (r, 2), every journal read and checked.
 
-    Damaged frames are set aside, so that their keys count as missing, and told to `warn`. A run whose
-    samples were given has nothing to generate.
+    Damaged frames are set aside, with a warning on stderr, so that their keys count as missing.
+
+    Raises:
+        ImportDamaged: frames are damaged in a run whose samples were given, which has nothing to generate.
     """
-    if not run.plan.complete:
-        return np.empty((0, 2), dtype=np.int64)
     found = settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True)
+    if not run.plan.complete:
+        if found.damage:
+            raise ImportDamaged(f"{found.damage[0]}; import the samples anew with run.fresh=true")
+        return np.empty((0, 2), dtype=np.int64)
     for damage in found.damage:
         set_aside(damage.path, damage)
         warn(f"{damage}; set aside, its samples are generated again")
     return missing_ranges(found.done)
+
+
+def warn(line: str) -> None:
+    """A line on stderr about something mended on the way."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def count(ranges: np.ndarray) -> int:

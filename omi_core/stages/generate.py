@@ -86,10 +86,13 @@ def run_shard(
         keys = (key for key in iter_keys(share, run.plan.samples) if key not in done)
         with closing(teacher.generate(_requests(run, keys, stop, report, clock))) as samples:
             for sample in samples:
-                journal.add(sample)
-                report.count(sample, clock())
-                progress(sample)
-                _refuse_errors(report, options.max_error_rate)
+                if sample is None:
+                    journal.flush_if_due()
+                else:
+                    journal.add(sample)
+                    report.count(sample, clock())
+                    progress(sample)
+                    _refuse_errors(report, options.max_error_rate)
                 if stop.overdue():
                     break  # leaving the generator abandons what is in flight
         report.finished = len(done) + report.samples == report.keys

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from omi_core.config import Reduce
 from omi_core.inputs import GroundTruth, Row, Skipped, cell, file_rows, local_files, source_of
+from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
 from omi_core.run.journal import JournalWriter
 from omi_core.run.layout import Layout
@@ -83,16 +84,31 @@ def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tup
 
 
 def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> Iterator[tuple[str, str]]:
-    reason = "stop"
-    if config.finish_reason is not None:
-        reason = "length" if cell(row, config.finish_reason, where, "finish_reason") == "length" else "stop"
+    empty = True
     for column in config.solution:
         value = cell(row, column, where, "solution")
-        for text in value if isinstance(value, list) else [value]:
+        texts = value if isinstance(value, list) else [value]
+        empty = empty and not texts
+        for text, reason in zip(texts, _reasons(config, row, where, len(texts)), strict=True):
             if isinstance(text, str):
                 yield text, reason
             else:
                 skipped.add("solution_not_text", where)
+    if empty:
+        skipped.add("no_solution", where)
+
+
+def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
+    """The finish reason of each of a cell's solutions: "length" or "stop"."""
+    if config.finish_reason is None:
+        return ["stop"] * count
+    value = cell(row, config.finish_reason, where, "finish_reason")
+    reasons = value if isinstance(value, list) else [value] * count
+    if len(reasons) != count:
+        raise ConfigError(
+            f"finish_reason={config.finish_reason}: {where} has {len(reasons)} of them for {count} solutions"
+        )
+    return ["length" if reason == "length" else "stop" for reason in reasons]
 
 
 def _sample(ordinal: int, record_id: str, index: int, text: str, reason: str) -> Sample:

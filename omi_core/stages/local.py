@@ -5,7 +5,6 @@ The tasks of the generate array run in this process and share one running teache
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,11 @@ from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run, published
 from omi_core.stages.reduce import discard_damaged, finished_part, part_count, part_range, run_part
 from omi_core.stages.run import Run
-from omi_core.stages.stopping import Stop
+from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
 
 # A second round is for frames found damaged after the first; more would hide a fault that does not go away.
 _ROUNDS = 3
-
-
-class Stopped(Exception):
-    """The run was asked to stop; it can be continued."""
 
 
 class KeysMissing(RuntimeError):
@@ -54,7 +49,7 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
         try:
             return publish(run)
         except PartError as error:
-            warn(str(error))
+            gate.warn(str(error))
             discard_damaged(run, part_count(run))
             reduce(run, stop)
             return publish(run)
@@ -63,11 +58,11 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
 def generate(run: Run, stop: Stop) -> None:
     """Generates what is missing, in as many rounds as it takes."""
     for _ in range(_ROUNDS):
-        ranges = gate.missing(run, warn)
+        ranges = gate.missing(run)
         if not gate.count(ranges):
             return
         _generate_once(run, ranges, stop)
-    if left := gate.count(gate.missing(run, warn)):
+    if left := gate.count(gate.missing(run)):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
 
 
@@ -103,10 +98,8 @@ def reduce(run: Run, stop: Stop) -> None:
     sizes = [last - first for first, last in (part_range(run.plan.records, parts, p) for p in range(parts))]
     with Progress("reduce", "records", run.plan.records, sum(sizes[part] for part in done)) as progress:
         for part in range(parts):
-            if stop.asked():
-                raise Stopped
             if part not in done:
-                run_part(run, part, parts, progress.advance)
+                run_part(run, part, parts, stop, progress.advance)
     ledger.append(run.layout.ledger, {"stage": "reduce", "tasks": parts})
 
 
@@ -115,8 +108,3 @@ def publish(run: Run) -> dict[str, Any]:
     stats = publish_run(run, part_count(run))
     ledger.append(run.layout.ledger, {"stage": "publish", "rows": stats["rows"]})
     return stats
-
-
-def warn(line: str) -> None:
-    """A line about something mended on the way."""
-    print(f"warning: {line}", file=sys.stderr, flush=True)

@@ -20,13 +20,16 @@ from omi_core import options, prompts
 from omi_core.config import Generate, Reduce
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
+from omi_core.records import digest128
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
+from omi_core.run.index import index_path
 from omi_core.run.layout import Layout
 from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
+from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
-from omi_core.stages.reduce import filter_options
-from omi_core.stages.run import Run
+from omi_core.stages.reduce import filter_options, tokenizer_file
+from omi_core.stages.run import Run, open_run
 from omi_core.teachers import local_directory
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
@@ -39,12 +42,13 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
-    filter_options(config)  # a tokenizer that is not there is a mistake now, not after the GPU hours
     template = prompts.load(config.task.name, config.prompt.name, config.prompt.path, config.prompt.examples)
-    content = options.content(config)
+    content = _content(config)
     content["prompt"] = template.content()
     directory = local_directory(config.teacher.model) if config.teacher.kind == "vllm" else None
     content["teacher"]["weights"] = directory_digest(directory) if directory else None
+    if directory and not config.teacher.model.startswith("embedded:"):
+        content["teacher"]["model"] = "local"  # where it lies does not matter, its weights do
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
@@ -56,14 +60,15 @@ def plan_generate(config: Generate) -> Run[Generate]:
     return _make(config, name, content, fill)
 
 
-def plan_reduce(config: Reduce) -> Run[Reduce]:
-    """The run of `jobs.reduce`: its samples are imported while it is planned.
+def plan_reduce(config: Reduce) -> Run[Any]:
+    """The run of `jobs.reduce`: its samples are imported, or taken from another run, while it is planned.
 
     Raises:
-        ConfigError: as `plan_generate`.
+        ConfigError: as `plan_generate`; or the other run is not complete.
     """
-
-    filter_options(config)
+    assert config.input is not None
+    if Path(config.input).is_dir():
+        return _plan_again(config, Layout(Path(config.input)))
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
@@ -72,7 +77,57 @@ def plan_reduce(config: Reduce) -> Run[Reduce]:
         content = content | {"input": found.digest, "samples": found.samples}
         return _plan(content, found.records, found.samples, False, skipped)
 
-    return _make(config, f"reduce-{config.data.name}", options.content(config), fill)
+    return _make(config, f"reduce-{config.data.name}", _content(config), fill)
+
+
+def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
+    """A run with the samples of another and its own answers, filters and publish options.
+
+    It has the fingerprint that the other would have had with these options, and gives the same dataset.
+    """
+    origin = open_run(source)
+    if left := gate.count(gate.missing(origin)):
+        raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
+    again = dataclasses.replace(
+        origin.config,
+        answers=config.answers,
+        filters=config.filters,
+        publish=config.publish,
+        cluster=config.cluster,
+        reduce_tasks=config.reduce_tasks,
+        run=config.run,
+    )
+    changed = {name: _content(again)[name] for name in ("answers", "filters", "publish")}
+
+    def fill(layout: Layout, content: dict[str, Any]) -> Plan:
+        layout.generate.mkdir()
+        for path in [source.records, index_path(source.records), *sorted(source.generate.iterdir())]:
+            if path.name.startswith(".") or path.name.endswith(".lock"):
+                continue
+            _link(path, layout.root / path.relative_to(source.root))
+        fsync_directory(layout.generate)
+        return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
+
+    return _make(again, f"{source.root.name}-again", origin.plan.content | changed, fill)
+
+
+def _link(path: Path, target: Path) -> None:
+    """The same bytes under another name: a finished journal is never written again. A copy across disks."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copy2(path, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _content(config: Generate | Reduce) -> dict[str, Any]:
+    """The options that decide the dataset, with the tokenizer of `filters.max_tokens` by its bytes."""
+    filter_options(config)  # a tokenizer that is not there is a mistake now, not after the GPU hours
+    content = options.content(config)
+    if config.filters.tokenizer is not None:
+        content["filters"]["tokenizer"] = digest128(Path(tokenizer_file(config) or "").read_bytes())
+    return content
 
 
 def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, skipped: Skipped) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from omi_core.config import Generate
@@ -61,9 +62,9 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     return CardInfo(
         name=f"{config.task.name} of {config.data.name} by {config.teacher.name}",
         task=config.task.name,
-        teacher=config.teacher.model,
+        teacher=config.teacher.name if Path(config.teacher.model).is_dir() else config.teacher.model,
         revision=config.teacher.revision,
-        prompt=config.prompt.path or config.prompt.name,
+        prompt=_prompt_name(config),
         source=config.data.name,
         samples=config.samples,
         sampling=sampling | {"seed": config.seed},
@@ -71,6 +72,12 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         figures=figures,
         rehearsal=config.teacher.kind == "rehearsal",
     )
+
+
+def _prompt_name(config: Generate) -> str:
+    """The template, without the folders it lies in on one machine."""
+    name = Path(config.prompt.path).name if config.prompt.path else config.prompt.name
+    return name if config.prompt.examples is None else f"{name}, {config.prompt.examples} examples"
 
 
 def rates(counts: Mapping[str, Any]) -> dict[str, float]:

@@ -33,6 +33,7 @@ from omi_core.records import Candidate, Record, Sample
 from omi_core.run.journal import read_samples
 from omi_core.run.plan import Records
 from omi_core.stages.run import Run
+from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import local_directory
 
 WINDOW = 256
@@ -71,10 +72,11 @@ def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
     return manifest if manifest.fingerprint == run.plan.fingerprint else None
 
 
-def run_part(run: Run, part: int, parts: int, progress: Callable[[int], None]) -> PartManifest:
+def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[int], None]) -> PartManifest:
     """Reduces one range of ordinals; `progress` is told the records done.
 
     Raises:
+        Stopped: `stop` was asked for; nothing of the part is left.
         FrameDamaged: a journal is broken in the middle.
     """
     first, last = part_range(run.plan.records, parts, part)
@@ -90,6 +92,8 @@ def run_part(run: Run, part: int, parts: int, progress: Callable[[int], None]) -
             for row in reducer.reduce(window):
                 writer.write(row)
             progress(len(window))
+            if stop.asked():
+                raise Stopped
         return writer.finish(reducer.counts())
 
 
@@ -113,12 +117,26 @@ def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One record's outcome: its expected answer, who agrees with it, and what the samples answered."""
+    """One record's outcome: its expected answer, and what each sample answered and whether that is it.
+
+    `votes` of the `voters` (samples with an answer) gave the expected answer.
+    """
 
     expected: str | None
     answers: list[str | None]
     verdicts: list[Verdict | None]
-    vote: Vote
+
+    @property
+    def voters(self) -> int:
+        return sum(verdict is not None for verdict in self.verdicts)
+
+    @property
+    def votes(self) -> int:
+        return sum(verdict is Verdict.EQUAL for verdict in self.verdicts)
+
+    @property
+    def agreement(self) -> float:
+        return self.votes / self.voters if self.voters else 0.0
 
 
 class Reducer:
@@ -204,7 +222,9 @@ class Reducer:
         return [sample for sample in samples if sample.error is None]
 
     def _answer(self, sample: Sample) -> str | None:
-        answer = self._extract(sample.text).answer
+        # What is dropped for being cut off has no say in what the answer is either.
+        cut_off = self._config.filters.unfinished and sample.finish_reason == "length"
+        answer = None if cut_off else self._extract(sample.text).answer
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
@@ -235,13 +255,13 @@ class Reducer:
         self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
     ) -> Judged:
         if verdicts is not None and self._config.answers.expected == "truth":
-            return Judged(record.expected_answer, given, verdicts, vote)
+            return Judged(record.expected_answer, given, verdicts)
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
-        return Judged(vote.answer, given, majority, vote)
+        return Judged(vote.answer, given, majority)
 
     def _count_truth(self, verdicts: list[Verdict | None], vote: Vote) -> None:
         self._counts["truth/records"] += 1
@@ -274,7 +294,7 @@ class Reducer:
             return "unknown"
         if verdict is Verdict.NOT_EQUAL:
             return "other_answer"
-        if judged.vote.agreement < self._config.answers.min_agreement:
+        if judged.agreement < self._config.answers.min_agreement:
             return "low_agreement"
         return None
 
@@ -288,9 +308,9 @@ class Reducer:
         optional = {
             "record_id": candidate.record_id,
             "sample": candidate.index,
-            "votes": judged.vote.votes,
-            "voters": judged.vote.voters,
-            "agreement": judged.vote.agreement,
+            "votes": judged.votes,
+            "voters": judged.voters,
+            "agreement": judged.agreement,
             "solution_tokens": candidate.completion_tokens,
             "teacher": self._teacher,
         }
@@ -327,7 +347,7 @@ def provenance(config: Generate | Reduce) -> tuple[str, ...]:
 
 
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
-    """The filters a config turns on, with their options, as `filters.build` takes them."""
+    """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
     options = config.filters
     out: dict[str, dict[str, Any]] = {
         name: {}
@@ -346,7 +366,7 @@ def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     tokenizer = tokenizer_file(config)
     if options.max_tokens is not None and tokenizer is not None:
         out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
-    return out
+    return {name: out[name] for name in filters.FILTERS if name in out}
 
 
 def tokenizer_file(config: Generate | Reduce) -> str | None:

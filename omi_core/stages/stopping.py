@@ -12,6 +12,10 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
+class Stopped(Exception):
+    """A stage was asked to stop; everything finished so far is on disk."""
+
+
 class Stop:
     """Whether to stop, and since when: set by a signal, asked by the stages between samples."""
 

@@ -16,6 +16,7 @@ _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
     "no_ground_truth": "whose ground truth cannot be read",
     "duplicate": "that were there before",
+    "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
 }
 

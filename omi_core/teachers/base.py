@@ -55,8 +55,11 @@ class Request:
 class Teacher(Protocol):
     """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
 
-    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
-        """Samples in the order in which they finish; each request gives exactly one."""
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
+        """Samples in the order in which they finish; each request gives exactly one.
+
+        While none finishes it yields None now and then, so that the caller can flush what it has, or stop.
+        """
         ...
 
     def describe(self) -> dict[str, str]:

@@ -30,6 +30,7 @@ HOSTILE: tuple[Callable[[random.Random], str], ...] = (
     lambda draw: f"\\boxed{{__import__('os').system('exit {draw.randint(1, 9)}')}}",
 )
 _FINISH = "stop"
+_TICK_SECONDS = 0.2
 
 
 class RehearsalTeacher:
@@ -40,7 +41,7 @@ class RehearsalTeacher:
         self._slots = engine.max_num_seqs
         self._max_tokens = sampling.max_tokens
 
-    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which their drawn latencies end."""
         if self._shares.latency == 0:
             for request in requests:
@@ -60,7 +61,9 @@ class RehearsalTeacher:
                 heapq.heappush(running, (time.monotonic() + latency, count, self._draw(request, latency)))
             if running:
                 end, _, sample = heapq.heappop(running)
-                time.sleep(max(0.0, end - time.monotonic()))
+                while (left := end - time.monotonic()) > 0:
+                    yield None
+                    time.sleep(min(left, _TICK_SECONDS))
                 yield sample
 
     def describe(self) -> dict[str, str]:

@@ -47,7 +47,7 @@ class VllmTeacher:
 
         self._input = tokens_input
 
-    def generate(self, requests: Iterator[Request]) -> Generator[Sample]:
+    def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
         running: dict[str, _Running] = {}
         more = True
@@ -104,7 +104,8 @@ class VllmTeacher:
         running[name] = _Running(request, time.monotonic())
         return None
 
-    def _step(self, running: dict[str, _Running]) -> Iterator[Sample]:
+    def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
+        yield None
         for output in self._engine.step():
             if not output.finished:
                 continue
@@ -157,6 +158,10 @@ def _start(teacher: Teacher, engine: Engine) -> Any:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if local is not None:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if teacher.model.startswith("embedded:"):
+        # So small that a second thread waits more than it works, and many times more on a busy machine.
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     if engine.batch_invariant:
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
     try:

@@ -20,6 +20,8 @@ MISTAKES = [
     (["samples=x"], "samples=x: Value 'x' of type 'str' could not be converted to Integer"),
     (["samples=0"], "samples=0: must be at least 1"),
     (["samples"], "samples: not of the form OPTION=VALUE"),
+    (["answers.pattern=^A: (.+)$"], "answers.pattern=^A: (.+)$: not of the form OPTION=VALUE"),
+    (["sampling.stop=x"], "sampling.stop=x: a list is expected, sampling.stop=[x]"),
     (["samples=2", "sampling.temperature=0"], "samples=2: with sampling.temperature=0"),
     (["sampling.temperature=-1"], "sampling.temperature=-1.0: must be at least 0"),
     (["task=poems"], "task=poems: no such choice; one of solutions"),

@@ -220,7 +220,7 @@ def test_nothing_left_is_a_failure_that_names_the_filters(here: Here, tmp_path: 
     write_jsonl(tmp_path / "in.jsonl", [{"problem": "p", "generated_solution": "#### 5"}])
     code, _, err = here("reduce", "input=in.jsonl", "run.dir=run")
     assert code == 1
-    assert "no row is left to publish; filters dropped: no_boxed 1" in err
+    assert "no row is left to publish; dropped: no_boxed 1" in err
     assert not (tmp_path / "run/dataset").exists()
 
 
@@ -237,7 +237,11 @@ MISTAKES = [
     (["input=in.jsonl", "data.answer=truth"], "data.answer=truth: in.jsonl:1 has no such column"),
     (["input=in.jsonl", "finish_reason=why"], "finish_reason=why: in.jsonl:1 has no such column"),
     (["input=in.jsonl", "solution=[problem.x]"], "solution=problem.x: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "solution=problem"], "solution=problem: Invalid value"),
+    (["input=in.jsonl", "solution=problem"], "solution=problem: a list is expected, solution=[problem]"),
+    (["input=in.jsonl", "solution=[]"], "solution: names no column"),
+    (["input=in.jsonl", "data=gsm8k"], "data: no choices here; set its options one by one"),
+    (["input=in.jsonl", "data.path=in.jsonl"], "data.path: not read by jobs.reduce"),
+    (["input=.", "run.dir=r"], ".: not a run directory"),
     (["input=in.jsonl", "samples=4"], "samples: no such option"),
     (["input=in.jsonl", "answers.methods=[box]"], "answers: extraction methods ['box']"),
     (["input=in.jsonl", "answers.pattern='(a+)+'"], "answers: final-answer pattern '(a+)+'"),
@@ -319,3 +323,85 @@ def test_real_samples_are_selected_as_their_shipped_labels_say(
     # One answer is no answer that could be compared, "10+John's age"; its label says it is wrong.
     assert truth["unknown"] == 1
     assert truth["equal"] + truth["not_equal"] + truth["unknown"] + truth["no_answer"] == 4 * 1319
+
+
+def test_each_solution_of_a_list_has_its_own_finish_reason(reduce: Reduce) -> None:
+    rows = [
+        {
+            "problem": "p",
+            "generated_solution": [box("1"), box("2"), box("2")],
+            "why": ["stop", "length", "length"],
+        }
+    ]
+    published, stats = reduce(rows, "finish_reason=why")
+    assert published == [("p", box("1"), "1")]  # what was cut off has no vote either
+    assert stats["counts"]["filters"]["unfinished"]["dropped"] == 2
+
+
+def test_finish_reasons_must_be_as_many_as_solutions(here: Here, tmp_path: Path) -> None:
+    write_jsonl(
+        tmp_path / "in.jsonl", [{"problem": "p", "generated_solution": [box("1")], "why": ["stop"] * 2}]
+    )
+    code, _, err = here("reduce", "input=in.jsonl", "finish_reason=why")
+    assert code == 2
+    assert err == "error: finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions\n"
+
+
+def test_a_row_with_no_solution_at_all_is_counted(reduce: Reduce) -> None:
+    _, stats = reduce([*LISTS, {"problem": "r", "generated_solution": []}])
+    assert stats["counts"]["skipped_input_rows"] == {"no_solution": 1}
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+GENERATE = ("teacher=rehearsal", "data.size=30", "samples=4", "cluster.workers=1")
+
+
+def test_a_run_reduced_again_gives_what_it_would_have_given_from_the_start(
+    here: Here, tmp_path: Path
+) -> None:
+    other = ("filters.wrong_arithmetic=false", "answers.expected=majority", "filters.min_chars=30")
+    assert here("generate", *GENERATE, "run.dir=first", "tasks=3")[0] == 0
+    before = files_of(tmp_path / "first")
+    code, _, err = here("reduce", "input=first", *other, "run.dir=again", "cluster.workers=1")
+    assert code == 0, err
+    assert here("generate", *GENERATE, *other, "run.dir=anew")[0] == 0
+    assert files_of(tmp_path / "again/dataset") == files_of(tmp_path / "anew/dataset")
+    assert files_of(tmp_path / "first") == before
+
+
+def test_a_run_that_is_not_complete_cannot_be_reduced_again(here: Here, tmp_path: Path) -> None:
+    assert here("generate", *GENERATE, "run.dir=first")[0] == 0
+    journal = tmp_path / "first/generate/0001-00000.jsonl.zst"
+    journal.write_bytes(journal.read_bytes()[:-5])
+    code, _, err = here("reduce", "input=first", "run.dir=again")
+    assert code == 2
+    assert err == "error: input=first: 120 of its samples are missing; finish that run first\n"
+    assert not (tmp_path / "again").exists()
+
+
+def test_an_import_can_be_reduced_again_too(reduce: Reduce, here: Here, tmp_path: Path) -> None:
+    reduce(ONE_PER_ROW)
+    code, _, err = here(
+        "reduce", "input=run", "answers.min_agreement=0.7", "run.dir=again", "cluster.workers=1"
+    )
+    assert code == 0, err
+    published = pl.read_parquet(tmp_path / "again/dataset/data/*.parquet")
+    assert published["problem"].to_list() == ["q"]
+
+
+def test_a_damaged_import_is_named_and_made_anew(reduce: Reduce, here: Here, tmp_path: Path) -> None:
+    reduce(ONE_PER_ROW)
+    journal = tmp_path / "run/generate/0001-00000.jsonl.zst"
+    data = bytearray(journal.read_bytes())
+    data[len(data) // 2] ^= 1
+    journal.write_bytes(data)
+    (tmp_path / "run/dataset").rename(tmp_path / "away")
+    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("failed: run/generate/0001-00000.jsonl.zst: ")
+    assert err.splitlines()[-1].endswith("import the samples anew with run.fresh=true")
+    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1", "run.fresh=true")
+    assert code == 0, err

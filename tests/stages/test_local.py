@@ -17,10 +17,10 @@ from omi_core.run.files import LockTaken, lock
 from omi_core.run.index import index_path
 from omi_core.run.keys import settled
 from omi_core.stages.generate import TooManyErrors
-from omi_core.stages.local import Stopped, run_locally
+from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
-from omi_core.stages.stopping import Stop
+from omi_core.stages.stopping import Stop, Stopped
 
 
 def config(directory: Path, **values: Any) -> Generate:
@@ -119,6 +119,8 @@ def test_the_vote_can_be_taken_with_the_truth_only_measuring_it(tmp_path: Path) 
     right = {row["problem"]: row["expected_answer"] for row in dataset_rows(truth)}
     voted = {row["problem"]: row["expected_answer"] for row in dataset_rows(vote)}
     assert any(voted[problem] != right[problem] for problem in set(voted) & set(right))
+    for row in [*dataset_rows(truth), *dataset_rows(vote)]:  # votes are always for the expected answer
+        assert 0 < row["votes"] <= row["voters"] <= 4
     assert stats["counts"]["truth"]["majority_equal"] < 60
 
 

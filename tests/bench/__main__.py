@@ -1,0 +1,34 @@
+"""All benchmarks, small enough for a few minutes: `python -m tests.bench` (or `make bench`).
+
+Each script also runs by itself, with options for larger sizes; figures are ratios within one run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parents[2] / "shared" / "data"
+BENCHES: dict[str, list[str]] = {
+    "journals.py": ["--keys", "200000", "--journals", "50"],
+    "answers.py": [str(DATA), "--pairs", "200"],
+}
+
+
+def main() -> int:
+    """Runs every benchmark; returns 1 if one failed."""
+    failed = 0
+    for name, arguments in BENCHES.items():
+        if name == "answers.py" and not DATA.is_dir():
+            print(f"{name}: skipped, the folder {DATA} with real answers is not there")
+            continue
+        print(f"\n{name} {' '.join(arguments)}", flush=True)
+        command = [sys.executable, str(HERE / name), *arguments]
+        failed |= subprocess.run(command, cwd=HERE.parents[1], check=False).returncode != 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
