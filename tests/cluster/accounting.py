@@ -1,4 +1,4 @@
-"""The database under Slurm's accounting: a MariaDB that serves one cluster through one socket, and no network."""
+"""The database under Slurm's accounting: a MariaDB for one cluster, on a socket."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ def command(data: Path, socket: Path, log: Path) -> list[str]:
 
 
 def _server(data: Path) -> list[str]:
-    return [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", "--user=root", f"--datadir={data}"]
+    return [
+        shutil.which("mariadbd") or "/usr/sbin/mariadbd",
+        "--no-defaults",
+        "--user=root",
+        f"--datadir={data}",
+    ]
 
 
 def _scripts() -> list[Path]:

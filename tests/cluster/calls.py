@@ -14,7 +14,9 @@ COMMANDS = ("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "sque
 
 # What sbatch 22.05 to 24.11 print when the controller does not answer in time, or not at all.
 BUSY = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
-UNREACHABLE = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+UNREACHABLE = (
+    "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+)
 
 # A refusal is a file that the first caller to rename it has spent, so no lock is needed.
 # A call is one write to the log, its arguments between control characters that none of them contains.

@@ -1,4 +1,4 @@
-"""Fixtures of tests that run on a real, throw-away Slurm: one cluster per session, clean before every test."""
+"""Fixtures of tests that run on a real, throw-away Slurm: one per session, clean before each test."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _belongs(entry: Path, directory: Path, node: str | None) -> bool:
 
 
 def kill_all(directory: Path, node: str | None = None, seconds: float = 10) -> None:
-    """SIGKILL whatever belongs to the cluster, again until nothing new appears; TimeoutError past `seconds`."""
+    """SIGKILL whatever belongs to the cluster, until nothing new appears; TimeoutError past `seconds`."""
     deadline = time.monotonic() + seconds
     while pids := belonging_to(directory, node):
         if time.monotonic() > deadline:

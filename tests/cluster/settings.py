@@ -73,7 +73,7 @@ class Site:
             # Short timers: what takes a production site minutes takes these tests seconds.
             "SlurmctldTimeout": "30",
             "SlurmdTimeout": "6",
-            "MessageTimeout": "10",
+            "MessageTimeout": "5",
             "KillWait": "2",
             "CompleteWait": "0",
             "MinJobAge": "300",
@@ -81,8 +81,8 @@ class Site:
             "MaxJobCount": "50000",
             "MaxArraySize": "20001",
             "SchedulerType": "sched/backfill",
-            "SchedulerParameters": "sched_interval=1,sched_min_interval=20000,batch_sched_delay=0,bf_interval=1,"
-            "bf_continue,default_queue_depth=1000,partition_job_depth=1000",
+            "SchedulerParameters": "sched_interval=1,sched_min_interval=20000,batch_sched_delay=0,"
+            "bf_interval=1,bf_continue,default_queue_depth=1000,partition_job_depth=1000",
             "DependencyParameters": "kill_invalid_depend",
             "SelectType": "select/cons_tres",
             "SelectTypeParameters": "CR_CPU_Memory",
