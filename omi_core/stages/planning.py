@@ -30,7 +30,7 @@ from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.reduce import filter_options, tokenizer_file
 from omi_core.stages.run import Run, open_run
-from omi_core.teachers import local_directory
+from omi_core.teachers.models import local_directory
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
 

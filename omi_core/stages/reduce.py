@@ -34,7 +34,7 @@ from omi_core.run.journal import read_samples
 from omi_core.run.plan import Records
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped
-from omi_core.teachers import local_directory
+from omi_core.teachers.models import local_directory
 
 WINDOW = 256
 _PPM = 1_000_000

@@ -5,8 +5,10 @@ Every sample is a request of its own with its own seed; samples of one record sh
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +18,7 @@ from omi_core.config import Engine, Sampling, Teacher
 from omi_core.options import ConfigError
 from omi_core.records import Sample
 from omi_core.teachers.base import Message, Request
+from omi_core.teachers.models import local_directory, model_path
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -151,26 +154,37 @@ def prompt_tokens(tokenizer: Any, messages: list[Message]) -> list[int]:
 
 def _start(teacher: Teacher, engine: Engine) -> Any:
     """A running vLLM engine. Environment variables are set before vllm is imported, which reads them."""
-    from omi_core.teachers import local_directory, model_path
-
-    local = local_directory(teacher.model)
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    if local is not None:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    if teacher.model.startswith("embedded:"):
-        # So small that a second thread waits more than it works, and many times more on a busy machine.
+    embedded = teacher.model.startswith("embedded:")
+    if embedded:
+        # What vllm and torch warn of at start (no triton, bound memory) does not touch a model that small.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+        # A second thread would wait more than it works, and many times more on a busy machine.
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    if local_directory(teacher.model) is not None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     if engine.batch_invariant:
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
-    try:
-        from vllm.platforms import current_platform
-    except ImportError as error:
-        raise ConfigError(
-            "teacher: vLLM is not installed; install the project with [gpu] or [cpu], or rehearse with "
-            "teacher=rehearsal"
-        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # vllm about torch's own deprecations: not for our users to mend
+        try:
+            from vllm.platforms import current_platform
+        except ImportError as error:
+            raise ConfigError(
+                "teacher: vLLM is not installed; install the project with [gpu] or [cpu], or rehearse with "
+                "teacher=rehearsal"
+            ) from error
+        arguments = _arguments(teacher, engine) | {"use_tqdm_on_load": not embedded}
+        if current_platform.is_cpu():
+            arguments |= _cpu_arguments(teacher, engine)
+        return _engine(arguments | engine.extra)
+
+
+def _arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "model": model_path(teacher.model),
         "revision": teacher.revision,
@@ -188,9 +202,7 @@ def _start(teacher: Teacher, engine: Engine) -> Any:
     }
     if engine.kv_cache_gb is not None:
         arguments["kv_cache_memory_bytes"] = int(engine.kv_cache_gb * 2**30)
-    if current_platform.is_cpu():
-        arguments |= _cpu_arguments(teacher, engine)
-    return _engine(arguments | engine.extra)
+    return arguments
 
 
 def _cpu_arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
