@@ -9,7 +9,7 @@ demo: setup ## run the main job on the embedded teacher, about a minute after se
 	$(BIN)/python -m jobs.generate run.dir=runs/demo
 
 test: setup ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
