@@ -81,7 +81,7 @@ class Cluster(Client):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the daemons with all they run, at once, and remove the directory: none of it is needed again."""
+        """Kill the daemons and all they run, and remove the directory: nothing of it is needed again."""
         for daemon in reversed(self._daemons.values()):
             daemon.kill()
         processes.kill_all(self.directory)
