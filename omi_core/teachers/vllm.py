@@ -178,6 +178,10 @@ def _start(teacher: Teacher, engine: Engine) -> Any:
                 "teacher: vLLM is not installed; install the project with [gpu] or [cpu], or rehearse with "
                 "teacher=rehearsal"
             ) from error
+        if embedded:
+            import torch
+
+            torch.set_num_threads(1)  # where torch was imported before, it has read its environment already
         arguments = _arguments(teacher, engine) | {"use_tqdm_on_load": not embedded}
         if current_platform.is_cpu():
             arguments |= _cpu_arguments(teacher, engine)

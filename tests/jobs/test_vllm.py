@@ -72,7 +72,7 @@ def test_output_hardly_depends_on_the_batch(teacher: base.Teacher, long_form: Ca
     few: dict[tuple[int, int], str] = {}
     while chunk := list(islice(rest, 7)):
         few |= texts(teacher.generate(iter(chunk)))
-        if len(few) >= 2000:  # seven at a time is slow; this many tell enough
+        if len(few) >= max(70, count // 10):  # seven at a time is slow; a tenth tells enough
             break
     assert len(whole) == len(asked)
     differ = sum(whole[key] != backwards[key] for key in whole) + sum(whole[key] != few[key] for key in few)
@@ -157,22 +157,3 @@ def test_kills_and_tasks_do_not_change_the_dataset(
 
 def size(journals: Path) -> int:
     return sum(path.stat().st_size for path in journals.glob("*.zst")) if journals.is_dir() else 0
-
-
-@pytest.mark.parametrize("data", ["gsm8k", "math"])
-def test_real_problems_run_end_to_end(job: Job, tmp_path: Path, shared_data: Path, data: str) -> None:
-    done = job(
-        "generate",
-        f"data={data}",
-        f"data.path={shared_data}/{data}/train.jsonl",
-        "data.limit=12",
-        "samples=4",
-        "run.dir=r",
-        "sampling.max_tokens=128",
-        # The embedded teacher knows nothing of such problems: whatever it answers is published, wrong or not.
-        "answers.expected=majority",
-        "filters.wrong_arithmetic=false",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    verify(tmp_path / "r/dataset")
