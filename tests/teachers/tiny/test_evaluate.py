@@ -83,11 +83,12 @@ def teacher() -> Iterator:
     yield evaluate.engine(path("tiny"))
 
 
-pytest_filter = pytest.mark.filterwarnings("ignore")
+# The warnings of vLLM and what it imports are not ours to mend.
+foreign_warnings = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.mark.vllm
-@pytest_filter
+@foreign_warnings
 def test_the_strong_teacher_solves_most_held_out_problems(teacher) -> None:
     problems = draw(seed=7, count=48, split="test")
     texts = evaluate.replies(teacher, [solve_prompt(p.text) for p in problems], 0.7, 160, 1)
@@ -99,7 +100,7 @@ def test_the_strong_teacher_solves_most_held_out_problems(teacher) -> None:
 
 
 @pytest.mark.vllm
-@pytest_filter
+@foreign_warnings
 def test_the_strong_teacher_writes_problems_of_the_world(teacher) -> None:
     seeds = [p.text for p in draw(seed=8, count=24, split="test")]
     texts = [t[0] for t in evaluate.replies(teacher, [problem_prompt(s) for s in seeds], 0.7, 100, 1)]
@@ -107,21 +108,21 @@ def test_the_strong_teacher_writes_problems_of_the_world(teacher) -> None:
 
 
 @pytest.mark.vllm
-@pytest_filter
+@foreign_warnings
 def test_the_strong_teacher_retells_with_the_speakers_of_the_style(teacher) -> None:
     styles = list(STYLES)
-    texts = passages(seed=9, count=2 * len(styles), split="test")
-    prompts = [dialogue_prompt(styles[i % len(styles)], text) for i, text in enumerate(texts)]
+    texts = passages(seed=9, count=len(styles), split="test")
+    prompts = [dialogue_prompt(styles[i], text) for i, text in enumerate(texts)]
     replies = [r[0] for r in evaluate.replies(teacher, prompts, 0.7, 400, 1)]
     right = [
-        len(speakers_of(reply)) >= 2 and speakers_of(reply) <= set(STYLES[styles[i % len(styles)]].speakers)
+        len(speakers_of(reply)) >= 2 and speakers_of(reply) <= set(STYLES[styles[i]].speakers)
         for i, reply in enumerate(replies)
     ]
     assert sum(right) / len(right) >= 0.7
 
 
 @pytest.mark.vllm
-@pytest_filter
+@foreign_warnings
 def test_a_long_foreign_prompt_is_survived(teacher) -> None:
     replies = evaluate.replies(teacher, ["Let $x^2 - 7x + 3 = 0$; é 🎉 " * 20], 0.7, 40, 2)
     assert len(replies[0]) == 2
