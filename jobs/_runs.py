@@ -1,0 +1,190 @@
+"""The shell around commands that look at runs: `python -m jobs.<command> RUN... OPTION=VALUE...`.
+
+Nothing is composed here, so Hydra takes no part: positional arguments name runs, the others are the typed
+options of a small schema. Errors, exit codes and `--help` are those of every command (`jobs._command`).
+
+A schema is a dataclass of `omi_core.options.option` leaves that extends `Where`:
+
+    @dataclass
+    class Options(Where):
+        watch: bool = option(False, "refresh until the run ends")
+
+    if __name__ == "__main__":
+        runs_command("status", Options, main, __doc__ or "", least=0)
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jobs import _command, _help
+from omi_core import options
+from omi_core.options import ConfigError, did_you_mean, option
+from omi_core.run.layout import Layout
+
+
+@dataclass
+class Where:
+    """What all these commands have: where a run is looked for that is given by its name."""
+
+    root: str = option("runs", "where runs lie that are given by their name")
+
+
+Options = TypeVar("Options", bound=Where)
+
+_OPTION = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.S)
+_MOVED_ASIDE = re.compile(r"\.old-\d+$")  # by run.fresh=true
+
+
+def runs_command(
+    name: str,
+    schema: type[Options],
+    main: Callable[[Options, list[Path]], int],
+    doc: str,
+    *,
+    least: int = 1,
+    most: int | None = None,
+) -> None:
+    """Runs `main(options, run directories)` on the command line, then exits.
+
+    At least `least` and at most `most` (None: any number of) runs must be meant. With `least=0` and no RUN
+    the list is empty. Exits as `jobs._command.run` does; an OSError of `main` is a failure told
+    in one line.
+    """
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        _command._print_page(help_text(name, schema, doc))
+        sys.exit(0)
+    try:
+        values, words = parse(schema, arguments)
+        config = options.load(schema, values)
+        runs = resolve(words, Path(config.root))
+        _check_number(words, runs, least, most)
+        sys.exit(main(config, runs))
+    except ConfigError as error:
+        _command._mistake(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        _command._print_page("")
+        sys.exit(0)
+    except OSError as error:
+        print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+
+
+def parse(schema: type, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """(option values, words that name runs), as they stand on the command line.
+
+    `NAME=VALUE` is an option unless a file of that name exists and no option does; after `--` every word
+    names a run.
+
+    Raises:
+        ConfigError: an option that the schema does not have, or a word that begins with a dash.
+    """
+    known = {field.name: field for field in fields(schema)}
+    values: dict[str, Any] = {}
+    words: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        found = _OPTION.fullmatch(argument)
+        if argument == "--":
+            words += rest
+        elif found and found[1] in known:
+            values[found[1]] = _value(found[2], getattr(schema(), found[1]))
+        elif found and not Path(argument).exists():
+            raise ConfigError(
+                f"{found[1]}: no such option{did_you_mean(found[1], list(known))}; --help lists them all"
+            )
+        elif argument.startswith("-"):
+            raise ConfigError(f"{argument}: no such option; options are NAME=VALUE, --help lists them")
+        else:
+            words.append(argument)
+    return values, words
+
+
+def _value(text: str, default: Any) -> Any:
+    """null and [a,b] as everywhere in this suite; numbers and truth values are the schema's business."""
+    if text == "null":
+        return None
+    if isinstance(default, list):
+        inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        return [item.strip() for item in inner.split(",") if item.strip()]
+    return text
+
+
+def resolve(words: Sequence[str], root: Path) -> list[Path]:
+    """The run directories that the words mean, each once, in the order given.
+
+    A word is a run directory, a folder that holds runs, the name of either below `root`, or a glob of
+    them. Runs that `run.fresh=true` moved aside are taken only when they are named themselves.
+
+    Raises:
+        ConfigError: a word that means no run.
+    """
+    found: dict[Path, Path] = {}
+    for word in words:
+        for run in _meant(word, root):
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def _meant(word: str, root: Path) -> list[Path]:
+    places = [Path(word), root / word]
+    for place in places:
+        if is_run(place):
+            return [place]
+        if runs := runs_in(place):
+            return runs
+    for place in places:
+        matches = [Path(match) for match in sorted(glob.glob(str(place)))]
+        runs = [run for match in matches for run in ([match] if is_run(match) else runs_in(match))]
+        if runs:
+            return runs
+    if any(place.is_dir() for place in places):
+        raise ConfigError(f"{word}: neither a run (it has no plan.json) nor a folder that holds runs")
+    names = [run.name for run in runs_in(root)]
+    raise ConfigError(
+        f"{word}: no such run{did_you_mean(word, names)}; give a run directory, its name below {root}, "
+        "a folder of runs or a glob"
+    )
+
+
+def is_run(directory: Path) -> bool:
+    return Layout(directory).plan.is_file()
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs right below a folder, by name; those being planned or moved aside are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and not _MOVED_ASIDE.search(entry.name) and is_run(entry)
+    )
+
+
+def _check_number(words: Sequence[str], runs: Sequence[Path], least: int, most: int | None) -> None:
+    if len(runs) < least:
+        raise ConfigError("RUN: missing; give a run directory, its name, a folder of runs or a glob")
+    if most is not None and len(runs) > most:
+        shown = ", ".join(run.name for run in runs[: most + 1])
+        raise ConfigError(f"{' '.join(words)}: means {len(runs)} runs ({shown}, ...), not {most}")
+
+
+def help_text(name: str, schema: type, doc: str) -> str:
+    """The whole help page as plain text."""
+    parts = [doc.strip(), "", "RUN", ""]
+    parts.append("  a run directory, a folder that holds runs, the name of either below root=, or a glob")
+    parts += ["", "Options (OPTION=VALUE)", ""]
+    for key, value, field in options.leaves(schema()):
+        parts.append(f"  {key}={_help._shown(value)}")
+        parts.append(f"      {field.metadata['help']}{_help._bounds(field)}")
+    return "\n".join(parts)

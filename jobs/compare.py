@@ -1,0 +1,152 @@
+"""Compare runs: a row for each, with the options in which they differ, what came out and what it cost.
+
+    python -m jobs.generate -m teacher=rehearsal data.size=40 samples=2,8 run.root=runs/votes
+    python -m jobs.compare runs/votes                                # a sweep: all runs in a folder
+    python -m jobs.compare 'votes/solutions-*' csv=votes.csv         # names and globs below runs/
+    python -m jobs.compare runs/votes json=true                      # JSON instead of the table
+
+Runs at any stage can be compared, also while they work; what is not known yet is a dash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs import _runs
+from omi_core.options import ConfigError, option
+
+if TYPE_CHECKING:
+    from omi_core.report.compare import Row
+
+
+@dataclass
+class Compare(_runs.Where):
+    csv: str | None = option(None, "file for the table as CSV; true: on stdout instead of the table")
+    json: str | None = option(None, "file for the table as JSON; true: on stdout instead of the table")
+
+
+def main(config: Compare, runs: list[Path]) -> int:
+    """Prints and writes the comparison. Returns the exit code."""
+    from omi_core.report.compare import as_csv, as_json, rows_of
+    from omi_core.report.facts import gather
+
+    if config.csv == config.json == "true":
+        raise ConfigError("csv=true json=true: both would go to stdout; give one of them a file")
+    try:
+        rows = rows_of([gather(run) for run in runs])
+    except ConfigError:
+        raise
+    except ValueError as error:  # a file of the run is damaged
+        raise OSError(str(error)) from error
+    quiet = False
+    for target, data in ((config.csv, as_csv(rows).encode()), (config.json, as_json(rows))):
+        quiet |= _write(target, data)
+    if not quiet:
+        _show(rows)
+    return 0
+
+
+def _write(target: str | None, data: bytes) -> bool:
+    """Writes to a file, if one is named; True when the data went to stdout instead."""
+    from omi_core.run.files import write_atomic
+
+    if target == "true":
+        print(data.decode(), end="")
+        return True
+    if target is not None:
+        path = Path(target)
+        if path.is_dir() or not path.parent.is_dir():
+            raise ConfigError(f"{target}: not a file that can be written; give one in an existing folder")
+        write_atomic(path, data)
+    return False
+
+
+def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]:
+    """(header, figure, format); hours are those of GPUs where any run has them."""
+    gpus = any(row.gpus_per_task and row.task_hours is not None for row in rows)
+    hours: list[tuple[str, Callable[[Row], Any], str]] = [
+        ("GPU-\nhours", lambda row: row.gpu_hours, "hours"),
+        ("GPU-s\nper row", lambda row: _seconds(row.gpu_hours_per_accepted), "hours"),
+    ]
+    if not gpus:
+        hours = [
+            ("task-\nhours", lambda row: row.task_hours, "hours"),
+            ("task-s\nper row", lambda row: _seconds(row.task_hours_per_accepted), "hours"),
+        ]
+    return [
+        ("stage", lambda row: row.stage, ""),
+        ("done", lambda row: row.coverage, ".1%"),
+        ("single", lambda row: row.single_accuracy, ".1%"),
+        ("voted", lambda row: row.voted_accuracy, ".1%"),
+        ("agree", lambda row: row.agreement, ".1%"),
+        ("tokens\neach", lambda row: row.tokens_per_solution, ",.1f"),
+        ("kept", lambda row: row.kept_share, ".1%"),
+        ("rows", lambda row: row.rows, ",d"),
+        ("tokens\n/s", lambda row: row.tokens_per_second, ",.0f"),
+        *hours,
+    ]
+
+
+def _seconds(hours: float | None) -> float | None:
+    return None if hours is None else hours * 3600
+
+
+def _show(rows: Sequence[Row]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    options = list(dict.fromkeys(key for row in rows for key in row.options))
+    columns = _columns(rows)
+    # The options tell runs apart; where there are none, or runs share them, the name has to.
+    named = len({tuple(map(str, row.options.values())) for row in rows}) < len(rows) or len(rows) == 1
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for header in (["run"] if named else []) + options:
+        # An option's name may break at its dots; so the figures stay together.
+        table.add_column(Text(header.replace(".", ".\n")), overflow="fold", max_width=40)
+    for header, _, form in columns:
+        table.add_column(header, justify="right" if form else "left", no_wrap=True)
+    for row in rows:
+        lead = [row.run] if named else []
+        lead += [_option(row.options.get(key)) for key in options]
+        figures = [_figure(row, figure(row), form) for _, figure, form in columns]
+        table.add_row(*(Text(text) for text in [*lead, *figures]))
+    console = Console()
+    # Better lines longer than the terminal than figures cut off.
+    console.width = max(console.width, Console(width=10_000).measure(table).maximum)
+    console.print(table, crop=False)
+    for note in _notes(rows):
+        console.print(note, highlight=False)
+
+
+def _option(value: Any) -> str:
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _figure(row: Row, value: Any, form: str) -> str:
+    if value is None:
+        return "-"
+    if form == "hours":
+        return ("≥ " if row.untimed_tasks else "") + f"{value:,.3g}"
+    return format(value, form)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """What the figures alone would not say."""
+    notes = []
+    if untimed := sum(row.untimed_tasks for row in rows):
+        notes.append(f"≥: {untimed} tasks were killed or are at work and left no times")
+    if not any(row.gpus_per_task and row.task_hours is not None for row in rows):
+        if any(row.task_hours is not None for row in rows):
+            notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")
+    if any(row.rehearsal for row in rows):
+        notes.append("rehearsals measure the suite, not a teacher: their accuracies are settings")
+    return notes
+
+
+if __name__ == "__main__":
+    _runs.runs_command("compare", Compare, main, __doc__ or "")

@@ -1,0 +1,262 @@
+"""Everything that a report says of one run, read once from its directory.
+
+What is not known yet is None, never an estimate: shards that were killed left no times, a run that is not
+reduced has no counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omi_core.publish.dataset import read_stats
+from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
+from omi_core.run import ledger
+from omi_core.run.files import read_json
+from omi_core.run.frames import NO_KEYS, Frame
+from omi_core.run.index import contents
+from omi_core.run.keys import KeyOutsidePlan
+from omi_core.run.layout import Layout
+from omi_core.run.plan import Plan, read_plan
+
+_JOURNAL = re.compile(r"(\d{4})-(\d{5})\.jsonl\.zst")
+_PARTS = re.compile(r"of-(\d{5})")
+# Two clocks take part in a time: that of the node, and that of the file server.
+_SLACK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One task of one attempt: what its journal holds, and the times in its manifest.
+
+    Times are seconds; `first_sample`, `last_admitted`, `seconds` and `timeline` count from the moment the
+    teacher stood ready, `startup` is what came before. `started` (of `seconds`) and `written` (the last write
+    to the journal) are seconds since the epoch, None where they cannot be told. All times but `written` are
+    None for a shard that did not end by itself. `timeline` holds (seconds, samples so far).
+    """
+
+    attempt: int
+    task: int
+    samples: int
+    frames: tuple[tuple[Path, Frame], ...]
+    written: float | None
+    completion_tokens: int | None = None
+    refused: int = 0
+    generated: int | None = None
+    startup: float | None = None
+    first_sample: float | None = None
+    last_admitted: float | None = None
+    seconds: float | None = None
+    started: float | None = None
+    gpus: int | None = None
+    device: str | None = None
+    timeline: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def busy(self) -> float | None:
+        """Seconds for which the task held its machine, start-up included where it is known."""
+        return None if self.seconds is None else self.seconds + (self.startup or 0.0)
+
+    @property
+    def name(self) -> str:
+        return f"attempt {self.attempt}, task {self.task}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run. `settled` keys are on disk (None for imported samples: nothing says how many there should
+    be); `counts` are those of `stats.json` or of a complete set of parts; `rows` is None until published.
+    """
+
+    layout: Layout
+    plan: Plan
+    config: dict[str, Any]
+    settled: int | None
+    shards: list[Shard]
+    counts: dict[str, Any] | None
+    parts: list[PartManifest]
+    stats: dict[str, Any] | None
+    attempts: dict[int, float]
+
+    @property
+    def name(self) -> str:
+        return self.layout.root.resolve().name
+
+    @property
+    def stage(self) -> str:
+        """How far the run is: planned, generating, generated, reduced or published."""
+        if self.stats is not None:
+            return "published"
+        if self.counts is not None:
+            return "reduced"
+        if self.settled is None or self.settled == self.plan.keys:
+            return "generated"
+        return "generating" if self.settled or self.attempts else "planned"
+
+    @property
+    def rows(self) -> int | None:
+        return None if self.stats is None else self.stats["rows"]
+
+    @property
+    def rehearsal(self) -> bool:
+        return self.config.get("teacher", {}).get("kind") == "rehearsal"
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that one task holds; 0 on a CPU."""
+        known = [shard.gpus for shard in self.shards if shard.gpus is not None]
+        if known:
+            return max(known)
+        if self.rehearsal or any(shard.device == "cpu" for shard in self.shards):
+            return 0
+        teacher = self.config.get("teacher", {})
+        return int(teacher.get("tensor_parallel", 1)) * int(teacher.get("pipeline_parallel", 1))
+
+    @cached_property
+    def timed(self) -> list[Shard]:
+        """The shards that ended by themselves, and so left their times."""
+        return [shard for shard in self.shards if shard.seconds is not None]
+
+    @property
+    def task_hours(self) -> float | None:
+        """Hours of all timed tasks together; None when no task has left times."""
+        return sum(shard.busy or 0.0 for shard in self.timed) / 3600 if self.timed else None
+
+    @property
+    def gpu_hours(self) -> float | None:
+        if not self.timed:
+            return None
+        default = self.gpus
+        held = ((default if shard.gpus is None else shard.gpus) * (shard.busy or 0.0) for shard in self.timed)
+        return sum(held) / 3600
+
+    @property
+    def untimed(self) -> int:
+        """Tasks that left samples but no times: killed, or still at work."""
+        return len(self.shards) - len(self.timed) if self.plan.complete else 0
+
+
+def gather(root: Path) -> Facts:
+    """The facts of the run in `root`.
+
+    Raises:
+        ConfigError: `root` is no run directory, or one of another version of the suite.
+        ValueError: a file of the run is damaged, or a journal belongs to another run.
+    """
+    layout = Layout(Path(root))
+    plan = read_plan(layout)
+    entries = ledger.read(layout.ledger)
+    attempts = {entry["attempt"]: entry["time"] for entry in entries if entry.get("stage") == "generate"}
+    shards, settled = _read_shards(layout, plan, _Clock.of(layout, attempts))
+    stats = read_stats(layout.dataset)
+    if stats is not None and stats.get("fingerprint") != plan.fingerprint:
+        stats = None
+    parts = _finished_parts(layout, plan)
+    counts = stats["counts"] if stats else merge_counts(part.counts for part in parts) if parts else None
+    known = settled if plan.complete else None
+    return Facts(layout, plan, read_json(layout.config), known, shards, counts, parts, stats, attempts)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """When attempts were submitted, and whether the times of the run's files are those of its work.
+
+    A copy of a run can have the times of the copying. Its plan then looks younger than its first attempt.
+    """
+
+    attempts: Mapping[int, float]
+    trusted: bool
+
+    @staticmethod
+    def of(layout: Layout, attempts: Mapping[int, float]) -> _Clock:
+        planned = layout.plan.stat().st_mtime
+        return _Clock(attempts, not attempts or planned <= min(attempts.values()) + _SLACK_SECONDS)
+
+    def started(self, attempt: int, ended: float, seconds: float) -> float | None:
+        """The start of a shard whose manifest was written at `ended`, as its last sample was in."""
+        return max(ended - seconds, self.attempts.get(attempt, 0.0)) if self.trusted else None
+
+
+def _read_shards(layout: Layout, plan: Plan, clock: _Clock) -> tuple[list[Shard], int]:
+    """Every shard that has a journal, and how many keys are on disk; each index is read once."""
+    done = np.zeros(plan.keys, dtype=bool)
+    shards = []
+    for path in layout.journals():
+        found = contents(path)
+        for frame in found.frames:
+            keys = frame.keys.astype(np.int64)
+            if (keys >= (plan.records, plan.samples)).any():
+                raise KeyOutsidePlan(
+                    f"{path}: holds samples that the plan does not have; it is another run's"
+                )
+            done[keys[:, 0] * plan.samples + keys[:, 1]] = True
+        name = _JOURNAL.fullmatch(path.name)
+        assert name is not None
+        shards.append(_shard(layout, int(name[1]), int(name[2]), path, found.frames, clock))
+    return shards, int(np.count_nonzero(done))
+
+
+def _shard(
+    layout: Layout, attempt: int, task: int, path: Path, frames: Sequence[Frame], clock: _Clock
+) -> Shard:
+    plain = Shard(
+        attempt=attempt,
+        task=task,
+        samples=sum(frame.count for frame in frames),
+        frames=tuple((path, replace(frame, keys=NO_KEYS)) for frame in frames),
+        written=path.stat().st_mtime if clock.trusted else None,
+        refused=sum(frame.errors for frame in frames),
+    )
+    manifest_file = layout.shard_manifest(attempt, task)
+    try:
+        manifest = read_json(manifest_file)
+        ended = manifest_file.stat().st_mtime
+    except FileNotFoundError:
+        return plain
+    return _timed(plain, manifest, ended, clock)
+
+
+def _timed(shard: Shard, manifest: Mapping[str, Any], ended: float, clock: _Clock) -> Shard:
+    """`shard` with what its manifest, written at `ended`, says."""
+    seconds = float(manifest["seconds"])
+    started = manifest.get("started")
+    if started is None:
+        started = clock.started(shard.attempt, ended, seconds)
+    return replace(
+        shard,
+        completion_tokens=manifest["completion_tokens"],
+        generated=manifest["samples"],
+        refused=manifest["errors"],
+        startup=manifest.get("startup"),
+        first_sample=manifest["first_sample"],
+        last_admitted=manifest["last_admitted"],
+        seconds=seconds,
+        started=started,
+        gpus=manifest.get("gpus"),
+        device=manifest.get("teacher", {}).get("device"),
+        timeline=tuple((float(second), int(count)) for second, count in manifest.get("timeline", ())),
+    )
+
+
+def _finished_parts(layout: Layout, plan: Plan) -> list[PartManifest]:
+    """The manifests of a complete set of parts of this run; none where a part is missing."""
+    folder = layout.root / "reduce"
+    if not folder.is_dir():
+        return []
+    for entry in sorted(folder.iterdir()):
+        found = _PARTS.fullmatch(entry.name)
+        if not found:
+            continue
+        try:
+            parts = [read_manifest(part_path(entry, number)) for number in range(int(found[1]))]
+        except PartError:
+            continue
+        if parts and all(part.fingerprint == plan.fingerprint for part in parts):
+            return parts
+    return []
