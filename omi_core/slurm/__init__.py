@@ -1,0 +1,1 @@
+"""Slurm: its commands, what it allows a user, and what has become of a run's jobs."""

@@ -1,0 +1,232 @@
+"""Slurm's commands as subprocesses: bounded in time, with one-line errors that say whether to try again.
+
+Commands run in an environment freed of what an enclosing job or a user's habits (`SLURM_*`, `SBATCH_*`,
+`SQUEUE_*`, …) would change in what is submitted or printed; see `clean_environment`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# A controller that is overloaded makes its clients wait for MessageTimeout (10 s, 100 s at some sites).
+TIMEOUT_S = 60.0
+SBATCH_TIMEOUT_S = 120.0
+
+_OURS_TO_SET = (
+    "SLURM_",
+    "SBATCH_",
+    "SALLOC_",
+    "SRUN_",
+    "SQUEUE_",
+    "SACCT_",
+    "SCONTROL_",
+    "SCANCEL_",
+    "SINFO_",
+)
+# How to reach and to be known to the controller, which no job changes.
+_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_SOCKET")
+
+_BUSY = re.compile(
+    r"Socket timed out on send/recv operation|Unable to contact slurm controller"
+    r"|temporarily unable to accept job|job queue full|Job creation temporarily disabled"
+    r"|Resource temporarily unavailable|Zero Bytes were transmitted or received"
+    r"|Connection (refused|reset|timed out)|backup controller in standby mode|rate limit",
+    re.IGNORECASE,
+)
+# Such as QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit, AssocGrpSubmitJobsLimit.
+_SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\b")
+_NO_CONFIGURATION = re.compile(r"Could not establish a configuration source|stat file [^:]*slurm\.conf")
+_ENDED = re.compile(r"Invalid job id specified|already completing or completed")
+# What commands put before a message: "sbatch: error: Batch job submission failed: ".
+_PREFIX = re.compile(
+    r"^(s[a-z]+|slurm_\w+( error)?): ((error|fatal|warning): )?(Batch job submission failed: )?"
+)
+_MESSAGE_CHARACTERS = 500
+
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
+
+
+class SlurmError(RuntimeError):
+    """A Slurm command failed. `command` is its name, `message` what it said, on one line."""
+
+    def __init__(self, command: str, message: str) -> None:
+        super().__init__(f"{command}: {message}")
+        self.command, self.message = command, message
+
+
+class Busy(SlurmError):
+    """The controller or the accounting did not answer, or asked to come back: worth a retry.
+
+    After an sbatch the job may exist all the same: ask `find_job` before the next try.
+    """
+
+
+class SubmitLimit(SlurmError):
+    """The user has as many jobs in the queue as association or QOS allow; goes away as jobs end."""
+
+
+class NotInstalled(SlurmError):
+    """There is no such command on this machine, or it has no cluster to talk to."""
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without the variables that steer Slurm's commands.
+
+    Inside a job SLURM_* describe that job, and sbatch would pass them on; SBATCH_PARTITION and its like win
+    over the submitted script; SQUEUE_FORMAT changes what is parsed. Variables that say where the cluster is
+    stay. Array expressions are printed whole (SLURM_BITSTR_LEN) and times as seconds since the epoch.
+    """
+    kept = {k: v for k, v in os.environ.items() if k in _KEPT or not k.startswith(_OURS_TO_SET)}
+    return kept | {"SLURM_BITSTR_LEN": "0", "SLURM_TIME_FORMAT": "%s"}
+
+
+def run(*argv: str, stdin: str = "", timeout: float = TIMEOUT_S, cwd: Path | None = None) -> str:
+    """What a Slurm command prints on its standard output.
+
+    The command, with all that it started, is ended when `timeout` seconds have passed, and also when this
+    process is interrupted.
+
+    Raises:
+        NotInstalled: no such command, or no configuration for it.
+        Busy: no answer in time, or one of the messages that a later try may not meet.
+        SubmitLimit: the user may not have more jobs in the queue now.
+        SlurmError: any other exit code than 0.
+    """
+    name = argv[0]
+    environment = clean_environment()
+    if name == "sbatch":  # sbatch hands its environment on to the job
+        del environment["SLURM_BITSTR_LEN"], environment["SLURM_TIME_FORMAT"]
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            cwd=cwd,
+            # At many sites the command is a script around the real one: both must be ended.
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise NotInstalled(
+            name, f"cannot be run on this machine ({error.strerror}): is it a login node?"
+        ) from None
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise Busy(name, f"no answer within {timeout:g} s from {shlex.join(argv)[:200]}") from None
+    finally:
+        if process.poll() is None:
+            _end(process)
+    if process.returncode != 0:
+        raise _error(name, err.strip() or out.strip(), process.returncode)
+    return out
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+
+
+def _error(command: str, said: str, code: int) -> SlurmError:
+    lines = dict.fromkeys(_PREFIX.sub("", line.strip()) for line in said.splitlines())
+    message = "; ".join(line for line in lines if line)[:_MESSAGE_CHARACTERS] or f"exit code {code}"
+    for pattern, kind in ((_NO_CONFIGURATION, NotInstalled), (_SUBMIT_LIMIT, SubmitLimit), (_BUSY, Busy)):
+        if pattern.search(said):
+            return kind(command, message)
+    return SlurmError(command, message)
+
+
+def sbatch(
+    *options: str, script: str = "", timeout: float = SBATCH_TIMEOUT_S, cwd: Path | None = None
+) -> str:
+    """Submits a job and returns its id. `options` end in the path of a script, or `script` is its text.
+
+    Raises what `run` raises; after Busy the job may exist.
+    """
+    printed = run("sbatch", "--parsable", *options, stdin=script, timeout=timeout, cwd=cwd)
+    found = re.search(r"^(\d+)(;|$)", printed, re.MULTILINE)
+    if found is None:
+        raise SlurmError("sbatch", f"printed no job id but {printed.strip()[:200]!r}")
+    return found[1]
+
+
+def scancel(job_ids: Iterable[str], timeout: float = TIMEOUT_S) -> None:
+    """Cancels jobs, arrays (`12`) or array tasks (`12_3`), one after the other as given.
+
+    Those that have ended, or that Slurm has forgotten, count as cancelled. Raises what `run` raises.
+    """
+    for job_id in job_ids:  # one command for all would cancel them at once, in any order
+        try:
+            run("scancel", job_id, timeout=timeout)
+        except SlurmError as error:
+            if not _ENDED.search(error.message):
+                raise
+
+
+def find_job(name_or_comment: str, timeout: float = TIMEOUT_S) -> str | None:
+    """Id of this user's newest job with exactly that name or comment, ended ones that squeue knows included.
+
+    None when there is none yet: a controller that was away may take up a submission some seconds after it
+    answers again, so ask once more after a pause before submitting a second time.
+    """
+    asked = ("squeue", "-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F\x1f%j\x1f%k")
+    ids = []
+    for line in run(*asked, timeout=timeout).splitlines():
+        job_id, *names = line.split("\x1f")
+        if name_or_comment in names and job_id.isdigit():
+            ids.append(int(job_id))
+    return str(max(ids)) if ids else None
+
+
+def retry(call: Callable[[], T], seconds: float, found: Callable[[], T | None] | None = None) -> T:
+    """The result of `call`, which is made again while it raises Busy and `seconds` have not passed.
+
+    Pauses double from half a second to half a minute; each is shortened at random by up to a half, so that
+    many submitters do not come back together. `found` is asked before every further try whether an earlier
+    one has succeeded unnoticed: what it returns, unless None, is the result.
+
+    Raises the last Busy when time is up, and any other error at once.
+    """
+    deadline = time.monotonic() + seconds
+    delay = _FIRST_DELAY_S
+    attempt = call
+    while True:
+        try:
+            return attempt()
+        except Busy:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            time.sleep(min(left, delay * random.uniform(0.5, 1)))
+            delay = min(2 * delay, _LONGEST_DELAY_S)
+        if found is not None:
+            attempt = _look_first(found, call)
+
+
+def _look_first(found: Callable[[], T | None], call: Callable[[], T]) -> Callable[[], T]:
+    def attempt() -> T:
+        earlier = found()
+        return call() if earlier is None else earlier
+
+    return attempt

@@ -1,0 +1,216 @@
+"""What a site lets a user submit, and how an array of tasks is cut to fit.
+
+Figures come from `scontrol show config`, the partition and, where there is accounting, `sacctmgr`. Slurm
+enforces the first limit that is set in the order partition QOS, job QOS, user, account; here the smallest of
+all counts, which can only make windows smaller than they had to be.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import re
+import sys
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
+
+log = logging.getLogger(__name__)
+
+# slurmdbd, when it hangs, lets its clients wait for 40 s; limits are worth less than that.
+ACCOUNTING_TIMEOUT_S = 20.0
+
+_USER_FIELDS = "DefaultAccount,Account,Partition,MaxSubmitJobs,GrpSubmitJobs,MaxJobs,GrpJobs,DefaultQOS"
+_QOS_FIELDS = (
+    "Name,MaxSubmitJobsPerUser,MaxSubmitJobsPerAccount,GrpSubmitJobs,MaxJobsPerUser,MaxJobsPerAccount,GrpJobs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may submit to one partition under one account and QOS. None means no limit is known.
+
+    `max_array_size` is one more than the largest array index; `max_job_count` is how many jobs the
+    controller holds, of all users; `max_submit_jobs` how many this user may have in the queue, each array
+    task counted as one; `max_jobs` how many may run at once. `min_job_age_s` is how long squeue remembers a
+    job that ended.
+    """
+
+    cluster_name: str
+    version: str
+    max_array_size: int
+    max_job_count: int
+    min_job_age_s: int
+    max_submit_jobs: int | None = None
+    max_jobs: int | None = None
+
+
+class Window(NamedTuple):
+    """Tasks `first` to `last`, both included, submitted as one array whose indexes start at 0.
+
+    The task with array index i is `first + i`.
+    """
+
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+
+def read_limits(
+    partition: str | None = None,
+    account: str | None = None,
+    qos: str | None = None,
+    timeout: float = TIMEOUT_S,
+) -> Limits:
+    """What this user may submit; the site's defaults stand in for what is None.
+
+    Accounting that is absent, or does not answer within 20 s, is no error: its limits are then None.
+
+    Raises:
+        NotInstalled, Busy, SlurmError: the controller could not be asked.
+    """
+    config = parse_config(run("scontrol", "show", "config", timeout=timeout))
+    cluster = config.get("ClusterName", "")
+    submit = jobs = None
+    if config.get("AccountingStorageType", "").endswith("slurmdbd"):
+        try:
+            partitions = parse_partitions(run("scontrol", "-o", "show", "partition", timeout=timeout))
+            submit, jobs = _accounted(cluster, partitions, partition, account, qos)
+        except SlurmError as error:
+            log.warning("limits of association and QOS are not known: %s", error)
+    return Limits(
+        cluster_name=cluster,
+        version=config.get("SLURM_VERSION", ""),
+        max_array_size=_number(config.get("MaxArraySize", "")) or 1001,  # Slurm's own defaults
+        max_job_count=_number(config.get("MaxJobCount", "")) or 10000,
+        min_job_age_s=_number(config.get("MinJobAge", "")) or 0,
+        max_submit_jobs=submit,
+        max_jobs=jobs,
+    )
+
+
+def queued_jobs(timeout: float = TIMEOUT_S) -> int:
+    """How many jobs this user has in the queue, pending array tasks counted one by one."""
+    return len(run("squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i", timeout=timeout).split())
+
+
+def windows(tasks: int, limits: Limits, queued: int = 0, reserved: int = 0) -> list[Window]:
+    """Cuts `tasks` tasks into arrays that the site accepts, in order and without gaps.
+
+    No window is larger than MaxArraySize, than the controller's MaxJobCount or than the submit limit less
+    `reserved`, the jobs that are to be submitted beside the windows (gates, later stages). With `queued` jobs
+    of the user already there, the first windows end exactly where the room that is left ends; `fitting` says
+    how many those are, none when not even one task fits now. The others have to wait until jobs end: sbatch
+    raises SubmitLimit for them until then. A run that must not wait takes fewer tasks instead, which changes
+    nothing in its result.
+
+    Raises:
+        ValueError: not one task is allowed beside what is reserved, or `tasks` is below 1.
+    """
+    if tasks < 1:
+        raise ValueError(f"{tasks} tasks cannot be submitted: at least 1 is needed")
+    largest = min(limits.max_array_size, limits.max_job_count - 1)
+    if limits.max_submit_jobs is not None:
+        largest = min(largest, limits.max_submit_jobs - reserved)
+    if largest < 1:
+        raise ValueError(
+            f"this user may have {limits.max_submit_jobs} jobs in the queue, and {reserved} are needed beside "
+            "the array: ask for a larger submit limit or another qos"
+        )
+    room = min(tasks, _room(limits, queued, reserved))
+    now = [Window(first, min(first + largest, room) - 1) for first in range(0, room, largest)]
+    return now + [Window(first, min(first + largest, tasks) - 1) for first in range(room, tasks, largest)]
+
+
+def fitting(cut: list[Window], limits: Limits, queued: int = 0, reserved: int = 0) -> int:
+    """How many of these windows, from the first on, may be submitted now."""
+    room, count = _room(limits, queued, reserved), 0
+    for window in cut:
+        room -= window.size
+        if room < 0:
+            break
+        count += 1
+    return count
+
+
+def _room(limits: Limits, queued: int, reserved: int) -> int:
+    """How many more jobs the user may submit now."""
+    if limits.max_submit_jobs is None:
+        return sys.maxsize
+    return max(0, limits.max_submit_jobs - reserved - queued)
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """Keys and values of `scontrol show config`."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def parse_partitions(text: str) -> dict[str, dict[str, str]]:
+    """`scontrol -o show partition` by name."""
+    rows = (dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines())
+    return {row["PartitionName"]: row for row in rows if "PartitionName" in row}
+
+
+def _accounted(
+    cluster: str,
+    partitions: dict[str, dict[str, str]],
+    partition: str | None,
+    account: str | None,
+    qos: str | None,
+) -> tuple[int | None, int | None]:
+    """The smallest submit limit and the smallest limit of running jobs that sacctmgr knows."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    chosen = (
+        partition.split(",") if partition else [n for n, p in partitions.items() if p.get("Default") == "YES"]
+    )
+    rows = [
+        row
+        for row in _table(
+            "user", "where", f"name={user}", f"cluster={cluster}", "withassoc", f"format={_USER_FIELDS}"
+        )
+        if row[1] == (account or row[0]) and row[2] in ("", *chosen)
+    ]
+    qos_names = {qos} if qos else {row[7] or "normal" for row in rows}
+    qos_names |= {partitions[name].get("QoS", "N/A") for name in chosen if name in partitions} - {"N/A"}
+    submit = [cell for row in rows for cell in row[3:5]]
+    jobs = [cell for row in rows for cell in row[5:7]]
+    for row in _ancestors(cluster, {row[1] for row in rows}):
+        submit.append(row[2])
+        jobs.append(row[3])
+    for row in _table("qos", f"format={_QOS_FIELDS}"):
+        if row[0] in qos_names:
+            submit += row[1:4]
+            jobs += row[4:7]
+    return _smallest(submit), _smallest(jobs)
+
+
+def _ancestors(cluster: str, accounts: set[str]) -> list[list[str]]:
+    """Rows (account, parent, GrpSubmitJobs, GrpJobs) of accounts and all that they belong to."""
+    fields = "format=Account,ParentName,GrpSubmitJobs,GrpJobs"
+    tree = {row[0]: row for row in _table("assoc", "where", f"cluster={cluster}", "user=", fields)}
+    found: dict[str, list[str]] = {}
+    for account in accounts:
+        while account in tree and account not in found:
+            found[account] = tree[account]
+            account = tree[account][1]
+    return list(found.values())
+
+
+def _table(*asked: str) -> list[list[str]]:
+    printed = run("sacctmgr", "-n", "-P", "show", *asked, timeout=ACCOUNTING_TIMEOUT_S)
+    return [line.split("|") for line in printed.splitlines() if line]
+
+
+def _number(text: str) -> int | None:
+    found = re.match(r"\d+", text)
+    return int(found[0]) if found else None
+
+
+def _smallest(cells: list[str]) -> int | None:
+    return min((number for cell in cells if (number := _number(cell)) is not None), default=None)
