@@ -1,0 +1,150 @@
+"""Several runs side by side: the charts in which each run is a row or a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from omi_core.report.charts import Axis, Bar, BarRow, Table, bar_rows, lines
+from omi_core.report.charts import from_zero as zero
+from omi_core.report.compare import Row
+from omi_core.report.facts import Facts
+from omi_core.report.plots import Figure, vote_axis, vote_line
+from omi_core.report.svg import Format, count, percent, share, short
+from omi_core.report.votes import accuracy_by_votes
+
+# As many lines as there are colours to tell them apart.
+MOST_LINES = 6
+_SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
+
+
+def label(row: Row) -> str:
+    """What tells a run from the others: the options in which it differs, else its name."""
+    words = [f"{key}={_shown(value)}" for key, value in row.options.items()]
+    return ", ".join(words) if words else row.run
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """One label per run, all different: runs that share their options add their name."""
+    plain = [label(row) for row in rows]
+    named = [
+        name if plain.count(name) == 1 else f"{name} {row.run}" for name, row in zip(plain, rows, strict=True)
+    ]
+    return [name if named.count(name) == 1 else row.directory for name, row in zip(named, rows, strict=True)]
+
+
+def figures(runs: Sequence[Facts], rows: Sequence[Row]) -> Iterator[Figure]:
+    """The charts for which any run has data."""
+    names = labels(rows)
+    found = [
+        _accuracies(rows, names),
+        _votes(runs, names),
+        _bars(
+            "Samples kept",
+            "Share of samples that become rows, duplicates included.",
+            rows,
+            names,
+            "kept_share",
+        ),
+        _bars("Rows", "Published rows.", rows, names, "rows"),
+        _bars(
+            "Tokens per solution", "New tokens of a sample, on average.", rows, names, "tokens_per_solution"
+        ),
+        _bars(
+            "Speed", "New tokens per second of one task, start-up left out.", rows, names, "tokens_per_second"
+        ),
+        _cost(rows, names),
+    ]
+    yield from (figure for figure in found if figure is not None)
+
+
+def _accuracies(rows: Sequence[Row], names: Sequence[str]) -> Figure | None:
+    """Single-sample and voted accuracy as two dots of a row."""
+    drawn, body = [], []
+    for row, name in zip(rows, names, strict=True):
+        single, voted = row.single_accuracy, row.voted_accuracy
+        body.append([name, _or_dash(single, share), _or_dash(voted, share)])
+        if single is None or voted is None:
+            drawn.append(BarRow(name, [], "–"))
+            continue
+        told = f"{name}: single {share(single)}, voted {share(voted)}"
+        span = Bar(min(single, voted), max(single, voted) + 1e-9, "k0 thin", told)
+        dots = [Bar(single, single, "k3", told), Bar(voted, voted, "k1", told)]
+        drawn.append(BarRow(name, [span, *dots], f"{percent(single)} → {percent(voted)}"))
+    if all(not row.bars for row in drawn):
+        return None
+    legend = [("k3", "a single sample is right"), ("k1", "the majority is right")]
+    chart = bar_rows(drawn, _SHARES, Table(["run", "single", "voted"], body), legend)
+    return Figure("Accuracy", "Against the ground truth.", chart)
+
+
+def _votes(runs: Sequence[Facts], names: Sequence[str]) -> Figure | None:
+    """Majority accuracy against votes, a line per run."""
+    curves = [
+        (name, accuracy_by_votes(run.counts or {}, run.plan.samples))
+        for name, run in zip(names, runs, strict=True)
+    ]
+    curves = [(name, points) for name, points in curves if points]
+    if not curves or all(len(points) == 1 for _, points in curves):
+        return None
+    shown = curves[:MOST_LINES]
+    series = [
+        vote_line(name, f"k{at + 1}", points, [point.majority for point in points])
+        for at, (name, points) in enumerate(shown)
+    ]
+    body = [[name, str(point.samples), share(point.majority)] for name, points in curves for point in points]
+    legend = [(f"k{at + 1}", name) for at, (name, _) in enumerate(shown)]
+    table = Table(["run", "samples", "majority right"], body)
+    chart = lines(series, vote_axis([points for _, points in shown]), _SHARES, table, legend)
+    caption = "Share of problems whose majority answer is right."
+    if len(curves) > len(shown):
+        caption += f" Drawn are the first {len(shown)} of {len(curves)} runs; the table has all."
+    return Figure("Accuracy against votes", caption, chart)
+
+
+def _cost(rows: Sequence[Row], names: Sequence[str]) -> Figure | None:
+    """Hours per accepted sample; of GPUs where any run has them."""
+    if any(row.gpu_hours_per_accepted for row in rows):
+        caption, field = (
+            "GPU-seconds per published row; tasks without times are not counted.",
+            "gpu_hours_per_accepted",
+        )
+    else:
+        caption = (
+            "Seconds of a task per published row (no GPU took part); tasks without times are not counted."
+        )
+        field = "task_hours_per_accepted"
+    return _bars("Cost of a row", caption, rows, names, field, lambda value: f"{value:.3g} s", 3600)
+
+
+def _bars(
+    title: str,
+    caption: str,
+    rows: Sequence[Row],
+    names: Sequence[str],
+    field: str,
+    form: Callable[[float], str] | None = None,
+    factor: float = 1,
+) -> Figure | None:
+    """One figure of every run as a bar."""
+    values = [getattr(row, field) for row in rows]
+    if all(value is None for value in values):
+        return None
+    is_share = field.endswith("_share")
+    shown: Format = form or (share if is_share else count)
+    drawn, body = [], []
+    for name, value in zip(names, values, strict=True):
+        told = _or_dash(None if value is None else value * factor, shown)
+        bars = [] if value is None else [Bar(0, value * factor or 1e-12, "k1", f"{name}: {told}")]
+        drawn.append(BarRow(name, bars, told))
+        body.append([name, told])
+    top = max(value for value in values if value is not None) * factor
+    axis = _SHARES if is_share else zero(top, short)
+    return Figure(title, caption, bar_rows(drawn, axis, Table(["run", title.lower()], body)))
+
+
+def _or_dash(value: float | None, form: Format) -> str:
+    return "–" if value is None else form(value)

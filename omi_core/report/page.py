@@ -1,0 +1,192 @@
+"""The report: one HTML page without scripts that needs nothing but itself.
+
+A content security policy forbids scripts and any request, should hostile text ever slip through escaping.
+The page depends on the runs alone, so that the same runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from omi_core.publish.parts import read_part
+from omi_core.report import overview, plots
+from omi_core.report.charts import Chart, Table
+from omi_core.report.compare import Row, rows_of
+from omi_core.report.facts import Facts
+from omi_core.report.plots import Figure
+from omi_core.report.style import STYLE
+from omi_core.report.svg import count, duration, share, tag, text
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_SHOWN_CHARACTERS = 1500
+
+
+def render(runs: Sequence[Facts], examples: int) -> str:
+    """The page for these runs, with so many rows of each dataset.
+
+    Raises:
+        ValueError: a part of a run is damaged, or there is no run.
+    """
+    if not runs:
+        raise ValueError("a report needs a run")
+    rows = rows_of(runs)
+    names = overview.labels(rows) if len(runs) > 1 else [runs[0].name]
+    title = names[0] if len(runs) == 1 else f"{len(runs)} runs side by side"
+    body = [tag("h1", text(title))]
+    if len(runs) > 1:
+        body.append(_side_by_side(runs, rows, names))
+    for number, (run, row) in enumerate(zip(runs, rows, strict=True)):
+        body.append(_section(number, run, row, names[number], examples, alone=len(runs) == 1))
+    head = tag(
+        "head",
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        tag("title", text(title)),
+        tag("style", STYLE),
+    )
+    page = tag("html", head, tag("body", tag("main", *body)), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def _side_by_side(runs: Sequence[Facts], rows: Sequence[Row], names: Sequence[str]) -> str:
+    return _table_of_runs(rows) + _grid(overview.figures(runs, rows))
+
+
+_COLUMNS = (
+    ("stage", lambda row: row.stage),
+    ("coverage", lambda row: _dash(row.coverage, share)),
+    ("single", lambda row: _dash(row.single_accuracy, share)),
+    ("voted", lambda row: _dash(row.voted_accuracy, share)),
+    ("agreement", lambda row: _dash(row.agreement, share)),
+    ("tokens each", lambda row: _dash(row.tokens_per_solution, count)),
+    ("kept", lambda row: _dash(row.kept_share, share)),
+    ("rows", lambda row: _dash(row.rows, count)),
+    ("tokens/s", lambda row: _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
+    ("time of tasks", lambda row: _hours(row, row.task_hours)),
+    ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None)),
+)
+
+
+def _table_of_runs(rows: Sequence[Row]) -> str:
+    """Every run with the options in which it differs, linked to its part of the page."""
+    options = list(dict.fromkeys(key for row in rows for key in row.options))
+    head = ["run", *options, *(name for name, _ in _COLUMNS)]
+    out = [tag("tr", *(tag("th", text(name), scope="col") for name in head))]
+    for number, row in enumerate(rows):
+        link = tag("td", tag("a", text(row.run), href=f"#run-{number + 1}"))
+        chosen = [overview._shown(row.options[key]) if key in row.options else "–" for key in options]
+        cells = [*chosen, *(figure(row) for _, figure in _COLUMNS)]
+        out.append(tag("tr", link, *(tag("td", text(cell)) for cell in cells)))
+    return tag("div", tag("table", *out, class_="compared"), class_="scroll")
+
+
+def _section(number: int, run: Facts, row: Row, name: str, examples: int, alone: bool) -> str:
+    heading = "" if alone else tag("h2", text(name))
+    parts = [heading, tag("p", text(_where(run)), class_="soft")]
+    if run.rehearsal:
+        warning = "A rehearsal: no model took part. It measures the suite; accuracies are settings."
+        parts.append(tag("p", text(warning), class_="warn"))
+    if run.untimed:
+        warning = (
+            f"{run.untimed} tasks were killed or are at work and left no times: hours are a lower bound."
+        )
+        parts.append(tag("p", text(warning), class_="warn"))
+    parts += [_tiles(run, row), _grid(plots.figures(run)), _examples(run, examples)]
+    return tag("section", *parts, id=f"run-{number + 1}")
+
+
+def _where(run: Facts) -> str:
+    teacher = run.config.get("teacher", {}).get("name")
+    made = f"{count(run.plan.records)} records"
+    if run.plan.complete:
+        made += f" × {run.plan.samples} samples by {teacher}"
+    return f"{run.layout.root}, {run.stage}: {made}; fingerprint {run.plan.fingerprint[:8]}"
+
+
+def _tiles(run: Facts, row: Row) -> str:
+    on_disk = f"{count(row.settled)} of {count(row.samples)}" if row.settled is not None else None
+    shown = [
+        ("rows published", _dash(row.rows, count)),
+        ("of the samples kept", _dash(row.kept_share, share)),
+        ("single samples right", _dash(row.single_accuracy, share)),
+        ("majorities right", _dash(row.voted_accuracy, share)),
+        ("mean agreement", _dash(row.agreement, share)),
+        (f"coverage: {on_disk}" if on_disk else "coverage", _dash(row.coverage, share)),
+        ("tokens per solution", _dash(row.tokens_per_solution, count)),
+        ("tokens/s of a task", _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
+        ("time of all tasks", _hours(row, row.task_hours)),
+    ]
+    if row.gpus_per_task:
+        shown.append(("time of all GPUs", _hours(row, row.gpu_hours)))
+        per_row, unit = row.gpu_hours_per_accepted, "GPU-seconds per row"
+    else:
+        per_row, unit = row.task_hours_per_accepted, "task-seconds per row (no GPU)"
+    shown.append((unit, _dash(per_row, lambda hours: f"{hours * 3600:.3g}")))
+    tiles = [
+        tag("div", tag("b", text(figure)), tag("span", text(name)), class_="tile") for name, figure in shown
+    ]
+    return tag("div", *tiles, class_="tiles")
+
+
+def _grid(figures: Iterator[Figure]) -> str:
+    return tag("div", *(_figure(figure) for figure in figures), class_="charts")
+
+
+def _figure(figure: Figure) -> str:
+    caption = tag("figcaption", tag("h3", text(figure.title)), tag("p", text(figure.caption)))
+    chart = figure.chart
+    svg = chart.svg.replace("<svg ", f'<svg aria-label="{text(figure.title)}" ', 1)
+    return tag("figure", caption, svg, _legend(chart), _details(chart.table))
+
+
+def _legend(chart: Chart) -> str:
+    items = [tag("li", tag("i", class_=kind), text(meaning)) for kind, meaning in chart.legend]
+    return tag("ul", *items, class_="legend") if items else ""
+
+
+def _details(table: Table) -> str:
+    head = tag("tr", *(tag("th", text(name), scope="col") for name in table.headers))
+    rows = [tag("tr", *(tag("td", text(cell)) for cell in row)) for row in table.rows]
+    shown = tag("div", tag("table", head, *rows), class_="scroll")
+    return tag("details", tag("summary", "The figures as a table"), shown)
+
+
+def _examples(run: Facts, most: int) -> str:
+    """The first few rows."""
+    if not most or not run.parts:
+        return ""
+    rows: list[dict[str, Any]] = []
+    for part in run.parts:
+        rows += islice(read_part(part.path), most - len(rows))
+        if len(rows) >= most:
+            break
+    if not rows:
+        return ""
+    return tag("h3", "Rows of the dataset") + "".join(map(_example, rows))
+
+
+def _example(row: dict[str, Any]) -> str:
+    votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
+    return tag(
+        "div",
+        tag("p", text(f"{row['problem_source']}{votes}"), class_="soft"),
+        tag("pre", text(_cut(row["problem"]))),
+        tag("pre", text(_cut(row["generated_solution"]))),
+        tag("p", text(f"expected answer: {_cut(row['expected_answer'])}"), class_="soft"),
+        class_="row",
+    )
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _SHOWN_CHARACTERS else words[:_SHOWN_CHARACTERS] + " …"
+
+
+def _dash(value: Any, form: Any) -> str:
+    return "–" if value is None else form(value)
+
+
+def _hours(row: Row, hours: float | None) -> str:
+    return "–" if hours is None else ("≥ " if row.untimed_tasks else "") + duration(hours * 3600)

@@ -1,0 +1,53 @@
+"""What becomes of a run's samples, step by step, until they are rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# The order in which a sample meets them; `docs/dataset.md` tells what they are.
+_EARLY = ("unfinished",)
+_SELECTION = ("no_answer", "unknown", "other_answer", "low_agreement")
+
+
+@dataclass(frozen=True)
+class Step:
+    """`dropped` of the samples leave here, and `left` go on."""
+
+    name: str
+    dropped: int
+    left: int
+
+
+def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
+    """The steps in order, those that drop nothing included; the last `left` is the number of rows.
+
+    `duplicates` is None until the run is published. Raises ValueError when the counts do not add up.
+    """
+    filters = {name: count["dropped"] for name, count in counts.get("filters", {}).items()}
+    selection = counts.get("selection", {})
+    later = [name for name in _SELECTION if name in selection] + sorted(selection.keys() - set(_SELECTION))
+    order = [("quarantined", counts.get("quarantined", 0))]
+    order += [(name, filters[name]) for name in _EARLY if name in filters]
+    order += [(name, selection[name]) for name in later]
+    order += [(name, dropped) for name, dropped in _by_chain(filters) if name not in _EARLY]
+    steps, left = [], counts.get("samples", 0)
+    for name, dropped in order:
+        left -= dropped
+        steps.append(Step(name.replace("_", " "), dropped, left))
+    if left != counts.get("rows", 0):
+        raise ValueError(
+            f"counts: {left} samples are left of all steps, and {counts.get('rows', 0)} are rows"
+        )
+    if duplicates is not None:
+        steps.append(Step("duplicates", duplicates, left - duplicates))
+    return steps
+
+
+def _by_chain(filters: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The filters in the order in which they run; stats.json has them by name."""
+    from omi_core.filters import FILTERS
+
+    known = [name for name in FILTERS if name in filters]
+    return [(name, filters[name]) for name in [*known, *sorted(filters.keys() - set(known))]]
