@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
@@ -37,15 +37,28 @@ FAILURES = (
 Config = TypeVar("Config", Generate, Reduce)
 
 
-def run_here(config: Config, plan: Callable[[Config], Run[Config]]) -> int:
+def run_here(config: Config, plan: Callable[[Config], Run[Any]]) -> int:
     """Brings the run of a config to its published dataset; returns the exit code.
 
     Raises:
         ConfigError: the config cannot be planned, or another process works on the run.
     """
-    with listening(Stop(config.run.drain_seconds)) as stop:
+    return _here(config.run.drain_seconds, lambda: plan(config))
+
+
+def finish_here(run: Run[Any]) -> int:
+    """Brings a run that was planned before to its published dataset; returns the exit code.
+
+    Raises:
+        ConfigError: another process works on the run.
+    """
+    return _here(run.config.run.drain_seconds, lambda: run)
+
+
+def _here(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
+    with listening(Stop(drain_seconds)) as stop:
         try:
-            run = plan(config)
+            run = make()
             stats = published(run)
             announce(run, complete=stats is not None)
             show_summary(run, stats or run_locally(run, stop))

@@ -16,7 +16,11 @@ from omi_core.config import Generate, load_generate
 
 
 def main(config: Generate) -> int:
-    """Brings the run of this config to its published dataset. Returns the exit code."""
+    """Makes the dataset here, or submits that to Slurm. Returns the exit code."""
+    if config.cluster.kind == "slurm":
+        from jobs._slurm import submit_generate
+
+        return submit_generate(config)
     from jobs._local import run_here
     from omi_core.stages.planning import plan_generate
 

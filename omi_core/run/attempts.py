@@ -35,6 +35,11 @@ class Attempt:
         """The key ranges of one task, shape (r, 2)."""
         return split_ranges(self.ranges, self.tasks)[task]
 
+    def share_size(self, task: int) -> int:
+        """Keys of one task's share."""
+        share = self.share(task)
+        return int((share[:, 1] - share[:, 0]).sum())
+
     @property
     def keys(self) -> int:
         return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())

@@ -56,6 +56,10 @@ class Layout:
         return self.root / "dataset"
 
     @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
     def summary(self) -> Path:
         return self.root / "summary.json"
 
@@ -71,6 +75,10 @@ class Layout:
     def parts(self, parts: int) -> Path:
         """The directory of a reduce stage with so many parts; another number of parts, other ranges."""
         return self.root / "reduce" / f"of-{parts:05d}"
+
+    def trouble(self, attempt: int, task: int) -> Path:
+        """Where a task that failed says why, for the gate."""
+        return self.generate / f"{attempt:04d}-{task:05d}.trouble.json"
 
     def journals(self) -> list[Path]:
         """All journals, oldest attempt first; the order decides which of two equal keys is read."""

@@ -46,6 +46,7 @@ class ShardReport:
     first_sample: float | None = None
     last_admitted: float = 0.0
     seconds: float = 0.0
+    start_up: float = 0.0
     finished: bool = False
     last_error: str | None = None
     teacher: dict[str, str] = field(default_factory=dict)
@@ -69,8 +70,11 @@ def run_shard(
     teacher: Teacher,
     stop: Stop,
     progress: Callable[[Sample], None],
+    start_up: float = 0.0,
 ) -> ShardReport:
     """Generates one task's share of an attempt; returns when it is done or `stop` was asked for.
+
+    `start_up` is what opening the teacher took, in seconds, for the shard's manifest.
 
     Raises:
         TooManyErrors: as its name says.
@@ -78,7 +82,7 @@ def run_shard(
     """
     options = run.config.run
     share = attempt.share(task)
-    report = ShardReport(keys=int((share[:, 1] - share[:, 0]).sum()))
+    report = ShardReport(keys=attempt.share_size(task), start_up=round(start_up, 3))
     path = run.layout.journal(attempt.number, task)
     with JournalWriter(path, options.flush_samples, flush_seconds=options.flush_seconds) as journal:
         done = {(ordinal, index) for ordinal, index in journal.keys.tolist()}

@@ -5,6 +5,7 @@ The tasks of the generate array run in this process and share one running teache
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,12 @@ def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
     entry = {"stage": "generate", "attempt": attempt.number, "tasks": attempt.tasks, "keys": attempt.keys}
     ledger.append(run.layout.ledger, entry)
     done = run.plan.keys - attempt.keys
+    started = time.monotonic()
     with (
         open_teacher(config.teacher, config.engine, config.sampling) as teacher,
         Progress("generate", "samples", run.plan.keys, done) as progress,
     ):
+        start_up = time.monotonic() - started
         for task in range(attempt.tasks):
             if stop.asked():
                 break
@@ -86,6 +89,7 @@ def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
                 teacher,
                 stop,
                 lambda sample: progress.advance(1, sample.completion_tokens),
+                start_up if task == 0 else 0.0,
             )
     if stop.asked():
         raise Stopped

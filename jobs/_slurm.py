@@ -1,0 +1,102 @@
+"""Submitting to Slurm, for the commands that can: plan, submit the chain, print how to follow it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from omi_core.config import Generate
+from omi_core.options import ConfigError
+from omi_core.run import ledger
+from omi_core.run.files import LockTaken, lock
+from omi_core.slurm import commands, states
+from omi_core.slurm.script import check_cluster, replicas
+from omi_core.slurm.submit import Chain, Submitted, shares, site_limits
+from omi_core.stages import gate
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.publish import published
+from omi_core.stages.run import Run
+from omi_core.stages.summary import announce
+
+
+def submit_generate(config: Generate) -> int:
+    """Plans the run of a config and submits what is missing of it; returns the exit code.
+
+    Raises:
+        ConfigError: the config cannot be planned, or the site refuses the jobs.
+    """
+    check_cluster(config.cluster)
+    replicas(config)
+    run = plan_generate(config)
+    return submit_missing(run, by="generate")
+
+
+def submit_missing(run: Run[Generate], by: str) -> int:
+    """Submits what is missing of a planned run, if nothing of it is running; returns the exit code."""
+    try:
+        with lock(run.layout.lock):
+            if published(run) is not None:
+                announce(run, complete=True)
+                return 0
+            announce(run, complete=False)
+            if active := active_jobs(run):
+                print(
+                    f"{len(active)} of its jobs wait or run already ({', '.join(active)}); nothing submitted"
+                )
+                return 0
+            ranges = gate.missing(run)
+            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
+            chain = Chain(run, site_limits(run.config))
+            if gate.count(ranges):
+                submitted = chain.generate(shares(run, ranges, wants_canary(run.config)))
+            else:
+                submitted = chain.reduce(None)
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
+    except commands.SlurmError as error:
+        raise ConfigError(f"+cluster={run.config.cluster.name}: {error}") from error
+    show(run, submitted)
+    return 0
+
+
+def wants_canary(config: Generate) -> bool:
+    """By default where GPUs are asked for; not when a run goes on, whose samples have shown it works."""
+    return config.cluster.gpus_per_node > 0 if config.canary is None else config.canary
+
+
+def active_jobs(run: Run[Any]) -> list[str]:
+    """Ids of the run's jobs that Slurm still has waiting or running."""
+    jobs = [entry["job"] for entry in ledger.read(run.layout.ledger) if entry.get("job")]
+    if not jobs:
+        return []
+    found = states.query(jobs)
+    return sorted({key.job_id for key, state in found.items() if state.state in states.ACTIVE})
+
+
+def cancel(run: Run[Any]) -> int:
+    """Cancels every job of the run that waits or runs, the first ones of the chain last.
+
+    Were the array cancelled first, its gate would wake up and send it again.
+    """
+    try:
+        active = set(active_jobs(run))
+        jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
+        if not jobs:
+            print("no job of it waits or runs")
+            return 0
+        commands.run("scancel", *jobs[::-1])
+    except commands.SlurmError as error:
+        raise ConfigError(str(error)) from error
+    ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
+    print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {run.layout.root}")
+    return 0
+
+
+def show(run: Run[Any], submitted: list[Submitted]) -> None:
+    """The jobs of a chain, and the commands to follow it."""
+    for entry in submitted:
+        array = entry.job.array
+        tasks = f"  {array[1] + 1} tasks" if array else ""
+        print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
+    print(f"follow: python -m jobs.status {run.layout.root}   stop: python -m jobs.cancel {run.layout.root}")
+    print(f"resume: python -m jobs.resume {run.layout.root}", file=sys.stdout, flush=True)

@@ -1,0 +1,37 @@
+"""What a job of the chain runs: `python -m jobs._task RUN STAGE …`; users never type it.
+
+    RUN canary ATTEMPT OFFSET      a few samples; fails unless they look as they should
+    RUN generate ATTEMPT OFFSET    this task's shard, found by SLURM_ARRAY_TASK_ID and SLURM_PROCID
+    RUN gate ATTEMPT               are all keys on disk? else the next attempt, or the end of the chain
+    RUN reduce PARTS               this task's part
+    RUN publish PARTS              the dataset
+
+Exit codes: 0 done, 1 a failure, 75 work handed back before the time limit, 143 stopped with work left.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from omi_core.stages.stopping import Stop, Stopped, listening
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one stage of one task; returns its exit code."""
+    # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
+    with listening(Stop()) as stop:
+        from omi_core.slurm import task
+
+        root, stage, *rest = arguments
+        try:
+            return task.STAGES[stage](root, [int(value) for value in rest], stop)
+        except Stopped:
+            return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else 143
+        except task.FAILURES as error:
+            print(f"failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

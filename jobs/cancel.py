@@ -1,0 +1,23 @@
+"""Cancel all jobs of a run, in order; what is on disk stays, and jobs.resume continues it.
+
+python -m jobs.cancel runs/mine
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobs._runs import Where, runs_command
+
+
+def main(config: Where, runs: list[Path]) -> int:
+    """Cancels the jobs of one run. Returns the exit code."""
+    from jobs._slurm import cancel
+    from omi_core.run.layout import Layout
+    from omi_core.stages.run import open_run
+
+    return cancel(open_run(Layout(runs[0])))
+
+
+if __name__ == "__main__":
+    runs_command("cancel", Where, main, __doc__ or "", most=1)

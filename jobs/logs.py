@@ -1,0 +1,51 @@
+"""Show what the tasks of a run printed: the last lines of each log, or one task's whole log.
+
+python -m jobs.logs runs/mine
+python -m jobs.logs runs/mine task=17        # the generate task 17, whole
+python -m jobs.logs runs/mine stage=reduce lines=50
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs._runs import Where, runs_command
+from omi_core.options import ConfigError, option
+
+STAGES = ("canary", "generate", "gate", "reduce", "publish")
+
+
+@dataclass
+class Options(Where):
+    task: int | None = option(None, "index of one array task; null: the last lines of all", ge=0)
+    stage: str | None = option(None, "only this stage; null: all, or generate for a task", choices=STAGES)
+    lines: int = option(5, "how many last lines of each log", ge=1)
+
+
+def main(config: Options, runs: list[Path]) -> int:
+    """Prints the logs of one run, oldest job first. Returns the exit code."""
+    from omi_core.run import ledger
+    from omi_core.run.layout import Layout
+
+    layout = Layout(runs[0])
+    wanted = config.stage or ("generate" if config.task is not None else None)
+    entries = [entry for entry in ledger.read(layout.ledger) if entry.get("job")]
+    shown = 0
+    for entry in entries:
+        if wanted is not None and entry["stage"] != wanted:
+            continue
+        index = "*" if config.task is None else str(config.task)
+        pattern = f"{entry['job']}_{index}_*.log" if entry["array"] else f"{entry['job']}_*.log"
+        for path in sorted(layout.logs.glob(pattern)):
+            shown += 1
+            print(f"== {entry['stage']} {path}")
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            print("\n".join(lines if config.task is not None else lines[-config.lines :]))
+    if not shown:
+        raise ConfigError(f"{layout.root}: has no such log; jobs write theirs to {layout.logs}")
+    return 0
+
+
+if __name__ == "__main__":
+    runs_command("logs", Options, main, __doc__ or "", most=1)

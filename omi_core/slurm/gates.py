@@ -1,0 +1,199 @@
+"""The gates of a chain on Slurm: what is missing is sent again or ends the chain, never passed over.
+
+A gate that stays shut cancels the jobs behind it and says why in one line, on its log and in the ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+from typing import Any
+
+from omi_core.config import Generate
+from omi_core.run import ledger
+from omi_core.run.attempts import Attempt, read_attempt
+from omi_core.run.files import lock, read_json, write_json
+from omi_core.run.journal import read_samples
+from omi_core.run.keys import iter_keys, settled
+from omi_core.slurm import commands, policy, states
+from omi_core.slurm.script import replicas
+from omi_core.slurm.submit import Chain, Shares, site_limits
+from omi_core.stages import gate
+from omi_core.stages.reduce import finished_part
+from omi_core.stages.run import Run
+
+
+class ChainEnded(RuntimeError):
+    """The gate is shut: the chain ends here, or goes on as another one. The message says which and why."""
+
+
+def check_canary(run: Run[Generate], attempt: Attempt) -> None:
+    """Raises ChainEnded, with the chain cancelled, when the canary's samples are not what they should be."""
+    wanted = run.config.cluster.canary
+    figures = canary_figures(run, attempt)
+    for name, value, bound, good in (
+        ("samples with a final answer", figures["answers"], wanted.min_answers, operator.ge),
+        ("unfinished samples", figures["unfinished"], wanted.max_unfinished, operator.le),
+        ("refused samples", figures["errors"], wanted.max_errors, operator.le),
+    ):
+        if not good(value, bound):
+            _end(
+                run, f"the canary failed: {value:.0%} {name}, the bound is {bound:.0%}; canary=false skips it"
+            )
+    print(
+        f"canary: {figures['samples']} samples, {figures['answers']:.0%} with an answer, "
+        f"{figures['unfinished']:.0%} unfinished, {figures['tokens']:.0f} tokens each",
+        flush=True,
+    )
+
+
+def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
+    """Counts and shares over the samples of the canary's attempt."""
+    from omi_core.answers import Extractor
+
+    extract = Extractor(run.config.answers.methods, run.config.answers.pattern)
+    keys = set(iter_keys(attempt.ranges, run.plan.samples))
+    ordinals = sorted({ordinal for ordinal, _ in keys})
+    count = answers = unfinished = errors = tokens = 0
+    for samples in read_samples(run.layout.journals(), ordinals[0], ordinals[-1] + 1):
+        for sample in samples:
+            if (sample.ordinal, sample.index) not in keys:
+                continue
+            count += 1
+            tokens += sample.completion_tokens
+            errors += sample.error is not None
+            unfinished += sample.finish_reason == "length"
+            answers += sample.error is None and extract(sample.text).answer is not None
+    whole = max(count, 1)
+    return {
+        "samples": count,
+        "answers": answers / whole,
+        "unfinished": unfinished / whole,
+        "errors": errors / whole,
+        "tokens": tokens / whole,
+    }
+
+
+def pass_generate(run: Run[Generate], number: int) -> None:
+    """Returns when every key is on disk, or as many as `run.min_coverage` asks for.
+
+    Raises:
+        ChainEnded: keys are missing; the next attempt is submitted, or the chain is over.
+    """
+    with lock(run.layout.lock, wait=300):
+        ranges = gate.missing(run)
+        missing = gate.count(ranges)
+        if missing <= run.plan.keys * (1 - run.config.run.min_coverage):
+            print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
+            return
+        failures = find_failures(run, number)
+        attempts = attempts_in_chain(run)
+        tasks = read_attempt(run.layout, number).tasks
+        decision = policy.decide(failures, tasks, attempts, run.config.cluster.max_attempts)
+        words = f"{missing:,} of {run.plan.keys:,} samples are missing ({decision.reason})"
+        if not decision.again:
+            _end(run, f"{words}; then continue with: python -m jobs.resume {run.layout.root}")
+        _cancel_rest(run)
+        again = _smaller(run) if decision.smaller else run
+        Chain(again, site_limits(run.config)).generate(
+            Shares(None, ranges), ",".join(decision.exclude) or None
+        )
+        raise ChainEnded(f"{words}; sent again, attempt {attempts + 1} of {run.config.cluster.max_attempts}")
+
+
+def pass_reduce(run: Run[Any], parts: int) -> None:
+    """Returns when every part is on disk.
+
+    Raises:
+        ChainEnded: parts are missing; those are submitted again once, or the chain is over.
+    """
+    missing = [part for part in range(parts) if finished_part(run, part, parts) is None]
+    if not missing:
+        return
+    with lock(run.layout.lock, wait=300):
+        words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
+        tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
+        if tries >= run.config.cluster.max_attempts:
+            _end(run, f"{words} after {tries} attempts; see {run.layout.logs}")
+        Chain(run, site_limits(run.config)).reduce(None)
+        raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
+
+
+def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
+    """The ledger since the last command of a user."""
+    entries = ledger.read(run.layout.ledger)
+    starts = [at for at, entry in enumerate(entries) if entry["stage"] == "chain"]
+    return entries[starts[-1] :] if starts else entries
+
+
+def attempts_in_chain(run: Run[Any]) -> int:
+    """Generate attempts since the last command of a user, the canary's left out."""
+    return len({entry["attempt"] for entry in this_chain(run) if entry["stage"] == "generate"})
+
+
+def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
+    """The tasks of an attempt that left keys missing, each with its cause."""
+    attempt = read_attempt(run.layout, number)
+    done = settled(run.layout.journals(), run.plan.records, run.plan.samples).done
+    jobs = [
+        e
+        for e in ledger.read(run.layout.ledger)
+        if e["stage"] in ("generate", "canary") and e["attempt"] == number
+    ]
+    seen = _states([entry["job"] for entry in jobs])
+    failures = []
+    for shard in range(attempt.tasks):
+        if all(bool(done[start:stop].all()) for start, stop in attempt.share(shard).tolist()):
+            continue
+        trouble = None
+        if (path := run.layout.trouble(number, shard)).exists():
+            trouble = read_json(path)
+        state = _state_of(seen, jobs, shard // replicas(run.config))
+        cause = policy.cause_of(trouble, state.state if state else None, state.exit_code if state else None)
+        message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
+        node = (trouble or {}).get("node") or (state.node if state else None)
+        failures.append(policy.Failure(shard, cause, message, node, str(run.layout.logs)))
+    return failures
+
+
+def _states(jobs: list[str]) -> dict[Any, Any]:
+    try:
+        return states.query(jobs)
+    except commands.SlurmError:
+        return {}  # what the tasks themselves wrote has to do
+
+
+def _state_of(seen: dict[Any, Any], jobs: list[dict[str, Any]], index: int) -> Any:
+    """The Slurm state of array task `index` of an attempt, over its windows."""
+    for entry in jobs:
+        size = entry["array"][1] + 1 if entry["array"] else 1
+        if index < size:
+            at = index if entry["array"] else None
+            return seen.get(states.TaskKey(entry["job"], at))
+        index -= size
+    return None
+
+
+def _smaller(run: Run[Generate]) -> Run[Generate]:
+    """The same run with half the samples at once: kept in its config, for this chain and later ones."""
+    engine = dataclasses.replace(run.config.engine, max_num_seqs=max(1, run.config.engine.max_num_seqs // 2))
+    config = dataclasses.replace(run.config, engine=engine)
+    write_json(run.layout.config, dataclasses.asdict(config))
+    return Run(run.layout, run.plan, config)
+
+
+def _end(run: Run[Any], words: str) -> None:
+    _cancel_rest(run)
+    ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
+    raise ChainEnded(words)
+
+
+def _cancel_rest(run: Run[Any]) -> None:
+    """Cancels what waits behind this gate: reduce and publish, and for a canary the array and its gate."""
+    own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    entries = [entry for entry in this_chain(run) if entry.get("job")]
+    own_at = max((at for at, entry in enumerate(entries) if entry["job"] == own), default=-1)
+    behind = [entry["job"] for entry in entries[own_at + 1 :]]
+    if behind:
+        commands.run("scancel", *behind)

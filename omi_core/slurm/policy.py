@@ -1,0 +1,109 @@
+"""What to do about tasks that left keys missing: one owner of retries for each class of failure.
+
+| class | how it is known | owner | what it does |
+|---|---|---|---|
+| TIMEOUT | exit 75, or Slurm's TIMEOUT | the task requeues itself; then the gate | resubmit what is missing |
+| PREEMPTED, NODE_FAIL | Slurm's state | Slurm requeues; then the gate | resubmit; a failed node is excluded |
+| OUT_OF_MEMORY | Slurm's state, or the engine's error | the gate | resubmit with half the samples at once |
+| ENGINE | an error raised by the engine | the gate | resubmit; its node is excluded |
+| BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
+| DISK | no space, no quota, no permission | nobody | stop: only a person can make room |
+| CANCELLED | Slurm's state | nobody | stop: somebody wanted it so |
+| UNKNOWN | nothing says why | the gate | resubmit |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Cause(Enum):
+    """Why a task left keys missing."""
+
+    TIMEOUT = "time limit"
+    PREEMPTED = "preempted"
+    NODE_FAIL = "node failure"
+    OUT_OF_MEMORY = "out of memory"
+    ENGINE = "engine failure"
+    BUG = "error"
+    DISK = "disk"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+GIVE_UP = (Cause.BUG, Cause.DISK, Cause.CANCELLED)
+_STATES = {
+    "TIMEOUT": Cause.TIMEOUT,
+    "DEADLINE": Cause.TIMEOUT,
+    "PREEMPTED": Cause.PREEMPTED,
+    "NODE_FAIL": Cause.NODE_FAIL,
+    "BOOT_FAIL": Cause.NODE_FAIL,
+    "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
+    "CANCELLED": Cause.CANCELLED,
+}
+# Raised by vLLM or CUDA when the engine, not our code, is at fault.
+_ENGINE_ERRORS = ("EngineDeadError", "EngineGenerateError", "AcceleratorError", "DistBackendError")
+_OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
+_DISK_ERRORS = ("AppendFailed", "OSError", "PermissionError")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One task that left keys missing: its cause, and the words to show for it."""
+
+    task: int
+    cause: Cause
+    message: str
+    node: str | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate does: submit again (on which nodes not, with how many samples at once) or stop."""
+
+    again: bool
+    reason: str
+    exclude: tuple[str, ...] = ()
+    smaller: bool = False
+
+
+def cause_of(trouble: Mapping[str, Any] | None, state: str | None, exit_code: int | None) -> Cause:
+    """The cause, from what the task wrote before it ended, else from Slurm's state and exit code."""
+    if trouble is not None:
+        name, message = str(trouble.get("class")), str(trouble.get("message"))
+        if name in _OUT_OF_MEMORY or "out of memory" in message.lower():
+            return Cause.OUT_OF_MEMORY
+        if name in _ENGINE_ERRORS or "CUDA error" in message:
+            return Cause.ENGINE
+        if name in _DISK_ERRORS:
+            return Cause.DISK
+        return Cause.BUG
+    if state in _STATES:
+        return _STATES[state]
+    return {75: Cause.TIMEOUT, 143: Cause.PREEMPTED}.get(exit_code or 0, Cause.UNKNOWN)
+
+
+def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts: int) -> Decision:
+    """What to do about an attempt of `tasks` tasks of which these failed, the `attempts`-th in its chain."""
+    causes = Counter(failure.cause for failure in failures)
+    summary = (
+        ", ".join(f"{count} x {cause.value}" for cause, count in causes.most_common()) or "nothing says why"
+    )
+    fatal = [failure for failure in failures if failure.cause in GIVE_UP]
+    if fatal:
+        worst = Counter(failure.message for failure in fatal).most_common(1)[0][0]
+        first = next(failure for failure in fatal if failure.message == worst)
+        where = f" (task {first.task}, {first.log})" if first.log else f" (task {first.task})"
+        return Decision(False, f"{summary}: {worst}{where}")
+    same = Counter(failure.message for failure in failures if failure.message)
+    if same and tasks > 2 and same.most_common(1)[0][1] > tasks / 2:
+        return Decision(False, f"most tasks failed alike: {same.most_common(1)[0][0]}")
+    if attempts >= max_attempts:
+        return Decision(False, f"{summary}, after {attempts} attempts")
+    broken = {f.node for f in failures if f.node and f.cause in (Cause.NODE_FAIL, Cause.ENGINE)}
+    return Decision(True, summary, tuple(sorted(broken)), smaller=causes[Cause.OUT_OF_MEMORY] > 0)

@@ -1,0 +1,189 @@
+"""The text of every job: a cluster profile and a stage become an sbatch file, made by submitit.
+
+Nothing is asked for that the profile does not ask for: no wckey, memory, mail or exported environment is
+forced on a site. The job's command is absolute and self-contained, so it runs where the login node's
+environment is not exported.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omi_core.config import Cluster, Generate, Reduce
+from omi_core.options import ConfigError
+from omi_core.run.files import write_atomic
+from omi_core.slurm import commands
+
+if TYPE_CHECKING:
+    import submitit
+
+# A task that hands back its work leaves with this code (EX_TEMPFAIL); its job then requeues itself.
+HANDED_BACK = 75
+RETRY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sbatch: what it runs, as how many array tasks, after which job, and where it writes.
+
+    `array` is (first, last, tasks at once; 0 for no limit); `after` a dependency as sbatch takes it.
+    """
+
+    name: str
+    stage: str
+    arguments: tuple[str, ...]
+    logs: Path
+    array: tuple[int, int, int] | None = None
+    after: str | None = None
+    comment: str | None = None
+    exclude: str | None = None
+
+    @property
+    def on_gpus(self) -> bool:
+        return self.stage in ("canary", "generate")
+
+
+def replicas(config: Generate | Reduce) -> int:
+    """Slurm tasks of one generate job: copies of the teacher that fit a node, or 1 per node it spans."""
+    if not isinstance(config, Generate) or not config.cluster.gpus_per_node or config.teacher.nodes > 1:
+        return 1
+    teacher = config.teacher
+    size = teacher.tensor_parallel * teacher.pipeline_parallel
+    if size > config.cluster.gpus_per_node:
+        raise ConfigError(
+            f"teacher: one replica takes {size} GPUs (tensor_parallel x pipeline_parallel), "
+            f"cluster.gpus_per_node={config.cluster.gpus_per_node}; set teacher.nodes, or another cluster"
+        )
+    return config.cluster.gpus_per_node // size
+
+
+def check_cluster(cluster: Cluster) -> None:
+    """Raises ConfigError when the profile needs something that is not given."""
+    missing = [name for name in cluster.requires if getattr(cluster, name, None) in (None, "")]
+    if missing:
+        given = " ".join(f"cluster.{name}=…" for name in missing)
+        raise ConfigError(f"+cluster={cluster.name}: this site needs {', '.join(missing)}; give {given}")
+
+
+def script(config: Generate | Reduce, job: Job) -> str:
+    """The text of the sbatch file of a job."""
+    executor = _executor(config, job)
+    return executor._make_submission_file_text(command(config, job), "ID")
+
+
+def submit(config: Generate | Reduce, job: Job) -> str:
+    """Submits the job and returns its id; tries again for two minutes while the controller is busy.
+
+    The sbatch file stays beside the logs. A submission whose answer was lost is found by its comment
+    instead of being made twice.
+
+    Raises:
+        SlurmError: sbatch refuses the job, or the controller stays away.
+    """
+    job.logs.mkdir(parents=True, exist_ok=True)  # without it Slurm fails the job, and leaves no word
+    job = replace(job, comment=f"{job.comment}-{secrets.token_hex(4)}")
+    path = job.logs / f"{job.stage}-{job.comment}.sbatch"
+    write_atomic(path, script(config, job).encode())
+    identifier = commands.retry(
+        lambda: commands.sbatch(str(path), cwd=job.logs),
+        RETRY_SECONDS,
+        found=lambda: commands.find_job(job.comment or ""),
+    )
+    return str(identifier)
+
+
+def command(config: Generate | Reduce, job: Job) -> str:
+    """What the job runs, after srun: this package's task command, by the absolute path of its Python."""
+    python = config.cluster.python or sys.executable
+    return shlex.join([python, "-m", "jobs._task", *job.arguments])
+
+
+def _executor(config: Generate | Reduce, job: Job) -> submitit.SlurmExecutor:
+    import submitit
+
+    executor = submitit.SlurmExecutor(folder=job.logs)
+    executor.update_parameters(**_parameters(config, job))
+    return executor
+
+
+def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
+    cluster = config.cluster
+    gpu = job.on_gpus
+    log = str(job.logs / ("%A_%a" if job.array else "%j"))
+    parameters: dict[str, Any] = {
+        "job_name": job.name,
+        "time": cluster.time if gpu else cluster.cpu_time,
+        "partition": cluster.partition if gpu else cluster.cpu_partition or cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint if gpu else None,
+        "mem": cluster.mem if gpu else cluster.cpu_mem,
+        "comment": job.comment,
+        "exclude": job.exclude,
+        "dependency": job.after,
+        "exclusive": True if gpu and cluster.exclusive else None,
+        "wckey": None,
+        "signal_delay_s": cluster.signal_seconds,
+        "stderr_to_stdout": True,
+        "setup": [*cluster.setup, *_exports(cluster.environment)] or None,
+        "srun_args": [
+            "--export=ALL",
+            "--output",
+            f"{log}_%t.log",
+            *(cluster.srun if gpu else cluster.cpu_srun),
+        ],
+        "teardown": _teardown(cluster, job),
+    }
+    parameters |= _size(config, job)
+    more: dict[str, Any] = {"output": f"{log}.sbatch.log"}
+    if cluster.reservation and gpu:
+        more["reservation"] = cluster.reservation
+    if job.array:
+        first, last, at_once = job.array
+        more["array"] = f"{first}-{last}" + (f"%{at_once}" if at_once else "")
+    if cluster.requeue:
+        more["requeue"] = True
+    if job.after and job.after.startswith("afterok"):
+        more["kill-on-invalid-dep"] = "yes"  # else a dependent of a failed job waits for ever on most sites
+    parameters["additional_parameters"] = more | cluster.options
+    return {name: value for name, value in parameters.items() if value is not None or name == "wckey"}
+
+
+def _size(config: Generate | Reduce, job: Job) -> dict[str, Any]:
+    """Nodes, tasks, cores and GPUs of one array task."""
+    cluster = config.cluster
+    if not job.on_gpus or not isinstance(config, Generate) or not cluster.gpus_per_node:
+        return {"nodes": 1, "ntasks_per_node": 1, "cpus_per_task": cluster.cpus}
+    tasks = replicas(config)
+    size: dict[str, Any] = {
+        "nodes": config.teacher.nodes,
+        "ntasks_per_node": tasks,
+        "cpus_per_task": cluster.cpus_per_gpu * (cluster.gpus_per_node // tasks),
+    }
+    count = f"{cluster.gpu_type}:{cluster.gpus_per_node}" if cluster.gpu_type else str(cluster.gpus_per_node)
+    if cluster.gpu_request == "gpus":
+        size["gpus_per_node"] = count
+    elif cluster.gpu_request == "gres":
+        size["gres"] = f"gpu:{count}"
+    return size
+
+
+def _exports(environment: dict[str, str]) -> list[str]:
+    return [f"export {name}={shlex.quote(str(value))}" for name, value in environment.items()]
+
+
+def _teardown(cluster: Cluster, job: Job) -> list[str] | None:
+    """Shell lines after srun: a job whose task hands back its work at the time limit requeues itself.
+
+    The script must end with the task's exit code: Slurm takes the last command's for the job's state.
+    """
+    if not (job.on_gpus and cluster.requeue):
+        return None
+    task = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" if job.array else "${SLURM_JOB_ID}"
+    again = f'[ "$code" = {HANDED_BACK} ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {cluster.max_requeues} ]'
+    return ["code=$?", f"if {again}; then scontrol requeue {task} && sleep 60; fi", "exit $code"]

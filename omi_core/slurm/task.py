@@ -1,0 +1,161 @@
+"""The stages as array tasks run them: which share is mine, what it leaves, with which exit code."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from omi_core.config import Generate
+from omi_core.options import ConfigError
+from omi_core.publish.dataset import NothingToPublish, recover
+from omi_core.publish.parts import PartError
+from omi_core.run.attempts import Attempt, read_attempt
+from omi_core.run.files import write_json
+from omi_core.run.frames import FrameDamaged
+from omi_core.run.journal import AppendFailed
+from omi_core.run.layout import Layout
+from omi_core.slurm import gates
+from omi_core.slurm.script import HANDED_BACK, replicas
+from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
+from omi_core.stages.progress import Progress
+from omi_core.stages.publish import publish_run, published
+from omi_core.stages.reduce import finished_part, part_range, run_part
+from omi_core.stages.run import Run, open_run
+from omi_core.stages.stopping import Stop, Stopped
+from omi_core.teachers import open_teacher
+
+FAILURES = (
+    AppendFailed,
+    ConfigError,
+    FrameDamaged,
+    NothingToPublish,
+    PartError,
+    TooManyErrors,
+    gates.ChainEnded,
+)
+__all__ = ["FAILURES", "HANDED_BACK", "STAGES"]
+
+
+def generate(root: str, numbers: list[int], stop: Stop) -> int:
+    """This task's shard of an attempt."""
+    run = _generate_run(root)
+    attempt = read_attempt(run.layout, numbers[0])
+    shard = shard_number(run.config, numbers[1])
+    if shard >= attempt.tasks:
+        return 0  # the last node has room for more replicas than there are shards
+    _own_gpus(run.config)
+    stop.drain_seconds = min(run.config.run.drain_seconds, run.config.cluster.signal_seconds / 2)
+    report = _shard(run, attempt, shard, stop)
+    if stop.asked() and not report.finished:
+        raise Stopped
+    return 0
+
+
+def canary(root: str, numbers: list[int], stop: Stop) -> int:
+    """The canary's samples; on failure the rest of the chain is cancelled with the reason."""
+    run = _generate_run(root)
+    _own_gpus(run.config)
+    if os.environ.get("SLURM_PROCID", "0") != "0":
+        return 0
+    attempt = read_attempt(run.layout, numbers[0])
+    report = _shard(run, attempt, 0, stop)
+    if stop.asked() and not report.finished:
+        raise Stopped
+    gates.check_canary(run, attempt)
+    return 0
+
+
+def gate(root: str, numbers: list[int], stop: Stop) -> int:
+    """Opens the way to reduce, or sends the next attempt, or ends the chain."""
+    gates.pass_generate(_generate_run(root), numbers[0])
+    return 0
+
+
+def reduce(root: str, numbers: list[int], stop: Stop) -> int:
+    """This task's part."""
+    run = open_run(Layout(Path(root)))
+    parts, part = numbers[0], int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    if finished_part(run, part, parts) is None:
+        first, last = part_range(run.plan.records, parts, part)
+        with Progress("reduce", "records", last - first) as progress:
+            run_part(run, part, parts, stop, progress.advance)
+    return 0
+
+
+def publish(root: str, numbers: list[int], stop: Stop) -> int:
+    """The dataset, once every part is there."""
+    run = open_run(Layout(Path(root)))
+    recover(run.layout.dataset)
+    if published(run) is None:
+        gates.pass_reduce(run, numbers[0])
+        publish_run(run, numbers[0])
+    return 0
+
+
+STAGES: dict[str, Callable[[str, list[int], Stop], int]] = {
+    "canary": canary,
+    "generate": generate,
+    "gate": gate,
+    "reduce": reduce,
+    "publish": publish,
+}
+
+
+def shard_number(config: Generate, offset: int) -> int:
+    """The shard of this Slurm task: array tasks count jobs, each of which has one task per replica."""
+    job = offset + int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    return job * replicas(config) + int(os.environ.get("SLURM_PROCID", "0"))
+
+
+def _own_gpus(config: Generate) -> None:
+    """Leaves this task only its own GPUs where Slurm shows every task all of the node's."""
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    size = config.teacher.tensor_parallel * config.teacher.pipeline_parallel
+    if config.teacher.nodes > 1 or len(visible) != size * replicas(config):
+        return
+    first = int(os.environ.get("SLURM_LOCALID", "0")) * size
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + size])
+
+
+def _generate_run(root: str) -> Run[Generate]:
+    run = open_run(Layout(Path(root)))
+    if not isinstance(run.config, Generate):
+        raise ConfigError(f"{root}: is not a run of jobs.generate")
+    return Run(run.layout, run.plan, run.config)
+
+
+def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> ShardReport:
+    """Runs a shard; an error is left beside its journal, for the gate to read."""
+    config = run.config
+    trouble = run.layout.trouble(attempt.number, shard)
+    started = time.monotonic()
+    try:
+        with (
+            open_teacher(config.teacher, config.engine, config.sampling) as teacher,
+            Progress("generate", "samples", attempt.share_size(shard)) as progress,
+        ):
+            return run_shard(
+                run,
+                attempt,
+                shard,
+                teacher,
+                stop,
+                lambda sample: progress.advance(1, sample.completion_tokens),
+                time.monotonic() - started,
+            )
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        write_json(
+            trouble,
+            {
+                "class": type(error).__name__,
+                "message": " ".join(str(error).split())[:2000],
+                "at": f"{where.filename}:{where.lineno}",
+                "node": os.environ.get("SLURMD_NODENAME"),
+                "traceback": traceback.format_exc()[-8000:],
+            },
+        )
+        raise
