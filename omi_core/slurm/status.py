@@ -126,8 +126,8 @@ def _speed(run: Run[Any], entries: list[dict[str, Any]], status: Status, running
         made = status.samples_done - (status.samples - before[-1])
         seconds = time.time() - starts[-1]
         if made > 0 and seconds > 0:
-            status.rate = made / seconds
-            status.eta = (status.samples - status.samples_done) / status.rate
+            rate = made / seconds
+            status.rate, status.eta = rate, (status.samples - status.samples_done) / rate
     if not isinstance(run.config, Generate):
         return
     manifests = []
