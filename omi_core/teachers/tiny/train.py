@@ -56,14 +56,15 @@ class Plan:
 
 
 PLANS = {
-    # Copying is learnt first, from many dialogues; the second stage practises arithmetic.
+    # Copying is learnt first, from many dialogues; the second stage practises arithmetic. The weak one is
+    # to stay weak: it is small, and its practice is short.
     "strong": Plan(
         Shape(VOCABULARY, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH),
         (Stage(1600, 0.02, Mix(64, 16, 20)), Stage(1800, 0.015, Mix(74, 14, 12))),
     ),
     "weak": Plan(
         Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
-        (Stage(1800, 0.02, Mix(64, 16, 20)),),
+        (Stage(1800, 0.02, Mix(64, 16, 20)), Stage(900, 0.015, Mix(74, 14, 12))),
     ),
 }
 SAVE_EVERY = 500
