@@ -137,9 +137,12 @@ def _figure(row: Row, value: Any, form: str) -> str:
 
 def _notes(rows: Sequence[Row]) -> list[str]:
     """What the figures alone would not say."""
+    from omi_core.report.svg import tasks
+
     notes = []
     if untimed := sum(row.untimed_tasks for row in rows):
-        notes.append(f"≥: {untimed} tasks were killed or are at work and left no times")
+        killed = tasks(untimed, "was", "were")
+        notes.append(f"≥: {killed} killed, or still at work, and left no times")
     if not any(row.gpus_per_task and row.task_hours is not None for row in rows):
         if any(row.task_hours is not None for row in rows):
             notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")

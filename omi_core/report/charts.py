@@ -13,7 +13,8 @@ from omi_core.report.svg import Format, Scale, clip, hint, short, steps, tag, te
 
 WIDTH = 560
 _PLOT_HEIGHT = 190
-_LETTER = 6.3  # mean width of a letter of the labels, in the units of the drawing
+_LETTER = 6.9  # mean width of a letter of the labels, in the units of the drawing
+_MARGIN = 24  # at the right, for half of the last label
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,26 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """Ticks in rising order (the first and last bound the axis), how they are written, and the title."""
+    """Ticks in rising order, how they are written, and the title; the axis goes from `low` to `high`, where
+    they are not given from the first tick to the last."""
 
     ticks: Sequence[float]
     form: Format
     title: str = ""
     log: bool = False
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def start(self) -> float:
+        return self.ticks[0] if self.low is None else self.low
+
+    @property
+    def stop(self) -> float:
+        return self.ticks[-1] if self.high is None else self.high
 
     def scale(self, start: float, stop: float) -> Scale:
-        return Scale(self.ticks[0], self.ticks[-1], start, stop, self.log)
+        return Scale(self.start, self.stop, start, stop, self.log)
 
 
 def bar_rows(
@@ -92,7 +104,7 @@ def bar_rows(
 ) -> Chart:
     """Rows of bars along a common horizontal axis."""
     pitch = 24 if len(rows) <= 24 else 15
-    letters = min(max((len(row.label) for row in rows), default=0), 30)
+    letters = min(max((len(row.label) for row in rows), default=0), 34)
     left, right = letters * _LETTER + 14, max((len(row.note) for row in rows), default=0) * _LETTER + 18
     bottom = 6 + pitch * len(rows)
     x = axis.scale(left, WIDTH - max(right, 16))
@@ -114,6 +126,8 @@ def _bar(bar: Bar, x: Scale, top: float, height: float) -> str:
         return tag("circle", hint(bar.words), cx=x(bar.end), cy=middle, r=5, class_=f"mark {bar.kind}")
     start, end = sorted((x(bar.start), x(bar.end)))
     width = max(end - start, 1.0)
+    if "thin" in bar.kind:
+        top, height = top + height / 2 - 2, 4
     return tag("rect", hint(bar.words), x=start, y=top, width=width, height=height, class_=f"mark {bar.kind}")
 
 
@@ -135,7 +149,7 @@ def columns(
                 box = {"x": start, "y": top, "width": width, "height": height}
                 pieces.append(tag("rect", class_=f"mark {kind}", **box))
         # The whole height answers to the pointer, or a small column could not be hit.
-        hit = {"x": start, "y": y(up.ticks[-1]), "width": max(end - start, 0.5), "height": _PLOT_HEIGHT}
+        hit = {"x": start, "y": y(up.stop), "width": max(end - start, 0.5), "height": _PLOT_HEIGHT}
         out.append(tag("g", hint(bar.words), tag("rect", class_="hit", **hit), *pieces, class_="column"))
     return Chart(_drawing(out, _PLOT_HEIGHT + 8 + _axis_height(across)), table, legend)
 
@@ -151,7 +165,7 @@ def lines(
     """Lines over two axes; `moments` are vertical lines with what they mean."""
     left, x, y = _frame(across, up)
     out = [_horizontal_grid(up, y, left), _ticks_below(across, x, _PLOT_HEIGHT + 8)]
-    top, foot = y(up.ticks[-1]), y(up.ticks[0])
+    top, foot = y(up.stop), y(up.start)
     for at, words in moments:
         out.append(tag("line", hint(words), x1=x(at), x2=x(at), y1=top, y2=foot, class_="moment"))
     for line in series:
@@ -167,7 +181,7 @@ def lines(
 
 def _frame(across: Axis, up: Axis) -> tuple[float, Scale, Scale]:
     left = max(len(up.form(tick)) for tick in up.ticks) * _LETTER + 14
-    return left, across.scale(left, WIDTH - 14), up.scale(_PLOT_HEIGHT + 8, 8)
+    return left, across.scale(left, WIDTH - _MARGIN), up.scale(_PLOT_HEIGHT + 8, 8)
 
 
 def _axis_height(axis: Axis) -> int:
@@ -177,7 +191,7 @@ def _axis_height(axis: Axis) -> int:
 def _horizontal_grid(axis: Axis, y: Scale, left: float) -> str:
     out = []
     for tick in axis.ticks:
-        out.append(tag("line", x1=left, x2=WIDTH - 14, y1=y(tick), y2=y(tick), class_="grid"))
+        out.append(tag("line", x1=left, x2=WIDTH - _MARGIN, y1=y(tick), y2=y(tick), class_="grid"))
         out.append(tag("text", text(axis.form(tick)), x=left - 7, y=y(tick) + 4))
     return tag("g", *out, class_="end axis")
 
@@ -205,6 +219,11 @@ def _drawing(parts: Sequence[str], height: float) -> str:
     return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img")
 
 
-def from_zero(top: float, form: Format = short, title: str = "", of_time: bool = False) -> Axis:
-    """An axis from 0 to a round value at or above `top`."""
-    return Axis(steps(top, of_time=of_time), form, title)
+def from_zero(
+    top: float, form: Format = short, title: str = "", of_time: bool = False, tight: bool = False
+) -> Axis:
+    """An axis from 0 to a round value at or above `top`, or with `tight` to `top` itself."""
+    ticks = steps(top, of_time=of_time)
+    if not tight:
+        return Axis(ticks, form, title)
+    return Axis([tick for tick in ticks if tick <= top], form, title, low=0.0, high=top)

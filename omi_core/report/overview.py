@@ -17,23 +17,46 @@ MOST_LINES = 6
 _SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
 
 
-def label(row: Row) -> str:
-    """What tells a run from the others: the options in which it differs, else its name."""
-    words = [f"{key}={_shown(value)}" for key, value in row.options.items()]
-    return ", ".join(words) if words else row.run
-
-
 def _shown(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """One label per run, all different: runs that share their options add their name."""
-    plain = [label(row) for row in rows]
+    """One short label per run, all different: as few of the differing options as tell the runs apart.
+
+    Teacher and data are named whenever they differ. Runs that share all options add their name.
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row.options))
+    chosen = [key for key in keys if key in ("task", "teacher", "data")]
+    while (best := _next_option(rows, keys, chosen)) is not None:
+        chosen.append(best)
+    chosen.sort(key=keys.index)
+    tails = [key.rpartition(".")[2] for key in keys]
+    short = {key: tail if tails.count(tail) == 1 else key for key, tail in zip(keys, tails, strict=True)}
+    plain = [
+        ", ".join(_words(short[key], row.options[key]) for key in chosen if key in row.options) or row.run
+        for row in rows
+    ]
     named = [
-        name if plain.count(name) == 1 else f"{name} {row.run}" for name, row in zip(plain, rows, strict=True)
+        name if plain.count(name) == 1 else f"{name}, {row.run}"
+        for name, row in zip(plain, rows, strict=True)
     ]
     return [name if named.count(name) == 1 else row.directory for name, row in zip(named, rows, strict=True)]
+
+
+def _next_option(rows: Sequence[Row], keys: Sequence[str], chosen: Sequence[str]) -> str | None:
+    """The option that, beside the chosen ones, tells most runs apart; None where none tells more."""
+
+    def groups(names: Sequence[str]) -> int:
+        return len({tuple(str(row.options.get(name)) for name in names) for row in rows})
+
+    best = max(keys, key=lambda key: groups([*chosen, key]), default=None)
+    return best if best is not None and groups([*chosen, best]) > groups(chosen) else None
+
+
+def _words(key: str, value: object) -> str:
+    """`teacher=tiny` is told by its value alone."""
+    return _shown(value) if key in ("task", "teacher", "data") else f"{key}={_shown(value)}"
 
 
 def figures(runs: Sequence[Facts], rows: Sequence[Row]) -> Iterator[Figure]:

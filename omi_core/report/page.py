@@ -17,7 +17,7 @@ from omi_core.report.compare import Row, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.plots import Figure
 from omi_core.report.style import STYLE
-from omi_core.report.svg import count, duration, share, tag, text
+from omi_core.report.svg import breakable, count, duration, share, tag, tasks, text
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _SHOWN_CHARACTERS = 1500
@@ -66,19 +66,20 @@ _COLUMNS = (
     ("rows", lambda row: _dash(row.rows, count)),
     ("tokens/s", lambda row: _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
     ("time of tasks", lambda row: _hours(row, row.task_hours)),
-    ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None)),
 )
+_GPU_COLUMN = ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None))
 
 
 def _table_of_runs(rows: Sequence[Row]) -> str:
     """Every run with the options in which it differs, linked to its part of the page."""
     options = list(dict.fromkeys(key for row in rows for key in row.options))
-    head = ["run", *options, *(name for name, _ in _COLUMNS)]
-    out = [tag("tr", *(tag("th", text(name), scope="col") for name in head))]
+    columns = [*_COLUMNS, *([_GPU_COLUMN] if any(row.gpus_per_task for row in rows) else [])]
+    head = ["run", *options, *(name for name, _ in columns)]
+    out = [tag("tr", *(tag("th", breakable(name), scope="col") for name in head))]
     for number, row in enumerate(rows):
         link = tag("td", tag("a", text(row.run), href=f"#run-{number + 1}"))
         chosen = [overview._shown(row.options[key]) if key in row.options else "–" for key in options]
-        cells = [*chosen, *(figure(row) for _, figure in _COLUMNS)]
+        cells = [*chosen, *(figure(row) for _, figure in columns)]
         out.append(tag("tr", link, *(tag("td", text(cell)) for cell in cells)))
     return tag("div", tag("table", *out, class_="compared"), class_="scroll")
 
@@ -90,9 +91,8 @@ def _section(number: int, run: Facts, row: Row, name: str, examples: int, alone:
         warning = "A rehearsal: no model took part. It measures the suite; accuracies are settings."
         parts.append(tag("p", text(warning), class_="warn"))
     if run.untimed:
-        warning = (
-            f"{run.untimed} tasks were killed or are at work and left no times: hours are a lower bound."
-        )
+        killed = tasks(run.untimed, "was", "were")
+        warning = f"{killed} killed, or still at work, and left no times: what is spent is a lower bound."
         parts.append(tag("p", text(warning), class_="warn"))
     parts += [_tiles(run, row), _grid(plots.figures(run)), _examples(run, examples)]
     return tag("section", *parts, id=f"run-{number + 1}")
@@ -103,7 +103,7 @@ def _where(run: Facts) -> str:
     made = f"{count(run.plan.records)} records"
     if run.plan.complete:
         made += f" × {run.plan.samples} samples by {teacher}"
-    return f"{run.layout.root}, {run.stage}: {made}; fingerprint {run.plan.fingerprint[:8]}"
+    return f"{run.layout.root} ({run.stage}): {made}; fingerprint {run.plan.fingerprint[:8]}"
 
 
 def _tiles(run: Facts, row: Row) -> str:

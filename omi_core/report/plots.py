@@ -9,7 +9,7 @@ from omi_core.report.charts import Axis, Bar, BarRow, Chart, Column, Line, Table
 from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
 from omi_core.report.lengths import lengths
-from omi_core.report.svg import count, duration, percent, share, steps
+from omi_core.report.svg import count, duration, percent, share, tasks
 from omi_core.report.timeline import growth
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
@@ -57,7 +57,7 @@ def waterfall_figure(run: Facts) -> Figure | None:
     body += [[step.name, count(step.dropped), count(step.left)] for step in passed]
     chart = bar_rows(
         rows,
-        zero(made),
+        zero(made, tight=True),
         Table(["step", "dropped", "left"], body),
         [("k1", "kept"), ("k2", "dropped")],
     )
@@ -70,7 +70,7 @@ def waterfall_figure(run: Facts) -> Figure | None:
 def votes_figure(run: Facts) -> Figure | None:
     """Accuracy against votes."""
     points = accuracy_by_votes(run.counts or {}, run.plan.samples)
-    if not points:
+    if len(points) < 2:
         return None
     table = Table(
         ["samples", "majority right", "any right"],
@@ -78,19 +78,21 @@ def votes_figure(run: Facts) -> Figure | None:
     )
     series = [
         vote_line("majority", "k1", points, [point.majority for point in points]),
-        vote_line("any", "k3", points, [point.solved for point in points]),
+        vote_line("any", "k3", points, [point.solved for point in points], dashed=True),
     ]
     legend = [("k1", "majority is right"), ("k3", "any sample is right")]
     chart = lines(series, vote_axis([points]), Axis([0, 0.25, 0.5, 0.75, 1], percent), table, legend)
     return Figure("Accuracy against votes", "Share of problems by the number of samples per problem.", chart)
 
 
-def vote_line(name: str, kind: str, points: Sequence[Accuracy], shares: Sequence[float]) -> Line:
+def vote_line(
+    name: str, kind: str, points: Sequence[Accuracy], shares: Sequence[float], dashed: bool = False
+) -> Line:
     at = [(float(point.samples), value) for point, value in zip(points, shares, strict=True)]
     words = [
         f"{name} of {point.samples}: {share(value)}" for point, value in zip(points, shares, strict=True)
     ]
-    return Line(name, kind, at, words, marks=True)
+    return Line(name, kind, at, words, marks=True, dashed=dashed)
 
 
 def vote_axis(several: Sequence[Sequence[Accuracy]]) -> Axis:
@@ -109,12 +111,12 @@ def growth_figure(run: Facts) -> Figure | None:
     words = [f"{duration(at)}: {count(round(n))} samples" for at, n in zip(times, totals, strict=True)]
     series = [Line("samples", "k1", list(zip(times, totals, strict=True)), words)]
     planned = float(run.plan.keys)
-    across = zero(max(times[-1], 1e-3), duration, "since the first attempt", of_time=True)
+    across = zero(max(times[-1], 1e-3), duration, "since the first attempt", of_time=True, tight=True)
     plan = f"{count(planned)} samples are planned"
-    target = [(across.ticks[0], planned), (across.ticks[-1], planned)]
+    target = [(across.start, planned), (across.stop, planned)]
     series.append(Line("planned", "k0", target, [plan, plan], dashed=True))
     marks = [(at - found.origin, f"attempt {number}") for number, at in run.attempts.items()]
-    moments = [mark for mark in marks if 0 < mark[0] <= across.ticks[-1]]
+    moments = [mark for mark in marks if 0 < mark[0] <= across.stop]
     rows = [[duration(at), count(round(n))] for at, n in list(zip(times, totals, strict=True))[::8]]
     legend = [("k1", "samples on disk"), ("k0", "planned")]
     top = zero(max(planned, totals[-1]))
@@ -123,7 +125,8 @@ def growth_figure(run: Facts) -> Figure | None:
     if found.drawn == "straight":
         caption += "Known are each task's first and last sample; between them the line is straight. "
     if run.untimed:
-        caption += f"{run.untimed} killed or working tasks count when they wrote last. "
+        killed = tasks(run.untimed, "was", "were")
+        caption += f"{killed} killed, or still at work: its samples count when it wrote last. "
     if found.placeless:
         caption += f"{count(found.placeless)} samples have no known time and are left out."
     return Figure("Samples over time", caption.strip(), chart)
@@ -143,15 +146,17 @@ def tasks_figure(run: Facts) -> Figure | None:
     since = "since each task's start" if origin is None else "since the first task's start"
     table = Table(["task", "start-up", "generating", "draining"], [_task_cells(shard) for shard in shown])
     legend = [("k3", "start-up, to the first sample"), ("k1", "generating"), ("k4", "draining")]
-    chart = bar_rows(rows, zero(max(end, 1e-3), duration, since, of_time=True), table, legend)
+    chart = bar_rows(rows, zero(max(end, 1e-3), duration, since, of_time=True, tight=True), table, legend)
     parts = [sum(column) for column in zip(*(_phases(shard) for shard in run.timed), strict=True)]
     whole = sum(parts) or 1.0
     caption = f"Of all tasks' time {share(parts[0] / whole)} is start-up, {share(parts[1] / whole)} "
-    caption += f"generating, and {share(parts[2] / whole)} draining: the last sample is with the engine. "
+    caption += (
+        f"generating, and {share(parts[2] / whole)} draining, when the engine has got its last sample. "
+    )
     if len(run.timed) > len(shown):
         caption += f"Drawn are the {len(shown)} longest of {count(len(run.timed))} tasks. "
     if run.untimed:
-        caption += f"{run.untimed} killed or working tasks left no times."
+        caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still at work, and left no times."
     return Figure("Busy and idle per task", caption.strip(), chart)
 
 
@@ -204,7 +209,9 @@ def shards_figure(run: Facts) -> Figure | None:
         bars.append(Column(number, number + 1, [("k1", timed), ("k3", rest)], words + state))
         rows.append([name, count(timed + rest), count(rest)])
     top = max(sum(value for _, value in bar.pieces) for bar in bars)
-    across = Axis([0.0, float(len(bars))], lambda _: "", "tasks, in the order of attempts")
+    first = {number + 0.5: f"{group[0].attempt}/{group[0].task}" for number, group in enumerate(groups)}
+    title = "attempt/task" if size == 1 else f"attempt/task of the first of {size}"
+    across = Axis(list(first), lambda tick: first[tick], title, low=0.0, high=float(len(bars)))
     table = Table(["task", "samples", "by killed or working tasks"], rows)
     legend = [("k1", "ended by themselves"), ("k3", "killed or at work")]
     caption = f"Each column is {size} tasks." if size > 1 else ""
@@ -231,9 +238,11 @@ def lengths_figure(run: Facts) -> Figure | None:
         bars.append(Column(low, high, pieces, f"{name}: {told}"))
         rows.append([name, *(count(counts[reason]) for _, reason, _ in _REASONS)])
     top = max(sum(value for _, value in bar.pieces) for bar in bars)
-    ticks = [tick for tick in steps(edges[-1]) if tick <= edges[-1]] if even else list(range(len(edges)))
-    form = count if even else lambda tick: count(edges[int(tick)])
-    across = Axis([*ticks, edges[-1]] if even and ticks[-1] < edges[-1] else ticks, form, found.unit)
+    if even:
+        across = zero(edges[-1], count, found.unit, tight=True)
+    else:
+        powers = [float(at) for at, edge in enumerate(edges) if edge.bit_count() <= 1]
+        across = Axis(powers, lambda at: count(edges[int(at)]), found.unit, low=0.0, high=len(edges) - 1.0)
     table = Table([found.unit, *(word for _, _, word in _REASONS)], rows)
     legend = [(kind, word) for kind, _, word in _REASONS]
     caption = f"The median is {count(found.median)} {found.unit}."

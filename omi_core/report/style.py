@@ -25,7 +25,8 @@ h3 { font-size: 15px; margin: 0; }
 p { margin: 0; }
 .soft, figcaption p { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .warn { border-left: 4px solid var(--k3); padding-left: 10px; margin: 10px 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px; margin: 14px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(200px, 45%), 1fr)); gap: 10px;
+  margin: 14px 0; }
 .tile, figure, .row { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tile { padding: 9px 13px; }
 .tile b { display: block; font-size: 20px; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -58,7 +59,8 @@ rect.thin { opacity: .55; }
 details { margin-top: 8px; font-size: 13px; } summary { cursor: pointer; color: var(--soft); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 8px 0; }
-th, td { text-align: right; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { text-align: right; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--rule); }
+td { white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 th:first-child, td:first-child, td.left, th.left { text-align: left; }
 a { color: var(--k1); }
@@ -70,10 +72,13 @@ a { color: var(--k1); }
     --k0: #9aa3ae; --k1: #1f6fb4; --k2: #c8501e; --k3: #d99a00; --k4: #9b5a9a; --k5: #0b8a66; --k6: #4aa3d8; }
   body { font-size: 11px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
-  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(6, 1fr); }
+  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(5, 1fr); }
   .tile b { font-size: 14px; } h2 { break-after: avoid; }
   details { display: none; }
-  th, td { padding-right: 7px; } .compared { font-size: 9.5px; }
+  .scroll { overflow: visible; } .compared { font-size: 7.5px; width: 100%; }
+  .compared th, .compared td { padding: 3px 4px 3px 0; white-space: normal; overflow-wrap: anywhere; }
+  svg text, svg .axis text { font-size: 13.5px; }
+  section:has(h2) { break-before: page; }
   @page { margin: 14mm; }
 }
 """

@@ -37,6 +37,11 @@ def tag(name: str, *children: str, **attributes: object) -> str:
     return f"<{' '.join(words)}>{''.join(children)}</{name}>"
 
 
+def breakable(words: str) -> str:
+    """`words` as text that may be broken after dots and underscores."""
+    return re.sub(r"([._])", r"\1<wbr>", text(words))
+
+
 def hint(words: str) -> str:
     """What is shown on hover, and read out."""
     return tag("title", text(words))
@@ -48,8 +53,8 @@ def clip(words: str, characters: int) -> str:
 
 
 def count(value: float) -> str:
-    """12,345 in full."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    """12,345 in full; of small figures also a decimal."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.1f}"
 
 
 def short(value: float) -> str:
@@ -58,6 +63,11 @@ def short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"
+
+
+def tasks(number: int, one: str, many: str) -> str:
+    """'1 task was' or '3 tasks were'."""
+    return f"1 task {one}" if number == 1 else f"{number:,} tasks {many}"
 
 
 def share(value: float) -> str:
