@@ -42,6 +42,9 @@ def run(
         sys.exit(max(main(config) for config in configs))
     except ConfigError as error:
         _mistake(str(error))
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         sys.exit(130)

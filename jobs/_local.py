@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from jobs._plan import show_plan
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
@@ -43,6 +44,8 @@ def run_here(config: Config, plan: Callable[[Config], Run[Any]]) -> int:
     Raises:
         ConfigError: the config cannot be planned, or another process works on the run.
     """
+    if config.plan:
+        return show_plan(plan(config), canary=False)
     return _here(config.run.drain_seconds, lambda: plan(config))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from jobs._plan import show_plan
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.run import ledger
@@ -28,6 +29,8 @@ def submit_generate(config: Generate) -> int:
     check_cluster(config.cluster)
     replicas(config)
     run = plan_generate(config)
+    if config.plan:
+        return show_plan(run, wants_canary(config))
     return submit_missing(run, by="generate")
 
 

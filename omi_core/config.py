@@ -298,6 +298,7 @@ class Reduce:
     filters: Filters = section(Filters)
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
+    plan: bool = option(False, "show what would be done; do nothing", transient=True)
     run: Run = section(Run, transient=True)
 
 

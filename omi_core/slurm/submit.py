@@ -8,9 +8,7 @@ job that can no longer succeed, and nothing is published with a hole.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,8 +22,6 @@ from omi_core.stages.run import Run
 
 # Jobs of a chain beside its arrays: canary, gate, publish, and room for one more chain's gate.
 _BESIDE = 4
-
-Submitter = Callable[[Any, Job], str]
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,23 @@ def site_limits(config: Generate | Reduce) -> Limits:
 
 
 class Chain:
-    """Makes and submits the jobs of one chain; `dry` makes them without Slurm, for `plan=true`."""
+    """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written."""
 
-    def __init__(self, run: Run[Generate], limits: Limits, submitter: Submitter = submit) -> None:
+    def __init__(self, run: Run[Generate], limits: Limits, dry: bool = False) -> None:
         self._run = run
         self._limits = limits
-        self._submit = submitter
+        self._dry = dry
         self.submitted: list[Submitted] = []
 
     def generate(self, shares: Shares, exclude: str | None = None) -> list[Submitted]:
         """The whole chain for these keys."""
         after, number = None, 0
         if shares.canary is not None:
-            attempt = new_attempt(self._run.layout, shares.canary, 1)
+            attempt = self._attempt(shares.canary, 1)
             number = attempt.number
             after = f"afterok:{self._one('canary', attempt, self._arguments('canary', attempt, 0))}"
         if len(shares.array):
-            attempt = self.new_attempt(shares.array)
+            attempt = self._attempt(shares.array, self._run.config.tasks * replicas(self._run.config))
             number = attempt.number
             after = "afterany:" + ":".join(self._arrays(attempt, after, exclude))
         gate = self._send("gate", ("gate", str(number)), after=after, attempt=number)
@@ -104,9 +100,12 @@ class Chain:
         self._send("publish", ("publish", str(parts)), after=f"afterany:{reduce}")
         return self.submitted
 
-    def new_attempt(self, ranges: np.ndarray) -> Attempt:
-        """An attempt over `tasks` array tasks, each with as many shards as it has replicas."""
-        return new_attempt(self._run.layout, ranges, self._run.config.tasks * replicas(self._run.config))
+    def _attempt(self, ranges: np.ndarray, tasks: int) -> Attempt:
+        """An attempt over that many shards: array tasks times the replicas of each."""
+        if self._dry:
+            keys = int((ranges[:, 1] - ranges[:, 0]).sum())
+            return Attempt(1 + len(self.submitted), min(tasks, keys), ranges)
+        return new_attempt(self._run.layout, ranges, tasks)
 
     def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None) -> list[str]:
         """The windows of a generate array: ids of their jobs."""
@@ -150,10 +149,11 @@ class Chain:
             comment=self._run.plan.fingerprint[:12],
             exclude=exclude,
         )
-        identifier = self._submit(self._run.config, job)
-        ledger.append(
-            layout.ledger,
-            {"stage": stage, "attempt": attempt, "job": identifier, "array": array, "after": after},
-        )
+        if self._dry:
+            identifier = f"<{stage}>"
+        else:
+            identifier = submit(self._run.config, job)
+            entry = {"stage": stage, "attempt": attempt, "job": identifier, "array": array, "after": after}
+            ledger.append(layout.ledger, entry)
         self.submitted.append(Submitted(job, identifier))
         return identifier

@@ -153,7 +153,9 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
         plan = fill(layout, content)
         final = Path(config.run.dir) if config.run.dir else parent / f"{name}-{plan.fingerprint[:8]}"
         target = Layout(final)
-        if config.run.fresh and final.exists():
+        if config.plan and not target.plan.exists():
+            return Run(target, plan, config)  # shown, not made
+        if config.run.fresh and final.exists() and not config.plan:
             _move_aside(target)
         if not final.exists() or not any(final.iterdir()):
             plan.write(layout)

@@ -363,8 +363,8 @@ def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     }
     if options.min_chars:
         out["min_chars"] = {"limit": options.min_chars}
-    tokenizer = tokenizer_file(config)
-    if options.max_tokens is not None and tokenizer is not None:
+    tokenizer = tokenizer_file(config) if options.max_tokens is not None else None
+    if tokenizer is not None:
         out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
     return {name: out[name] for name in filters.FILTERS if name in out}
 
