@@ -128,11 +128,12 @@ def run(*argv: str, stdin: str = "", timeout: float = TIMEOUT_S, cwd: Path | Non
         ) from None
     try:
         out, err = process.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise Busy(name, f"no answer within {timeout:g} s from {shlex.join(argv)[:200]}") from None
-    finally:
-        if process.poll() is None:
-            _end(process)
+    except BaseException as error:  # Ctrl-C does not reach the command: it has a session of its own
+        _end(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            words = f"no answer within {timeout:g} s from {shlex.join(argv)[:200]}"
+            raise Busy(name, words) from None
+        raise
     if process.returncode != 0:
         raise _error(name, err.strip() or out.strip(), process.returncode)
     return out

@@ -119,8 +119,8 @@ def windows(tasks: int, limits: Limits, queued: int = 0, reserved: int = 0) -> l
         largest = min(largest, limits.max_submit_jobs - reserved)
     if largest < 1:
         raise ValueError(
-            f"this user may have {limits.max_submit_jobs} jobs in the queue, and {reserved} are needed beside "
-            "the array: ask for a larger submit limit or another qos"
+            f"this user may have {limits.max_submit_jobs} jobs in the queue, and {reserved} are needed "
+            "beside the array: ask for a larger submit limit or another qos"
         )
     room = min(tasks, _room(limits, queued, reserved))
     now = [Window(first, min(first + largest, room) - 1) for first in range(0, room, largest)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
@@ -69,7 +69,7 @@ class TaskState:
     """What is known of a task's last run.
 
     `state` is Slurm's word in full, or GONE. `exit_code` and `signal` are those of the program where Slurm
-    tells (srun hides a signal in its exit code; that is undone here), None while the task has not ended.
+    tells (see `_program`), None while the task has not ended.
     `start` and `end` are seconds since the epoch, None while they lie ahead. `restarts` counts runs before
     this one, which took `elapsed_before_s` (0 without accounting). `gpus` are those allocated or asked for,
     None where Slurm does not count them. `node` is a host list such as n[1-2].
@@ -128,7 +128,7 @@ def query(
     found = parse_squeue(_ask_squeue(ids, timeout))
     if not _complete(ids, sizes or {}, found):
         runs = parse_sacct(_ask_sacct(ids, since, min(timeout, ACCOUNTING_TIMEOUT_S)))
-        found = _merge(found, runs)
+        found = _merge(found, _spread(runs, sizes or {}, found))
     return found | {key: TaskState(GONE) for key in _unknown(ids, sizes or {}, found)}
 
 
@@ -168,6 +168,20 @@ def _unknown(ids: list[str], sizes: Mapping[str, int], found: Mapping[TaskKey, T
     return unknown
 
 
+def _spread(
+    runs: Mapping[TaskKey, list[AccountedRun]], sizes: Mapping[str, int], queue: Mapping[TaskKey, TaskState]
+) -> dict[TaskKey, list[AccountedRun]]:
+    """An array that is cancelled at once has one row in sacct, without indexes: that is of all its tasks."""
+    spread = dict(runs)
+    arrays = {key.job_id for key in queue if key.array_index is not None} | set(sizes)
+    for key in runs:
+        if key.array_index is None and key.job_id in arrays:
+            row = spread.pop(key)
+            for index in range(sizes.get(key.job_id, 0)):
+                spread.setdefault(TaskKey(key.job_id, index), row)
+    return spread
+
+
 def _merge(
     queue: Mapping[TaskKey, TaskState], runs: Mapping[TaskKey, list[AccountedRun]]
 ) -> dict[TaskKey, TaskState]:
@@ -199,7 +213,7 @@ def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
     """The tasks in what squeue prints for `_SQUEUE_FIELDS`, each followed by a bar."""
     found = {}
     for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split("|", len(_SQUEUE_FIELDS) - 1)]
+        cells = line.split("|", len(_SQUEUE_FIELDS) - 1)
         if len(cells) != len(_SQUEUE_FIELDS) or not cells[0].isdigit():
             continue
         job, tasks, state, restarts, exit_code, derived, used, start, end, node, tres, reason = cells
@@ -213,8 +227,11 @@ def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
             tres=tres,
             restarts=int(restarts) if restarts.isdigit() else 0,
         )
-        indexes = [None] if tasks in _NOTHING else expand(tasks)
-        found.update((TaskKey(job, index), row) for index in indexes)
+        if tasks.isdigit():
+            found[TaskKey(job, int(tasks))] = row
+        else:
+            indexes = (None,) if tasks in _NOTHING else expand(tasks)
+            found.update((TaskKey(job, index), row) for index in indexes)
     return found
 
 
@@ -293,11 +310,22 @@ def _state(
 
 
 def _program(exit_code: tuple[int, int], derived: tuple[int, int]) -> tuple[int, int]:
-    """Exit code and signal of the program: srun ends with code 9 when what it started was killed by 9."""
+    """Exit code and signal of the program, from those of the script and of its worst step.
+
+    When a signal n kills the program, srun and the shell end with 128 + n, which sacct shows as n; an exit
+    code c above 128 it shows as c - 128. The step has the truth. Without a step 128 + n is taken for n.
+    """
     code, signal = exit_code
-    return (0, derived[1]) if code and not signal and code == derived[1] else (code, signal)
+    if signal or not code:
+        return code, signal
+    if derived[0] and derived[0] % 128 == code % 128:
+        return derived[0], 0
+    if derived[1] and derived[1] == code % 128:
+        return 0, derived[1]
+    return (0, code - 128) if 128 < code <= 128 + 64 else (code, 0)
 
 
+@lru_cache(maxsize=1024)
 def _wait_status(cell: str) -> tuple[int, int]:
     """Exit code and signal from squeue: the status of wait(2), or `code:signal` in later versions."""
     if cell.isdigit():
@@ -305,11 +333,13 @@ def _wait_status(cell: str) -> tuple[int, int]:
     return _pair(cell)
 
 
+@lru_cache(maxsize=1024)
 def _pair(cell: str) -> tuple[int, int]:
     code, _, signal = cell.partition(":")
     return (int(code), int(signal)) if code.isdigit() and signal.isdigit() else (0, 0)
 
 
+@lru_cache(maxsize=1024)
 def _seconds(cell: str) -> int:
     """Seconds in `1-02:03:04`, `3:21` or `INVALID` (clocks that differ), which is 0."""
     named = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", cell)
@@ -329,7 +359,7 @@ def _time(cell: str) -> float | None:
         return None
 
 
-@cache  # thousands of tasks, a handful of different requests
+@lru_cache(maxsize=1024)  # thousands of tasks, a handful of different requests
 def _gpus(tres: str) -> int | None:
     """GPUs in `cpu=1,gres/gpu=2,gres/gpu:h200=2`."""
     counts = dict(re.findall(r"(gres/gpu[^=,]*)=(\d+)", tres))

@@ -1,0 +1,104 @@
+"""What `omi_core.slurm.limits` reads off a real Slurm, and that sbatch agrees with it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from omi_core.slurm import commands
+from omi_core.slurm.commands import Busy, SlurmError, SubmitLimit
+from omi_core.slurm.limits import Window, fitting, queued_jobs, read_limits, windows
+from tests.cluster.cluster import Cluster
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture
+def slurm(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster, and this process is on one of its login nodes."""
+    return _log_in(cluster, monkeypatch)
+
+
+@pytest.fixture
+def slurm_without_accounting(cluster_without_accounting: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    return _log_in(cluster_without_accounting, monkeypatch)
+
+
+def _log_in(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, cluster.env[name])
+    monkeypatch.chdir(cluster.directory / "jobs")
+    return cluster
+
+
+def submit(window: Window, *options: str) -> str:
+    return commands.sbatch(f"--array=0-{window.size - 1}", "--hold", "--wrap=true", *options)
+
+
+def test_the_site_and_the_default_qos(slurm: Cluster) -> None:
+    limits = read_limits()
+    assert (limits.cluster_name, limits.max_array_size, limits.max_job_count) == ("fake", 20001, 50000)
+    assert limits.version[:2].isdigit()
+    assert limits.min_job_age_s == 300
+    assert (limits.max_submit_jobs, limits.max_jobs) == (None, None)
+
+
+def test_limits_of_a_qos_count_under_it(slurm: Cluster) -> None:
+    limits = read_limits(partition="batch", account="lab", qos="few")
+    assert (limits.max_submit_jobs, limits.max_jobs) == (20, 8)
+
+
+def test_limits_of_an_account_and_of_those_above_it_count(slurm: Cluster) -> None:
+    slurm.ask("sacctmgr", "-i", "modify", "account", "lab", "set", "MaxSubmitJobs=500", "GrpJobs=40")
+    slurm.ask("sacctmgr", "-i", "modify", "account", "root", "set", "GrpSubmitJobs=300")
+    try:
+        limits = read_limits()
+        assert (limits.max_submit_jobs, limits.max_jobs) == (300, 40)
+        assert read_limits(qos="few").max_submit_jobs == 20
+    finally:
+        slurm.ask("sacctmgr", "-i", "modify", "account", "lab", "set", "MaxSubmitJobs=-1", "GrpJobs=-1")
+        slurm.ask("sacctmgr", "-i", "modify", "account", "root", "set", "GrpSubmitJobs=-1")
+    assert read_limits().max_submit_jobs is None
+
+
+def test_windows_fill_the_room_that_a_qos_leaves(slurm: Cluster) -> None:
+    submit(Window(0, 2), "--qos=few")
+    limits = read_limits(qos="few")
+    assert queued_jobs() == 3
+    first, second = cut = windows(30, limits, queued=3, reserved=1)
+    assert (first.size, second.size) == (16, 14)
+    assert fitting(cut, limits, queued=3, reserved=1) == 1
+    submit(first, "--qos=few")
+    commands.sbatch("--qos=few", "--hold", "--wrap=true")  # what was reserved
+    with pytest.raises(SubmitLimit, match="QOSMaxSubmitJobPerUserLimit"):
+        submit(second, "--qos=few")
+
+
+def test_the_largest_window_is_accepted_and_one_more_task_is_not(slurm: Cluster) -> None:
+    with slurm.configured(MaxArraySize=11):
+        largest, rest = windows(12, read_limits())
+        assert (largest.size, rest.size) == (11, 1)
+        submit(largest)
+        with pytest.raises(SlurmError, match="Invalid job array specification"):
+            submit(Window(0, largest.last + 1))
+
+
+def test_without_accounting_limits_of_users_are_not_known(slurm_without_accounting: Cluster) -> None:
+    limits = read_limits(partition="batch", account="lab", qos="few")
+    assert (limits.max_array_size, limits.max_submit_jobs, limits.max_jobs) == (20001, None, None)
+    assert slurm_without_accounting.calls.count("sacctmgr") == 0
+
+
+def test_accounting_that_is_away_is_no_error_and_is_logged(
+    slurm: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    slurm.calls.refuse("sacctmgr", times=1, message="sacctmgr: error: Connection refused")
+    with caplog.at_level(logging.WARNING):
+        assert read_limits(qos="few").max_submit_jobs is None
+    assert "limits of association and QOS are not known: sacctmgr: Connection refused" in caplog.text
+
+
+def test_a_controller_that_is_away_is_busy(slurm: Cluster) -> None:
+    with slurm.controller_hangs(), pytest.raises(Busy):
+        read_limits(timeout=1)
