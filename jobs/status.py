@@ -1,9 +1,11 @@
 """How runs stand: stages, samples, rate, time left, failures by cause. Without RUN: all runs, a line each.
 
-python -m jobs.status
-python -m jobs.status runs/mine
-python -m jobs.status runs/mine watch=true
-python -m jobs.status runs/mine json=true
+    python -m jobs.status
+    python -m jobs.status runs/mine
+    python -m jobs.status runs/mine watch=true
+    python -m jobs.status runs/mine json=true
+
+One squeue and at most one sacct call for each run; without Slurm it tells what the run's files say.
 """
 
 from __future__ import annotations
