@@ -35,6 +35,8 @@ def main(config: Compare, runs: list[Path]) -> int:
 
     if config.csv == config.json == "true":
         raise ConfigError("csv=true json=true: both would go to stdout; give one of them a file")
+    for target in (config.csv, config.json):
+        _check_target(target)
     try:
         rows = rows_of([gather(run) for run in runs])
     except ConfigError:
@@ -49,19 +51,20 @@ def main(config: Compare, runs: list[Path]) -> int:
     return 0
 
 
+def _check_target(target: str | None) -> None:
+    if target not in (None, "true") and (Path(target).is_dir() or not Path(target).parent.is_dir()):
+        raise ConfigError(f"{target}: not a file that can be written; give one in an existing folder")
+
+
 def _write(target: str | None, data: bytes) -> bool:
     """Writes to a file, if one is named; True when the data went to stdout instead."""
     from omi_core.run.files import write_atomic
 
     if target == "true":
         print(data.decode(), end="")
-        return True
-    if target is not None:
-        path = Path(target)
-        if path.is_dir() or not path.parent.is_dir():
-            raise ConfigError(f"{target}: not a file that can be written; give one in an existing folder")
-        write_atomic(path, data)
-    return False
+    elif target is not None:
+        write_atomic(Path(target), data)
+    return target == "true"
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]:

@@ -7,7 +7,8 @@ The page depends on the runs alone, so that the same runs give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from omi_core.publish.parts import read_part
@@ -155,14 +156,11 @@ def _details(table: Table) -> str:
 
 
 def _examples(run: Facts, most: int) -> str:
-    """The first few rows."""
+    """The first row of each of the first few problems."""
     if not most or not run.parts:
         return ""
-    rows: list[dict[str, Any]] = []
-    for part in run.parts:
-        rows += islice(read_part(part.path), most - len(rows))
-        if len(rows) >= most:
-            break
+    every = (row for part in run.parts for row in read_part(part.path))
+    rows = list(islice((next(group) for _, group in groupby(every, itemgetter("problem"))), most))
     if not rows:
         return ""
     return tag("h3", "Rows of the dataset") + "".join(map(_example, rows))
@@ -172,7 +170,7 @@ def _example(row: dict[str, Any]) -> str:
     votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
     return tag(
         "div",
-        tag("p", text(f"{row['problem_source']}{votes}"), class_="soft"),
+        tag("p", text(f"{_cut(row['problem_source'])}{votes}"), class_="soft"),
         tag("pre", text(_cut(row["problem"]))),
         tag("pre", text(_cut(row["generated_solution"]))),
         tag("p", text(f"expected answer: {_cut(row['expected_answer'])}"), class_="soft"),

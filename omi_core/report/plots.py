@@ -195,7 +195,7 @@ def _task_cells(shard: Shard) -> list[str]:
 
 def shards_figure(run: Facts) -> Figure | None:
     """Samples per shard."""
-    if not run.plan.complete or not run.shards:
+    if not run.plan.complete or len(run.shards) < 2:
         return None
     size = -(-len(run.shards) // MOST_SHARDS)
     groups = [run.shards[at : at + size] for at in range(0, len(run.shards), size)]

@@ -75,9 +75,9 @@ a { color: var(--k1); }
   .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(5, 1fr); }
   .tile b { font-size: 14px; } h2 { break-after: avoid; }
   details { display: none; }
-  .scroll { overflow: visible; } .compared { font-size: 7.5px; width: 100%; }
-  .compared th, .compared td { padding: 3px 4px 3px 0; white-space: normal; overflow-wrap: anywhere; }
-  svg text, svg .axis text { font-size: 13.5px; }
+  .scroll { overflow: visible; } .compared { font-size: 7px; width: 100%; }
+  .compared th, .compared td { padding: 3px 4px 3px 0; white-space: normal; }
+  .compared td:first-child { overflow-wrap: anywhere; }
   section:has(h2) { break-before: page; }
   @page { margin: 14mm; }
 }

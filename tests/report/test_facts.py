@@ -1,0 +1,121 @@
+"""What is read of a run: the counts of its stats.json, the keys in its journals, the times of its tasks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+
+from omi_core.options import ConfigError
+from omi_core.report.facts import Facts, gather
+from omi_core.report.timeline import growth
+from omi_core.run.files import read_json, write_json
+from omi_core.run.layout import Layout
+from tests.report.conftest import STAGES
+
+
+@pytest.fixture
+def copy(runs: dict[str, Path], tmp_path: Path) -> Layout:
+    """A copy of the published run, with the times of its files."""
+    shutil.copytree(runs["published"], tmp_path / "copy")
+    return Layout(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_stage_of_a_run_is_told_from_its_files(facts: dict[str, Facts], stage: str) -> None:
+    assert facts[stage].stage == stage
+
+
+def test_settled_keys_are_those_in_the_journals(facts: dict[str, Facts]) -> None:
+    assert facts["planned"].settled == 0
+    generating = facts["generating"]
+    assert 0 < (generating.settled or 0) < generating.plan.keys
+    assert generating.settled == sum(shard.samples for shard in generating.shards)
+    assert facts["published"].settled == facts["published"].plan.keys == 120
+
+
+def test_counts_of_parts_are_those_that_get_published(facts: dict[str, Facts]) -> None:
+    published = dict(facts["published"].counts or {})
+    published.pop("skipped_input_rows")
+    assert facts["reduced"].counts == published
+    assert facts["generated"].counts is None
+
+
+def test_hours_are_the_seconds_of_the_manifests_times_gpus(copy: Layout) -> None:
+    for task in range(3):
+        path = copy.shard_manifest(1, task)
+        write_json(path, read_json(path) | {"seconds": 1800.0, "startup": 200.0})
+    run = gather(copy.root)
+    assert (run.gpus, run.gpu_hours) == (0, 0.0)
+    assert run.task_hours == pytest.approx(3 * 2000 / 3600)
+    config = read_json(copy.config)
+    config["teacher"] |= {"kind": "vllm", "tensor_parallel": 4, "pipeline_parallel": 2}
+    write_json(copy.config, config)
+    run = gather(copy.root)
+    assert run.gpus == 8
+    assert run.gpu_hours == pytest.approx(3 * 8 * 2000 / 3600)
+
+
+def test_a_killed_task_has_samples_but_no_times(copy: Layout) -> None:
+    copy.shard_manifest(1, 1).unlink()
+    run = gather(copy.root)
+    assert run.untimed == 1
+    assert [shard.seconds is None for shard in run.shards] == [False, True, False]
+    assert run.settled == run.plan.keys
+    grown = growth(run)
+    assert grown is not None
+    assert (round(grown.samples[-1]), grown.placeless) == (120, 0)
+
+
+def test_a_timeline_in_the_manifests_is_drawn_exactly(copy: Layout) -> None:
+    begin = gather(copy.root).attempts[1]
+    for task in range(3):
+        path = copy.shard_manifest(1, task)
+        late = {"started": begin + 100 * task, "seconds": 96.0, "timeline": [[48.0, 4], [96.0, 40]]}
+        write_json(path, read_json(path) | late)
+    grown = growth(gather(copy.root))
+    assert grown is not None
+    assert grown.drawn == "exact"
+    at = dict(zip(grown.seconds.round(6).tolist(), grown.samples.round(6).tolist(), strict=True))
+    assert max(at) == 296.0
+    assert at[296.0] == 120
+    assert at[148.0] == 44  # the first task's 40, and half of the second task's time
+
+
+def test_samples_over_time_end_with_all_samples_and_never_fall(facts: dict[str, Facts]) -> None:
+    for stage in ("generating", "published"):
+        grown = growth(facts[stage])
+        assert grown is not None
+        assert (grown.samples[1:] >= grown.samples[:-1] - 1e-9).all()
+        assert round(grown.samples[-1]) == facts[stage].settled
+        assert grown.drawn == "straight"
+    assert growth(facts["planned"]) is None
+
+
+def test_a_copy_that_lost_its_files_times_has_no_times_of_day(copy: Layout) -> None:
+    late = gather(copy.root).attempts[1] + 86_400
+    for path in copy.root.rglob("*"):
+        os.utime(path, (late, late))
+    run = gather(copy.root)
+    assert all(shard.started is None and shard.seconds is not None for shard in run.shards)
+    assert growth(run) is None
+
+
+def test_a_dataset_of_another_fingerprint_does_not_count(copy: Layout) -> None:
+    stats = read_json(copy.dataset / "stats.json")
+    (copy.dataset / "stats.json").write_bytes(orjson.dumps(stats | {"fingerprint": "0" * 32}))
+    assert gather(copy.root).stage == "reduced"
+
+
+def test_a_missing_part_is_a_run_not_reduced_yet(copy: Layout) -> None:
+    shutil.rmtree(copy.dataset)
+    (copy.parts(1) / "part-00000.json").unlink()
+    assert gather(copy.root).stage == "generated"
+
+
+def test_a_directory_without_a_plan_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a run directory"):
+        gather(tmp_path)
