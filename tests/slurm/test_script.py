@@ -1,0 +1,315 @@
+"""The text of every job: golden files for each profile and stage, and what each option puts into it.
+
+After a change that is meant, `ACCEPT_GOLDEN=1 pytest tests/slurm/test_script.py` writes the golden files,
+and `git diff tests/slurm/golden` shows what every site will get.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from omi_core.config import Cluster, Generate
+from omi_core.options import ConfigError
+from omi_core.slurm.script import HANDED_BACK, Job, check_cluster, replicas, script
+from tests.slurm.composing import chain, compose
+
+GOLDEN = Path(__file__).parent / "golden"
+ACCEPT = os.environ.get("ACCEPT_GOLDEN") == "1"
+WORK = ("teacher=rehearsal", "data.size=40", "samples=4", "tasks=3", "reduce_tasks=2")
+# What a user of each profile has to fill in, and some of what one is likely to.
+SITES: dict[str, tuple[str, ...]] = {
+    "slurm": ("cluster.partition=gpu",),
+    "selene": (
+        "cluster.account=lab",
+        "cluster.partition=batch",
+        "cluster.cpu_partition=cpu",
+        "cluster.srun=['--container-image=/lustre/lab/vllm.sqsh','--container-mounts=/lustre:/lustre']",
+        "cluster.throttle=16",
+    ),
+    "juwels_booster": ("cluster.account=lab",),
+    "perlmutter": ("cluster.account=m0000", "cluster.setup=[module load python]"),
+}
+GPU, CPU = ("canary", "generate"), ("gate", "reduce", "publish")
+STAGES = (*GPU, *CPU)
+
+
+@pytest.fixture(scope="module")
+def golden_texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """The five sbatch files of a profile by stage, without what differs between machines."""
+    made: dict[str, dict[str, str]] = {}
+
+    def texts(profile: str) -> dict[str, str]:
+        if profile not in made:
+            root = tmp_path_factory.mktemp(profile)
+            config = compose(f"+cluster={profile}", *SITES[profile], *WORK)
+            check_cluster(config.cluster)
+            jobs = chain(config, root / "runs/demo")
+            made[profile] = {stage: normal(script(config, job), root, job) for stage, job in jobs.items()}
+        return made[profile]
+
+    return texts
+
+
+def normal(text: str, root: Path, job: Job) -> str:
+    """Paths of this machine and the fingerprint, which changes with the demo's problems, by other names."""
+    text = text.replace(str(root), "/scratch/you").replace(sys.executable, "/env/bin/python")
+    return text.replace(job.comment or "", "FINGERPRINT").rstrip("\n") + "\n"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("profile", SITES)
+def test_the_sbatch_file_is_the_golden_one(
+    golden_texts: Callable[[str], dict[str, str]], profile: str, stage: str
+) -> None:
+    text = golden_texts(profile)[stage]
+    path = GOLDEN / profile / f"{stage}.sbatch"
+    if ACCEPT:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    golden = path.read_text(encoding="utf-8") if path.exists() else ""
+    diff = difflib.unified_diff(golden.splitlines(), text.splitlines(), "golden", "generated", lineterm="")
+    if golden != text:
+        pytest.fail(
+            f"{path.name} of {profile} has changed; if that is meant: ACCEPT_GOLDEN=1 pytest {__file__}\n"
+            + "\n".join(diff),
+            pytrace=False,
+        )
+
+
+def test_there_is_no_golden_file_without_a_job() -> None:
+    known = {f"{profile}/{stage}.sbatch" for profile in SITES for stage in STAGES}
+    assert {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*.sbatch")} == known
+
+
+def job(stage: str, root: Path = Path("/run"), **more: object) -> Job:
+    """A job as the chain makes it: arrays for generate and reduce."""
+    array = (0, 2, 0) if stage in ("generate", "reduce") else None
+    made = Job(f"run.{stage}", stage, (str(root), stage, "1", "0"), root / "logs", array)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def text_of(stage: str, config: Generate | None = None, /, **cluster: object) -> str:
+    """The sbatch file of a stage for a generic site with these options."""
+    config = config or Generate()
+    config.cluster = Cluster(name="site", kind="slurm", **cluster)  # type: ignore[arg-type]
+    return script(config, job(stage))
+
+
+def asked(text: str) -> dict[str, str]:
+    """The #SBATCH options of a file, by name."""
+    return dict(re.findall(r"^#SBATCH --([\w-]+)=?(.*)$", text, flags=re.M))
+
+
+def command_of(text: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith("srun ")]
+    return line.split()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: str) -> None:
+    always = {
+        "cpus-per-task",
+        "job-name",
+        "nodes",
+        "ntasks-per-node",
+        "open-mode",
+        "output",
+        "signal",
+        "time",
+    }
+    array = {"array"} if stage in ("generate", "reduce") else set()
+    assert set(asked(text_of(stage, requeue=False))) == always | array
+    assert set(asked(text_of(stage))) == always | array | {"requeue"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name", "shown", "stages"),
+    [
+        ("account", "lab", "account", "lab", STAGES),
+        ("partition", "gpu", "partition", "gpu", STAGES),
+        ("cpu_partition", "cpu", "partition", "cpu", CPU),
+        ("qos", "high", "qos", "high", STAGES),
+        ("reservation", "school", "reservation", "school", GPU),
+        ("constraint", "a100", "constraint", "a100", GPU),
+        ("exclusive", True, "exclusive", "", GPU),
+        ("time", "1-00:00:00", "time", "1-00:00:00", GPU),
+        ("cpu_time", "30", "time", "30", CPU),
+        ("mem", "0", "mem", "0", GPU),
+        ("cpu_mem", "16G", "mem", "16G", CPU),
+        ("cpus", 6, "cpus-per-task", "6", STAGES),
+        ("signal_seconds", 90, "signal", "USR2@90", STAGES),
+        ("options", {"nodelist": "n1", "hint": "nomultithread"}, "nodelist", "n1", STAGES),
+        ("options", {"mail-type": "END"}, "mail-type", "END", STAGES),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_an_option_is_passed_on_to_the_jobs_it_is_for(
+    option: str, value: object, name: str, shown: str, stages: tuple[str, ...]
+) -> None:
+    for stage in STAGES:
+        got = asked(text_of(stage, **{option: value})).get(name)
+        assert (got == shown) == (stage in stages), f"{stage}: --{name}={got}"
+
+
+def test_setup_lines_and_variables_come_before_the_task_and_are_quoted() -> None:
+    text = text_of("generate", setup=["module load CUDA"], environment={"PLACE": "a b; rm -r /", "N": "1"})
+    lines = text.splitlines()
+    at = [lines.index(line) for line in ("module load CUDA", "export PLACE='a b; rm -r /'", "export N=1")]
+    assert at == sorted(at) and at[-1] < next(i for i, line in enumerate(lines) if line.startswith("srun "))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_srun_arguments_belong_to_the_jobs_they_are_for(stage: str) -> None:
+    words = command_of(text_of(stage, srun=["--container-image=a b"], cpu_srun=["--mpi=none"]))
+    joined = " ".join(words)
+    assert ("--container-image" in joined) == (stage in GPU)
+    assert ("--mpi=none" in words) == (stage in CPU)
+    if stage in GPU:
+        assert "'--container-image=a b'" in joined
+
+
+def test_the_task_is_run_by_absolute_paths_and_told_everything() -> None:
+    words = command_of(text_of("generate"))
+    assert words[-7:] == [sys.executable, "-m", "jobs._task", "/run", "generate", "1", "0"]
+    assert command_of(text_of("gate", python="/env/bin/python"))[-7] == "/env/bin/python"
+
+
+@pytest.mark.parametrize(("stage", "log"), [("gate", "%j_%t.log"), ("generate", "%A_%a_%t.log")])
+def test_every_task_has_a_log_of_its_own(stage: str, log: str) -> None:
+    text = text_of(stage)
+    words = command_of(text)
+    last = len(words) - 1 - words[::-1].index("--output")  # srun takes the last one
+    assert words[last + 1] == f"/run/logs/{log}"
+    assert asked(text)["output"] == f"/run/logs/{log.replace('_%t.log', '.sbatch.log')}"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "at_once", "shown"), [(0, 9, 0, "0-9"), (0, 999, 32, "0-999%32"), (0, 0, 1, "0-0%1")]
+)
+def test_an_array_carries_its_throttle(first: int, last: int, at_once: int, shown: str) -> None:
+    text = script(Generate(), job("generate", array=(first, last, at_once)))
+    assert asked(text)["array"] == shown
+
+
+@pytest.mark.parametrize(
+    ("after", "killed"), [("afterok:7", True), ("afterany:7:8", False), (None, False)], ids=str
+)
+def test_only_a_job_that_needs_success_is_killed_when_it_cannot_come(after: str | None, killed: bool) -> None:
+    options = asked(script(Generate(), job("reduce", after=after)))
+    assert (options.get("kill-on-invalid-dep") == "yes") == killed
+    assert options.get("dependency", "").strip("'") == (after or "")
+
+
+def test_nodes_that_failed_are_excluded() -> None:
+    assert asked(script(Generate(), job("generate", exclude="n1,n2")))["exclude"] == "n1,n2"
+
+
+@pytest.mark.parametrize(
+    ("stage", "requeue", "own"),
+    [(stage, requeue, stage in GPU and requeue) for stage in STAGES for requeue in (True, False)],
+)
+def test_only_a_gpu_job_that_may_requeues_itself(stage: str, requeue: bool, own: bool) -> None:
+    text = text_of(stage, requeue=requeue, max_requeues=7)
+    assert ("scontrol requeue" in text) == own
+    if own:
+        assert f'[ "$code" = {HANDED_BACK} ]' in text and "-lt 7 ]" in text
+        assert text.rstrip().splitlines()[-1] == "exit $code"  # else Slurm takes the job for completed
+        which = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" if stage == "generate" else "${SLURM_JOB_ID}"
+        assert f"scontrol requeue {which} " in text
+    else:
+        assert text.rstrip().splitlines()[-1].startswith("srun ")
+
+
+def teacher(**more: int) -> Generate:
+    config = Generate()
+    config.teacher = replace(config.teacher, **more)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("gpus", "tensor", "pipeline", "nodes", "tasks"),
+    [
+        (8, 1, 1, 1, 8),
+        (8, 2, 1, 1, 4),
+        (8, 8, 1, 1, 1),
+        (8, 3, 1, 1, 2),
+        (8, 2, 2, 1, 2),
+        (4, 4, 1, 1, 1),
+        (8, 8, 1, 2, 1),
+        (8, 8, 2, 2, 1),
+        (0, 1, 1, 1, 1),
+    ],
+)
+def test_a_job_has_a_task_for_every_replica(
+    gpus: int, tensor: int, pipeline: int, nodes: int, tasks: int
+) -> None:
+    config = teacher(tensor_parallel=tensor, pipeline_parallel=pipeline, nodes=nodes)
+    text = text_of("generate", config, gpus_per_node=gpus, cpus_per_gpu=6)
+    assert replicas(config) == tasks
+    options = asked(text)
+    assert (options["nodes"], options["ntasks-per-node"]) == (str(nodes), str(tasks))
+    assert options["cpus-per-task"] == str(6 * (gpus // tasks) if gpus else Cluster().cpus)
+
+
+def test_a_replica_larger_than_a_node_without_nodes_is_refused_in_one_line() -> None:
+    config = teacher(tensor_parallel=8)
+    config.cluster.gpus_per_node = 4
+    with pytest.raises(ConfigError, match=r"^teacher: one replica takes 8 GPUs .*teacher\.nodes"):
+        replicas(config)
+
+
+@pytest.mark.parametrize(
+    ("request_by", "kind", "expected"),
+    [
+        ("gpus", None, {"gpus-per-node": "8"}),
+        ("gpus", "a100", {"gpus-per-node": "a100:8"}),
+        ("gres", None, {"gres": "gpu:8"}),
+        ("gres", "a100", {"gres": "gpu:a100:8"}),
+        ("none", "a100", {}),
+    ],
+)
+def test_gpus_are_asked_for_as_the_site_wants_it(
+    request_by: str, kind: str | None, expected: dict[str, str]
+) -> None:
+    for stage in STAGES:
+        options = asked(text_of(stage, gpus_per_node=8, gpu_request=request_by, gpu_type=kind))
+        got = {name: options[name] for name in options if "gpu" in name or "gres" in name}
+        assert got == (expected if stage in GPU else {})
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "account, partition"),
+        ({"account": "lab"}, "partition"),
+        ({"account": "", "partition": "gpu"}, "account"),
+        ({"account": "lab", "partition": "gpu"}, None),
+    ],
+)
+def test_what_a_site_needs_and_is_not_given_is_named_in_one_line(
+    given: dict[str, str], missing: str | None
+) -> None:
+    cluster = replace(Cluster(name="site", kind="slurm", requires=["account", "partition"]), **given)
+    if missing is None:
+        check_cluster(cluster)
+        return
+    with pytest.raises(ConfigError) as error:
+        check_cluster(cluster)
+    words = " ".join(f"cluster.{name}=…" for name in missing.split(", "))
+    assert str(error.value) == f"+cluster=site: this site needs {missing}; give {words}"
+
+
+def test_every_option_of_a_profile_is_tested_here_or_does_not_reach_a_job() -> None:
+    # Used by the command, the gates or the tasks, not by the text of a job.
+    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary", "throttle"}
+    here = Path(__file__).read_text(encoding="utf-8")
+    untested = {f.name for f in fields(Cluster)} - elsewhere - set(re.findall(r"\w+", here))
+    assert untested == set()
