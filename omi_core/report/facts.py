@@ -36,9 +36,10 @@ class Shard:
     """One task of one attempt: what its journal holds, and the times in its manifest.
 
     Times are seconds; `first_sample`, `last_admitted`, `seconds` and `timeline` count from the moment the
-    teacher stood ready, `startup` is what came before. `started` (of `seconds`) and `written` (the last write
-    to the journal) are seconds since the epoch, None where they cannot be told. All times but `written` are
-    None for a shard that did not end by itself. `timeline` holds (seconds, samples so far).
+    teacher stood ready, `start_up` is what opening it took. `started` (the moment the teacher stood ready) and
+    `written` (the last write to the journal) are seconds since the epoch, None where they cannot be told. All
+    times but `written` are None for a shard that did not end by itself. `timeline` holds (seconds, samples so
+    far).
     """
 
     attempt: int
@@ -49,19 +50,18 @@ class Shard:
     completion_tokens: int | None = None
     refused: int = 0
     generated: int | None = None
-    startup: float | None = None
+    start_up: float | None = None
     first_sample: float | None = None
     last_admitted: float | None = None
     seconds: float | None = None
     started: float | None = None
-    gpus: int | None = None
     device: str | None = None
     timeline: tuple[tuple[float, int], ...] = ()
 
     @property
     def busy(self) -> float | None:
         """Seconds for which the task held its machine, start-up included where it is known."""
-        return None if self.seconds is None else self.seconds + (self.startup or 0.0)
+        return None if self.seconds is None else self.seconds + (self.start_up or 0.0)
 
     @property
     def name(self) -> str:
@@ -110,9 +110,6 @@ class Facts:
     @property
     def gpus(self) -> int:
         """GPUs that one task holds; 0 on a CPU."""
-        known = [shard.gpus for shard in self.shards if shard.gpus is not None]
-        if known:
-            return max(known)
         if self.rehearsal or any(shard.device == "cpu" for shard in self.shards):
             return 0
         teacher = self.config.get("teacher", {})
@@ -130,11 +127,7 @@ class Facts:
 
     @property
     def gpu_hours(self) -> float | None:
-        if not self.timed:
-            return None
-        default = self.gpus
-        held = ((default if shard.gpus is None else shard.gpus) * (shard.busy or 0.0) for shard in self.timed)
-        return sum(held) / 3600
+        return None if self.task_hours is None else self.task_hours * self.gpus
 
     @property
     def untimed(self) -> int:
@@ -152,7 +145,10 @@ def gather(root: Path) -> Facts:
     layout = Layout(Path(root))
     plan = read_plan(layout)
     entries = ledger.read(layout.ledger)
-    attempts = {entry["attempt"]: entry["time"] for entry in entries if entry.get("stage") == "generate"}
+    attempts: dict[int, float] = {}
+    for entry in entries:  # an array in several windows is submitted several times
+        if entry["stage"] in ("canary", "generate"):
+            attempts.setdefault(entry["attempt"], entry["time"])
     shards, settled = _read_shards(layout, plan, _Clock.of(layout, attempts))
     stats = read_stats(layout.dataset)
     if stats is not None and stats.get("fingerprint") != plan.fingerprint:
@@ -233,12 +229,11 @@ def _timed(shard: Shard, manifest: Mapping[str, Any], ended: float, clock: _Cloc
         completion_tokens=manifest["completion_tokens"],
         generated=manifest["samples"],
         refused=manifest["errors"],
-        startup=manifest.get("startup"),
+        start_up=manifest.get("start_up"),
         first_sample=manifest["first_sample"],
         last_admitted=manifest["last_admitted"],
         seconds=seconds,
         started=started,
-        gpus=manifest.get("gpus"),
         device=manifest.get("teacher", {}).get("device"),
         timeline=tuple((float(second), int(count)) for second, count in manifest.get("timeline", ())),
     )

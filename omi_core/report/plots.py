@@ -162,7 +162,7 @@ def tasks_figure(run: Facts) -> Figure | None:
 
 def _common_start(shown: Sequence[Shard]) -> float | None:
     """When the first task began, if tasks can be drawn on one clock without mostly empty space."""
-    starts = [shard.started - (shard.startup or 0.0) for shard in shown if shard.started is not None]
+    starts = [shard.started - (shard.start_up or 0.0) for shard in shown if shard.started is not None]
     if len(starts) < len(shown):
         return None
     busy = [shard.busy or 0.0 for shard in shown]
@@ -175,11 +175,11 @@ def _phases(shard: Shard) -> tuple[float, float, float]:
     seconds = shard.seconds or 0.0
     first = min(seconds if shard.first_sample is None else shard.first_sample, seconds)
     drained = min(max(shard.last_admitted or 0.0, first), seconds)
-    return (shard.startup or 0.0) + first, drained - first, seconds - drained
+    return (shard.start_up or 0.0) + first, drained - first, seconds - drained
 
 
 def _task_row(shard: Shard, start: float) -> BarRow:
-    at, bars = start - (shard.startup or 0.0), []
+    at, bars = start - (shard.start_up or 0.0), []
     for phase, kind, length in zip(
         ("start-up", "generating", "draining"), ("k3", "k1", "k4"), _phases(shard), strict=True
     ):

@@ -47,7 +47,7 @@ def test_counts_of_parts_are_those_that_get_published(facts: dict[str, Facts]) -
 def test_hours_are_the_seconds_of_the_manifests_times_gpus(copy: Layout) -> None:
     for task in range(3):
         path = copy.shard_manifest(1, task)
-        write_json(path, read_json(path) | {"seconds": 1800.0, "startup": 200.0})
+        write_json(path, read_json(path) | {"seconds": 1800.0, "start_up": 200.0})
     run = gather(copy.root)
     assert (run.gpus, run.gpu_hours) == (0, 0.0)
     assert run.task_hours == pytest.approx(3 * 2000 / 3600)
