@@ -87,7 +87,7 @@ def cancel(run: Run[Any]) -> int:
         if not jobs:
             print("no job of it waits or runs")
             return 0
-        commands.run("scancel", *jobs[::-1])
+        commands.scancel(jobs[::-1])
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
     ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})

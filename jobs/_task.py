@@ -6,7 +6,7 @@
     RUN reduce PARTS               this task's part
     RUN publish PARTS              the dataset
 
-Exit codes: 0 done, 1 a failure, 75 work handed back before the time limit, 143 stopped with work left.
+Exit codes: 0 done, 1 a failure, 75 work handed back before the time limit, 76 on SIGTERM.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         try:
             return task.STAGES[stage](root, [int(value) for value in rest], stop)
         except Stopped:
-            return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else 143
+            return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else task.TERMINATED
         except task.FAILURES as error:
             print(f"failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             return 1

@@ -150,7 +150,8 @@ def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
         if (path := run.layout.trouble(number, shard)).exists():
             trouble = read_json(path)
         state = _state_of(seen, jobs, shard // replicas(run.config))
-        cause = policy.cause_of(trouble, state.state if state else None, state.exit_code if state else None)
+        told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
+        cause = policy.cause_of(trouble, *told)
         message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
         node = (trouble or {}).get("node") or (state.node if state else None)
         failures.append(policy.Failure(shard, cause, message, node, str(run.layout.logs)))
@@ -196,4 +197,4 @@ def _cancel_rest(run: Run[Any]) -> None:
     own_at = max((at for at, entry in enumerate(entries) if entry["job"] == own), default=-1)
     behind = [entry["job"] for entry in entries[own_at + 1 :]]
     if behind:
-        commands.run("scancel", *behind)
+        commands.scancel(behind)

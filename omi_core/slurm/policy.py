@@ -18,7 +18,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from signal import SIGTERM
 from typing import Any
+
+# Exit codes of a task that hands back its work: before the time limit (EX_TEMPFAIL of sysexits.h), and on
+# SIGTERM. Not 128 + the signal: sacct takes 128 off.
+HANDED_BACK = 75
+TERMINATED = 76
 
 
 class Cause(Enum):
@@ -72,8 +78,10 @@ class Decision:
     smaller: bool = False
 
 
-def cause_of(trouble: Mapping[str, Any] | None, state: str | None, exit_code: int | None) -> Cause:
-    """The cause, from what the task wrote before it ended, else from Slurm's state and exit code."""
+def cause_of(
+    trouble: Mapping[str, Any] | None, state: str | None, exit_code: int | None, signal: int | None = None
+) -> Cause:
+    """The cause, from what the task wrote before it ended, else from Slurm's state, exit code and signal."""
     if trouble is not None:
         name, message = str(trouble.get("class")), str(trouble.get("message"))
         if name in _OUT_OF_MEMORY or "out of memory" in message.lower():
@@ -85,7 +93,10 @@ def cause_of(trouble: Mapping[str, Any] | None, state: str | None, exit_code: in
         return Cause.BUG
     if state in _STATES:
         return _STATES[state]
-    return {75: Cause.TIMEOUT, 143: Cause.PREEMPTED}.get(exit_code or 0, Cause.UNKNOWN)
+    if exit_code == HANDED_BACK:
+        return Cause.TIMEOUT
+    # A task that ends on SIGTERM within the grace time of a preemption is FAILED for Slurm, by that signal.
+    return Cause.PREEMPTED if signal == SIGTERM or exit_code == TERMINATED else Cause.UNKNOWN
 
 
 def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts: int) -> Decision:

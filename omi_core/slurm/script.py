@@ -18,12 +18,11 @@ from omi_core.config import Cluster, Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
+from omi_core.slurm.policy import HANDED_BACK
 
 if TYPE_CHECKING:
     import submitit
 
-# A task that hands back its work leaves with this code (EX_TEMPFAIL); its job then requeues itself.
-HANDED_BACK = 75
 RETRY_SECONDS = 120.0
 
 

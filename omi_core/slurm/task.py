@@ -18,7 +18,8 @@ from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
 from omi_core.slurm import gates
-from omi_core.slurm.script import HANDED_BACK, replicas
+from omi_core.slurm.policy import HANDED_BACK, TERMINATED
+from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run, published
@@ -36,7 +37,7 @@ FAILURES = (
     TooManyErrors,
     gates.ChainEnded,
 )
-__all__ = ["FAILURES", "HANDED_BACK", "STAGES"]
+__all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED"]
 
 
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
