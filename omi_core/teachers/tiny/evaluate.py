@@ -222,7 +222,7 @@ def write_card(figures: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the embedded teachers.")
     parser.add_argument("teachers", nargs="+", help="tiny, tiny_weak, or a checkpoint directory")
-    parser.add_argument("--problems", type=int, default=300, help="held-out problems (default 300)")
+    parser.add_argument("--problems", type=int, default=200, help="held-out problems (default 200)")
     parser.add_argument("--card", action="store_true", help="write the table into MODEL_CARD.md")
     arguments = parser.parse_args()
     measured: dict[str, Figures] = {}
