@@ -36,10 +36,9 @@ class Shard:
     """One task of one attempt: what its journal holds, and the times in its manifest.
 
     Times are seconds; `first_sample`, `last_admitted`, `seconds` and `timeline` count from the moment the
-    teacher stood ready, `start_up` is what opening it took. `started` (the moment the teacher stood ready) and
-    `written` (the last write to the journal) are seconds since the epoch, None where they cannot be told. All
-    times but `written` are None for a shard that did not end by itself. `timeline` holds (seconds, samples so
-    far).
+    teacher stood ready, `start_up` is what opening it took. `started` (that moment) and `written` (the last
+    write to the journal) are seconds since the epoch, None where they cannot be told. All times but `written`
+    are None for a shard that did not end by itself. `timeline` holds (seconds, samples so far).
     """
 
     attempt: int

@@ -18,8 +18,9 @@ import orjson
 from omi_core.report.facts import Facts
 from omi_core.run.frames import Frame, FrameDamaged, read_lines
 
-# Frames read of one run: 64 of them hold up to 16,384 samples, a third of a second of work.
-FRAMES = 64
+# Read of one run: so many samples, a third of a second of work, in at most so many frames.
+SAMPLES = 16_384
+FRAMES = 512
 _BINS = 24
 
 
@@ -42,7 +43,8 @@ def lengths(run: Facts) -> Lengths | None:
     """The lengths of a run's samples, refused ones left out; None where there are none."""
     frames = [frame for shard in run.shards for frame in shard.frames]
     pairs: list[tuple[int, int, str]] = []
-    for path, frame in _spread(frames, FRAMES):
+    total = sum(frame.count for _, frame in frames)
+    for path, frame in _spread(frames, min(FRAMES, max(SAMPLES * len(frames) // max(total, 1), 1))):
         pairs += _read(path, frame)
     if not pairs:
         return None
@@ -54,9 +56,9 @@ def lengths(run: Facts) -> Lengths | None:
     bins: list[Counter[str]] = [Counter() for _ in edges[1:]]
     for size, reason in sizes:
         bins[next(at for at in range(len(bins) - 1, -1, -1) if size >= edges[at])][reason] += 1
-    total = sum(frame.count - frame.errors for _, frame in frames)
+    usable = total - sum(frame.errors for _, frame in frames)
     unit = "tokens" if tokens else "characters"
-    return Lengths(unit, len(sizes), total, ordered[len(ordered) // 2], edges, bins)
+    return Lengths(unit, len(sizes), usable, ordered[len(ordered) // 2], edges, bins)
 
 
 def _spread(frames: Sequence[tuple[Path, Frame]], most: int) -> list[tuple[Path, Frame]]:

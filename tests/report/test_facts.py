@@ -11,6 +11,7 @@ import pytest
 
 from omi_core.options import ConfigError
 from omi_core.report.facts import Facts, gather
+from omi_core.report.lengths import lengths
 from omi_core.report.timeline import growth
 from omi_core.run.files import read_json, write_json
 from omi_core.run.layout import Layout
@@ -119,3 +120,18 @@ def test_a_missing_part_is_a_run_not_reduced_yet(copy: Layout) -> None:
 def test_a_directory_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run directory"):
         gather(tmp_path)
+
+
+def test_lengths_of_a_large_run_are_those_of_evenly_spread_frames(
+    facts: dict[str, Facts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = facts["published"]
+    whole = lengths(run)
+    assert whole is not None
+    assert (whole.samples, whole.total) == (120, 120)
+    monkeypatch.setattr("omi_core.report.lengths.SAMPLES", 60)
+    half = lengths(run)
+    assert half is not None
+    assert 40 <= half.samples <= 80
+    assert half.total == 120
+    assert sum(sum(counts.values()) for counts in half.bins) == half.samples
