@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,16 @@ import orjson
 import polars as pl
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
-from jobs import _command
+from jobs import _command, _runs
+from omi_core import options
 from omi_core.config import Generate, Policy, Reduce, load_generate
 from omi_core.filters import FILTERS
 from omi_core.options import leaves
 from omi_core.publish import PROVENANCE, PUBLISHED
+from omi_core.run import ledger
+from omi_core.slurm.script import check_cluster
 from omi_core.teachers.tiny import world
 from tests.conftest import Here
 
@@ -94,10 +99,26 @@ def run_command(here: Here, words: list[str]) -> None:
     arguments = words[3:]
     if command == "generate" and not any(word.startswith(("teacher=", "--help")) for word in arguments):
         arguments.append("teacher=rehearsal")
-    # One comparing worker: the machine of a test has little to gain from more.
-    code, out, err = here(command, *arguments, "cluster.workers=1")
+    if command in ("generate", "reduce") and "plan=true" not in arguments:
+        arguments.append("cluster.workers=1")  # the machine of a test has little to gain from more
+    code, out, err = here(command, *arguments)
     assert code == 0, f"{shlex.join(words)}: {err}"
     assert out
+
+
+def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks a command that is only shown: its config composes, or its options are known."""
+    assert words[:2] == ["python", "-m"], f"not python -m: {words}"
+    command, arguments = words[2].removeprefix("jobs."), words[3:]
+    if command == "generate":
+        monkeypatch.setattr(sys, "argv", ["generate", *arguments])
+        for values in _command._compose("generate", Generate):
+            check_cluster(load_generate(values).cluster)
+    else:
+        schema = getattr(import_module(f"jobs.{command}"), "Options", _runs.Where)
+        values, runs = _runs.parse(schema, arguments)
+        options.load(schema, values)
+        assert len(runs) == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -120,14 +141,47 @@ def test_commands_and_code_of_a_page_run_in_order(here: Here, tmp_path: Path, pa
     assert ran
 
 
+def make_run(here: Here, root: Path, command: str) -> None:
+    """The run that commands look at, as it was made here; for logs with some of jobs that have ended."""
+    assert here("generate", "teacher=rehearsal", "data.size=4", f"run.dir={root}")[0] == 0
+    if command == "logs":
+        (root / "logs").mkdir()
+        for job, stage in (("7", "generate"), ("8", "reduce")):
+            entry = {"stage": stage, "attempt": 1, "job": job, "array": [0, 31, 0], "after": None}
+            ledger.append(root / "ledger.jsonl", entry)
+            (root / f"logs/{job}_17_0.log").write_text("a line\n")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("stand_ins")
-def test_commands_of_a_docstring_run_in_order(here: Here, command: str) -> None:
+def test_commands_of_a_docstring_run_in_order(here: Here, tmp_path: Path, command: str) -> None:
+    if command in ("cancel", "logs", "resume", "status"):
+        make_run(here, tmp_path / "runs/mine", command)
     doc = ast.get_docstring(ast.parse((ROOT / f"jobs/{command}.py").read_text()), clean=False) or ""
-    examples = [line.strip() for line in doc.splitlines() if line.startswith("    python -m")]
+    examples = [line.strip() for line in doc.splitlines() if re.match(r" *python -m ", line)]
     assert examples
     for words in lines("\n".join(examples)):
         run_command(here, words)
+
+
+PROFILE = re.compile(r"^```yaml\n(# .*\n(?:.*\n)*?name: (\w+)\n(?:.*\n)*?)```$", re.M)
+
+
+def test_commands_that_need_a_cluster_compose_with_the_profiles_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "omi/cluster").mkdir(parents=True)
+    for text, name in PROFILE.findall(page("slurm.md")):
+        (tmp_path / f"omi/cluster/{name}.yaml").write_text(text)
+        monkeypatch.setattr(sys, "argv", ["generate", f"--config-dir={tmp_path}/omi", f"+cluster={name}"])
+        (values,) = _command._compose("generate", Generate)
+        check_cluster(load_generate(values).cluster)
+    checked = 0
+    for language, text in blocks(ROOT / "docs/slurm.md"):
+        for words in lines(text) if language == "text" and text.startswith("python -m jobs.") else ():
+            check_command([word.replace("~/omi", f"{tmp_path}/omi") for word in words], monkeypatch)
+            checked += 1
+    assert checked
 
 
 def documents() -> list[Path]:
@@ -238,6 +292,10 @@ def test_every_choice_composes_into_a_valid_config_and_takes_effect(
     folder = ROOT / ("cluster_profiles/cluster" if group == "+cluster" else f"hydra_conf/{group}")
     text = (folder / f"{choice}.yaml").read_text(encoding="utf-8")
     expected = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}
+    if group == "+cluster":
+        resolved = OmegaConf.to_container(OmegaConf.create({"cluster": expected}), resolve=True)
+        assert isinstance(resolved, dict)
+        expected = resolved["cluster"]
     if group == "task":  # the default teacher, after it, lowers its temperature and length
         expected["sampling"] = {"top_p": expected["sampling"]["top_p"]}
     assert holds(values if "@package _global_" in text else values[group.lstrip("+")], expected)
