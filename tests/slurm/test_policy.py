@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("left", "state", "exit_code", "cause"),
+    ("left", "state", "code", "cause"),  # code: the exit code, or minus the signal that ended the task
     [
         # What the task wrote is believed before what Slurm says.
         (
@@ -43,8 +45,11 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (None, "BOOT_FAIL", None, "NODE_FAIL"),
         (None, "OUT_OF_MEMORY", 0, "OUT_OF_MEMORY"),
         (None, "CANCELLED", 0, "CANCELLED"),
-        (None, "FAILED", 75, "TIMEOUT"),  # handed back, more often than it may requeue itself
-        (None, "FAILED", 143, "PREEMPTED"),  # SIGTERM, and it stopped in the time of grace
+        (None, "FAILED", policy.HANDED_BACK, "TIMEOUT"),  # handed back, more often than it may requeue itself
+        (None, "FAILED", policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
+        (None, "FAILED", -signal.SIGTERM, "PREEMPTED"),  # the same, before it could listen
+        (None, "FAILED", -signal.SIGKILL, "UNKNOWN"),
+        (None, "FAILED", -signal.SIGSEGV, "UNKNOWN"),
         (None, "FAILED", 9, "UNKNOWN"),
         (None, "FAILED", 1, "UNKNOWN"),
         (None, "COMPLETED", 0, "UNKNOWN"),  # its samples are gone all the same
@@ -53,9 +58,10 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
     ],
 )
 def test_the_cause_of_a_failure(
-    left: dict[str, str] | None, state: str | None, exit_code: int | None, cause: str
+    left: dict[str, str] | None, state: str | None, code: int | None, cause: str
 ) -> None:
-    assert cause_of(left, state, exit_code) is Cause[cause]
+    exit_code, ended_by = (0, -code) if code is not None and code < 0 else (code, 0)
+    assert cause_of(left, state, exit_code, ended_by) is Cause[cause]
 
 
 def failures(*causes: Cause | tuple[Cause, str]) -> list[Failure]:

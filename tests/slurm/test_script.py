@@ -18,7 +18,8 @@ import pytest
 
 from omi_core.config import Cluster, Generate
 from omi_core.options import ConfigError
-from omi_core.slurm.script import HANDED_BACK, Job, check_cluster, replicas, script
+from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.script import Job, check_cluster, replicas, script
 from tests.slurm.composing import chain, compose
 
 GOLDEN = Path(__file__).parent / "golden"
