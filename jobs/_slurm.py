@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from jobs._plan import show_plan
@@ -37,7 +38,7 @@ def submit_generate(config: Generate) -> int:
 def submit_missing(run: Run[Generate], by: str) -> int:
     """Submits what is missing of a planned run, if nothing of it is running; returns the exit code."""
     try:
-        with lock(run.layout.lock):
+        with lock(run.layout.lock), ExitStack() as undo:
             if published(run) is not None:
                 announce(run, complete=True)
                 return 0
@@ -50,10 +51,13 @@ def submit_missing(run: Run[Generate], by: str) -> int:
             ranges = gate.missing(run)
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, site_limits(run.config))
+            undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if gate.count(ranges):
-                submitted = chain.generate(shares(run, ranges, wants_canary(run.config)))
+                canary = by == "generate" and wants_canary(run.config)
+                submitted = chain.generate(shares(run, ranges, canary))
             else:
                 submitted = chain.reduce(None)
+            undo.pop_all()  # half a chain would never be gated; a whole one stays
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
@@ -63,7 +67,7 @@ def submit_missing(run: Run[Generate], by: str) -> int:
 
 
 def wants_canary(config: Generate) -> bool:
-    """By default where GPUs are asked for; not when a run goes on, whose samples have shown it works."""
+    """By default where GPUs are asked for; jobs.resume never sends one."""
     return config.cluster.gpus_per_node > 0 if config.canary is None else config.canary
 
 

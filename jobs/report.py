@@ -2,7 +2,7 @@
 
     python -m jobs.generate teacher=rehearsal data.size=40 samples=8 run.dir=runs/drawn
     python -m jobs.report runs/drawn                                 # writes report.html
-    python -m jobs.report drawn 'runs/solutions-*' out=both.html     # side by side, then each of them
+    python -m jobs.report drawn 'runs/*' out=both.html     # side by side, then each of them
 
 The page needs no network and holds no scripts. Runs at any stage can be drawn, also while they work; a
 chart for which there is nothing yet is left out. Times come from the tasks that ended by themselves.

@@ -81,6 +81,8 @@ def pass_generate(run: Run[Generate], number: int) -> None:
     Raises:
         ChainEnded: keys are missing; the next attempt is submitted, or the chain is over.
     """
+    if (last := this_chain(run)[-1])["stage"] == "end":
+        raise ChainEnded(last["reason"])
     with lock(run.layout.lock, wait=300):
         ranges = gate.missing(run)
         missing = gate.count(ranges)
@@ -94,7 +96,7 @@ def pass_generate(run: Run[Generate], number: int) -> None:
         words = f"{missing:,} of {run.plan.keys:,} samples are missing ({decision.reason})"
         if not decision.again:
             _end(run, f"{words}; then continue with: python -m jobs.resume {run.layout.root}")
-        _cancel_rest(run)
+        _cancel(_jobs_behind(run))
         again = _smaller(run) if decision.smaller else run
         Chain(again, site_limits(run.config)).generate(
             Shares(None, ranges), ",".join(decision.exclude) or None
@@ -185,16 +187,25 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
 
 
 def _end(run: Run[Any], words: str) -> None:
-    _cancel_rest(run)
+    behind = _jobs_behind(run)
     ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
+    _cancel(behind)
     raise ChainEnded(words)
 
 
-def _cancel_rest(run: Run[Any]) -> None:
-    """Cancels what waits behind this gate: reduce and publish, and for a canary the array and its gate."""
+def _jobs_behind(run: Run[Any]) -> list[str]:
+    """The jobs behind this one: reduce and publish, and for a canary the array and its gate."""
     own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    entries = [entry for entry in this_chain(run) if entry.get("job")]
-    own_at = max((at for at, entry in enumerate(entries) if entry["job"] == own), default=-1)
-    behind = [entry["job"] for entry in entries[own_at + 1 :]]
-    if behind:
-        commands.scancel(behind)
+    jobs = [entry["job"] for entry in this_chain(run) if entry.get("job")]
+    return jobs[jobs.index(own) + 1 :] if own in jobs else []
+
+
+def _cancel(jobs: list[str]) -> None:
+    """Cancels jobs, the last of the chain first: were the array first, its gate would wake up meanwhile.
+
+    Where Slurm's commands are not to be had (inside a container, say) the dependencies of the jobs do it.
+    """
+    try:
+        commands.scancel(jobs[::-1])
+    except commands.SlurmError as error:
+        print(f"warning: {error}; the jobs behind are left to their dependencies", flush=True)

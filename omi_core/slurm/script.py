@@ -48,10 +48,15 @@ class Job:
 
 
 def replicas(config: Generate | Reduce) -> int:
-    """Slurm tasks of one generate job: copies of the teacher that fit a node, or 1 per node it spans."""
-    if not isinstance(config, Generate) or not config.cluster.gpus_per_node or config.teacher.nodes > 1:
+    """Slurm tasks of one generate job: copies of the teacher that fit a node. Raises ConfigError for none."""
+    if not isinstance(config, Generate) or not config.cluster.gpus_per_node:
         return 1
     teacher = config.teacher
+    if teacher.nodes > 1:
+        raise ConfigError(
+            f"teacher.nodes={teacher.nodes}: a teacher larger than a node cannot be launched yet; "
+            "choose one that fits, such as teacher=llama31_405b_fp8 on 8 GPUs of 80 GB"
+        )
     size = teacher.tensor_parallel * teacher.pipeline_parallel
     if size > config.cluster.gpus_per_node:
         raise ConfigError(
@@ -132,6 +137,8 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "setup": [*cluster.setup, *_exports(cluster.environment)] or None,
         "srun_args": [
             "--export=ALL",
+            # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
+            f"--cpus-per-task={_size(config, job)['cpus_per_task']}",
             "--output",
             f"{log}_%t.log",
             *(cluster.srun if gpu else cluster.cpu_srun),

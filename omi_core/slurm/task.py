@@ -18,6 +18,7 @@ from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
 from omi_core.slurm import gates
+from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.policy import HANDED_BACK, TERMINATED
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
@@ -35,6 +36,7 @@ FAILURES = (
     NothingToPublish,
     PartError,
     TooManyErrors,
+    SlurmError,
     gates.ChainEnded,
 )
 __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED"]
@@ -113,12 +115,14 @@ def shard_number(config: Generate, offset: int) -> int:
 
 def _own_gpus(config: Generate) -> None:
     """Leaves this task only its own GPUs where Slurm shows every task all of the node's."""
+    first = int(os.environ.get("SLURM_LOCALID", "0"))
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     size = config.teacher.tensor_parallel * config.teacher.pipeline_parallel
-    if config.teacher.nodes > 1 or len(visible) != size * replicas(config):
-        return
-    first = int(os.environ.get("SLURM_LOCALID", "0")) * size
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + size])
+    if not visible and config.cluster.gpu_request == "none":
+        # A site that hands out whole nodes may set nothing: all of its GPUs are there.
+        visible = [str(number) for number in range(config.cluster.gpus_per_node)]
+    if visible and len(visible) == size * replicas(config):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first * size : (first + 1) * size])
 
 
 def _generate_run(root: str) -> Run[Generate]:

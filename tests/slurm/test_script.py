@@ -244,8 +244,6 @@ def teacher(**more: int) -> Generate:
         (8, 3, 1, 1, 2),
         (8, 2, 2, 1, 2),
         (4, 4, 1, 1, 1),
-        (8, 8, 1, 2, 1),
-        (8, 8, 2, 2, 1),
         (0, 1, 1, 1, 1),
     ],
 )
@@ -258,6 +256,15 @@ def test_a_job_has_a_task_for_every_replica(
     options = asked(text)
     assert (options["nodes"], options["ntasks-per-node"]) == (str(nodes), str(tasks))
     assert options["cpus-per-task"] == str(6 * (gpus // tasks) if gpus else Cluster().cpus)
+    assert f"--cpus-per-task={options['cpus-per-task']} " in text.partition("srun ")[2]
+
+
+def test_a_teacher_larger_than_a_node_is_refused_in_one_line() -> None:
+    config = teacher(tensor_parallel=8, pipeline_parallel=2, nodes=2)
+    with pytest.raises(
+        ConfigError, match=r"^teacher\.nodes=2: a teacher larger than a node cannot be launched yet"
+    ):
+        text_of("generate", config, gpus_per_node=8)
 
 
 def test_a_replica_larger_than_a_node_without_nodes_is_refused_in_one_line() -> None:
