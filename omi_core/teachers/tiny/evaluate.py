@@ -1,6 +1,6 @@
 """Measures the embedded teachers on held-out problems with a real vLLM engine, and keeps the model card.
 
-    python -m omi_core.teachers.tiny.evaluate tiny tiny_weak --card    # the figures of MODEL_CARD.md
+    python -m omi_core.teachers.tiny.evaluate tiny_weak tiny --card    # the figures of MODEL_CARD.md
     python -m omi_core.teachers.tiny.evaluate OUT_DIR --problems 200   # a checkpoint under training
 
 An answer counts as right when the number in the last box equals the oracle's. A majority vote counts equal
