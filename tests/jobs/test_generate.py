@@ -27,7 +27,7 @@ MISTAKES = [
     (["task=poems"], "task=poems: no such choice; one of solutions"),
     (["teacher=gpt9"], "teacher=gpt9: no such choice; one of llama31_405b"),
     (["cluster=local"], "cluster: choose it with a plus, +cluster=NAME"),
-    (["+cluster=atlantis"], "cluster=atlantis: no such choice; one of local"),
+    (["+cluster=atlantis"], "cluster=atlantis: no such choice; one of juwels_booster, local, perlmutter"),
     (["+colour=blue"], "colour: no such option"),
     (["data=gsm8k", "data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: no such file"),
     (["data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: data=demo makes its own problems"),
