@@ -16,10 +16,10 @@ Here = Callable[..., tuple[int, str, str]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=8, help="SIGKILLs of the rehearsal kill test")
+    parser.addoption("--kills", type=int, default=4, help="SIGKILLs of the rehearsal kill test")
     parser.addoption("--vllm-kills", type=int, default=1, help="SIGKILLs of the vLLM kill test")
     parser.addoption(
-        "--batching-samples", type=int, default=240, help="samples of the vLLM test that compares batchings"
+        "--batching-samples", type=int, default=160, help="samples of the vLLM test that compares batchings"
     )
 
 

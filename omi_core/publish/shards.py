@@ -197,14 +197,17 @@ class _JsonlFiles(_Files):
     def _begin(self, path: Path) -> None:
         self._file = open(path, "wb")
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-        self._writer = compressor.stream_writer(self._file, closefd=True)
+        self._writer = compressor.stream_writer(self._file, closefd=False)
 
     def _append(self, block: bytes) -> None:
         self.digest.update(block)
         self._writer.write(block)
 
     def _end(self) -> None:
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:  # on a full disk the writer cannot end its frame, and would leave the file open
+            self._file.close()
 
 
 def parse_lines(block: bytes, schema: pa.Schema) -> pa.Table:

@@ -175,7 +175,8 @@ def test_a_killed_holder_holds_nothing_even_when_its_children_live_on(tmp_path: 
                 pass
             process.kill()
             process.wait()
-            with lock(path):
+            # A child that was forked a moment ago may still be on its way to letting go.
+            with lock(path, wait=30.0):
                 pass
         finally:
             process.kill()
