@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-long lint bench clean
 
 demo: setup ## run the main job on the embedded teacher, about a minute after set-up
 	$(BIN)/python -m jobs.generate run.dir=runs/demo
 
-test: setup ## the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## the tests, but those below
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not slurm"
+
+test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or slurm"
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

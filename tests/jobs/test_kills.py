@@ -40,6 +40,7 @@ def start(directory: Path, tasks: int) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_any_history_of_kills_gives_the_same_dataset(
     job: Job, tmp_path: Path, long_form: Callable[[str], int]

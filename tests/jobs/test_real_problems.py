@@ -10,7 +10,7 @@ from omi_core.publish.verify import verify
 from tests.conftest import Here
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.vllm, pytest.mark.long, pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 
