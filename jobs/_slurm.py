@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from jobs._plan import show_plan
@@ -11,13 +12,14 @@ from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock
+from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.slurm.submit import Chain, Submitted, shares, site_limits
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.publish import published
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, open_run
 from omi_core.stages.summary import announce
 
 
@@ -29,10 +31,26 @@ def submit_generate(config: Generate) -> int:
     """
     check_cluster(config.cluster)
     replicas(config)
-    run = plan_generate(config)
+    _refuse_fresh_while_running(config)
+    try:
+        run = plan_generate(config)
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
     if config.plan:
         return show_plan(run, wants_canary(config))
     return submit_missing(run, by="generate")
+
+
+def _refuse_fresh_while_running(config: Generate) -> None:
+    """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
+    if not (config.run.fresh and config.run.dir and Layout(Path(config.run.dir)).plan.exists()):
+        return
+    layout = Layout(Path(config.run.dir))
+    if active := active_jobs(open_run(layout)):
+        raise ConfigError(
+            f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
+            f"python -m jobs.cancel {layout.root} first"
+        )
 
 
 def submit_missing(run: Run[Generate], by: str) -> int:

@@ -50,7 +50,9 @@ class Teacher:
         "embedded:strong", "hub id, local directory, or embedded:strong / embedded:weak", transient=False
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
-    dtype: str = option("auto", "auto, float32, bfloat16 or float16")
+    dtype: str = option(
+        "auto", "precision of weights and arithmetic", choices=("auto", "float32", "bfloat16", "float16")
+    )
     quantization: str | None = option(None, "vLLM's quantization method; null reads it from the checkpoint")
     max_model_len: int = option(8192, "prompt and new tokens together at most", ge=16)
     tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)

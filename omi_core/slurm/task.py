@@ -13,7 +13,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
 from omi_core.run.attempts import Attempt, read_attempt
-from omi_core.run.files import write_json
+from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
@@ -33,6 +33,7 @@ FAILURES = (
     AppendFailed,
     ConfigError,
     FrameDamaged,
+    LockTaken,
     NothingToPublish,
     PartError,
     TooManyErrors,
@@ -91,10 +92,11 @@ def reduce(root: str, numbers: list[int], stop: Stop) -> int:
 def publish(root: str, numbers: list[int], stop: Stop) -> int:
     """The dataset, once every part is there."""
     run = open_run(Layout(Path(root)))
-    recover(run.layout.dataset)
-    if published(run) is None:
-        gates.pass_reduce(run, numbers[0])
-        publish_run(run, numbers[0])
+    gates.pass_reduce(run, numbers[0])
+    with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
+        recover(run.layout.dataset)
+        if published(run) is None:
+            publish_run(run, numbers[0])
     return 0
 
 

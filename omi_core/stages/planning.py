@@ -46,6 +46,8 @@ def plan_generate(config: Generate) -> Run[Generate]:
     content = _content(config)
     content["prompt"] = template.content()
     directory = local_directory(config.teacher.model) if config.teacher.kind == "vllm" else None
+    if directory is None and config.teacher.model.startswith(("/", "./", "../", "~")):
+        raise ConfigError(f"teacher.model={config.teacher.model}: no such directory")
     content["teacher"]["weights"] = directory_digest(directory) if directory else None
     if directory and not config.teacher.model.startswith("embedded:"):
         content["teacher"]["model"] = "local"  # where it lies does not matter, its weights do
@@ -95,6 +97,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         publish=config.publish,
         cluster=config.cluster,
         reduce_tasks=config.reduce_tasks,
+        plan=config.plan,
         run=config.run,
     )
     changed = {name: _content(again)[name] for name in ("answers", "filters", "publish")}

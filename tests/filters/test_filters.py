@@ -102,7 +102,9 @@ def test_hostile_text_is_survived_in_bounded_time(case: str, tokenizer_file: str
 @given(st.text(alphabet="0123456789+-*/^(){}=., \n$%x\\frac", max_size=60))
 def test_any_text_gets_through_every_filter(text: str) -> None:
     chain = build({name: {"tokenizer": "bytes"} if name == "max_tokens" else {} for name in FILTERS})
-    chain.apply([candidate(text), candidate(text + "\\boxed{5}")])
+    kept = chain.apply([candidate(text), candidate(text + "\\boxed{5}")])
+    dropped = sum(count["dropped"] for count in chain.counts()["filters"].values())
+    assert len(kept) + dropped == 2
 
 
 # --- token counts
