@@ -89,7 +89,7 @@ def duration(seconds: float) -> str:
 
 def steps(top: float, pieces: int = 5, of_time: bool = False) -> list[float]:
     """Round values from 0 to at least `top`, about `pieces` of them apart; of time also 15, 30, 60."""
-    if not (top > 0 and math.isfinite(top)):
+    if not 1e-300 < top < math.inf:  # below, its pieces are no numbers any more
         return [0.0, 1.0]
     rough = top / pieces
     if of_time and rough > 5:

@@ -21,7 +21,7 @@ EXPLOSIVE = ("10^{10^{10}}", "5")  # the screen refuses it; here it goes straigh
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    pool = Pool(1, Limits(cpu_seconds=0.6))
+    pool = Pool(1, Limits(cpu_seconds=2.0))  # several times what the slowest pair here takes on idle cores
     yield pool
     pool.close()
 
