@@ -22,11 +22,13 @@ from omi_core.stages.publish import published
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
+from omi_core.teachers.base import EngineFailed
 
 _DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 # Failures whose one line says all there is to know; anything else is a fault and shows its traceback.
 FAILURES = (
     AppendFailed,
+    EngineFailed,
     FrameDamaged,
     ImportDamaged,
     KeysMissing,

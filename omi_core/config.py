@@ -40,6 +40,8 @@ class Rehearsal:
     overlong: float = option(0.02, "share that runs into max_tokens", ge=0, le=1)
     hostile: float = option(0.01, "share meant to break graders: huge, deep, control characters", ge=0, le=1)
     latency: float = option(0.0, "mean seconds per sample, at max_num_seqs at once", ge=0, transient=True)
+    poison: str | None = option(None, "a problem that contains this text crashes the engine")
+    poison_kills: bool = option(False, "and the process with it, as a native crash does", transient=True)
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Engine:
     batch_invariant: bool = option(
         False, "vLLM's batch-invariant kernels: the same bytes for any batching, at a cost in speed"
     )
+    restarts: int = option(4, "how often a task starts its engine again after it failed", ge=0)
     extra: dict[str, Any] = option({}, "any other argument of vLLM's EngineArgs, passed through as it is")
 
 
@@ -230,7 +233,7 @@ class Cluster:
     requires: list[str] = option([], "options that must be set before anything is submitted to this site")
     requeue: bool = option(True, "a task at its time limit puts itself back in the queue")
     max_requeues: int = option(50, "how often one task does that", ge=0)
-    max_attempts: int = option(3, "generate attempts in one chain before its gate gives up", ge=1)
+    max_attempts: int = option(5, "generate attempts in one chain before its gate gives up", ge=1)
     canary: Canary = section(Canary)
 
 
@@ -244,6 +247,9 @@ class Run:
     drain_seconds: float = option(10.0, "after a signal to stop: seconds for samples in flight", ge=0)
     min_coverage: float = option(
         1.0, "share of samples that must be there to go on; what is missing is recorded", gt=0, le=1
+    )
+    max_crashes: int = option(
+        3, "crashes of the engine with a record in flight before that one is quarantined", ge=2
     )
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 

@@ -89,6 +89,10 @@ class JournalWriter:
         finally:
             self._open.close()
 
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        """Whether the sample (ordinal, index) is on disk or buffered."""
+        return key[0] << 32 | key[1] in self._seen
+
     def add(self, sample: Sample) -> None:
         """Buffer `sample`, and flush when that is due.
 

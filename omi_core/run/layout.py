@@ -7,6 +7,7 @@ RUN/
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
   generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
+  generate/0001-00000.1.flight, .1.crash          while task 0 runs, and after its engine crashed (`flight`)
   reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
   dataset/              what is published
   summary.json          times and rates of the last command (never part of the dataset)
@@ -68,6 +69,10 @@ class Layout:
 
     def journal(self, attempt: int, task: int) -> Path:
         return self.generate / f"{attempt:04d}-{task:05d}.jsonl.zst"
+
+    def flight(self, attempt: int, task: int) -> Path:
+        """The stem of a shard's flights."""
+        return self.generate / f"{attempt:04d}-{task:05d}"
 
     def shard_manifest(self, attempt: int, task: int) -> Path:
         return self.generate / f"{attempt:04d}-{task:05d}.json"

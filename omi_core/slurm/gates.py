@@ -14,6 +14,7 @@ from omi_core.config import Generate
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import lock, read_json, write_json
+from omi_core.run.flight import last_words
 from omi_core.run.journal import read_samples
 from omi_core.run.keys import iter_keys, settled
 from omi_core.slurm import commands, policy, states
@@ -155,6 +156,8 @@ def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
         told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
         cause = policy.cause_of(trouble, *told)
         message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
+        if cause is policy.Cause.CRASH:
+            message = last_words(run.layout.flight(number, shard))
         node = (trouble or {}).get("node") or (state.node if state else None)
         failures.append(policy.Failure(shard, cause, message, node, str(run.layout.logs)))
     return failures

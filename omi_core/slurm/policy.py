@@ -5,7 +5,8 @@
 | TIMEOUT | exit 75, or Slurm's TIMEOUT | the task requeues itself; then the gate | resubmit what is missing |
 | PREEMPTED, NODE_FAIL | Slurm's state | Slurm requeues; then the gate | resubmit; a failed node is excluded |
 | OUT_OF_MEMORY | Slurm's state, or the engine's error | the gate | resubmit with half the samples at once |
-| ENGINE | an error raised by the engine | the gate | resubmit; its node is excluded |
+| ENGINE | the engine fails | the task starts it again; then the gate | resubmit; its node is excluded |
+| CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
 | BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
 | DISK | no space, no quota, no permission | nobody | stop: only a person can make room |
 | CANCELLED | Slurm's state | nobody | stop: somebody wanted it so |
@@ -18,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from signal import SIGTERM
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTERM
 from typing import Any
 
 # Exit codes of a task that hands back its work: before the time limit (EX_TEMPFAIL of sysexits.h), and on
@@ -35,6 +36,7 @@ class Cause(Enum):
     NODE_FAIL = "node failure"
     OUT_OF_MEMORY = "out of memory"
     ENGINE = "engine failure"
+    CRASH = "crash"
     BUG = "error"
     DISK = "disk"
     CANCELLED = "cancelled"
@@ -52,7 +54,15 @@ _STATES = {
     "CANCELLED": Cause.CANCELLED,
 }
 # Raised by vLLM or CUDA when the engine, not our code, is at fault.
-_ENGINE_ERRORS = ("EngineDeadError", "EngineGenerateError", "AcceleratorError", "DistBackendError")
+_ENGINE_ERRORS = (
+    "EngineFailed",
+    "EngineDeadError",
+    "EngineGenerateError",
+    "AcceleratorError",
+    "DistBackendError",
+)
+# Sent to a process by what it does itself.
+_CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)
 _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 _DISK_ERRORS = ("AppendFailed", "OSError", "PermissionError")
 
@@ -95,6 +105,8 @@ def cause_of(
         return _STATES[state]
     if exit_code == HANDED_BACK:
         return Cause.TIMEOUT
+    if signal in _CRASHES:
+        return Cause.CRASH
     # A task that ends on SIGTERM within the grace time of a preemption is FAILED for Slurm, by that signal.
     return Cause.PREEMPTED if signal == SIGTERM or exit_code == TERMINATED else Cause.UNKNOWN
 

@@ -28,10 +28,13 @@ from omi_core.stages.reduce import finished_part, part_range, run_part
 from omi_core.stages.run import Run, open_run
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
+from omi_core.teachers.base import EngineFailed
+from omi_core.teachers.restarting import RestartingTeacher
 
 FAILURES = (
     AppendFailed,
     ConfigError,
+    EngineFailed,
     FrameDamaged,
     LockTaken,
     NothingToPublish,
@@ -141,7 +144,9 @@ def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> Shar
     started = time.monotonic()
     try:
         with (
-            open_teacher(config.teacher, config.engine, config.sampling) as teacher,
+            RestartingTeacher(
+                lambda: open_teacher(config.teacher, config.engine, config.sampling)
+            ) as teacher,
             Progress("generate", "samples", attempt.share_size(shard)) as progress,
         ):
             return run_shard(

@@ -7,11 +7,13 @@ missing and will be taken on again.
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from omi_core import prompts
@@ -19,12 +21,13 @@ from omi_core.config import Generate
 from omi_core.records import Sample, sample_seed
 from omi_core.run.attempts import Attempt
 from omi_core.run.files import write_json
+from omi_core.run.flight import Flight, crash_counts, forget_kills
 from omi_core.run.journal import JournalWriter
 from omi_core.run.keys import iter_keys
 from omi_core.run.plan import Records
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
-from omi_core.teachers.base import Request, Teacher
+from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # The error rate means something only after so many samples.
 _ENOUGH_TO_JUDGE = 50
@@ -47,6 +50,7 @@ class ShardReport:
     last_admitted: float = 0.0
     seconds: float = 0.0
     start_up: float = 0.0
+    restarts: int = 0
     finished: bool = False
     last_error: str | None = None
     teacher: dict[str, str] = field(default_factory=dict)
@@ -74,35 +78,146 @@ def run_shard(
 ) -> ShardReport:
     """Generates one task's share of an attempt; returns when it is done or `stop` was asked for.
 
-    `start_up` is what opening the teacher took, in seconds, for the shard's manifest.
+    `teacher` starts a new engine when it is used again after EngineFailed, as `RestartingTeacher` does.
+    `start_up` is what opening it took, in seconds, for the shard's manifest.
 
     Raises:
+        EngineFailed: `engine.restarts` new engines have failed, or two in a row without a sample.
         TooManyErrors: as its name says.
         AppendFailed: the journal cannot be written; what was flushed before is safe.
     """
     options = run.config.run
-    share = attempt.share(task)
     report = ShardReport(keys=attempt.share_size(task), start_up=round(start_up, 3))
     path = run.layout.journal(attempt.number, task)
     with JournalWriter(path, options.flush_samples, flush_seconds=options.flush_seconds) as journal:
-        done = {(ordinal, index) for ordinal, index in journal.keys.tolist()}
-        clock = _Clock()
-        keys = (key for key in iter_keys(share, run.plan.samples) if key not in done)
-        with closing(teacher.generate(_requests(run, keys, stop, report, clock))) as samples:
-            for sample in samples:
-                if sample is None:
-                    journal.flush_if_due()
-                else:
-                    journal.add(sample)
-                    report.count(sample, clock())
-                    progress(sample)
-                    _refuse_errors(report, options.max_error_rate)
-                if stop.overdue():
-                    break  # leaving the generator abandons what is in flight
-        report.finished = len(done) + report.samples == report.keys
+        forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
+        there = len(journal.keys)
+        shard = _Shard(run, attempt, task, teacher, stop, progress, journal, report)
+        shard.generate_all()
+        report.finished = there + report.samples == report.keys
     report.teacher = teacher.describe()
     _write_manifest(run, attempt, task, report)
     return report
+
+
+@dataclass
+class _Shard:
+    """A shard at work: flights of samples, until none is missing."""
+
+    run: Run[Generate]
+    attempt: Attempt
+    task: int
+    teacher: Teacher
+    stop: Stop
+    progress: Callable[[Sample], None]
+    journal: JournalWriter
+    report: ShardReport
+
+    def __post_init__(self) -> None:
+        self._clock = _Clock()
+
+    def generate_all(self) -> None:
+        """Every sample that the journal does not hold, with as many engines as that takes."""
+        since_start = self.report.samples
+        fruitless = 0
+        while True:
+            try:
+                for keys in self._flights():
+                    self._fly(keys)
+                    if self.stop.asked():
+                        break
+                return
+            except EngineFailed as error:
+                self.journal.flush()
+                fruitless = fruitless + 1 if self.report.samples == since_start else 0
+                since_start = self.report.samples
+                # An engine that never gets to a sample is not stopped by one: the node or the model is.
+                hopeless = fruitless > 1 or error.out_of_memory
+                if self.stop.asked() or hopeless or self.report.restarts >= self.run.config.engine.restarts:
+                    raise
+                self.report.restarts += 1
+                print(f"{error}; starting the engine again", file=sys.stderr, flush=True)
+
+    def _flights(self) -> Iterator[Iterator[tuple[int, int]]]:
+        """Keys that may be in flight together: all that no crash has seen, then the others, by record."""
+        share = iter_keys(self.attempt.share(self.task), self.run.plan.samples)
+        missing = (key for key in share if key not in self.journal)
+        counts, words = crash_counts(self.run.layout.generate)
+        if not counts:
+            yield missing
+            return
+        crowd: list[tuple[int, int]] = []
+        suspects: dict[int, list[tuple[int, int]]] = {}
+        for ordinal, index in missing:
+            if counts[ordinal] >= self.run.config.run.max_crashes:
+                self._quarantine(ordinal, index, counts[ordinal], words[ordinal])
+            elif counts[ordinal]:
+                suspects.setdefault(ordinal, []).append((ordinal, index))
+            else:
+                crowd.append((ordinal, index))
+        # The most suspect last: the others are then done, whatever it does.
+        alone = [suspects[ordinal] for ordinal in sorted(suspects, key=lambda each: counts[each])]
+        yield from (iter(keys) for keys in [crowd, *alone] if keys)
+
+    def _fly(self, keys: Iterator[tuple[int, int]]) -> None:
+        """Generates samples for these keys, and keeps on disk which records are in flight."""
+        stem = self.run.layout.flight(self.attempt.number, self.task)
+        with closing(Flight(stem)) as flight, _last_words(flight.words_fd):
+            try:
+                with closing(self.teacher.generate(self._requests(keys, flight))) as finished:
+                    for sample in finished:
+                        if sample is None:
+                            self.journal.flush_if_due()
+                        else:
+                            self._add(sample)
+                            flight.land(sample.ordinal)
+                        if self.stop.overdue():
+                            break  # leaving the generator abandons what is in flight
+            except EngineFailed as error:
+                if not error.out_of_memory:  # that is nobody's in particular
+                    flight.crashed(str(error))
+                raise
+
+    def _add(self, sample: Sample) -> None:
+        self.journal.add(sample)
+        self.report.count(sample, self._clock())
+        self.progress(sample)
+        _refuse_errors(self.report, self.run.config.run.max_error_rate)
+
+    def _quarantine(self, ordinal: int, index: int, crashes: int, words: str) -> None:
+        record = Records(self.run.layout.records)[ordinal]
+        error = f"EngineFailed: the engine crashed {crashes} times with it in flight, the last time: {words}"
+        self._add(Sample(ordinal, record.id, index, "", "error", 0, 0, 0.0, error))
+
+    def _requests(self, keys: Iterator[tuple[int, int]], flight: Flight) -> Iterator[Request]:
+        """Requests for the keys, in order, until `stop` is asked for."""
+        config = self.run.config
+        prompt = config.prompt
+        template = prompts.load(config.task.name, prompt.name, prompt.path, prompt.examples)
+        records = Records(self.run.layout.records)
+        record, messages = None, []
+        for ordinal, index in keys:
+            if self.stop.asked():
+                return
+            if record is None or record.ordinal != ordinal:
+                record = records[ordinal]
+                messages = template.messages(record.text)
+            self.report.last_admitted = self._clock()
+            flight.take_off(ordinal)
+            yield Request(record, index, messages, sample_seed(config.seed, record.id, index))
+
+
+@contextmanager
+def _last_words(fd: int) -> Iterator[None]:
+    """While inside, a native crash of this process (SIGSEGV, SIGABRT, …) leaves its traceback in `fd`."""
+    before = faulthandler.is_enabled()
+    faulthandler.enable(fd, all_threads=False)
+    try:
+        yield
+    finally:
+        faulthandler.disable()
+        if before and sys.__stderr__ is not None:
+            faulthandler.enable(sys.__stderr__)
 
 
 class _Clock:
@@ -113,24 +228,6 @@ class _Clock:
 
     def __call__(self) -> float:
         return round(time.monotonic() - self._start, 3)
-
-
-def _requests(
-    run: Run[Generate], keys: Iterator[tuple[int, int]], stop: Stop, report: ShardReport, clock: _Clock
-) -> Iterator[Request]:
-    """Requests for the keys, in order, until `stop` is asked for."""
-    prompt = run.config.prompt
-    template = prompts.load(run.config.task.name, prompt.name, prompt.path, prompt.examples)
-    records = Records(run.layout.records)
-    record, messages = None, []
-    for ordinal, index in keys:
-        if stop.asked():
-            return
-        if record is None or record.ordinal != ordinal:
-            record = records[ordinal]
-            messages = template.messages(record.text)
-        report.last_admitted = clock()
-        yield Request(record, index, messages, sample_seed(run.config.seed, record.id, index))
 
 
 def _refuse_errors(report: ShardReport, limit: float) -> None:

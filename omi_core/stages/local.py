@@ -16,6 +16,7 @@ from omi_core.publish.parts import PartError
 from omi_core.run import ledger
 from omi_core.run.attempts import new_attempt
 from omi_core.run.files import lock
+from omi_core.run.flight import forget_kills
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
@@ -24,6 +25,7 @@ from omi_core.stages.reduce import discard_damaged, finished_part, part_count, p
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
+from omi_core.teachers.restarting import RestartingTeacher
 
 # A second round is for frames found damaged after the first; more would hide a fault that does not go away.
 _ROUNDS = 3
@@ -69,13 +71,14 @@ def generate(run: Run, stop: Stop) -> None:
 
 def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
     config = run.config
+    forget_kills(run.layout.generate, "")
     attempt = new_attempt(run.layout, ranges, config.tasks)
     entry = {"stage": "generate", "attempt": attempt.number, "tasks": attempt.tasks, "keys": attempt.keys}
     ledger.append(run.layout.ledger, entry)
     done = run.plan.keys - attempt.keys
     started = time.monotonic()
     with (
-        open_teacher(config.teacher, config.engine, config.sampling) as teacher,
+        RestartingTeacher(lambda: open_teacher(config.teacher, config.engine, config.sampling)) as teacher,
         Progress("generate", "samples", run.plan.keys, done) as progress,
     ):
         start_up = time.monotonic() - started

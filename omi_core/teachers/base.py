@@ -16,6 +16,17 @@ from omi_core.records import Record, Sample
 Message = dict[str, str]
 
 
+class EngineFailed(RuntimeError):
+    """The engine died or cannot be used any more, through no fault of one request. "Class: why", one line."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {' '.join(str(error).split())[:2000]}")
+
+    @property
+    def out_of_memory(self) -> bool:
+        return "outofmemory" in str(self).lower().replace(" ", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed."""

@@ -7,6 +7,7 @@ of tasks and any history of kills. Its datasets are marked as rehearsals.
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import re
 import time
@@ -16,7 +17,7 @@ from typing import Self
 
 from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Sample
-from omi_core.teachers.base import Request
+from omi_core.teachers.base import EngineFailed, Request
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -81,6 +82,10 @@ class RehearsalTeacher:
         self.close()
 
     def _draw(self, request: Request, seconds: float) -> Sample:
+        if self._shares.poison is not None and self._shares.poison in request.record.text:
+            if self._shares.poison_kills:
+                os.abort()
+            raise EngineFailed(ValueError(f"sample {request.index} is poison"))
         draw = random.Random(request.seed)
         text, finish = self._text(draw, request)
         # A stand-in for a tokenizer: four characters to a token, as in English text.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from omi_core.config import Engine, Sampling, Teacher
 from omi_core.options import ConfigError
 from omi_core.records import Sample
-from omi_core.teachers.base import Message, Request
+from omi_core.teachers.base import EngineFailed, Message, Request
 from omi_core.teachers.models import local_directory, model_path
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class VllmTeacher:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
         running: dict[str, _Running] = {}
         more = True
+        alive = True
         try:
             while more or running:
                 while more and len(running) < self._in_flight:
@@ -66,8 +67,11 @@ class VllmTeacher:
                         yield refused
                 if running:
                     yield from self._step(running)
+        except EngineFailed:
+            alive = False
+            raise
         finally:
-            if running:
+            if running and alive:
                 self._engine.abort_request(list(running))
 
     def describe(self) -> dict[str, str]:
@@ -103,13 +107,22 @@ class VllmTeacher:
             )
         name = f"{request.record.ordinal}-{request.index}"
         params = self._params(request.seed)
-        self._engine.add_request(name, self._input(tokens), params)
+        try:
+            self._engine.add_request(name, self._input(tokens), params)
+        except ValueError as error:  # vLLM's word for a request that it does not take
+            return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
+        except Exception as error:
+            raise EngineFailed(error) from error
         running[name] = _Running(request, time.monotonic())
         return None
 
     def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
         yield None
-        for output in self._engine.step():
+        try:
+            outputs = self._engine.step()
+        except Exception as error:  # nothing that a sample can do is an exception of the engine as a whole
+            raise EngineFailed(error) from error
+        for output in outputs:
             if not output.finished:
                 continue
             done = running.pop(output.request_id)

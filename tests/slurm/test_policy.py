@@ -49,7 +49,10 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (None, "FAILED", policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
         (None, "FAILED", -signal.SIGTERM, "PREEMPTED"),  # the same, before it could listen
         (None, "FAILED", -signal.SIGKILL, "UNKNOWN"),
-        (None, "FAILED", -signal.SIGSEGV, "UNKNOWN"),
+        (None, "FAILED", -signal.SIGSEGV, "CRASH"),
+        (None, "FAILED", -signal.SIGABRT, "CRASH"),
+        (trouble("EngineFailed", "EngineDeadError: EngineCore encountered an issue"), "FAILED", 1, "ENGINE"),
+        (trouble("EngineFailed", "OutOfMemoryError: CUDA out of memory"), "FAILED", 1, "OUT_OF_MEMORY"),
         (None, "FAILED", 9, "UNKNOWN"),
         (None, "FAILED", 1, "UNKNOWN"),
         (None, "COMPLETED", 0, "UNKNOWN"),  # its samples are gone all the same
@@ -81,6 +84,7 @@ def failures(*causes: Cause | tuple[Cause, str]) -> list[Failure]:
         (Cause.NODE_FAIL, True, ("n0",), False),
         (Cause.OUT_OF_MEMORY, True, (), True),
         (Cause.ENGINE, True, ("n0",), False),
+        (Cause.CRASH, True, (), False),
         (Cause.UNKNOWN, True, (), False),
         (Cause.BUG, False, (), False),
         (Cause.DISK, False, (), False),
