@@ -202,8 +202,10 @@ class Cluster:
     partition: str | None = option(None, "partition of the generate stage, with the GPUs")
     cpu_partition: str | None = option(None, "partition of gate, reduce and publish; null: the same")
     qos: str | None = option(None, "quality of service (--qos)")
+    cpu_qos: str | None = option(None, "quality of service of gate, reduce and publish; null: the same")
     reservation: str | None = option(None, "reservation (--reservation)")
     constraint: str | None = option(None, "node features of the generate stage (--constraint)")
+    cpu_constraint: str | None = option(None, "node features of gate, reduce and publish; null: none")
     exclusive: bool = option(False, "whole nodes for the generate stage (--exclusive)")
     time: str = option("04:00:00", "time limit of a generate task, as sbatch takes it")
     cpu_time: str = option("04:00:00", "time limit of gate, reduce and publish")
@@ -220,7 +222,8 @@ class Cluster:
     cpus: int = option(4, "cores of a task without GPUs", ge=1)
     mem: str | None = option(None, "memory of a generate job (--mem); null: nothing is asked for")
     cpu_mem: str | None = option(None, "memory of a gate, reduce or publish task (--mem)")
-    throttle: int = option(0, "array tasks that run at once; 0: as many as Slurm lets", ge=0)
+    throttle: int = option(0, "generate tasks that run at once; 0: as many as Slurm lets", ge=0)
+    cpu_throttle: int = option(0, "reduce tasks that run at once; 0: as many as Slurm lets", ge=0)
     signal_seconds: int = option(
         300, "seconds before the time limit at which a task hands back its work", ge=1
     )
@@ -230,6 +233,7 @@ class Cluster:
     cpu_srun: list[str] = option([], "srun arguments of the other stages")
     options: dict[str, Any] = option({}, "any other sbatch option of all jobs, NAME: VALUE")
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
+    cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
     requires: list[str] = option([], "options that must be set before anything is submitted to this site")
     requeue: bool = option(True, "a task at its time limit puts itself back in the queue")
     max_requeues: int = option(50, "how often one task does that", ge=0)

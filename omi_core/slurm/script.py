@@ -19,6 +19,7 @@ from omi_core.options import ConfigError
 from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
 from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.times import check_times
 
 if TYPE_CHECKING:
     import submitit
@@ -67,11 +68,17 @@ def replicas(config: Generate | Reduce) -> int:
 
 
 def check_cluster(cluster: Cluster) -> None:
-    """Raises ConfigError when the profile needs something that is not given."""
+    """Raises ConfigError when the profile needs something that is not given, or sbatch would refuse it."""
     missing = [name for name in cluster.requires if getattr(cluster, name, None) in (None, "")]
     if missing:
         given = " ".join(f"cluster.{name}=…" for name in missing)
         raise ConfigError(f"+cluster={cluster.name}: this site needs {', '.join(missing)}; give {given}")
+    if cluster.cpu_python and not cluster.python:
+        # A gate, which runs on cpu_python, submits GPU jobs, too.
+        raise ConfigError(
+            f"+cluster={cluster.name}: cpu_python is set; set python, that of the GPU jobs, too"
+        )
+    check_times(cluster)
 
 
 def script(config: Generate | Reduce, job: Job) -> str:
@@ -103,7 +110,8 @@ def submit(config: Generate | Reduce, job: Job) -> str:
 
 def command(config: Generate | Reduce, job: Job) -> str:
     """What the job runs, after srun: this package's task command, by the absolute path of its Python."""
-    python = config.cluster.python or sys.executable
+    cluster = config.cluster
+    python = (None if job.on_gpus else cluster.cpu_python) or cluster.python or sys.executable
     return shlex.join([python, "-m", "jobs._task", *job.arguments])
 
 
@@ -124,8 +132,8 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "time": cluster.time if gpu else cluster.cpu_time,
         "partition": cluster.partition if gpu else cluster.cpu_partition or cluster.partition,
         "account": cluster.account,
-        "qos": cluster.qos,
-        "constraint": cluster.constraint if gpu else None,
+        "qos": cluster.qos if gpu else cluster.cpu_qos or cluster.qos,
+        "constraint": cluster.constraint if gpu else cluster.cpu_constraint,
         "mem": cluster.mem if gpu else cluster.cpu_mem,
         "comment": job.comment,
         "exclude": job.exclude,

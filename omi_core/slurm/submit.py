@@ -95,7 +95,7 @@ class Chain:
     def reduce(self, after: str | None) -> list[Submitted]:
         """The jobs behind the gate."""
         parts = part_count(self._run)
-        throttle = self._run.config.cluster.throttle
+        throttle = self._run.config.cluster.cpu_throttle
         reduce = self._send("reduce", ("reduce", str(parts)), after=after, array=(0, parts - 1, throttle))
         self._send("publish", ("publish", str(parts)), after=f"afterany:{reduce}")
         return self.submitted

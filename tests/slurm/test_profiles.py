@@ -67,10 +67,14 @@ def test_a_node_is_filled_with_replicas(
     assert int(options["ntasks-per-node"]) == tasks
 
 
-def test_another_constraint_reaches_every_job_of_a_site_where_each_needs_one(tmp_path: Path) -> None:
+def test_every_job_of_a_site_where_each_needs_one_has_a_constraint_and_cpu_jobs_take_no_gpu_node(
+    tmp_path: Path,
+) -> None:
     config = compose("+cluster=perlmutter", "cluster.account=m0000", "cluster.constraint='gpu&hbm80g'", *WORK)
     for job in chain(config, tmp_path / "run").values():
-        assert asked(script(config, job))["constraint"].strip("'") == "gpu&hbm80g"
+        options = asked(script(config, job))
+        got = (options["constraint"].strip("'"), options["qos"])
+        assert got == (("gpu&hbm80g", "regular") if job.on_gpus else ("cpu", "shared"))
 
 
 @pytest.mark.parametrize("profile", SITES)

@@ -20,6 +20,7 @@ from omi_core.config import Cluster, Generate
 from omi_core.options import ConfigError
 from omi_core.slurm.policy import HANDED_BACK
 from omi_core.slurm.script import Job, check_cluster, replicas, script
+from omi_core.slurm.times import limit_seconds
 from tests.slurm.composing import chain, compose
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -138,8 +139,10 @@ def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: st
         ("partition", "gpu", "partition", "gpu", STAGES),
         ("cpu_partition", "cpu", "partition", "cpu", CPU),
         ("qos", "high", "qos", "high", STAGES),
+        ("cpu_qos", "shared", "qos", "shared", CPU),
         ("reservation", "school", "reservation", "school", GPU),
         ("constraint", "a100", "constraint", "a100", GPU),
+        ("cpu_constraint", "cpu", "constraint", "cpu", CPU),
         ("exclusive", True, "exclusive", "", GPU),
         ("time", "1-00:00:00", "time", "1-00:00:00", GPU),
         ("cpu_time", "30", "time", "30", CPU),
@@ -180,7 +183,25 @@ def test_srun_arguments_belong_to_the_jobs_they_are_for(stage: str) -> None:
 def test_the_task_is_run_by_absolute_paths_and_told_everything() -> None:
     words = command_of(text_of("generate"))
     assert words[-7:] == [sys.executable, "-m", "jobs._task", "/run", "generate", "1", "0"]
-    assert command_of(text_of("gate", python="/env/bin/python"))[-7] == "/env/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("given", "gpu", "cpu"),
+    [
+        ({}, sys.executable, sys.executable),
+        ({"python": "/env/bin/python"}, "/env/bin/python", "/env/bin/python"),
+        ({"python": "/image/python", "cpu_python": "/env/python"}, "/image/python", "/env/python"),
+    ],
+)
+def test_cpu_jobs_may_have_a_python_of_their_own(given: dict[str, str], gpu: str, cpu: str) -> None:
+    for stage in STAGES:
+        words = command_of(text_of(stage, **given))
+        assert words[words.index("-m") - 1] == (gpu if stage in GPU else cpu)
+
+
+def test_a_python_for_cpu_jobs_alone_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cpu_python is set; set python"):
+        check_cluster(Cluster(name="site", kind="slurm", cpu_python="/env/python"))
 
 
 @pytest.mark.parametrize(("stage", "log"), [("gate", "%j_%t.log"), ("generate", "%A_%a_%t.log")])
@@ -315,9 +336,55 @@ def test_what_a_site_needs_and_is_not_given_is_named_in_one_line(
     assert str(error.value) == f"+cluster=site: this site needs {missing}; give {words}"
 
 
+def test_each_array_has_a_throttle_of_its_own(tmp_path: Path) -> None:
+    config = compose("+cluster=slurm", "cluster.throttle=7", "cluster.cpu_throttle=9", *WORK)
+    jobs = chain(config, tmp_path / "run")
+    assert [asked(script(config, jobs[stage]))["array"] for stage in ("generate", "reduce")] == [
+        "0-2%7",
+        "0-1%9",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [("30", 1800), ("1:30", 90), ("04:00:00", 14400), ("1-12", 129600), ("2-00:30", 174600)]
+    + [("1-02:03:04", 93784), ("UNLIMITED", None), ("0", None)],
+)
+def test_a_time_limit_is_read_as_sbatch_reads_it(limit: str, seconds: int | None) -> None:
+    assert limit_seconds(limit) == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"time": "4 hours"}, r"cluster\.time=4 hours: not a time limit; minutes, HH:MM:SS or D-HH:MM:SS"),
+        ({"cpu_time": "4h"}, r"cluster\.cpu_time=4h: not a time limit"),
+        ({"time": "-5"}, r"cluster\.time=-5: not a time limit"),
+        ({"time": "1:2:3:4"}, r"cluster\.time=1:2:3:4: not a time limit"),
+        ({"time": "43200"}, r"cluster\.time=43200: a bare number is minutes, here 30\.0 days"),
+        ({"time": "5"}, r"cluster\.signal_seconds=300: not less than cluster\.time=5 \(300 s\)"),
+        (
+            {"cpu_time": "2", "signal_seconds": 120},
+            r"cluster\.signal_seconds=120: not less than cluster\.cpu_time=2",
+        ),
+        ({"time": "6", "signal_seconds": 300}, None),
+        ({"time": "UNLIMITED"}, None),
+    ],
+)
+def test_a_time_limit_that_cannot_work_is_refused_in_one_line(
+    given: dict[str, object], line: str | None
+) -> None:
+    cluster = replace(Cluster(name="site", kind="slurm"), **given)
+    if line is None:
+        check_cluster(cluster)
+        return
+    with pytest.raises(ConfigError, match=rf"^{line}"):
+        check_cluster(cluster)
+
+
 def test_every_option_of_a_profile_is_tested_here_or_does_not_reach_a_job() -> None:
     # Used by the command, the gates or the tasks, not by the text of a job.
-    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary", "throttle"}
+    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary"}
     here = Path(__file__).read_text(encoding="utf-8")
     untested = {f.name for f in fields(Cluster)} - elsewhere - set(re.findall(r"\w+", here))
     assert untested == set()
