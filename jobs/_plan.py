@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from omi_core.config import Generate
+from omi_core.options import ConfigError
 from omi_core.run.files import read_json
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import replicas, script
-from omi_core.slurm.submit import Chain, shares, site_limits
+from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.run import Run
 
@@ -30,26 +31,35 @@ def show_plan(run: Run[Any], canary: bool) -> int:
     if config.cluster.kind != "slurm":
         print(f"tasks      {config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
         return 0
-    limits, words = _limits(run)
+    site, words = _site(run)
     print(f"limits     {words}")
     print(f"GPU hours  {_gpu_hours(config)}")
-    jobs = Chain(run, limits, dry=True).generate(shares(run, ranges, canary))
-    for entry in jobs:
+    chain = Chain(run, site, dry=True)
+    try:
+        chain.generate(shares(run, ranges, canary))
+    except commands.SubmitLimit as error:
+        raise ConfigError(str(error)) from error
+    for entry in chain.submitted:
         array = entry.job.array
         tasks = f", {array[1] + 1} tasks" if array else ""
         print(f"\n== {entry.job.stage}{tasks}")
         print(script(config, entry.job), end="")
+    if chain.unsent:
+        print(f"\n{chain.unsent:,} samples more are submitted by the gate, when the queue has room for them")
     return 0
 
 
-def _limits(run: Run[Any]) -> tuple[Limits, str]:
+def _site(run: Run[Any]) -> tuple[Site, str]:
     try:
-        limits = site_limits(run.config)
+        site = ask_site(run.config)
     except commands.SlurmError as error:
-        return Limits("", "", 1001, 10_000, 0), f"not known, taken as Slurm's own defaults ({error})"
-    submit = "none" if limits.max_submit_jobs is None else f"{limits.max_submit_jobs:,}"
+        return Site(Limits("", "", 1001, 10_000, 0)), f"not known, taken as Slurm's own defaults ({error})"
+    limits = site.limits
+    submit = (
+        "none" if limits.max_submit_jobs is None else f"{limits.max_submit_jobs:,}, {site.queued:,} there"
+    )
     return (
-        limits,
+        site,
         f"MaxArraySize {limits.max_array_size:,}, jobs in the queue {submit} ({limits.cluster_name})",
     )
 

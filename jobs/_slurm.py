@@ -15,7 +15,7 @@ from omi_core.run.files import LockTaken, lock
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
 from omi_core.slurm.script import check_cluster, replicas
-from omi_core.slurm.submit import Chain, Submitted, shares, site_limits
+from omi_core.slurm.submit import Chain, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.publish import published
@@ -68,19 +68,19 @@ def submit_missing(run: Run[Generate], by: str) -> int:
                 return 0
             ranges = gate.missing(run)
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
-            chain = Chain(run, site_limits(run.config))
+            chain = Chain(run, ask_site(run.config))
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if gate.count(ranges):
                 canary = by == "generate" and wants_canary(run.config)
-                submitted = chain.generate(shares(run, ranges, canary))
+                chain.generate(shares(run, ranges, canary))
             else:
-                submitted = chain.reduce(None)
+                chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={run.config.cluster.name}: {error}") from error
-    show(run, submitted)
+    show(run, chain)
     return 0
 
 
@@ -117,11 +117,13 @@ def cancel(run: Run[Any]) -> int:
     return 0
 
 
-def show(run: Run[Any], submitted: list[Submitted]) -> None:
+def show(run: Run[Any], chain: Chain) -> None:
     """The jobs of a chain, and the commands to follow it."""
-    for entry in submitted:
+    for entry in chain.submitted:
         array = entry.job.array
         tasks = f"  {array[1] + 1} tasks" if array else ""
         print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
+    if chain.unsent:
+        print(f"{chain.unsent:,} samples more: submitted by the gate, when the queue has room for them")
     print(f"follow: python -m jobs.status {run.layout.root}   stop: python -m jobs.cancel {run.layout.root}")
     print(f"resume: python -m jobs.resume {run.layout.root}", file=sys.stdout, flush=True)

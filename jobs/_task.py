@@ -3,7 +3,7 @@
     RUN canary ATTEMPT OFFSET      a few samples; fails unless they look as they should
     RUN generate ATTEMPT OFFSET    this task's shard, found by SLURM_ARRAY_TASK_ID and SLURM_PROCID
     RUN gate ATTEMPT               are all keys on disk? else the next attempt, or the end of the chain
-    RUN reduce PARTS               this task's part
+    RUN reduce PARTS JOBS          this task's parts, of an array of JOBS tasks
     RUN publish PARTS              the dataset
 
 Exit codes: 0 done, 1 a failure, 75 work handed back before the time limit, 76 on SIGTERM.

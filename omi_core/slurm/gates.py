@@ -8,7 +8,11 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+import time
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from omi_core.config import Generate
 from omi_core.run import ledger
@@ -19,10 +23,13 @@ from omi_core.run.journal import read_samples
 from omi_core.run.keys import iter_keys, settled
 from omi_core.slurm import commands, policy, states
 from omi_core.slurm.script import replicas
-from omi_core.slurm.submit import Chain, Shares, site_limits
+from omi_core.slurm.submit import Chain, Shares, ask_site
 from omi_core.stages import gate
 from omi_core.stages.reduce import finished_part
 from omi_core.stages.run import Run
+
+# How long a gate waits for room in the queue, well within its own time limit.
+_WAIT_FOR_ROOM_S = 1800.0
 
 
 class ChainEnded(RuntimeError):
@@ -77,32 +84,78 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
 
 
 def pass_generate(run: Run[Generate], number: int) -> None:
-    """Returns when every key is on disk, or as many as `run.min_coverage` asks for.
+    """Returns when every key is on disk, or as `run.min_coverage` asks for, or when the next window of
+    an array that did not fit into the queue at once is submitted.
 
     Raises:
-        ChainEnded: keys are missing; the next attempt is submitted, or the chain is over.
+        ChainEnded: tasks failed; what they left is submitted again, or the chain is over.
     """
     if (last := this_chain(run)[-1])["stage"] == "end":
         raise ChainEnded(last["reason"])
     with lock(run.layout.lock, wait=300):
         ranges = gate.missing(run)
         missing = gate.count(ranges)
-        if missing <= run.plan.keys * (1 - run.config.run.min_coverage):
+        if not _unsent(run, ranges) and missing <= run.plan.keys * (1 - run.config.run.min_coverage):
             print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
+            if not any(entry["stage"] == "reduce" for entry in _behind(run)):
+                _send(run, lambda chain: chain.reduce())
             return
-        failures = find_failures(run, number)
+        _send_again(run, number, ranges)
+
+
+def _send_again(run: Run[Generate], number: int, ranges: np.ndarray) -> None:
+    """Submits the missing keys, if that makes sense. Raises ChainEnded if a task of the attempt failed."""
+    missing = gate.count(ranges)
+    words = f"{missing:,} of {run.plan.keys:,} samples are missing"
+    failures = find_failures(run, number)
+    again, exclude = run, None
+    if failures:
         attempts = attempts_in_chain(run)
-        tasks = read_attempt(run.layout, number).tasks
-        decision = policy.decide(failures, tasks, attempts, run.config.cluster.max_attempts)
-        words = f"{missing:,} of {run.plan.keys:,} samples are missing ({decision.reason})"
+        most = run.config.cluster.max_attempts
+        decision = policy.decide(failures, read_attempt(run.layout, number).tasks, attempts, most)
+        words = f"{words} ({decision.reason})"
         if not decision.again:
             _end(run, f"{words}; then continue with: python -m jobs.resume {run.layout.root}")
-        _cancel(_jobs_behind(run))
+        words = f"{words}; sent again, attempt {attempts + 1} of {most}"
         again = _smaller(run) if decision.smaller else run
-        Chain(again, site_limits(run.config)).generate(
-            Shares(None, ranges), ",".join(decision.exclude) or None
-        )
-        raise ChainEnded(f"{words}; sent again, attempt {attempts + 1} of {run.config.cluster.max_attempts}")
+        exclude = ",".join(decision.exclude) or None
+    _cancel([entry["job"] for entry in _behind(run)])
+    _send(again, lambda chain: chain.generate(Shares(None, ranges), exclude, again=bool(failures)))
+    if failures:
+        raise ChainEnded(words)
+    print(f"gate: {words}, as there was no room for them in the queue; sent now", flush=True)
+
+
+def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
+    """How many of these keys no job of this chain was to generate."""
+    sent = np.ones(run.plan.keys, dtype=bool)
+    for start, stop in ranges.tolist():
+        sent[start:stop] = False
+    for number in {entry["attempt"] for entry in this_chain(run) if entry["stage"] in ("canary", "generate")}:
+        for start, stop in read_attempt(run.layout, number).ranges.tolist():
+            sent[start:stop] = True
+    return int(np.count_nonzero(~sent))
+
+
+def _send(run: Run[Generate], send: Callable[[Chain], object]) -> None:
+    """Submits jobs; while the queue has no room for them, tries again for half an hour.
+
+    Raises ChainEnded when there is none to the end.
+    """
+    deadline = time.monotonic() + _WAIT_FOR_ROOM_S
+    delay = 1.0
+    while True:
+        chain = Chain(run, ask_site(run.config))
+        try:
+            send(chain)
+            return
+        except commands.SubmitLimit as error:
+            commands.scancel([entry.id for entry in chain.submitted][::-1])
+            if time.monotonic() > deadline:
+                _end(run, f"{error}; then continue with: python -m jobs.resume {run.layout.root}")
+            print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
+            time.sleep(delay)
+            delay = min(2 * delay, 60.0)
 
 
 def pass_reduce(run: Run[Any], parts: int) -> None:
@@ -119,7 +172,7 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
             _end(run, f"{words} after {tries} attempts; see {run.layout.logs}")
-        Chain(run, site_limits(run.config)).reduce(None)
+        _send(run, lambda chain: chain.reduce())
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
 
 
@@ -131,8 +184,8 @@ def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
 
 
 def attempts_in_chain(run: Run[Any]) -> int:
-    """Generate attempts since the last command of a user, the canary's left out."""
-    return len({entry["attempt"] for entry in this_chain(run) if entry["stage"] == "generate"})
+    """How often keys were sent since the last command of a user: once, and again after failures."""
+    return 1 + len({entry["attempt"] for entry in this_chain(run) if entry.get("again")})
 
 
 def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
@@ -190,17 +243,18 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
 
 
 def _end(run: Run[Any], words: str) -> None:
-    behind = _jobs_behind(run)
+    behind = [entry["job"] for entry in _behind(run)]
     ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
     _cancel(behind)
     raise ChainEnded(words)
 
 
-def _jobs_behind(run: Run[Any]) -> list[str]:
-    """The jobs behind this one: reduce and publish, and for a canary the array and its gate."""
+def _behind(run: Run[Any]) -> list[dict[str, Any]]:
+    """The ledger's jobs behind this one: reduce and publish, and for a canary the array and its gate."""
     own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    jobs = [entry["job"] for entry in this_chain(run) if entry.get("job")]
-    return jobs[jobs.index(own) + 1 :] if own in jobs else []
+    entries = [entry for entry in this_chain(run) if entry.get("job")]
+    jobs = [entry["job"] for entry in entries]
+    return entries[jobs.index(own) + 1 :] if own in jobs else []
 
 
 def _cancel(jobs: list[str]) -> None:

@@ -11,11 +11,10 @@ import logging
 import os
 import pwd
 import re
-import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
+from omi_core.slurm.commands import TIMEOUT_S, SlurmError, SubmitLimit, run
 
 log = logging.getLogger(__name__)
 
@@ -99,50 +98,52 @@ def queued_jobs(timeout: float = TIMEOUT_S) -> int:
     return len(run("squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i", timeout=timeout).split())
 
 
-def windows(tasks: int, limits: Limits, queued: int = 0, reserved: int = 0) -> list[Window]:
+def windows(tasks: int, limits: Limits) -> list[Window]:
     """Cuts `tasks` tasks into arrays that the site accepts, in order and without gaps.
 
-    No window is larger than MaxArraySize, than the controller's MaxJobCount or than the submit limit less
-    `reserved`, the jobs that are to be submitted beside the windows (gates, later stages). With `queued` jobs
-    of the user already there, the first windows end exactly where the room that is left ends; `fitting` says
-    how many those are, none when not even one task fits now. The others have to wait until jobs end: sbatch
-    raises SubmitLimit for them until then. A run that must not wait takes fewer tasks instead, which changes
-    nothing in its result.
-
-    Raises:
-        ValueError: not one task is allowed beside what is reserved, or `tasks` is below 1.
+    No window is larger than MaxArraySize or than the controller's MaxJobCount. Raises ValueError when `tasks`
+    is below 1.
     """
     if tasks < 1:
         raise ValueError(f"{tasks} tasks cannot be submitted: at least 1 is needed")
-    largest = min(limits.max_array_size, limits.max_job_count - 1)
-    if limits.max_submit_jobs is not None:
-        largest = min(largest, limits.max_submit_jobs - reserved)
-    if largest < 1:
-        raise ValueError(
-            f"this user may have {limits.max_submit_jobs} jobs in the queue, and {reserved} are needed "
-            "beside the array: ask for a larger submit limit or another qos"
-        )
-    room = min(tasks, _room(limits, queued, reserved))
-    now = [Window(first, min(first + largest, room) - 1) for first in range(0, room, largest)]
-    return now + [Window(first, min(first + largest, tasks) - 1) for first in range(room, tasks, largest)]
+    largest = max(1, min(limits.max_array_size, limits.max_job_count - 1))
+    return [Window(first, min(first + largest, tasks) - 1) for first in range(0, tasks, largest)]
 
 
-def fitting(cut: list[Window], limits: Limits, queued: int = 0, reserved: int = 0) -> int:
-    """How many of these windows, from the first on, may be submitted now."""
-    room, count = _room(limits, queued, reserved), 0
-    for window in cut:
-        room -= window.size
-        if room < 0:
-            break
-        count += 1
-    return count
+class Fitting(NamedTuple):
+    """How many jobs of a chain may be submitted now: of its generate array, and of its reduce array.
+
+    With 0 reduce jobs the rest of the chain has to be submitted later, by the gate.
+    """
+
+    generate: int
+    reduce: int
 
 
-def _room(limits: Limits, queued: int, reserved: int) -> int:
-    """How many more jobs the user may submit now."""
+def fit(generate: int, reduce: int, beside: int, limits: Limits, queued: int) -> Fitting:
+    """Fits a chain of two arrays into what is left of the submit limit, `queued` jobs being in the queue.
+
+    `beside` counts the jobs that have to be submitted with the generate array (canary, gate). The reduce
+    array and publish behind it come along when they fit, with fewer reduce jobs if need be; else as many
+    generate jobs as there is room for go alone.
+
+    Raises:
+        SubmitLimit: there is not even room for one job beside those.
+    """
+    reduce = min(reduce, limits.max_array_size)
     if limits.max_submit_jobs is None:
-        return sys.maxsize
-    return max(0, limits.max_submit_jobs - reserved - queued)
+        return Fitting(generate, reduce)
+    room = limits.max_submit_jobs - queued - beside
+    if room < min(generate, 1):
+        raise SubmitLimit(
+            "queue",
+            f"you have {queued} jobs there and may have {limits.max_submit_jobs}: no room for {beside + 1} "
+            "more; wait for some to end, or choose another qos",
+        )
+    left = room - generate - 1  # publish
+    if left >= 1:
+        return Fitting(generate, min(reduce, left))
+    return Fitting(min(generate, room), 0)
 
 
 def parse_config(text: str) -> dict[str, str]:

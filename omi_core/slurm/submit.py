@@ -2,26 +2,27 @@
 
 The gate, reduce and publish jobs wait with dependencies. The gate opens when every key is on disk; else it
 submits the next attempt with a chain of its own and cancels the rest of this one, so nothing waits for a
-job that can no longer succeed, and nothing is published with a hole.
+job that can no longer succeed, and nothing is published with a hole. What the user's submit limit leaves no
+room for is left to the gate, too: the rest of the array, and the jobs behind it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from omi_core.config import Generate, Reduce
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, new_attempt
-from omi_core.slurm.limits import Limits, read_limits, windows
+from omi_core.run.keys import missing_ranges, split_ranges
+from omi_core.slurm import commands
+from omi_core.slurm.limits import Limits, fit, queued_jobs, read_limits, windows
 from omi_core.slurm.script import Job, replicas, submit
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
-
-# Jobs of a chain beside its arrays: canary, gate, publish, and room for one more chain's gate.
-_BESIDE = 4
 
 
 @dataclass(frozen=True)
@@ -54,106 +55,162 @@ def shares(run: Run[Generate], missing: np.ndarray, canary: bool) -> Shares:
     for ordinal in ordinals.tolist():
         of_record = np.flatnonzero(todo[ordinal * samples : (ordinal + 1) * samples])[: wanted.samples]
         chosen[ordinal * samples + of_record] = True
-    return Shares(_ranges(chosen), _ranges(todo & ~chosen))
+    return Shares(missing_ranges(~chosen), missing_ranges(~todo | chosen))
 
 
-def _ranges(mask: np.ndarray) -> np.ndarray:
-    padded = np.concatenate(([False], mask, [False]))
-    return np.flatnonzero(padded[1:] != padded[:-1]).astype(np.int64).reshape(-1, 2)
+@dataclass(frozen=True)
+class Site:
+    """What the user may submit, and how many jobs wait or run there already (0 where that is no matter)."""
+
+    limits: Limits
+    queued: int = 0
 
 
-def site_limits(config: Generate | Reduce) -> Limits:
-    """What the user may submit under the account, partition and qos of a config."""
+def ask_site(config: Generate | Reduce) -> Site:
+    """What the user may submit now under the account, partition and qos of a config. Raises SlurmError."""
     cluster = config.cluster
-    return read_limits(cluster.partition, cluster.account, cluster.qos)
+    limits = read_limits(cluster.partition, cluster.account, cluster.qos)
+    return Site(limits, 0 if limits.max_submit_jobs is None else queued_jobs())
 
 
 class Chain:
-    """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written."""
+    """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written.
 
-    def __init__(self, run: Run[Generate], limits: Limits, dry: bool = False) -> None:
+    `submitted` lists the jobs so far; `unsent` is how many samples were left to the gate to submit.
+    """
+
+    def __init__(self, run: Run[Generate], site: Site, dry: bool = False) -> None:
         self._run = run
-        self._limits = limits
+        self._site = site
         self._dry = dry
         self.submitted: list[Submitted] = []
+        self.unsent = 0
 
-    def generate(self, shares: Shares, exclude: str | None = None) -> list[Submitted]:
-        """The whole chain for these keys."""
+    def generate(self, shares: Shares, exclude: str | None = None, again: bool = False) -> list[Submitted]:
+        """The whole chain for these keys, or as much of it as there is room for in the queue.
+
+        `exclude` names nodes to stay away from; `again` marks keys that failed before, for the ledger.
+
+        Raises:
+            SlurmError: a job is refused; those before it are submitted.
+        """
+        per_job = replicas(self._run.config)
+        tasks = min(self._run.config.tasks * per_job, _size(shares.array))
+        beside = 1 if shares.canary is None else 2
+        now = fit(
+            math.ceil(tasks / per_job), part_count(self._run), beside, self._site.limits, self._site.queued
+        )
+        array = shares.array
+        if now.generate * per_job < tasks:
+            tasks, pieces = now.generate * per_job, split_ranges(array, tasks)
+            array = np.concatenate(pieces[:tasks])
+            self.unsent = _size(shares.array) - _size(array)
         after, number = None, 0
         if shares.canary is not None:
             attempt = self._attempt(shares.canary, 1)
             number = attempt.number
-            after = f"afterok:{self._one('canary', attempt, self._arguments('canary', attempt, 0))}"
-        if len(shares.array):
-            attempt = self._attempt(shares.array, self._run.config.tasks * replicas(self._run.config))
+            after = f"afterok:{self._send('canary', number, 0, attempt=number)}"
+        if len(array):
+            attempt = self._attempt(array, tasks)
             number = attempt.number
-            after = "afterany:" + ":".join(self._arrays(attempt, after, exclude))
-        gate = self._send("gate", ("gate", str(number)), after=after, attempt=number)
-        self.reduce(f"afterok:{gate}")
+            after = "afterany:" + ":".join(self._arrays(attempt, after, exclude, again))
+        gate = self._send("gate", number, after=after, attempt=number)
+        if now.reduce:
+            self.reduce(f"afterok:{gate}", now.reduce)
         return self.submitted
 
-    def reduce(self, after: str | None) -> list[Submitted]:
-        """The jobs behind the gate."""
+    def reduce(self, after: str | None = None, jobs: int | None = None) -> list[Submitted]:
+        """The jobs behind the gate; a reduce job takes several parts when there is no room for one each.
+
+        Raises:
+            SubmitLimit: there is no room for them in the queue.
+        """
         parts = part_count(self._run)
-        throttle = self._run.config.cluster.cpu_throttle
-        reduce = self._send("reduce", ("reduce", str(parts)), after=after, array=(0, parts - 1, throttle))
-        self._send("publish", ("publish", str(parts)), after=f"afterany:{reduce}")
+        if jobs is None:
+            jobs = fit(0, parts, 0, self._site.limits, self._site.queued).reduce
+            if not jobs:
+                raise commands.SubmitLimit("queue", "no room for the reduce and publish jobs")
+        array = (0, jobs - 1, self._run.config.cluster.cpu_throttle)
+        reduce = self._send("reduce", parts, jobs, after=after, array=array)
+        self._send("publish", parts, after=f"afterany:{reduce}")
         return self.submitted
 
     def _attempt(self, ranges: np.ndarray, tasks: int) -> Attempt:
         """An attempt over that many shards: array tasks times the replicas of each."""
         if self._dry:
-            keys = int((ranges[:, 1] - ranges[:, 0]).sum())
-            return Attempt(1 + len(self.submitted), min(tasks, keys), ranges)
+            return Attempt(1 + len(self.submitted), min(tasks, _size(ranges)), ranges)
         return new_attempt(self._run.layout, ranges, tasks)
 
-    def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None) -> list[str]:
+    def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None, again: bool) -> list[str]:
         """The windows of a generate array: ids of their jobs."""
         jobs = math.ceil(attempt.tasks / replicas(self._run.config))
-        ids = []
-        for window in windows(jobs, self._limits, reserved=_BESIDE):
-            arguments = self._arguments("generate", attempt, window.first)
-            array = (0, window.size - 1, self._run.config.cluster.throttle)
+        throttle = self._run.config.cluster.throttle
+        ids: list[str] = []
+        for window in windows(jobs, self._site.limits):
+            if throttle and ids:
+                after = (
+                    f"afterany:{ids[-1]}"  # a throttle is an array's own: two at once would run twice as many
+                )
+            array = (0, window.size - 1, throttle)
+            written = {"attempt": attempt.number, "again": again}
             ids.append(
                 self._send(
-                    "generate", arguments, after=after, array=array, attempt=attempt.number, exclude=exclude
+                    "generate",
+                    attempt.number,
+                    window.first,
+                    after=after,
+                    array=array,
+                    exclude=exclude,
+                    **written,
                 )
             )
         return ids
 
-    def _one(self, stage: str, attempt: Attempt, arguments: tuple[str, ...]) -> str:
-        return self._send(stage, arguments, attempt=attempt.number)
-
-    @staticmethod
-    def _arguments(stage: str, attempt: Attempt, offset: int) -> tuple[str, ...]:
-        return (stage, str(attempt.number), str(offset))
-
     def _send(
         self,
         stage: str,
-        arguments: tuple[str, ...],
-        *,
+        *arguments: int,
         after: str | None = None,
         array: tuple[int, int, int] | None = None,
-        attempt: int | None = None,
         exclude: str | None = None,
+        **entry: Any,
     ) -> str:
+        """Submits one job and writes it down, with what `entry` adds; returns its id."""
         layout = self._run.layout
         job = Job(
             name=f"{layout.root.name}.{stage}",
             stage=stage,
-            arguments=(str(layout.root.absolute()), *arguments),
+            arguments=(str(layout.root.absolute()), stage, *map(str, arguments)),
             logs=layout.logs.absolute(),
             array=array,
             after=after,
             comment=self._run.plan.fingerprint[:12],
             exclude=exclude,
         )
-        if self._dry:
-            identifier = f"<{stage}>"
-        else:
-            identifier = submit(self._run.config, job)
-            entry = {"stage": stage, "attempt": attempt, "job": identifier, "array": array, "after": after}
-            ledger.append(layout.ledger, entry)
+        identifier = f"<{stage}>"
+        if not self._dry:
+            identifier = self._submit(job)
+            ledger.append(
+                layout.ledger, {"stage": stage, "job": identifier, "array": array, "after": after, **entry}
+            )
         self.submitted.append(Submitted(job, identifier))
         return identifier
+
+    def _submit(self, job: Job) -> str:
+        try:
+            return submit(self._run.config, job)
+        except (commands.Busy, commands.SubmitLimit):
+            raise
+        except commands.SlurmError as error:
+            if job.exclude is None:
+                raise
+            print(
+                f"warning: without {job.exclude} the site refuses the job ({error}); sent to any node",
+                flush=True,
+            )
+            return submit(self._run.config, replace(job, exclude=None))
+
+
+def _size(ranges: np.ndarray) -> int:
+    """Keys in half-open ranges of shape (r, 2)."""
+    return int((ranges[:, 1] - ranges[:, 0]).sum())

@@ -82,13 +82,14 @@ def gate(root: str, numbers: list[int], stop: Stop) -> int:
 
 
 def reduce(root: str, numbers: list[int], stop: Stop) -> int:
-    """This task's part."""
+    """This task's parts: its own, and each `jobs`-th after it."""
     run = open_run(Layout(Path(root)))
-    parts, part = numbers[0], int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
-    if finished_part(run, part, parts) is None:
-        first, last = part_range(run.plan.records, parts, part)
-        with Progress("reduce", "records", last - first) as progress:
-            run_part(run, part, parts, stop, progress.advance)
+    (parts, jobs), first_part = numbers, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    for part in range(first_part, parts, jobs):
+        if finished_part(run, part, parts) is None:
+            first, last = part_range(run.plan.records, parts, part)
+            with Progress("reduce", "records", last - first) as progress:
+                run_part(run, part, parts, stop, progress.advance)
     return 0
 
 

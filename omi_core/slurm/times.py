@@ -1,4 +1,4 @@
-"""Time limits as sbatch takes them, in seconds, so that a wrong one is refused before anything is submitted."""
+"""Time limits as sbatch takes them, in seconds: a wrong one is refused before anything is submitted."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def check_times(cluster: Cluster) -> None:
             ) from None
         if text.isdigit() and int(text) >= _SUSPICIOUS_MINUTES:
             raise ConfigError(
-                f"cluster.{key}={text}: a bare number is minutes, here {int(text) / 1440:.1f} days; in a profile "
-                f'{key}: "HH:MM:SS" takes quotes; longer than 60 hours is D-HH:MM:SS'
+                f"cluster.{key}={text}: a bare number is minutes, here {int(text) / 1440:.1f} days; in a "
+                f'profile {key}: "HH:MM:SS" takes quotes; longer than 60 hours is D-HH:MM:SS'
             )
         if limit is not None and cluster.signal_seconds >= limit:
             raise ConfigError(

@@ -8,7 +8,7 @@ import pytest
 
 from omi_core.slurm import commands
 from omi_core.slurm.commands import Busy, SlurmError, SubmitLimit
-from omi_core.slurm.limits import Window, fitting, queued_jobs, read_limits, windows
+from omi_core.slurm.limits import Window, fit, queued_jobs, read_limits, windows
 from tests.cluster.cluster import Cluster
 
 pytestmark = pytest.mark.slurm
@@ -62,17 +62,16 @@ def test_limits_of_an_account_and_of_those_above_it_count(slurm: Cluster) -> Non
     assert read_limits().max_submit_jobs is None
 
 
-def test_windows_fill_the_room_that_a_qos_leaves(slurm: Cluster) -> None:
+def test_a_chain_fills_the_room_that_a_qos_leaves_and_not_more(slurm: Cluster) -> None:
     submit(Window(0, 2), "--qos=few")
     limits = read_limits(qos="few")
     assert queued_jobs() == 3
-    first, second = cut = windows(30, limits, queued=3, reserved=1)
-    assert (first.size, second.size) == (16, 14)
-    assert fitting(cut, limits, queued=3, reserved=1) == 1
-    submit(first, "--qos=few")
-    commands.sbatch("--qos=few", "--hold", "--wrap=true")  # what was reserved
+    now = fit(30, 2, 1, limits, queued=3)
+    assert now == (16, 0)
+    submit(Window(0, now.generate - 1), "--qos=few")
+    commands.sbatch("--qos=few", "--hold", "--wrap=true")  # what was counted beside it
     with pytest.raises(SubmitLimit, match="QOSMaxSubmitJobPerUserLimit"):
-        submit(second, "--qos=few")
+        submit(Window(0, 0), "--qos=few")
 
 
 def test_the_largest_window_is_accepted_and_one_more_task_is_not(slurm: Cluster) -> None:

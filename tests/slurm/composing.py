@@ -11,7 +11,7 @@ from jobs import _command
 from omi_core.config import Generate, load_generate
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import Job
-from omi_core.slurm.submit import Chain, shares
+from omi_core.slurm.submit import Chain, Site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 
@@ -30,5 +30,5 @@ def chain(config: Generate, root: Path, canary: bool = True) -> dict[str, Job]:
     """The jobs of a chain by stage, for a new run in `root`; nothing is submitted."""
     config.run.dir = str(root)
     run = plan_generate(config)
-    jobs = Chain(run, LIMITS, dry=True).generate(shares(run, gate.missing(run), canary))
+    jobs = Chain(run, Site(LIMITS), dry=True).generate(shares(run, gate.missing(run), canary))
     return {entry.job.stage: entry.job for entry in jobs}

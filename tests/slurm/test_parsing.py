@@ -431,47 +431,67 @@ def site(array: int = 1001, jobs: int = 10000, submit: int | None = None) -> Lim
 
 
 @pytest.mark.parametrize(
-    ("tasks", "of", "queued", "reserved", "cut", "now"),
+    ("tasks", "of", "cut"),
     [
-        pytest.param(5, site(), 0, 0, [(0, 4)], 1, id="one array"),
-        pytest.param(25, site(array=10), 0, 0, [(0, 9), (10, 19), (20, 24)], 3, id="larger than an array"),
-        pytest.param(25, site(jobs=11), 0, 0, [(0, 9), (10, 19), (20, 24)], 3, id="than the controller"),
-        pytest.param(5, site(submit=100), 90, 5, [(0, 4)], 1, id="just fits"),
-        pytest.param(8, site(submit=10), 3, 2, [(0, 4), (5, 7)], 1, id="the rest has to wait"),
-        pytest.param(12, site(array=4, submit=10), 1, 0, [(0, 3), (4, 7), (8, 8), (9, 11)], 3, id="both"),
-        pytest.param(8, site(submit=10), 10, 2, [(0, 7)], 0, id="nothing fits now"),
+        pytest.param(5, site(), [(0, 4)], id="one array"),
+        pytest.param(25, site(array=10), [(0, 9), (10, 19), (20, 24)], id="larger than an array"),
+        pytest.param(25, site(jobs=11), [(0, 9), (10, 19), (20, 24)], id="than the controller"),
     ],
 )
-def test_tasks_are_cut_into_arrays_that_fit(
-    tasks: int, of: Limits, queued: int, reserved: int, cut: list[tuple[int, int]], now: int
+def test_tasks_are_cut_into_arrays_that_the_site_takes(
+    tasks: int, of: Limits, cut: list[tuple[int, int]]
 ) -> None:
-    found = limits.windows(tasks, of, queued, reserved)
-    assert found == cut
-    assert limits.fitting(found, of, queued, reserved) == now
+    assert limits.windows(tasks, of) == cut
 
 
-@given(
-    st.integers(1, 3000),
-    st.builds(site, st.integers(1, 500), st.integers(2, 500), st.none() | st.integers(11, 500)),
-    st.integers(0, 600),
-    st.integers(0, 10),
-)
-def test_windows_leave_no_task_out_and_break_no_limit(
-    tasks: int, of: Limits, queued: int, reserved: int
-) -> None:
-    cut = limits.windows(tasks, of, queued, reserved)
+@given(st.integers(1, 3000), st.builds(site, st.integers(1, 500), st.integers(2, 500)))
+def test_windows_leave_no_task_out_and_break_no_limit(tasks: int, of: Limits) -> None:
+    cut = limits.windows(tasks, of)
     assert (cut[0].first, cut[-1].last) == (0, tasks - 1)
     assert all(a.last + 1 == b.first for a, b in pairwise(cut))
     assert all(1 <= w.size <= of.max_array_size and w.size < of.max_job_count for w in cut)
-    now = limits.fitting(cut, of, queued, reserved)
-    if of.max_submit_jobs is not None:
-        assert all(w.size + reserved <= of.max_submit_jobs for w in cut)
-        fit = sum(w.size for w in cut[:now])
-        assert fit == min(tasks, max(0, of.max_submit_jobs - reserved - queued))
-    else:
-        assert now == len(cut)
 
 
-def test_a_limit_that_leaves_nothing_for_the_array_is_said_so() -> None:
-    with pytest.raises(ValueError, match="2 jobs in the queue, and 2 are needed beside the array"):
-        limits.windows(5, site(submit=2), reserved=2)
+@pytest.mark.parametrize(
+    ("generate", "reduce", "beside", "of", "queued", "fitting"),
+    [
+        pytest.param(64, 8, 2, site(), 5000, (64, 8), id="no limit"),
+        pytest.param(64, 2000, 2, site(), 0, (64, 1001), id="a reduce array is one array"),
+        pytest.param(64, 8, 2, site(submit=75), 0, (64, 8), id="all of it fits"),
+        pytest.param(64, 8, 2, site(submit=70), 0, (64, 3), id="with fewer reduce jobs"),
+        pytest.param(64, 8, 2, site(submit=67), 0, (64, 0), id="publish would not"),
+        pytest.param(64, 8, 2, site(submit=20), 3, (15, 0), id="a window of it"),
+        pytest.param(0, 8, 0, site(submit=20), 15, (0, 4), id="only what is behind the gate"),
+    ],
+)
+def test_a_chain_takes_the_room_that_is_left_in_the_queue(
+    generate: int, reduce: int, beside: int, of: Limits, queued: int, fitting: tuple[int, int]
+) -> None:
+    assert limits.fit(generate, reduce, beside, of, queued) == fitting
+
+
+def test_a_full_queue_is_said_so() -> None:
+    with pytest.raises(SubmitLimit, match="19 jobs there and may have 20: no room for 3 more"):
+        limits.fit(5, 1, 2, site(submit=20), 19)
+
+
+@given(
+    st.integers(0, 500),
+    st.integers(1, 500),
+    st.integers(0, 2),
+    st.builds(site, st.integers(1, 500), submit=st.integers(4, 500)),
+    st.integers(0, 300),
+)
+def test_what_fits_never_breaks_the_limit(
+    generate: int, reduce: int, beside: int, of: Limits, queued: int
+) -> None:
+    assert of.max_submit_jobs is not None
+    try:
+        found = limits.fit(generate, reduce, beside, of, queued)
+    except SubmitLimit:
+        assert queued + beside + min(generate, 1) > of.max_submit_jobs
+        return
+    publish = 1 if found.reduce else 0
+    assert queued + beside + found.generate + found.reduce + publish <= of.max_submit_jobs
+    assert found.generate == generate or found.reduce == 0
+    assert found.generate >= min(generate, 1)
