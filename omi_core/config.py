@@ -229,7 +229,7 @@ class Cluster:
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     requires: list[str] = option([], "options that must be set before anything is submitted to this site")
     requeue: bool = option(
-        True, "jobs are put back in the queue: by Slurm after a failure, by themselves at their time limit"
+        True, "jobs go back to the queue: by Slurm when a node fails, by themselves at their time limit"
     )
     max_requeues: int = option(50, "how often one task does that", ge=0)
     max_attempts: int = option(3, "generate attempts in one chain before its gate gives up", ge=1)

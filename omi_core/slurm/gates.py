@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+from collections.abc import Callable
 from typing import Any
 
 from omi_core.config import Generate
+from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import lock, read_json, write_json
@@ -75,51 +77,78 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     }
 
 
-def pass_generate(run: Run[Generate], number: int) -> None:
+def pass_generate(run: Run[Generate], number: int | None) -> None:
     """Returns when every key is on disk, or as many as `run.min_coverage` asks for.
+
+    `number` is the attempt that made them, None when the chain began with none.
 
     Raises:
         ChainEnded: keys are missing; the next attempt is submitted, or the chain is over.
     """
-    if (last := this_chain(run)[-1])["stage"] == "end":
-        raise ChainEnded(last["reason"])
+    _refuse_left_behind(run)
     with lock(run.layout.lock, wait=300):
         ranges = gate.missing(run)
         missing = gate.count(ranges)
         if missing <= run.plan.keys * (1 - run.config.run.min_coverage):
             print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
             return
-        failures = find_failures(run, number)
+        failures = [] if number is None else find_failures(run, number)
         attempts = attempts_in_chain(run)
-        tasks = read_attempt(run.layout, number).tasks
+        tasks = 0 if number is None else read_attempt(run.layout, number).tasks
         decision = policy.decide(failures, tasks, attempts, run.config.cluster.max_attempts)
         words = f"{missing:,} of {run.plan.keys:,} samples are missing ({decision.reason})"
         if not decision.again:
-            _end(run, f"{words}; then continue with: python -m jobs.resume {run.layout.root}")
+            _end(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
         _cancel(_jobs_behind(run))
         again = _smaller(run) if decision.smaller else run
-        Chain(again, site_limits(run.config)).generate(
-            Shares(None, ranges), ",".join(decision.exclude) or None
-        )
+        exclude = ",".join(decision.exclude) or None
+        _send(run, words, lambda chain: chain.generate(Shares(None, ranges), exclude), again)
         raise ChainEnded(f"{words}; sent again, attempt {attempts + 1} of {run.config.cluster.max_attempts}")
 
 
 def pass_reduce(run: Run[Any], parts: int) -> None:
     """Returns when every part is on disk.
 
+    Parts may be missing because the gate before them never opened: it was killed, or its node died. So what
+    the gate asks for is asked for again before any part is made.
+
     Raises:
-        ChainEnded: parts are missing; those are submitted again once, or the chain is over.
+        ChainEnded: parts or samples are missing; they are submitted again, or the chain is over.
     """
     missing = [part for part in range(parts) if finished_part(run, part, parts) is None]
     if not missing:
         return
+    pass_generate(run, max((e["attempt"] for e in this_chain(run) if e["stage"] == "gate"), default=None))
     with lock(run.layout.lock, wait=300):
         words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
             _end(run, f"{words} after {tries} attempts; see {run.layout.logs}")
-        Chain(run, site_limits(run.config)).reduce(None)
+        _send(run, words, lambda chain: chain.reduce(None), run)
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
+
+
+def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run[Any]) -> None:
+    """Submits what `send` asks of a chain of `again`; if that fails the chain ends, and says so."""
+    try:
+        send(Chain(again, site_limits(run.config)))
+    except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
+        _end(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+
+
+def _refuse_left_behind(run: Run[Any]) -> None:
+    """Raises ChainEnded where the chain is over, or goes on in later jobs than this one.
+
+    So it is for a gate that its node's failure starts a second time, and for a publish job that could not
+    be cancelled.
+    """
+    if (last := this_chain(run)[-1])["stage"] == "end":
+        raise ChainEnded(last["reason"])
+    own = _own_job()
+    stages = {entry["job"]: entry["stage"] for entry in this_chain(run) if entry.get("job")}
+    later = [job for job, stage in stages.items() if stage == stages.get(own)]
+    if later and later[-1] != own:
+        raise ChainEnded(f"the chain goes on in job {later[-1]}")
 
 
 def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
@@ -195,9 +224,13 @@ def _end(run: Run[Any], words: str) -> None:
 
 def _jobs_behind(run: Run[Any]) -> list[str]:
     """The jobs behind this one: reduce and publish, and for a canary the array and its gate."""
-    own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    own = _own_job()
     jobs = [entry["job"] for entry in this_chain(run) if entry.get("job")]
     return jobs[jobs.index(own) + 1 :] if own in jobs else []
+
+
+def _own_job() -> str | None:
+    return os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
 
 
 def _cancel(jobs: list[str]) -> None:
