@@ -6,7 +6,8 @@
     RUN reduce PARTS JOBS          this task's parts, of an array of JOBS tasks
     RUN publish PARTS              the dataset
 
-Exit codes: 0 done, 1 a failure, 75 work handed back before the time limit, 76 on SIGTERM.
+Exit codes: 0 done, 1 a failure, 74 one that could not be written down either, 75 work handed back before the
+time limit, 76 on SIGTERM.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def main(arguments: list[str]) -> int:
         except task.FAILURES as error:
             print(f"failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             return 1
+        except task.Unwritable as error:
+            print(f"failed: {error}", file=sys.stderr, flush=True)
+            return task.UNWRITABLE
 
 
 if __name__ == "__main__":

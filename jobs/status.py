@@ -90,6 +90,8 @@ def show(status: Status) -> None:
     for failure in status.failures:
         where = f"\n{failure['see']}" if failure["see"] else ""
         table.add_row(f"{failure['count']} x {failure['cause']}", f"{failure['message']}{where}")
+    if status.state in ("ended", "stopped", "cancelled"):
+        table.add_row("to continue", f"python -m jobs.resume {status.root}")
     console = Console()
     console.print(table)
     if status.note:

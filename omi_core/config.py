@@ -235,7 +235,9 @@ class Cluster:
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
     requires: list[str] = option([], "options that must be set before anything is submitted to this site")
-    requeue: bool = option(True, "a task at its time limit puts itself back in the queue")
+    requeue: bool = option(
+        True, "jobs go back to the queue: by Slurm when a node fails, by themselves at their time limit"
+    )
     max_requeues: int = option(50, "how often one task does that", ge=0)
     max_attempts: int = option(5, "generate attempts in one chain before its gate gives up", ge=1)
     canary: Canary = section(Canary)

@@ -6,15 +6,17 @@ A gate that stays shut cancels the jobs behind it and says why in one line, on i
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from omi_core.config import Generate
+from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import lock, read_json, write_json
@@ -34,6 +36,10 @@ _WAIT_FOR_ROOM_S = 1800.0
 
 class ChainEnded(RuntimeError):
     """The gate is shut: the chain ends here, or goes on as another one. The message says which and why."""
+
+
+class WindowSent(ChainEnded):
+    """The chain goes on as another one, and nothing has failed."""
 
 
 def check_canary(run: Run[Generate], attempt: Attempt) -> None:
@@ -83,47 +89,53 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     }
 
 
-def pass_generate(run: Run[Generate], number: int) -> None:
-    """Returns when every key is on disk, or as `run.min_coverage` asks for, or when the next window of
-    an array that did not fit into the queue at once is submitted.
+def pass_generate(run: Run[Generate], number: int | None) -> None:
+    """Returns when every key is on disk, or as many as `run.min_coverage` asks for.
+
+    `number` is the attempt that made them, None when the chain began with none.
 
     Raises:
+        WindowSent: those that had no place in the queue yet have one now; nothing failed.
         ChainEnded: tasks failed; what they left is submitted again, or the chain is over.
     """
-    if (last := this_chain(run)[-1])["stage"] == "end":
-        raise ChainEnded(last["reason"])
+    _refuse_left_behind(run)
     with lock(run.layout.lock, wait=300):
         ranges = gate.missing(run)
         missing = gate.count(ranges)
-        if not _unsent(run, ranges) and missing <= run.plan.keys * (1 - run.config.run.min_coverage):
-            print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
-            if not any(entry["stage"] == "reduce" for entry in _behind(run)):
-                _send(run, lambda chain: chain.reduce())
-            return
-        _send_again(run, number, ranges)
+        if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
+            _send_again(run, number, ranges)
+    print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
 
 
-def _send_again(run: Run[Generate], number: int, ranges: np.ndarray) -> None:
-    """Submits the missing keys, if that makes sense. Raises ChainEnded if a task of the attempt failed."""
-    missing = gate.count(ranges)
-    words = f"{missing:,} of {run.plan.keys:,} samples are missing"
-    failures = find_failures(run, number)
-    again, exclude = run, None
-    if failures:
-        attempts = attempts_in_chain(run)
-        most = run.config.cluster.max_attempts
+def send_behind(run: Run[Generate]) -> None:
+    """Submits the jobs behind this gate, where there was no room for them before. Raises ChainEnded."""
+    if not any(entry["stage"] == "reduce" for entry in _behind(run)):
+        _send(run, "every sample is there", lambda chain: chain.reduce(), run)
+
+
+def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> NoReturn:
+    """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
+    words = f"{gate.count(ranges):,} of {run.plan.keys:,} samples are missing"
+    failures = [] if number is None else find_failures(run, number)
+    attempts, most = attempts_in_chain(run), run.config.cluster.max_attempts
+    again, exclude, tasks = run, None, None
+    if number is not None and not failures:  # a window: shards as large as those before
+        attempt = read_attempt(run.layout, number)
+        tasks = math.ceil(gate.count(ranges) * attempt.tasks / attempt.keys)
+    elif number is not None:
         decision = policy.decide(failures, read_attempt(run.layout, number).tasks, attempts, most)
         words = f"{words} ({decision.reason})"
         if not decision.again:
-            _end(run, f"{words}; then continue with: python -m jobs.resume {run.layout.root}")
-        words = f"{words}; sent again, attempt {attempts + 1} of {most}"
+            _end(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
         again = _smaller(run) if decision.smaller else run
         exclude = ",".join(decision.exclude) or None
     _cancel([entry["job"] for entry in _behind(run)])
-    _send(again, lambda chain: chain.generate(Shares(None, ranges), exclude, again=bool(failures)))
-    if failures:
-        raise ChainEnded(words)
-    print(f"gate: {words}, as there was no room for them in the queue; sent now", flush=True)
+    _send(
+        run, words, lambda chain: chain.generate(Shares(None, ranges), exclude, bool(failures), tasks), again
+    )
+    if not failures:
+        raise WindowSent(f"{words}, for which the queue had no room; sent now")
+    raise ChainEnded(f"{words}; sent again, attempt {attempts + 1} of {most}")
 
 
 def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
@@ -137,43 +149,63 @@ def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
     return int(np.count_nonzero(~sent))
 
 
-def _send(run: Run[Generate], send: Callable[[Chain], object]) -> None:
-    """Submits jobs; while the queue has no room for them, tries again for half an hour.
-
-    Raises ChainEnded when there is none to the end.
-    """
-    deadline = time.monotonic() + _WAIT_FOR_ROOM_S
-    delay = 1.0
-    while True:
-        chain = Chain(run, ask_site(run.config))
-        try:
-            send(chain)
-            return
-        except commands.SubmitLimit as error:
-            commands.scancel([entry.id for entry in chain.submitted][::-1])
-            if time.monotonic() > deadline:
-                _end(run, f"{error}; then continue with: python -m jobs.resume {run.layout.root}")
-            print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
-            time.sleep(delay)
-            delay = min(2 * delay, 60.0)
-
-
 def pass_reduce(run: Run[Any], parts: int) -> None:
     """Returns when every part is on disk.
 
+    Parts may be missing because the gate before them never opened: it was killed, or its node died. So what
+    the gate asks for is asked for again before any part is made.
+
     Raises:
-        ChainEnded: parts are missing; those are submitted again once, or the chain is over.
+        ChainEnded: parts or samples are missing; they are submitted again, or the chain is over.
     """
     missing = [part for part in range(parts) if finished_part(run, part, parts) is None]
     if not missing:
         return
+    pass_generate(run, max((e["attempt"] for e in this_chain(run) if e["stage"] == "gate"), default=None))
     with lock(run.layout.lock, wait=300):
         words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
             _end(run, f"{words} after {tries} attempts; see {run.layout.logs}")
-        _send(run, lambda chain: chain.reduce())
+        _send(run, words, lambda chain: chain.reduce(), run)
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
+
+
+def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run[Any]) -> None:
+    """Submits what `send` asks of a chain of `again`, as soon as the queue has room for it.
+
+    Raises ChainEnded when there is none for half an hour, or a job is refused.
+    """
+    deadline = time.monotonic() + _WAIT_FOR_ROOM_S
+    delay = 1.0
+    while True:
+        try:
+            send(Chain(again, ask_site(run.config)))
+            return
+        except commands.SubmitLimit as error:
+            if time.monotonic() > deadline:
+                _end(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+            _cancel([entry["job"] for entry in _behind(run)])  # the part of it that did find room
+            print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
+            time.sleep(delay)
+            delay = min(2 * delay, 60.0)
+        except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
+            _end(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+
+
+def _refuse_left_behind(run: Run[Any]) -> None:
+    """Raises ChainEnded where the chain is over, or goes on in later jobs than this one.
+
+    So it is for a gate that its node's failure starts a second time, and for a publish job that could not
+    be cancelled.
+    """
+    if (last := this_chain(run)[-1])["stage"] == "end":
+        raise ChainEnded(last["reason"])
+    own = _own_job()
+    stages = {entry["job"]: entry["stage"] for entry in this_chain(run) if entry.get("job")}
+    later = [job for job, stage in stages.items() if stage == stages.get(own)]
+    if later and later[-1] != own:
+        raise ChainEnded(f"the chain goes on in job {later[-1]}")
 
 
 def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
@@ -242,7 +274,7 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
     return Run(run.layout, run.plan, config)
 
 
-def _end(run: Run[Any], words: str) -> None:
+def _end(run: Run[Any], words: str) -> NoReturn:
     behind = [entry["job"] for entry in _behind(run)]
     ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
     _cancel(behind)
@@ -251,10 +283,14 @@ def _end(run: Run[Any], words: str) -> None:
 
 def _behind(run: Run[Any]) -> list[dict[str, Any]]:
     """The ledger's jobs behind this one: reduce and publish, and for a canary the array and its gate."""
-    own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    own = _own_job()
     entries = [entry for entry in this_chain(run) if entry.get("job")]
     jobs = [entry["job"] for entry in entries]
     return entries[jobs.index(own) + 1 :] if own in jobs else []
+
+
+def _own_job() -> str | None:
+    return os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
 
 
 def _cancel(jobs: list[str]) -> None:

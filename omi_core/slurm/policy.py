@@ -8,7 +8,7 @@
 | ENGINE | the engine fails | the task starts it again; then the gate | resubmit; its node is excluded |
 | CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
 | BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
-| DISK | no space, no quota, no permission | nobody | stop: only a person can make room |
+| DISK | no space, no quota, no permission; exit 74 | nobody | stop: only a person can make room |
 | CANCELLED | Slurm's state | nobody | stop: somebody wanted it so |
 | UNKNOWN | nothing says why | the gate | resubmit |
 """
@@ -26,6 +26,8 @@ from typing import Any
 # SIGTERM. Not 128 + the signal: sacct takes 128 off.
 HANDED_BACK = 75
 TERMINATED = 76
+# Of a task that cannot even leave word why it failed (EX_IOERR): the disk is full, or not to be written to.
+UNWRITABLE = 74
 
 
 class Cause(Enum):
@@ -105,6 +107,8 @@ def cause_of(
         return _STATES[state]
     if exit_code == HANDED_BACK:
         return Cause.TIMEOUT
+    if exit_code == UNWRITABLE:
+        return Cause.DISK
     if signal in _CRASHES:
         return Cause.CRASH
     # A task that ends on SIGTERM within the grace time of a preemption is FAILED for Slurm, by that signal.
@@ -122,7 +126,7 @@ def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts:
         worst = Counter(failure.message for failure in fatal).most_common(1)[0][0]
         first = next(failure for failure in fatal if failure.message == worst)
         where = f" (task {first.task}, {first.log})" if first.log else f" (task {first.task})"
-        return Decision(False, f"{summary}: {worst}{where}")
+        return Decision(False, f"{summary}{': ' if worst else ''}{worst}{where}")
     same = Counter(failure.message for failure in failures if failure.message)
     if same and tasks > 2 and same.most_common(1)[0][1] > tasks / 2:
         return Decision(False, f"most tasks failed alike: {same.most_common(1)[0][0]}")

@@ -162,6 +162,8 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         more["array"] = f"{first}-{last}" + (f"%{at_once}" if at_once else "")
     if cluster.requeue:
         more["requeue"] = True
+    elif gpu:  # else Slurm may requeue it after a node failure all the same, by the site's default
+        more["no-requeue"] = True
     if job.after and job.after.startswith("afterok"):
         more["kill-on-invalid-dep"] = "yes"  # else a dependent of a failed job waits for ever on most sites
     parameters["additional_parameters"] = more | cluster.options

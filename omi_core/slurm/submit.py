@@ -86,16 +86,19 @@ class Chain:
         self.submitted: list[Submitted] = []
         self.unsent = 0
 
-    def generate(self, shares: Shares, exclude: str | None = None, again: bool = False) -> list[Submitted]:
+    def generate(
+        self, shares: Shares, exclude: str | None = None, again: bool = False, tasks: int | None = None
+    ) -> list[Submitted]:
         """The whole chain for these keys, or as much of it as there is room for in the queue.
 
-        `exclude` names nodes to stay away from; `again` marks keys that failed before, for the ledger.
+        `exclude` names nodes to stay away from; `again` marks keys that failed before; `tasks`
+        is the number of shards, by default one for each replica of the config's tasks.
 
         Raises:
             SlurmError: a job is refused; those before it are submitted.
         """
         per_job = replicas(self._run.config)
-        tasks = min(self._run.config.tasks * per_job, _size(shares.array))
+        tasks = min(tasks or self._run.config.tasks * per_job, _size(shares.array))
         beside = 1 if shares.canary is None else 2
         now = fit(
             math.ceil(tasks / per_job), part_count(self._run), beside, self._site.limits, self._site.queued

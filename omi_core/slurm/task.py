@@ -19,7 +19,7 @@ from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
 from omi_core.slurm import gates
 from omi_core.slurm.commands import SlurmError
-from omi_core.slurm.policy import HANDED_BACK, TERMINATED
+from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
@@ -43,7 +43,7 @@ FAILURES = (
     SlurmError,
     gates.ChainEnded,
 )
-__all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED"]
+__all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unwritable"]
 
 
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
@@ -77,7 +77,13 @@ def canary(root: str, numbers: list[int], stop: Stop) -> int:
 
 def gate(root: str, numbers: list[int], stop: Stop) -> int:
     """Opens the way to reduce, or sends the next attempt, or ends the chain."""
-    gates.pass_generate(_generate_run(root), numbers[0])
+    run = _generate_run(root)
+    try:
+        gates.pass_generate(run, numbers[0])
+    except gates.WindowSent as sent:
+        print(f"gate: {sent}", flush=True)
+    else:
+        gates.send_behind(run)
     return 0
 
 
@@ -102,6 +108,10 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
         if published(run) is None:
             publish_run(run, numbers[0])
     return 0
+
+
+class Unwritable(RuntimeError):
+    """A task failed, and could not leave word why."""
 
 
 STAGES: dict[str, Callable[[str, list[int], Stop], int]] = {
@@ -161,14 +171,15 @@ def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> Shar
             )
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        write_json(
-            trouble,
-            {
-                "class": type(error).__name__,
-                "message": " ".join(str(error).split())[:2000],
-                "at": f"{where.filename}:{where.lineno}",
-                "node": os.environ.get("SLURMD_NODENAME"),
-                "traceback": traceback.format_exc()[-8000:],
-            },
-        )
+        words = {
+            "class": type(error).__name__,
+            "message": " ".join(str(error).split())[:2000],
+            "at": f"{where.filename}:{where.lineno}",
+            "node": os.environ.get("SLURMD_NODENAME"),
+            "traceback": traceback.format_exc()[-8000:],
+        }
+        try:
+            write_json(trouble, words)
+        except OSError as unwritable:  # a full disk has no room for its own error, either
+            raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
         raise

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 COMMANDS = ("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
@@ -23,6 +25,7 @@ UNREACHABLE = (
 SCRIPT = """#!/bin/bash
 IFS=$'\\x1f'
 printf '%s\\x1e' "{name}$IFS$*" >>{log}
+while [ -e {refusals}/{name}.hold ]; do sleep 0.02; done
 for refusal in {refusals}/{name}.[0-9]*; do
     if mv "$refusal" {refusals}/spent.$$ 2>/dev/null; then cat {refusals}/spent.$$ >&2; exit 1; fi
 done
@@ -67,6 +70,16 @@ class Calls:
         self._log.unlink(missing_ok=True)
         for refusal in self._refusals.iterdir():
             refusal.unlink()
+
+    @contextmanager
+    def held(self, command: str) -> Iterator[None]:
+        """For a while calls of a command wait at its door; they are counted as they come."""
+        hold = self._refusals / f"{command}.hold"
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink(missing_ok=True)
 
     def refuse(
         self, command: str, times: int | None = None, seconds: float | None = None, message: str = BUSY

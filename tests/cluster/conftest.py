@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster import processes
+from tests.cluster.chain import WORK, Chain, files
 from tests.cluster.cluster import Cluster, why_not
 
 
@@ -51,3 +55,18 @@ def cluster_without_accounting(_second_cluster_of_session: Cluster) -> Cluster:
     """The same on a site where sacct does not work; started only for tests that ask for it."""
     _second_cluster_of_session.clean()
     return _second_cluster_of_session
+
+
+@pytest.fixture
+def chain(cluster: Cluster, tmp_path: Path) -> Chain:
+    """A run to be made in an empty directory of the cluster's login node."""
+    return Chain(cluster, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The dataset of chain.WORK as one machine makes it, by file name."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    command = [sys.executable, "-m", "jobs.generate", *WORK, "run.dir=run"]
+    subprocess.run(command, cwd=place, check=True, capture_output=True)
+    return files(place / "run/dataset")

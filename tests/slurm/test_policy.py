@@ -47,6 +47,7 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (None, "CANCELLED", 0, "CANCELLED"),
         (None, "FAILED", policy.HANDED_BACK, "TIMEOUT"),  # handed back, more often than it may requeue itself
         (None, "FAILED", policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
+        (None, "FAILED", policy.UNWRITABLE, "DISK"),  # not even the reason could be written
         (None, "FAILED", -signal.SIGTERM, "PREEMPTED"),  # the same, before it could listen
         (None, "FAILED", -signal.SIGKILL, "UNKNOWN"),
         (None, "FAILED", -signal.SIGSEGV, "CRASH"),

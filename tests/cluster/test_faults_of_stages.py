@@ -1,0 +1,107 @@
+"""What befalls the jobs behind the array, and what a user cancels: no chain hangs or publishes a hole."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.chain import SLOW, Chain
+from tests.cluster.cluster import Cluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+
+Dataset = dict[str, bytes]
+
+
+def continued(chain: Chain, undisturbed: Dataset) -> bool:
+    """Whether status says how to go on, and going on makes the dataset of an undisturbed run."""
+    shown = chain.type("status", "run").stdout
+    assert "python -m jobs.resume run" in shown, shown
+    assert not (chain.run / "dataset").exists()
+    chain.resume()
+    return chain.dataset() == undisturbed
+
+
+@pytest.mark.parametrize("which", ["running", "pending", "all"])
+def test_what_a_user_cancels_ends_the_chain_and_is_not_sent_again(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset, which: str
+) -> None:
+    chain.submit(*SLOW, "tasks=3", "cluster.throttle=2")
+    array = chain.job("generate")
+    cluster.wait_for(lambda: cluster.job(f"{array}_1").state == "RUNNING", 30, "two tasks run, one waits")
+    cluster.run("scancel", {"running": f"{array}_0", "pending": f"{array}_2", "all": array}[which])
+    reason = chain.end()
+    assert f"{3 if which == 'all' else 1} x cancelled" in reason
+    assert chain.attempts() == 1
+    assert continued(chain, undisturbed)
+
+
+def test_a_killed_gate_opens_nothing(cluster: Cluster, chain: Chain, undisturbed: Dataset) -> None:
+    chain.submit("tasks=2")
+    with chain.locked():
+        chain.kill("gate")
+    chain.idle()
+    assert cluster.states(chain.job("gate")) == {"FAILED"}
+    assert chain.dataset() == undisturbed
+
+
+def test_a_gate_killed_while_samples_are_missing_publishes_no_hole(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset
+) -> None:
+    chain.submit(*SLOW)
+    chain.begun()
+    chain.kill("generate")
+    with chain.locked():
+        chain.kill("gate")
+    assert chain.dataset() == undisturbed
+
+
+def test_a_killed_reduce_task_is_sent_again(chain: Chain, undisturbed: Dataset) -> None:
+    chain.submit("tasks=2", "reduce_tasks=2")
+    chain.kill("reduce")
+    assert chain.dataset() == undisturbed
+    assert "parts are missing" in chain.logs()
+    assert len(chain.ledger("reduce")) == 2
+
+
+def test_a_killed_publish_publishes_nothing(chain: Chain, undisturbed: Dataset) -> None:
+    chain.submit("tasks=2")
+    chain.kill("publish")
+    chain.idle()
+    assert continued(chain, undisturbed)
+
+
+@contextmanager
+def small_disk(place: Path, kilobytes: int) -> Iterator[None]:
+    """For a while another disk of that size lies in `place`; skips where it cannot be mounted."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", place], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_ends_the_chain_and_with_room_it_goes_on(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset
+) -> None:
+    for node in cluster.nodes:
+        cluster.drain(node)
+    chain.submit("tasks=2", "run.flush_samples=2")
+    journals = chain.run / "generate"
+    attempt = (journals / "0001.json").read_bytes()
+    with small_disk(journals, 20):
+        (journals / "0001.json").write_bytes(attempt)
+        for node in cluster.nodes:
+            cluster.resume(node)
+        reason = chain.end()
+        assert "x disk" in reason
+        subprocess.run(["mount", "-o", "remount,size=64m", journals], check=True)
+        assert continued(chain, undisturbed)
