@@ -122,8 +122,6 @@ def growth_figure(run: Facts) -> Figure | None:
     top = zero(max(planned, totals[-1]))
     chart = lines(series, across, top, Table(["time", "samples"], rows), legend, moments)
     caption = "Vertical lines are further attempts. " if moments else ""
-    if found.drawn == "straight":
-        caption += "Known are each task's first and last sample; between them the line is straight. "
     if run.untimed:
         killed = tasks(run.untimed, "was", "were")
         caption += f"{killed} killed, or still at work: its samples count when it wrote last. "
