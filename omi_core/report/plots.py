@@ -82,7 +82,10 @@ def votes_figure(run: Facts) -> Figure | None:
     ]
     legend = [("k1", "majority is right"), ("k3", "any sample is right")]
     chart = lines(series, vote_axis([points]), Axis([0, 0.25, 0.5, 0.75, 1], percent), table, legend)
-    return Figure("Accuracy against votes", "Share of problems by the number of samples per problem.", chart)
+    caption = "Votes of fewer samples are over disjoint draws from each problem's own."
+    if run.counts and run.counts["samples"] < run.counts["records"] * run.plan.samples:
+        caption += " Problems with fewer samples take no part in larger draws."
+    return Figure("Accuracy against votes", caption, chart)
 
 
 def vote_line(
