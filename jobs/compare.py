@@ -81,7 +81,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]
         ]
     return [
         ("stage", lambda row: row.stage, ""),
-        ("done", lambda row: row.coverage, ".1%"),
+        ("coverage", lambda row: row.coverage, ".1%"),
         ("single", lambda row: row.single_accuracy, ".1%"),
         ("voted", lambda row: row.voted_accuracy, ".1%"),
         ("agree", lambda row: row.agreement, ".1%"),

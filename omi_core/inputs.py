@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,26 +44,41 @@ def read_records(data: Data, pattern: str | None, skipped: Skipped) -> Iterator[
     Raises:
         ConfigError: no such file or column, or an input that cannot be read.
     """
-    truth = GroundTruth(data, pattern)
+    record_of = RowReader(data, pattern, skipped)
     seen: set[bytes] = set()
     for where, row in read_rows(data):
-        text = cell(row, data.problem, where, "data.problem")
-        if not isinstance(text, str) or not text.strip():
-            skipped.add("empty_problem", where)
+        record = record_of(row, where)
+        if record is None:
             continue
-        expected = truth(row, where)
-        if data.answer is not None and expected is None:
-            skipped.add("no_ground_truth", where)
-            continue
-        record = Record.make(len(seen), text.strip(), expected, source_of(data, row, where))
         key = bytes.fromhex(record.id)
         if key in seen:
             skipped.add("duplicate", where)
             continue
+        yield replace(record, ordinal=len(seen))
         seen.add(key)
-        yield record
         if data.limit is not None and len(seen) >= data.limit:
             return
+
+
+class RowReader:
+    """Makes a record of a row, with ordinal 0; of a row that cannot be used it tells `skipped` why."""
+
+    def __init__(self, data: Data, pattern: str | None, skipped: Skipped) -> None:
+        self._data = data
+        self._truth = GroundTruth(data, pattern)
+        self._skipped = skipped
+
+    def __call__(self, row: Row, where: str) -> Record | None:
+        """None when the row was skipped. Raises ConfigError: it lacks a column that the config names."""
+        text = cell(row, self._data.problem, where, "data.problem")
+        if not isinstance(text, str) or not text.strip():
+            self._skipped.add("empty_problem", where)
+            return None
+        expected = self._truth(row, where)
+        if self._data.answer is not None and expected is None:
+            self._skipped.add("no_ground_truth", where)
+            return None
+        return Record.make(0, text.strip(), expected, source_of(self._data, row, where))
 
 
 class GroundTruth:

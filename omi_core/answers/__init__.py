@@ -8,6 +8,7 @@ r"""Answers: extract them from solutions, decide which are the same, and vote.
 Importing this package costs milliseconds: sympy and math-verify are only imported in worker processes.
 """
 
+from omi_core.answers.draws import Draws, count_draws
 from omi_core.answers.extract import Extraction, Extractor, gsm8k_ground_truth, math_ground_truth
 from omi_core.answers.grader import Grader
 from omi_core.answers.policy import Policy, Verdict
@@ -15,6 +16,7 @@ from omi_core.answers.pool import Limits, WorkerError
 from omi_core.answers.voting import Vote, vote, vote_many
 
 __all__ = [
+    "Draws",
     "Extraction",
     "Extractor",
     "Grader",
@@ -23,6 +25,7 @@ __all__ = [
     "Verdict",
     "Vote",
     "WorkerError",
+    "count_draws",
     "gsm8k_ground_truth",
     "math_ground_truth",
     "vote",

@@ -27,15 +27,15 @@ class Vote:
     """Outcome for one record with `voters` answers that are not None.
 
     `answer` is the winning class's most frequent spelling (ties: the one that comes first), None without
-    voters; `members` are the positions of its samples, ascending; `votes` their number; `classes` how many
-    classes there are.
+    voters; `members` are the positions of its samples, ascending; `votes` their number. `classes` has for
+    every sample the number of its class, from 0 in the order of their first samples; None did not vote.
     """
 
     answer: str | None
     members: tuple[int, ...]
     votes: int
     voters: int
-    classes: int
+    classes: tuple[int | None, ...]
 
     @property
     def agreement(self) -> float:
@@ -45,6 +45,7 @@ class Vote:
 
 @dataclass(slots=True)
 class _Ballot:
+    size: int
     positions: dict[str, list[int]]
     queue: list[str]
     classes: list[list[str]] = field(default_factory=list)
@@ -71,7 +72,9 @@ def _ballot(answers: Sequence[str | None]) -> _Ballot:
     for at, answer in enumerate(answers):
         if answer is not None:
             positions.setdefault(answer, []).append(at)
-    return _Ballot(positions, sorted(positions, key=lambda answer: (-len(positions[answer]), answer)))
+    return _Ballot(
+        len(answers), positions, sorted(positions, key=lambda answer: (-len(positions[answer]), answer))
+    )
 
 
 def _advance(ballots: Sequence[_Ballot], turn: int, grader: Grader) -> None:
@@ -107,11 +110,16 @@ def _advance(ballots: Sequence[_Ballot], turn: int, grader: Grader) -> None:
 def _result(ballot: _Ballot) -> Vote:
     voters = sum(map(len, ballot.positions.values()))
     if not voters:
-        return Vote(None, (), 0, 0, 0)
-    classes = [
+        return Vote(None, (), 0, 0, (None,) * ballot.size)
+    groups = [
         (sorted(at for answer in members for at in ballot.positions[answer]), members)
         for members in ballot.classes
     ]
-    positions, members = min(classes, key=lambda c: (-len(c[0]), c[0][0]))
+    groups.sort(key=lambda group: group[0][0])
+    classes: list[int | None] = [None] * ballot.size
+    for number, (positions, _) in enumerate(groups):
+        for at in positions:
+            classes[at] = number
+    positions, members = max(groups, key=lambda group: len(group[0]))  # of equal ones the first
     answer = min(members, key=lambda a: (-len(ballot.positions[a]), ballot.positions[a][0]))
-    return Vote(answer, tuple(positions), len(positions), voters, len(classes))
+    return Vote(answer, tuple(positions), len(positions), voters, tuple(classes))

@@ -134,7 +134,7 @@ def _bar(bar: Bar, x: Scale, top: float, height: float) -> str:
 def columns(
     bars: Sequence[Column], across: Axis, up: Axis, table: Table, legend: Sequence[tuple[str, str]] = ()
 ) -> Chart:
-    """Stacked columns over a horizontal axis of values."""
+    """Stacked columns over a horizontal axis of values; the legend leaves out what no column has."""
     left, x, y = _frame(across, up)
     out = [_horizontal_grid(up, y, left), _ticks_below(across, x, _PLOT_HEIGHT + 8)]
     gap = 1.5 if len(bars) <= 80 else 0.0
@@ -151,7 +151,9 @@ def columns(
         # The whole height answers to the pointer, or a small column could not be hit.
         hit = {"x": start, "y": y(up.stop), "width": max(end - start, 0.5), "height": _PLOT_HEIGHT}
         out.append(tag("g", hint(bar.words), tag("rect", class_="hit", **hit), *pieces, class_="column"))
-    return Chart(_drawing(out, _PLOT_HEIGHT + 8 + _axis_height(across)), table, legend)
+    drawn = {kind for bar in bars for kind, value in bar.pieces if value}
+    shown = [(kind, meaning) for kind, meaning in legend if kind in drawn]
+    return Chart(_drawing(out, _PLOT_HEIGHT + 8 + _axis_height(across)), table, shown)
 
 
 def lines(

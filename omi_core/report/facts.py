@@ -37,7 +37,7 @@ class Shard:
 
     Times are seconds; `first_sample`, `last_admitted`, `seconds` and `timeline` count from the moment the
     teacher stood ready, `start_up` is what opening it took. `started` (that moment) and `written` (the last
-    write to the journal) are seconds since the epoch, None where they cannot be told. All times but `written`
+    write to the journal, None where it cannot be told) are seconds since the epoch. All times but `written`
     are None for a shard that did not end by itself. `timeline` holds (seconds, samples so far).
     """
 
@@ -148,7 +148,7 @@ def gather(root: Path) -> Facts:
     for entry in entries:  # an array in several windows is submitted several times
         if entry["stage"] in ("canary", "generate"):
             attempts.setdefault(entry["attempt"], entry["time"])
-    shards, settled = _read_shards(layout, plan, _Clock.of(layout, attempts))
+    shards, settled = _read_shards(layout, plan, _keeps_times(layout, attempts))
     stats = read_stats(layout.dataset)
     if stats is not None and stats.get("fingerprint") != plan.fingerprint:
         stats = None
@@ -158,27 +158,16 @@ def gather(root: Path) -> Facts:
     return Facts(layout, plan, read_json(layout.config), known, shards, counts, parts, stats, attempts)
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """When attempts were submitted, and whether the times of the run's files are those of its work.
+def _keeps_times(layout: Layout, attempts: Mapping[int, float]) -> bool:
+    """Whether the times of the run's files are those of its work.
 
     A copy of a run can have the times of the copying. Its plan then looks younger than its first attempt.
     """
-
-    attempts: Mapping[int, float]
-    trusted: bool
-
-    @staticmethod
-    def of(layout: Layout, attempts: Mapping[int, float]) -> _Clock:
-        planned = layout.plan.stat().st_mtime
-        return _Clock(attempts, not attempts or planned <= min(attempts.values()) + _SLACK_SECONDS)
-
-    def started(self, attempt: int, ended: float, seconds: float) -> float | None:
-        """The start of a shard whose manifest was written at `ended`, as its last sample was in."""
-        return max(ended - seconds, self.attempts.get(attempt, 0.0)) if self.trusted else None
+    planned = layout.plan.stat().st_mtime
+    return not attempts or planned <= min(attempts.values()) + _SLACK_SECONDS
 
 
-def _read_shards(layout: Layout, plan: Plan, clock: _Clock) -> tuple[list[Shard], int]:
+def _read_shards(layout: Layout, plan: Plan, dated: bool) -> tuple[list[Shard], int]:
     """Every shard that has a journal, and how many keys are on disk; each index is read once."""
     done = np.zeros(plan.keys, dtype=bool)
     shards = []
@@ -193,48 +182,41 @@ def _read_shards(layout: Layout, plan: Plan, clock: _Clock) -> tuple[list[Shard]
             done[keys[:, 0] * plan.samples + keys[:, 1]] = True
         name = _JOURNAL.fullmatch(path.name)
         assert name is not None
-        shards.append(_shard(layout, int(name[1]), int(name[2]), path, found.frames, clock))
+        shards.append(_shard(layout, int(name[1]), int(name[2]), path, found.frames, dated))
     return shards, int(np.count_nonzero(done))
 
 
 def _shard(
-    layout: Layout, attempt: int, task: int, path: Path, frames: Sequence[Frame], clock: _Clock
+    layout: Layout, attempt: int, task: int, path: Path, frames: Sequence[Frame], dated: bool
 ) -> Shard:
     plain = Shard(
         attempt=attempt,
         task=task,
         samples=sum(frame.count for frame in frames),
         frames=tuple((path, replace(frame, keys=NO_KEYS)) for frame in frames),
-        written=path.stat().st_mtime if clock.trusted else None,
+        written=path.stat().st_mtime if dated else None,
         refused=sum(frame.errors for frame in frames),
     )
-    manifest_file = layout.shard_manifest(attempt, task)
     try:
-        manifest = read_json(manifest_file)
-        ended = manifest_file.stat().st_mtime
+        return _timed(plain, read_json(layout.shard_manifest(attempt, task)))
     except FileNotFoundError:
         return plain
-    return _timed(plain, manifest, ended, clock)
 
 
-def _timed(shard: Shard, manifest: Mapping[str, Any], ended: float, clock: _Clock) -> Shard:
-    """`shard` with what its manifest, written at `ended`, says."""
-    seconds = float(manifest["seconds"])
-    started = manifest.get("started")
-    if started is None:
-        started = clock.started(shard.attempt, ended, seconds)
+def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
+    """`shard` with what its manifest says."""
     return replace(
         shard,
         completion_tokens=manifest["completion_tokens"],
         generated=manifest["samples"],
         refused=manifest["errors"],
-        start_up=manifest.get("start_up"),
+        start_up=manifest["start_up"],
         first_sample=manifest["first_sample"],
         last_admitted=manifest["last_admitted"],
-        seconds=seconds,
-        started=started,
-        device=manifest.get("teacher", {}).get("device"),
-        timeline=tuple((float(second), int(count)) for second, count in manifest.get("timeline", ())),
+        seconds=float(manifest["seconds"]),
+        started=manifest["started"],
+        device=manifest["teacher"].get("device"),
+        timeline=tuple((float(second), int(count)) for second, count in manifest["timeline"]),
     )
 
 

@@ -72,6 +72,7 @@ def figures(runs: Sequence[Facts], rows: Sequence[Row]) -> Iterator[Figure]:
             names,
             "kept_share",
         ),
+        _bars("Agreement", "Mean share of votes for the majority.", rows, names, "agreement"),
         _bars("Rows", "Published rows.", rows, names, "rows"),
         _bars(
             "Tokens per solution", "New tokens of a sample, on average.", rows, names, "tokens_per_solution"
@@ -156,7 +157,7 @@ def _bars(
     values = [getattr(row, field) for row in rows]
     if all(value is None for value in values):
         return None
-    is_share = field.endswith("_share")
+    is_share = field in ("kept_share", "agreement")
     shown: Format = form or (share if is_share else count)
     drawn, body = [], []
     for name, value in zip(names, values, strict=True):

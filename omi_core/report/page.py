@@ -68,13 +68,20 @@ _COLUMNS = (
     ("tokens/s", lambda row: _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
     ("time of tasks", lambda row: _hours(row, row.task_hours)),
 )
-_GPU_COLUMN = ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None))
+_TASK_COLUMN = ("task-seconds per row", lambda row: _seconds(row, row.task_hours_per_accepted))
+_GPU_COLUMNS = (
+    ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None)),
+    (
+        "GPU-seconds per row",
+        lambda row: _seconds(row, row.gpu_hours_per_accepted if row.gpus_per_task else None),
+    ),
+)
 
 
 def _table_of_runs(rows: Sequence[Row]) -> str:
     """Every run with the options in which it differs, linked to its part of the page."""
     options = list(dict.fromkeys(key for row in rows for key in row.options))
-    columns = [*_COLUMNS, *([_GPU_COLUMN] if any(row.gpus_per_task for row in rows) else [])]
+    columns = [*_COLUMNS, *(_GPU_COLUMNS if any(row.gpus_per_task for row in rows) else [_TASK_COLUMN])]
     head = ["run", *options, *(name for name, _ in columns)]
     out = [tag("tr", *(tag("th", breakable(name), scope="col") for name in head))]
     for number, row in enumerate(rows):
@@ -125,7 +132,7 @@ def _tiles(run: Facts, row: Row) -> str:
         per_row, unit = row.gpu_hours_per_accepted, "GPU-seconds per row"
     else:
         per_row, unit = row.task_hours_per_accepted, "task-seconds per row (no GPU)"
-    shown.append((unit, _dash(per_row, lambda hours: f"{hours * 3600:.3g}")))
+    shown.append((unit, _seconds(row, per_row)))
     tiles = [
         tag("div", tag("b", text(figure)), tag("span", text(name)), class_="tile") for name, figure in shown
     ]
@@ -188,3 +195,7 @@ def _dash(value: Any, form: Any) -> str:
 
 def _hours(row: Row, hours: float | None) -> str:
     return "–" if hours is None else ("≥ " if row.untimed_tasks else "") + duration(hours * 3600)
+
+
+def _seconds(row: Row, hours: float | None) -> str:
+    return "–" if hours is None else ("≥ " if row.untimed_tasks else "") + f"{hours * 3600:.3g}"

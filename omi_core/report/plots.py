@@ -82,7 +82,10 @@ def votes_figure(run: Facts) -> Figure | None:
     ]
     legend = [("k1", "majority is right"), ("k3", "any sample is right")]
     chart = lines(series, vote_axis([points]), Axis([0, 0.25, 0.5, 0.75, 1], percent), table, legend)
-    return Figure("Accuracy against votes", "Share of problems by the number of samples per problem.", chart)
+    caption = "Share of problems; fewer samples are disjoint draws from each problem's own."
+    if run.counts and run.counts["samples"] < run.counts["records"] * run.plan.samples:
+        caption += " Problems with fewer samples take no part in larger draws."
+    return Figure("Accuracy against votes", caption, chart)
 
 
 def vote_line(
@@ -122,8 +125,6 @@ def growth_figure(run: Facts) -> Figure | None:
     top = zero(max(planned, totals[-1]))
     chart = lines(series, across, top, Table(["time", "samples"], rows), legend, moments)
     caption = "Vertical lines are further attempts. " if moments else ""
-    if found.drawn == "straight":
-        caption += "Known are each task's first and last sample; between them the line is straight. "
     if run.untimed:
         killed = tasks(run.untimed, "was", "were")
         caption += f"{killed} killed, or still at work: its samples count when it wrote last. "
@@ -199,6 +200,7 @@ def shards_figure(run: Facts) -> Figure | None:
         return None
     size = -(-len(run.shards) // MOST_SHARDS)
     groups = [run.shards[at : at + size] for at in range(0, len(run.shards), size)]
+    aside = 0.2 if len(groups) <= 12 else 0.0  # a few columns would else be one wide block
     bars, rows = [], []
     for number, group in enumerate(groups):
         name = group[0].name if len(group) == 1 else f"{group[0].name} to {group[-1].name}"
@@ -206,7 +208,8 @@ def shards_figure(run: Facts) -> Figure | None:
         rest = sum(shard.samples for shard in group) - timed
         words = f"{name}: {count(timed + rest)} samples"
         state = "" if not rest else f", {count(rest)} of them by killed or working tasks"
-        bars.append(Column(number, number + 1, [("k1", timed), ("k3", rest)], words + state))
+        pieces = [("k1", float(timed)), ("k3", float(rest))]
+        bars.append(Column(number + aside, number + 1 - aside, pieces, words + state))
         rows.append([name, count(timed + rest), count(rest)])
     top = max(sum(value for _, value in bar.pieces) for bar in bars)
     first = {number + 0.5: f"{group[0].attempt}/{group[0].task}" for number, group in enumerate(groups)}

@@ -32,7 +32,7 @@ p { margin: 0; }
 .tile b { display: block; font-size: 20px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: 12.5px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(470px, 100%), 1fr)); gap: 14px;
-  margin: 14px 0; align-items: start; }
+  margin: 14px 0; }
 figure { margin: 0; padding: 14px 16px 12px; break-inside: avoid; min-width: 0; }
 figcaption { margin-bottom: 8px; }
 svg { display: block; width: 100%; height: auto; }

@@ -1,8 +1,8 @@
-"""When samples came in: by the manifests of shards, and for killed ones by their journals' last write."""
+"""When samples came in: by the timelines of shards, and for killed ones by their journals' last write."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +16,12 @@ _POINTS = 97
 class Growth:
     """`samples[k]` samples were there `seconds[k]` after `origin` (seconds since the epoch).
 
-    `drawn` says how samples between the known moments are placed: "exact" (all shards left a timeline) or
-    "straight" (evenly between a shard's first and last sample). `placeless` samples have no known time.
+    `placeless` samples have no known time.
     """
 
     origin: float
     seconds: np.ndarray
     samples: np.ndarray
-    drawn: str
     placeless: int
 
 
@@ -40,9 +38,8 @@ def growth(run: Facts) -> Growth | None:
     for curve in curves:
         total += np.interp(at, curve[:, 0], curve[:, 1], left=0.0)
     placed = sum(int(curve[-1, 1]) for curve in curves)
-    exact = all(shard.timeline for shard in run.timed) and not run.untimed
     everything = sum(shard.samples for shard in run.shards)
-    return Growth(origin, at - origin, total, "exact" if exact else "straight", everything - placed)
+    return Growth(origin, at - origin, total, everything - placed)
 
 
 def _curves(shard: Shard) -> list[np.ndarray]:
@@ -50,14 +47,14 @@ def _curves(shard: Shard) -> list[np.ndarray]:
     if shard.seconds is None or shard.started is None:
         # Killed or at work: what it wrote was there when it wrote last.
         return [_curve([(shard.written, shard.samples)])] if shard.written and shard.samples else []
+    # A frame that was set aside as damaged takes samples back.
     made = min(shard.generated or 0, shard.samples)
-    first = shard.first_sample if shard.first_sample is not None else shard.seconds
-    points: Sequence[tuple[float, float]] = shard.timeline or [(first, min(made, 1)), (shard.seconds, made)]
-    curves = [_curve([(shard.started + second, count) for second, count in [(0.0, 0), *points]])]
+    points = [(second, min(count, made)) for second, count in shard.timeline]
+    curves = [_curve((shard.started + second, count) for second, count in [(0.0, 0), *points])]
     if before := shard.samples - made:  # of the same task before it was put back in the queue
         curves.append(_curve([(shard.started, before)]))
     return curves
 
 
-def _curve(points: Sequence[tuple[float, float]]) -> np.ndarray:
-    return np.array(points, dtype=float).reshape(-1, 2)
+def _curve(points: Iterable[tuple[float, float]]) -> np.ndarray:
+    return np.array(list(points), dtype=float).reshape(-1, 2)

@@ -19,9 +19,9 @@ class Accuracy:
 def accuracy_by_votes(counts: Mapping[str, Any], samples: int) -> list[Accuracy]:
     """Points in rising number of samples; none without a ground truth.
 
-    With one sample and with all `samples` of a record they follow from the counts of every run. Between
-    them they come from `truth.draws.K` (where the reduce stage counts it): of that many draws of K samples
-    each, so many had the right majority, and so many a right sample.
+    They come from `truth.draws.K`: of that many draws of K samples each, so many had the right majority,
+    and so many a right sample. With one sample and with all `samples` of a record they follow from the
+    counts of the whole, too, also where `samples` is no power of two.
     """
     truth = counts.get("truth", {})
     if not truth.get("samples") or not truth.get("records"):

@@ -27,6 +27,7 @@ from omi_core.run.keys import iter_keys
 from omi_core.run.plan import Records
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from omi_core.stages.timeline import Timeline
 from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # The error rate means something only after so many samples.
@@ -39,13 +40,14 @@ class TooManyErrors(RuntimeError):
 
 @dataclass
 class ShardReport:
-    """What one shard did: counts, and times in seconds from its start."""
+    """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready."""
 
     keys: int
     samples: int = 0
     errors: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    started: float = 0.0
     first_sample: float | None = None
     last_admitted: float = 0.0
     seconds: float = 0.0
@@ -54,6 +56,7 @@ class ShardReport:
     finished: bool = False
     last_error: str | None = None
     teacher: dict[str, str] = field(default_factory=dict)
+    timeline: Timeline = field(default_factory=Timeline)
 
     def count(self, sample: Sample, seconds: float) -> None:
         self.samples += 1
@@ -65,6 +68,7 @@ class ShardReport:
         if self.first_sample is None:
             self.first_sample = seconds
         self.seconds = seconds
+        self.timeline.add(seconds, self.samples)
 
 
 def run_shard(
@@ -114,7 +118,7 @@ class _Shard:
     report: ShardReport
 
     def __post_init__(self) -> None:
-        self._clock = _Clock()
+        self.report.started, self._clock = round(time.time(), 3), _Clock()
 
     def generate_all(self) -> None:
         """Every sample that the journal does not hold, with as many engines as that takes."""
@@ -249,5 +253,6 @@ def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: Sha
             "host": socket.gethostname(),
             "pid": os.getpid(),
             **dataclasses.asdict(report),
+            "timeline": report.timeline.as_json(),
         },
     )

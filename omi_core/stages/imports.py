@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omi_core.config import Reduce
-from omi_core.inputs import GroundTruth, Row, Skipped, cell, file_rows, local_files, source_of
+from omi_core.inputs import Row, RowReader, Skipped, cell, file_rows, local_files
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
 from omi_core.run.journal import JournalWriter
@@ -63,24 +63,16 @@ def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tup
     """(record with ordinal 0, its (solution, finish reason) pairs) for every usable row."""
     assert config.input is not None
     data = config.data
-    truth = GroundTruth(data, config.answers.pattern)
+    record_of = RowReader(data, config.answers.pattern, skipped)
     rows = 0
     for path in local_files("input", config.input):
         for where, row in file_rows(path):
             if data.limit is not None and rows >= data.limit:
                 return
             rows += 1
-            text = cell(row, data.problem, where, "data.problem")
-            if not isinstance(text, str) or not text.strip():
-                skipped.add("empty_problem", where)
-                continue
-            expected = truth(row, where)
-            if data.answer is not None and expected is None:
-                skipped.add("no_ground_truth", where)
-                continue
-            solutions = list(_solutions(config, row, where, skipped))
-            if solutions:
-                yield Record.make(0, text.strip(), expected, source_of(data, row, where)), solutions
+            record = record_of(row, where)
+            if record is not None and (solutions := list(_solutions(config, row, where, skipped))):
+                yield record, solutions
 
 
 def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> Iterator[tuple[str, str]]:

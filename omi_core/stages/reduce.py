@@ -10,14 +10,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from omi_core import filters
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, Vote, vote_many
+from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
 from omi_core.config import Answers, Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.parts import (
@@ -32,12 +31,12 @@ from omi_core.publish.parts import (
 from omi_core.records import Candidate, Record, Sample
 from omi_core.run.journal import read_samples
 from omi_core.run.plan import Records
+from omi_core.stages.judging import Judge, Judged
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers.models import local_directory
 
 WINDOW = 256
-_PPM = 1_000_000
 
 Reading = tuple[Record, list[Sample]]
 
@@ -115,30 +114,6 @@ def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
         yield window
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One record's outcome: its expected answer, and what each sample answered and whether that is it.
-
-    `votes` of the `voters` (samples with an answer) gave the expected answer.
-    """
-
-    expected: str | None
-    answers: list[str | None]
-    verdicts: list[Verdict | None]
-
-    @property
-    def voters(self) -> int:
-        return sum(verdict is not None for verdict in self.verdicts)
-
-    @property
-    def votes(self) -> int:
-        return sum(verdict is Verdict.EQUAL for verdict in self.verdicts)
-
-    @property
-    def agreement(self) -> float:
-        return self.votes / self.voters if self.voters else 0.0
-
-
 class Reducer:
     """Turns readings into published rows and counts everything on the way; a context manager."""
 
@@ -164,6 +139,7 @@ class Reducer:
             workers=self._config.cluster.workers or None,
             limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
         )
+        self._judge = Judge(self._grader, answers.expected, self._counts)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -198,7 +174,8 @@ class Reducer:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
         judged: dict[str, Judged] = {}
         selected: list[Candidate] = []
-        for (record, samples), outcome in zip(usable, self._judge(usable, answers), strict=True):
+        outcomes = self._judge.judge([record for record, _ in usable], answers)
+        for (record, samples), outcome in zip(usable, outcomes, strict=True):
             judged[record.id] = outcome
             selected += self._selected(record, samples, outcome)
         for candidate in self._after.apply(selected):
@@ -227,50 +204,6 @@ class Reducer:
         answer = None if cut_off else self._extract(sample.text).answer
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
-
-    def _judge(self, usable: Sequence[Reading], answers: Sequence[list[str | None]]) -> list[Judged]:
-        """Votes on every record and compares every answer with the record's expected one."""
-        votes = vote_many(answers, self._grader)
-        pairs: list[tuple[str, str]] = []
-        for (record, _), given in zip(usable, answers, strict=True):
-            if record.expected_answer is not None:
-                pairs += [(record.expected_answer, answer) for answer in given if answer is not None]
-        graded = iter(self._grader.compare_many(pairs))
-        out = []
-        for (record, _), given, vote in zip(usable, answers, votes, strict=True):
-            verdicts: list[Verdict | None] | None = None
-            if record.expected_answer is not None:
-                verdicts = [None if answer is None else next(graded) for answer in given]
-                self._count_truth(verdicts, vote)
-            if vote.voters:
-                self._counts["votes/records"] += 1
-                self._counts["votes/voters"] += vote.voters
-                self._counts["votes/votes"] += vote.votes
-                self._counts["votes/agreement_ppm"] += round(vote.agreement * _PPM)
-                self._counts[f"votes/histogram/{min(vote.votes * 10 // vote.voters, 9)}"] += 1
-            out.append(self._choose(record, given, verdicts, vote))
-        return out
-
-    def _choose(
-        self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
-    ) -> Judged:
-        if verdicts is not None and self._config.answers.expected == "truth":
-            return Judged(record.expected_answer, given, verdicts)
-        members = set(vote.members)
-        majority: list[Verdict | None] = [
-            None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
-            for at, answer in enumerate(given)
-        ]
-        return Judged(vote.answer, given, majority)
-
-    def _count_truth(self, verdicts: list[Verdict | None], vote: Vote) -> None:
-        self._counts["truth/records"] += 1
-        self._counts["truth/samples"] += len(verdicts)
-        for verdict in verdicts:
-            self._counts[f"truth/{'no_answer' if verdict is None else verdict.value}"] += 1
-        self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
-        # The members of a class are equal to each other, so any of them speaks for the majority.
-        self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
 
     def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
         """The samples of a record whose answer is the expected one."""

@@ -91,6 +91,10 @@ def test_the_figures_of_the_page_are_those_of_stats_json(
     votes = page.tables["Accuracy against votes"]
     assert votes[1] == ["1", *[f"{counts['truth']['equal'] / counts['truth']['samples']:.1%}"] * 2]
     assert votes[-1][:2] == ["8", f"{counts['truth']['majority_equal'] / counts['truth']['records']:.1%}"]
+    for samples in ("2", "4"):
+        found = counts["truth"]["draws"][samples]
+        shares = [f"{found[name] / found['draws']:.1%}" for name in ("majority", "solved")]
+        assert [samples, *shares] in votes
     assert [int(row[1]) for row in page.tables["Samples per task"][1:]] == [80, 80, 80]
     lengths = page.tables["Length of samples"]
     cut_off = sum(int(row[2].replace(",", "")) for row in lengths[1:])
@@ -128,7 +132,15 @@ def test_several_runs_stand_side_by_side(here: Here, drawn: Callable[..., str], 
         counts = stats_of(directory)["counts"]
         samples = counts["samples"] // counts["records"]
         assert kept[f"samples={samples}"] == f"{counts['rows'] / counts['samples']:.1%}"
-    assert {"Accuracy", "Rows", "Speed", "Tokens per solution", "Cost of a row"} <= page.tables.keys()
+    assert {
+        "Accuracy",
+        "Accuracy against votes",
+        "Agreement",
+        "Rows",
+        "Speed",
+        "Tokens per solution",
+        "Cost of a row",
+    } <= page.tables.keys()
     sections = {attributes.get("id") for name, attributes in page.elements if name == "section"}
     assert {attributes["href"] for name, attributes in page.elements if name == "a"} == {
         f"#{section}" for section in sections

@@ -74,6 +74,12 @@ def test_columns_stay_in_the_frame_and_keep_their_proportions(heights: list[floa
     assert titles == [str(height) for height in heights]
 
 
+def test_the_legend_of_columns_has_what_is_drawn() -> None:
+    bars = [Column(0, 1, [("k1", 3), ("k2", 0)], "a"), Column(1, 2, [("k1", 0), ("k3", 2)], "b")]
+    legend = [("k1", "one"), ("k2", "two"), ("k3", "three")]
+    assert columns(bars, zero(2), zero(5), EMPTY, legend).legend == [("k1", "one"), ("k3", "three")]
+
+
 def test_a_bar_twice_as_long_is_drawn_twice_as_long() -> None:
     rows = [
         BarRow("a", [Bar(0, 10, "k1", "a")]),

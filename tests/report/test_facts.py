@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import orjson
@@ -71,7 +72,7 @@ def test_a_killed_task_has_samples_but_no_times(copy: Layout) -> None:
     assert (round(grown.samples[-1]), grown.placeless) == (120, 0)
 
 
-def test_a_timeline_in_the_manifests_is_drawn_exactly(copy: Layout) -> None:
+def test_samples_are_drawn_where_the_timelines_of_their_tasks_have_them(copy: Layout) -> None:
     begin = gather(copy.root).attempts[1]
     for task in range(3):
         path = copy.shard_manifest(1, task)
@@ -79,7 +80,6 @@ def test_a_timeline_in_the_manifests_is_drawn_exactly(copy: Layout) -> None:
         write_json(path, read_json(path) | late)
     grown = growth(gather(copy.root))
     assert grown is not None
-    assert grown.drawn == "exact"
     at = dict(zip(grown.seconds.round(6).tolist(), grown.samples.round(6).tolist(), strict=True))
     assert max(at) == 296.0
     assert at[296.0] == 120
@@ -92,17 +92,38 @@ def test_samples_over_time_end_with_all_samples_and_never_fall(facts: dict[str, 
         assert grown is not None
         assert (grown.samples[1:] >= grown.samples[:-1] - 1e-9).all()
         assert round(grown.samples[-1]) == facts[stage].settled
-        assert grown.drawn == "straight"
     assert growth(facts["planned"]) is None
 
 
-def test_a_copy_that_lost_its_files_times_has_no_times_of_day(copy: Layout) -> None:
+def test_a_shard_leaves_the_times_of_its_samples(facts: dict[str, Facts]) -> None:
+    run = facts["published"]
+    for shard in run.shards:
+        assert shard.started is not None
+        assert shard.seconds is not None
+        assert run.attempts[1] <= shard.started <= shard.started + shard.seconds <= time.time()
+        assert shard.timeline[-1] == (shard.seconds, shard.samples)
+
+
+def test_samples_of_a_damaged_frame_are_not_drawn(copy: Layout) -> None:
+    journal = copy.journal(1, 0)
+    journal.write_bytes(journal.read_bytes()[: journal.stat().st_size // 2])
+    run = gather(copy.root)
+    grown = growth(run)
+    assert run.settled is not None
+    assert grown is not None
+    assert 80 <= run.settled < 120
+    assert (round(grown.samples[-1]), grown.placeless) == (run.settled, 0)
+
+
+def test_a_copy_that_lost_its_files_times_does_not_know_when_a_killed_task_wrote(copy: Layout) -> None:
+    copy.shard_manifest(1, 1).unlink()
     late = gather(copy.root).attempts[1] + 86_400
     for path in copy.root.rglob("*"):
         os.utime(path, (late, late))
-    run = gather(copy.root)
-    assert all(shard.started is None and shard.seconds is not None for shard in run.shards)
-    assert growth(run) is None
+    grown = growth(gather(copy.root))
+    assert grown is not None
+    assert grown.seconds[-1] < 3600
+    assert (round(grown.samples[-1]), grown.placeless) == (80, 40)
 
 
 def test_a_dataset_of_another_fingerprint_does_not_count(copy: Layout) -> None:

@@ -89,6 +89,21 @@ def test_statistics_account_for_every_sample(tmp_path: Path) -> None:
     assert "REHEARSAL" in (run.layout.dataset / "README.md").read_text()
 
 
+def test_smaller_votes_are_counted_by_draws_of_samples(tmp_path: Path) -> None:
+    _, stats = carry_out(tmp_path, samples=6, teacher={"rehearsal": {"wrong": 0.6}})
+    counts = stats["counts"]
+    records, truth, draws = counts["records"], counts["truth"], counts["truth"]["draws"]
+    assert {size: drawn["draws"] for size, drawn in draws.items()} == {
+        "1": records * 6,
+        "2": records * 3,
+        "4": records,
+    }
+    assert draws["1"]["majority"] == draws["1"]["solved"] == truth["equal"]
+    assert truth["equal"] <= 2 * draws["2"]["solved"]
+    assert draws["4"]["solved"] <= truth["records_solved"]
+    assert all(0 < drawn["majority"] <= drawn["solved"] for drawn in draws.values())
+
+
 def test_shares_of_the_rehearsal_come_out_as_they_were_stated(tmp_path: Path) -> None:
     shares = {"wrong": 0.3, "malformed": 0.1, "overlong": 0.1, "hostile": 0.0}
     _, stats = carry_out(tmp_path / "run", teacher={"rehearsal": shares}, data={"size": 400})

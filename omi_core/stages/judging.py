@@ -1,0 +1,101 @@
+"""Judging records: the vote of their samples, the comparison with the ground truth, and what both come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
+from omi_core.records import Record
+
+_PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One record's outcome: its expected answer, and what each sample answered and whether that is it.
+
+    `votes` of the `voters` (samples with an answer) gave the expected answer.
+    """
+
+    expected: str | None
+    answers: list[str | None]
+    verdicts: list[Verdict | None]
+
+    @property
+    def voters(self) -> int:
+        return sum(verdict is not None for verdict in self.verdicts)
+
+    @property
+    def votes(self) -> int:
+        return sum(verdict is Verdict.EQUAL for verdict in self.verdicts)
+
+    @property
+    def agreement(self) -> float:
+        return self.votes / self.voters if self.voters else 0.0
+
+
+class Judge:
+    """Votes on records and compares every answer with the ground truth, in bulk.
+
+    The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's.
+    Outcomes are added to `counts`.
+    """
+
+    def __init__(self, grader: Grader, expected: str, counts: Counter[str]) -> None:
+        self._grader = grader
+        self._expected = expected
+        self._counts = counts
+
+    def judge(self, records: Sequence[Record], answers: Sequence[list[str | None]]) -> list[Judged]:
+        """The outcome of each record, from the answers of its samples (None: the sample has none)."""
+        votes = vote_many(answers, self._grader)
+        pairs: list[tuple[str, str]] = []
+        for record, given in zip(records, answers, strict=True):
+            if record.expected_answer is not None:
+                pairs += [(record.expected_answer, answer) for answer in given if answer is not None]
+        graded = iter(self._grader.compare_many(pairs))
+        out = []
+        for record, given, vote in zip(records, answers, votes, strict=True):
+            verdicts: list[Verdict | None] | None = None
+            if record.expected_answer is not None:
+                verdicts = [None if answer is None else next(graded) for answer in given]
+                self._count_truth(verdicts, vote)
+            self._count_vote(vote)
+            out.append(self._outcome(record, given, verdicts, vote))
+        return out
+
+    def _outcome(
+        self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
+    ) -> Judged:
+        if verdicts is not None and self._expected == "truth":
+            return Judged(record.expected_answer, given, verdicts)
+        members = set(vote.members)
+        majority: list[Verdict | None] = [
+            None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
+            for at, answer in enumerate(given)
+        ]
+        return Judged(vote.answer, given, majority)
+
+    def _count_vote(self, vote: Vote) -> None:
+        if vote.voters:
+            self._counts["votes/records"] += 1
+            self._counts["votes/voters"] += vote.voters
+            self._counts["votes/votes"] += vote.votes
+            self._counts["votes/agreement_ppm"] += round(vote.agreement * _PPM)
+            self._counts[f"votes/histogram/{min(vote.votes * 10 // vote.voters, 9)}"] += 1
+
+    def _count_truth(self, verdicts: list[Verdict | None], vote: Vote) -> None:
+        self._counts["truth/records"] += 1
+        self._counts["truth/samples"] += len(verdicts)
+        for verdict in verdicts:
+            self._counts[f"truth/{'no_answer' if verdict is None else verdict.value}"] += 1
+        self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
+        # The members of a class are equal to each other, so any of them speaks for the majority.
+        self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
+        for drawn in count_draws(vote.classes, verdicts):
+            path = f"truth/draws/{drawn.size}"
+            self._counts[f"{path}/draws"] += drawn.number
+            self._counts[f"{path}/majority"] += drawn.majority
+            self._counts[f"{path}/solved"] += drawn.solved
