@@ -210,11 +210,10 @@ def _generate(
         Progress("generate", "samples", attempt.share_size(shard)) as progress,
     ):
         start_up = time.monotonic() - started
-        try:
-            return run_shard(run, attempt, shard, teacher, stop, count, start_up)
-        finally:
-            if lead is not None:
-                lead.end()  # before the engine ends here: its end may wait for the other ranks'
+        report = run_shard(run, attempt, shard, teacher, stop, count, start_up)
+        if lead is not None:
+            lead.end()  # before the engine ends here: its end may wait for the other ranks'
+        return report
 
 
 def _leave_word(trouble: Path, error: Exception) -> None:
