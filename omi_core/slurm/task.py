@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
+from omi_core.records import Sample
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
-from omi_core.slurm import gates
+from omi_core.slurm import gates, hosts
 from omi_core.slurm.commands import SlurmError
-from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
+from omi_core.slurm.policy import ENGINE_ERRORS, HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run, published
 from omi_core.stages.reduce import finished_part, part_range, run_part
 from omi_core.stages.run import Run, open_run
-from omi_core.stages.stopping import Stop, Stopped
-from omi_core.teachers import open_teacher
+from omi_core.stages.stopping import SIGNALS, Stop, Stopped
+from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.base import EngineFailed
+from omi_core.teachers.ranks import Follower, Lead, Place, RankLost
 from omi_core.teachers.restarting import RestartingTeacher
 
 FAILURES = (
@@ -39,11 +43,14 @@ FAILURES = (
     LockTaken,
     NothingToPublish,
     PartError,
+    RankLost,
     TooManyErrors,
     SlurmError,
     gates.ChainEnded,
 )
 __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unwritable"]
+# So long after an engine's error: was it another rank that ended?
+_HEAR_SECONDS = 5.0
 
 
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
@@ -55,9 +62,10 @@ def generate(root: str, numbers: list[int], stop: Stop) -> int:
         return 0  # the last node has room for more replicas than there are shards
     _own_gpus(run.config)
     stop.drain_seconds = min(run.config.run.drain_seconds, run.config.cluster.signal_seconds / 2)
-    report = _shard(run, attempt, shard, stop)
-    if stop.asked() and not report.finished:
-        raise Stopped
+    place = hosts.place(os.environ, run.config.teacher.nodes)
+    if place is not None and place.rank > 0:
+        return _follow(run.config, place, stop)
+    _finish(run, attempt, shard, stop, place)
     return 0
 
 
@@ -65,12 +73,13 @@ def canary(root: str, numbers: list[int], stop: Stop) -> int:
     """The canary's samples; on failure the rest of the chain is cancelled with the reason."""
     run = _generate_run(root)
     _own_gpus(run.config)
+    place = hosts.place(os.environ, run.config.teacher.nodes)
+    if place is not None and place.rank > 0:
+        return _follow(run.config, place, stop)
     if os.environ.get("SLURM_PROCID", "0") != "0":
-        return 0
+        return 0  # another replica's place
     attempt = read_attempt(run.layout, numbers[0])
-    report = _shard(run, attempt, 0, stop)
-    if stop.asked() and not report.finished:
-        raise Stopped
+    _finish(run, attempt, 0, stop, place)
     gates.check_canary(run, attempt)
     return 0
 
@@ -126,6 +135,8 @@ STAGES: dict[str, Callable[[str, list[int], Stop], int]] = {
 def shard_number(config: Generate, offset: int) -> int:
     """The shard of this Slurm task: array tasks count jobs, each of which has one task per replica."""
     job = offset + int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    if config.teacher.nodes > 1:
+        return job  # all its tasks are ranks of one teacher
     return job * replicas(config) + int(os.environ.get("SLURM_PROCID", "0"))
 
 
@@ -148,38 +159,90 @@ def _generate_run(root: str) -> Run[Generate]:
     return Run(run.layout, run.plan, run.config)
 
 
-def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> ShardReport:
-    """Runs a shard; an error is left beside its journal, for the gate to read."""
-    config = run.config
-    trouble = run.layout.trouble(attempt.number, shard)
-    started = time.monotonic()
-    try:
-        with (
-            RestartingTeacher(
-                lambda: open_teacher(config.teacher, config.engine, config.sampling)
-            ) as teacher,
-            Progress("generate", "samples", attempt.share_size(shard)) as progress,
-        ):
-            return run_shard(
-                run,
-                attempt,
-                shard,
-                teacher,
-                stop,
-                lambda sample: progress.advance(1, sample.completion_tokens),
-                time.monotonic() - started,
-            )
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        words = {
-            "class": type(error).__name__,
-            "message": " ".join(str(error).split())[:2000],
-            "at": f"{where.filename}:{where.lineno}",
-            "node": os.environ.get("SLURMD_NODENAME"),
-            "traceback": traceback.format_exc()[-8000:],
-        }
+def _follow(config: Generate, place: Place, stop: Stop) -> int:
+    """Serves rank 0 as another rank of its teacher. The job's exit code is rank 0's: this one's only tells
+    of a failure of its own."""
+    with Follower(place, stop.asked) as lead:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # rank 0 hears them too, and decides when all end
         try:
-            write_json(trouble, words)
-        except OSError as unwritable:  # a full disk has no room for its own error, either
-            raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
+            serve(config.teacher, config.engine, lead)
+            if lead.over() is None:
+                raise RankLost("a process of the engine has ended")
+        except Exception as error:
+            if lead.over() is None:
+                lead.fail(error)
+                raise
+        print(f"rank {place.rank}: {lead.over()}", flush=True)
+    return 0
+
+
+def _finish(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, place: Place | None) -> None:
+    """Runs a shard to its end, as rank 0 of the teacher where that spans nodes.
+
+    Raises:
+        Stopped: `stop` was asked for before.
+    """
+    with Lead(place) if place else nullcontext() as lead:
+        report = _shard(run, attempt, shard, stop, lead)
+    if report is None or (stop.asked() and not report.finished):
+        raise Stopped
+
+
+def _shard(
+    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, lead: Lead | None
+) -> ShardReport | None:
+    """The report of a shard, None when it was stopped before it began; an error is left beside its journal,
+    for the gate to read."""
+    try:
+        return _generate(run, attempt, shard, stop, lead)
+    except Exception as error:
+        if type(error).__name__ in ENGINE_ERRORS and stop.asked():
+            raise Stopped from error  # SIGTERM reaches the engine's processes as well
+        if lead is not None and not isinstance(error, ConfigError) and (lost := lead.lost(_HEAR_SECONDS)):
+            _leave_word(run.layout.trouble(attempt.number, shard), lost)
+            raise lost from error
+        _leave_word(run.layout.trouble(attempt.number, shard), error)
         raise
+
+
+def _generate(
+    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, lead: Lead | None
+) -> ShardReport | None:
+    config, started = run.config, time.monotonic()
+    group = lead.gather(stop.asked) if lead else None
+    if lead is not None and group is None:
+        return None
+
+    def count(sample: Sample) -> None:
+        if lead is not None and (lost := lead.lost()):
+            raise lost
+        progress.advance(1, sample.completion_tokens)
+
+    with (
+        RestartingTeacher(
+            lambda: open_teacher(config.teacher, config.engine, config.sampling, group)
+        ) as teacher,
+        Progress("generate", "samples", attempt.share_size(shard)) as progress,
+    ):
+        start_up = time.monotonic() - started
+        report = run_shard(run, attempt, shard, teacher, stop, count, start_up)
+        if lead is not None:
+            lead.end()  # before the engine ends here: its end may wait for the other ranks'
+        return report
+
+
+def _leave_word(trouble: Path, error: Exception) -> None:
+    """Writes down why the task fails. Raises Unwritable: a full disk has no room for its error, either."""
+    where = traceback.extract_tb(error.__traceback__)
+    words = {
+        "class": type(error).__name__,
+        "message": " ".join(str(error).split())[:2000],
+        "at": f"{where[-1].filename}:{where[-1].lineno}" if where else None,
+        "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
+        "traceback": "".join(traceback.format_exception(error))[-8000:],
+    }
+    try:
+        write_json(trouble, words)
+    except OSError as unwritable:
+        raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error

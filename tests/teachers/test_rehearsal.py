@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def requests(records: int, samples: int = 4, answer: str | None = r"\frac{3}{4}"
     return [Request(r, i, message, sample_seed(0, r.id, i)) for r in made for i in range(samples)]
 
 
-def run(asked: list[Request], slots: int = 8, **shares: float) -> dict[tuple[int, int], Sample]:
+def run(asked: list[Request], slots: int = 8, **shares: Any) -> dict[tuple[int, int], Sample]:
     teacher = RehearsalTeacher(Rehearsal(**shares), Engine(max_num_seqs=slots), Sampling(max_tokens=600))
     return {(s.ordinal, s.index): s for s in teacher.generate(iter(asked)) if s is not None}
 
