@@ -122,7 +122,7 @@ def test_an_owner_that_is_dead_but_not_buried_counts_as_dead(owner: Callable[...
     ],
 )
 def test_only_a_marker_that_names_a_dead_process_of_this_very_machine_counts(
-    marker: str, ended: bool
+    marker: str, counts: bool
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
