@@ -55,13 +55,14 @@ _STATES = {
     "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
     "CANCELLED": Cause.CANCELLED,
 }
-# Raised by vLLM or CUDA when the engine, not our code, is at fault.
+# Raised by vLLM or CUDA, or for a rank on another node, when the engine, not our code, is at fault.
 _ENGINE_ERRORS = (
     "EngineFailed",
     "EngineDeadError",
     "EngineGenerateError",
     "AcceleratorError",
     "DistBackendError",
+    "RankLost",
 )
 # Sent to a process by what it does itself.
 _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)

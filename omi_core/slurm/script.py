@@ -7,6 +7,7 @@ environment is not exported.
 
 from __future__ import annotations
 
+import math
 import secrets
 import shlex
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import submitit
 
 RETRY_SECONDS = 120.0
+# A task of a job that ends early, well or not, must not take the others with it, as a site may have set.
+_ALL_TASKS = ("--kill-on-bad-exit=0", "--wait=0")
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,33 @@ class Job:
 
 
 def replicas(config: Generate | Reduce) -> int:
-    """Slurm tasks of one generate job: copies of the teacher that fit a node. Raises ConfigError for none."""
-    if not isinstance(config, Generate) or not config.cluster.gpus_per_node:
+    """Copies of the teacher that one generate job runs: those that fit a node, or one over several nodes.
+
+    Raises:
+        ConfigError: none fits.
+    """
+    if not isinstance(config, Generate):
         return 1
-    teacher = config.teacher
-    if teacher.nodes > 1:
-        raise ConfigError(
-            f"teacher.nodes={teacher.nodes}: a teacher larger than a node cannot be launched yet; "
-            "choose one that fits, such as teacher=llama31_405b_fp8 on 8 GPUs of 80 GB"
-        )
+    teacher, gpus = config.teacher, config.cluster.gpus_per_node
     size = teacher.tensor_parallel * teacher.pipeline_parallel
-    if size > config.cluster.gpus_per_node:
+    if teacher.nodes > 1:
+        wanted = f"teacher.nodes={teacher.nodes}: tensor_parallel x pipeline_parallel is {size}"
+        if size % teacher.nodes:
+            raise ConfigError(f"{wanted}, which does not divide over {teacher.nodes} nodes")
+        if gpus and size > teacher.nodes * gpus:
+            raise ConfigError(
+                f"{wanted}, more than {teacher.nodes} nodes have with cluster.gpus_per_node={gpus}; "
+                f"set teacher.nodes={math.ceil(size / gpus)}, or another cluster"
+            )
+        return 1
+    if not gpus:
+        return 1
+    if size > gpus:
         raise ConfigError(
             f"teacher: one replica takes {size} GPUs (tensor_parallel x pipeline_parallel), "
-            f"cluster.gpus_per_node={config.cluster.gpus_per_node}; set teacher.nodes, or another cluster"
+            f"cluster.gpus_per_node={gpus}; set teacher.nodes={math.ceil(size / gpus)}, or another cluster"
         )
-    return config.cluster.gpus_per_node // size
+    return gpus // size
 
 
 def check_cluster(cluster: Cluster) -> None:
@@ -126,6 +140,7 @@ def _executor(config: Generate | Reduce, job: Job) -> submitit.SlurmExecutor:
 def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
     cluster = config.cluster
     gpu = job.on_gpus
+    size = _size(config, job)
     log = str(job.logs / ("%A_%a" if job.array else "%j"))
     parameters: dict[str, Any] = {
         "job_name": job.name,
@@ -146,14 +161,15 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "srun_args": [
             "--export=ALL",
             # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
-            f"--cpus-per-task={_size(config, job)['cpus_per_task']}",
+            f"--cpus-per-task={size['cpus_per_task']}",
             "--output",
             f"{log}_%t.log",
+            *(_ALL_TASKS if size["nodes"] * size["ntasks_per_node"] > 1 else ()),
             *(cluster.srun if gpu else cluster.cpu_srun),
         ],
         "teardown": _teardown(cluster, job),
     }
-    parameters |= _size(config, job)
+    parameters |= size
     more: dict[str, Any] = {"output": f"{log}.sbatch.log"}
     if cluster.reservation and gpu:
         more["reservation"] = cluster.reservation
@@ -173,14 +189,13 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
 def _size(config: Generate | Reduce, job: Job) -> dict[str, Any]:
     """Nodes, tasks, cores and GPUs of one array task."""
     cluster = config.cluster
-    if not job.on_gpus or not isinstance(config, Generate) or not cluster.gpus_per_node:
+    if not job.on_gpus or not isinstance(config, Generate):
         return {"nodes": 1, "ntasks_per_node": 1, "cpus_per_task": cluster.cpus}
     tasks = replicas(config)
-    size: dict[str, Any] = {
-        "nodes": config.teacher.nodes,
-        "ntasks_per_node": tasks,
-        "cpus_per_task": cluster.cpus_per_gpu * (cluster.gpus_per_node // tasks),
-    }
+    size: dict[str, Any] = {"nodes": config.teacher.nodes, "ntasks_per_node": tasks}
+    if not cluster.gpus_per_node:
+        return size | {"cpus_per_task": cluster.cpus}
+    size["cpus_per_task"] = cluster.cpus_per_gpu * (cluster.gpus_per_node // tasks)
     count = f"{cluster.gpu_type}:{cluster.gpus_per_node}" if cluster.gpu_type else str(cluster.gpus_per_node)
     if cluster.gpu_request == "gpus":
         size["gpus_per_node"] = count

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
-from omi_core.slurm import gates
+from omi_core.slurm import gates, hosts
 from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
@@ -26,10 +28,12 @@ from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run, published
 from omi_core.stages.reduce import finished_part, part_range, run_part
 from omi_core.stages.run import Run, open_run
-from omi_core.stages.stopping import Stop, Stopped
-from omi_core.teachers import open_teacher
-from omi_core.teachers.base import EngineFailed
+from omi_core.stages.stopping import SIGNALS, Stop, Stopped
+from omi_core.teachers import open_teacher, serve
+from omi_core.teachers.base import EngineFailed, Teacher
+from omi_core.teachers.ranks import Follower, Lead, Place, RankLost
 from omi_core.teachers.restarting import RestartingTeacher
+from omi_core.teachers.spanning import SpanningTeacher
 
 FAILURES = (
     AppendFailed,
@@ -39,6 +43,7 @@ FAILURES = (
     LockTaken,
     NothingToPublish,
     PartError,
+    RankLost,
     TooManyErrors,
     SlurmError,
     gates.ChainEnded,
@@ -47,7 +52,7 @@ __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unw
 
 
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
-    """This task's shard of an attempt."""
+    """This task's shard of an attempt, or this rank's part in it."""
     run = _generate_run(root)
     attempt = read_attempt(run.layout, numbers[0])
     shard = shard_number(run.config, numbers[1])
@@ -55,9 +60,10 @@ def generate(root: str, numbers: list[int], stop: Stop) -> int:
         return 0  # the last node has room for more replicas than there are shards
     _own_gpus(run.config)
     stop.drain_seconds = min(run.config.run.drain_seconds, run.config.cluster.signal_seconds / 2)
-    report = _shard(run, attempt, shard, stop)
-    if stop.asked() and not report.finished:
-        raise Stopped
+    place = hosts.place(os.environ, run.config.teacher.nodes)
+    if place is not None and place.rank > 0:
+        return _follow(run.config, place, stop)
+    _finish(run, attempt, shard, stop, place)
     return 0
 
 
@@ -65,12 +71,13 @@ def canary(root: str, numbers: list[int], stop: Stop) -> int:
     """The canary's samples; on failure the rest of the chain is cancelled with the reason."""
     run = _generate_run(root)
     _own_gpus(run.config)
+    place = hosts.place(os.environ, run.config.teacher.nodes)
+    if place is not None and place.rank > 0:
+        return _follow(run.config, place, stop)
     if os.environ.get("SLURM_PROCID", "0") != "0":
-        return 0
+        return 0  # another replica's place
     attempt = read_attempt(run.layout, numbers[0])
-    report = _shard(run, attempt, 0, stop)
-    if stop.asked() and not report.finished:
-        raise Stopped
+    _finish(run, attempt, 0, stop, place)
     gates.check_canary(run, attempt)
     return 0
 
@@ -126,6 +133,8 @@ STAGES: dict[str, Callable[[str, list[int], Stop], int]] = {
 def shard_number(config: Generate, offset: int) -> int:
     """The shard of this Slurm task: array tasks count jobs, each of which has one task per replica."""
     job = offset + int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    if config.teacher.nodes > 1:
+        return job  # all its tasks are ranks of one teacher
     return job * replicas(config) + int(os.environ.get("SLURM_PROCID", "0"))
 
 
@@ -148,16 +157,62 @@ def _generate_run(root: str) -> Run[Generate]:
     return Run(run.layout, run.plan, run.config)
 
 
-def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> ShardReport:
-    """Runs a shard; an error is left beside its journal, for the gate to read."""
-    config = run.config
-    trouble = run.layout.trouble(attempt.number, shard)
+def _follow(config: Generate, place: Place, stop: Stop) -> int:
+    """Serves rank 0 as another rank of its teacher. What the work came to, rank 0 says by its exit code."""
+    with Follower(place, stop.asked) as lead:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # rank 0 hears them too, and decides when all end
+        try:
+            serve(config.teacher, config.engine, lead)
+            if lead.over() is None:
+                raise RankLost("a process of the engine has ended")
+        except Exception as error:
+            if lead.over() is None:
+                lead.fail(error)
+                raise
+        print(f"rank {place.rank}: {lead.over()}", flush=True)
+    return 0
+
+
+def _finish(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, place: Place | None) -> None:
+    """Runs a shard to its end, as rank 0 of a teacher that spans nodes where there is a place in one.
+
+    Raises:
+        Stopped: `stop` was asked for before; what is missing stays missing.
+    """
+    if place is None:
+        config = run.config
+        start = lambda: open_teacher(config.teacher, config.engine, config.sampling)  # noqa: E731
+        report = _shard(run, attempt, shard, stop, lambda: RestartingTeacher(start))
+    else:
+        with Lead(place) as lead:
+            report = _shard(_once(run), attempt, shard, stop, lambda: _gathered(run.config, lead, stop))
+    if stop.asked() and not report.finished:
+        raise Stopped
+
+
+def _once(run: Run[Generate]) -> Run[Generate]:
+    """The run without restarts of the engine: one over several nodes ends on all of them."""
+    config = dataclasses.replace(run.config, engine=dataclasses.replace(run.config.engine, restarts=0))
+    return Run(run.layout, run.plan, config)
+
+
+def _gathered(config: Generate, lead: Lead, stop: Stop) -> Teacher:
+    """The teacher of rank 0, when all ranks are there."""
+    group = lead.gather(stop.asked)
+    if group is None:
+        raise Stopped
+    return SpanningTeacher(lambda: open_teacher(config.teacher, config.engine, config.sampling, group), lead)
+
+
+def _shard(
+    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, start: Callable[[], Teacher]
+) -> ShardReport:
+    """Runs a shard with a teacher that is started; an error is left beside its journal, for the gate."""
     started = time.monotonic()
     try:
         with (
-            RestartingTeacher(
-                lambda: open_teacher(config.teacher, config.engine, config.sampling)
-            ) as teacher,
+            start() as teacher,
             Progress("generate", "samples", attempt.share_size(shard)) as progress,
         ):
             return run_shard(
@@ -169,17 +224,21 @@ def _shard(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop) -> Shar
                 lambda sample: progress.advance(1, sample.completion_tokens),
                 time.monotonic() - started,
             )
+    except Stopped:
+        raise
     except Exception as error:
+        if isinstance(error, EngineFailed | RankLost) and stop.asked():
+            raise Stopped from error  # Slurm's SIGTERM ends the engine's processes as well
         where = traceback.extract_tb(error.__traceback__)[-1]
         words = {
             "class": type(error).__name__,
             "message": " ".join(str(error).split())[:2000],
             "at": f"{where.filename}:{where.lineno}",
-            "node": os.environ.get("SLURMD_NODENAME"),
+            "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
             "traceback": traceback.format_exc()[-8000:],
         }
         try:
-            write_json(trouble, words)
+            write_json(run.layout.trouble(attempt.number, shard), words)
         except OSError as unwritable:  # a full disk has no room for its own error, either
             raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
         raise

@@ -6,10 +6,11 @@ When the iterator ends, it finishes what is in flight; closing the generator aba
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from omi_core.records import Record, Sample
 
@@ -63,24 +64,28 @@ class Request:
         )
 
 
-class Teacher(Protocol):
+class Teacher(ABC):
     """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
 
+    @abstractmethod
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish; each request gives exactly one.
 
         While none finishes it yields None now and then, so that the caller can flush what it has, or stop.
         """
-        ...
 
+    @abstractmethod
     def describe(self) -> dict[str, str]:
         """Engine and version, for the shard's manifest."""
-        ...
 
-    def close(self) -> None: ...
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the engine."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()

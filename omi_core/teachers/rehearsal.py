@@ -12,12 +12,10 @@ import random
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from types import TracebackType
-from typing import Self
 
 from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Sample
-from omi_core.teachers.base import EngineFailed, Request
+from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -34,7 +32,7 @@ _FINISH = "stop"
 _TICK_SECONDS = 0.2
 
 
-class RehearsalTeacher:
+class RehearsalTeacher(Teacher):
     """Draws samples from the stated distribution, `max_num_seqs` at once when a latency is set."""
 
     def __init__(self, shares: Rehearsal, engine: Engine, sampling: Sampling) -> None:
@@ -72,14 +70,6 @@ class RehearsalTeacher:
 
     def close(self) -> None:
         """Nothing to free."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _draw(self, request: Request, seconds: float) -> Sample:
         if self._shares.poison is not None and self._shares.poison in request.record.text:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from omi_core.records import Sample
 from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 
-class RestartingTeacher:
+class RestartingTeacher(Teacher):
     """Passes everything on to a teacher made by `start`, and makes another when that one's engine has failed.
 
     Entering starts the first one, and raises what `start` raises.
@@ -42,11 +41,6 @@ class RestartingTeacher:
     def __enter__(self) -> Self:
         self._running()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _running(self) -> Teacher:
         if self._teacher is None:

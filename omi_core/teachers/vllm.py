@@ -5,25 +5,22 @@ Every sample is a request of its own with its own seed; samples of one record sh
 
 from __future__ import annotations
 
-import logging
-import os
+import threading
 import time
-import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from omi_core.config import Engine, Sampling, Teacher
-from omi_core.options import ConfigError
+from omi_core import config
 from omi_core.records import Sample
-from omi_core.teachers.base import EngineFailed, Message, Request
-from omi_core.teachers.models import local_directory, model_path
+from omi_core.teachers import vllm_engine
+from omi_core.teachers.base import EngineFailed, Message, Request, Teacher
+from omi_core.teachers.ranks import Group
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
 
-_CPU_KV_CACHE_GB = 1.0
+_WATCH_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -32,17 +29,25 @@ class _Running:
     admitted: float
 
 
-class VllmTeacher:
-    """Runs one replica of the model.
+class VllmTeacher(Teacher):
+    """Runs one replica of the model; with a group it drives that of several nodes.
 
     Raises:
-        ConfigError: vLLM is not installed, or the model cannot be loaded by name.
+        ConfigError: vLLM is not installed, or cannot be started with these options.
     """
 
-    def __init__(self, teacher: Teacher, engine: Engine, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        teacher: config.Teacher,
+        engine: config.Engine,
+        sampling: config.Sampling,
+        group: Group | None = None,
+    ) -> None:
         self._sampling = sampling
         self._in_flight = engine.max_num_seqs + engine.queue
-        self._engine = _start(teacher, engine)
+        self._engine = vllm_engine.start(teacher, engine, group)
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._tokenizer = self._engine.get_tokenizer()
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int]] = ([], [])
@@ -88,15 +93,23 @@ class VllmTeacher:
 
     def close(self) -> None:
         """Ends the engine and the processes it started."""
+        self._closed.set()
         self._engine.engine_core.shutdown()
 
-    def __enter__(self) -> Self:
-        return self
+    def _watch(self) -> None:
+        """Wakes `generate` with EngineDeadError when the engine's process is gone.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        vLLM 0.32 notices it, but its synchronous client then waits for output for ever.
+        """
+        client = self._engine.engine_core
+        if not hasattr(client, "outputs_queue"):
+            return  # the engine is in this process
+        while not self._closed.wait(_WATCH_SECONDS):
+            if client.resources.engine_dead:
+                from vllm.v1.engine.exceptions import EngineDeadError
+
+                client.outputs_queue.put_nowait(EngineDeadError())
+                return
 
     def _admit(self, request: Request, running: dict[str, _Running]) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
@@ -163,88 +176,3 @@ def prompt_tokens(tokenizer: Any, messages: list[Message]) -> list[int]:
         tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
         return list(tokens)
     return list(tokenizer.encode("\n\n".join(message["content"] for message in messages) + "\n\n"))
-
-
-def _start(teacher: Teacher, engine: Engine) -> Any:
-    """A running vLLM engine. Environment variables are set before vllm is imported, which reads them."""
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    embedded = teacher.model.startswith("embedded:")
-    if embedded:
-        # What vllm and torch warn of at start (no triton, bound memory) does not touch a model that small.
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-        logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
-        # A second thread would wait more than it works, and many times more on a busy machine.
-        os.environ["OMP_NUM_THREADS"] = "1"
-        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    if local_directory(teacher.model) is not None:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    if engine.batch_invariant:
-        os.environ["VLLM_BATCH_INVARIANT"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # vllm about torch's own deprecations: not for our users to mend
-        try:
-            from vllm.platforms import current_platform
-        except ImportError as error:
-            raise ConfigError(
-                "teacher: vLLM is not installed; install the project with [gpu] or [cpu], or rehearse with "
-                "teacher=rehearsal"
-            ) from error
-        if embedded:
-            import torch
-
-            torch.set_num_threads(1)  # where torch was imported before, it has read its environment already
-        arguments = _arguments(teacher, engine) | {"use_tqdm_on_load": not embedded}
-        if current_platform.is_cpu():
-            arguments |= _cpu_arguments(teacher, engine)
-        return _engine(arguments | engine.extra)
-
-
-def _arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "model": model_path(teacher.model),
-        "revision": teacher.revision,
-        "tokenizer_revision": teacher.revision,
-        "dtype": teacher.dtype,
-        "quantization": teacher.quantization,
-        "max_model_len": teacher.max_model_len,
-        "tensor_parallel_size": teacher.tensor_parallel,
-        "pipeline_parallel_size": teacher.pipeline_parallel,
-        "max_num_seqs": engine.max_num_seqs,
-        "gpu_memory_utilization": engine.gpu_memory_utilization,
-        "enforce_eager": engine.enforce_eager,
-        "disable_log_stats": True,
-        "seed": 0,  # samples carry their own seeds; the engine's is never used
-    }
-    if engine.kv_cache_gb is not None:
-        arguments["kv_cache_memory_bytes"] = int(engine.kv_cache_gb * 2**30)
-    return arguments
-
-
-def _cpu_arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
-    # In one process: the model is small, and a second process would only take a core from it.
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    return {
-        "enforce_eager": True,
-        # Without a size, start-up on a CPU fails its check of free memory.
-        "kv_cache_memory_bytes": int((engine.kv_cache_gb or _CPU_KV_CACHE_GB) * 2**30),
-        # A seeded request that is prefilled in chunks crashes on a CPU ("CPU Generator does not use offset").
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(teacher.max_model_len, 8192),
-    }
-
-
-def _engine(arguments: dict[str, Any]) -> Any:
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.v1.engine.llm_engine import LLMEngine
-
-    try:
-        args = EngineArgs(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"engine.extra: {error}") from error
-    try:
-        return LLMEngine.from_engine_args(args)
-    except OSError as error:  # the hub client's word for "no such model", "no access" and "no connection"
-        line = " ".join(str(error).split())[:300]
-        raise ConfigError(f"teacher.model={arguments['model']}: cannot be loaded: {line}") from error

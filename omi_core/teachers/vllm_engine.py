@@ -1,0 +1,162 @@
+"""Starting vLLM's engine: its environment, its arguments, and one line for what it cannot be started with.
+
+A teacher that spans nodes has an engine on rank 0 and, on each other rank, only the processes of its part
+(vLLM's headless executor).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from omi_core.config import Engine, Teacher
+from omi_core.options import ConfigError
+from omi_core.teachers.models import local_directory, model_path
+from omi_core.teachers.orphans import end_orphans, marked
+from omi_core.teachers.ranks import Group
+
+_CPU_KV_CACHE_GB = 1.0
+
+
+def start(teacher: Teacher, engine: Engine, group: Group | None = None) -> Any:
+    """A running vLLM engine; with a group it drives the other ranks, which have to run `serve`.
+
+    Raises:
+        ConfigError: vLLM is not installed, or cannot be started with these options.
+    """
+    with _starting(teacher, engine, group) as arguments:
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        return LLMEngine.from_engine_args(EngineArgs(**arguments))
+
+
+def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
+    """Runs a rank above 0; returns when one of its worker processes has ended.
+
+    Raises:
+        ConfigError: as of `start`.
+    """
+    with _starting(teacher, engine, group) as arguments:
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.executor.multiproc_executor import MultiprocExecutor
+
+        config = EngineArgs(**arguments).create_engine_config(headless=True)
+        executor = MultiprocExecutor(config, monitor_workers=False)
+    try:
+        executor.start_worker_monitor(inline=True)
+    finally:
+        executor.shutdown()
+
+
+@contextmanager
+def _starting(teacher: Teacher, engine: Engine, group: Group | None) -> Iterator[dict[str, Any]]:
+    """The arguments, in an environment to start an engine in; what it says of them is told in one line."""
+    end_orphans()
+    _environment(teacher, engine, group)
+    with warnings.catch_warnings(), marked(), _told(teacher):
+        warnings.simplefilter("ignore")  # vllm about torch's own deprecations: not for our users to mend
+        yield _arguments(teacher, engine, group)
+
+
+def _environment(teacher: Teacher, engine: Engine, group: Group | None) -> None:
+    """Sets what vllm reads from the environment when it is imported."""
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if teacher.model.startswith("embedded:"):
+        # What vllm and torch warn of at start (no triton, bound memory) does not touch a model that small.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+        # A second thread would wait more than it works, and many times more on a busy machine.
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    if local_directory(teacher.model) is not None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if engine.batch_invariant:
+        os.environ["VLLM_BATCH_INVARIANT"] = "1"
+    if group is not None:
+        # Else it is that of the route to the internet, which a compute node need not have.
+        os.environ.setdefault("VLLM_HOST_IP", group.own_address)
+
+
+def _arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dict[str, Any]:
+    """What EngineArgs is given."""
+    try:
+        from vllm.platforms import current_platform
+    except ImportError as error:
+        raise ConfigError(
+            "teacher: vLLM is not installed; install the project with [gpu] or [cpu], or rehearse with "
+            "teacher=rehearsal"
+        ) from error
+    embedded = teacher.model.startswith("embedded:")
+    if embedded:
+        import torch
+
+        torch.set_num_threads(1)  # where torch was imported before, it has read its environment already
+    arguments: dict[str, Any] = {
+        "model": model_path(teacher.model),
+        "revision": teacher.revision,
+        "tokenizer_revision": teacher.revision,
+        "dtype": teacher.dtype,
+        "quantization": teacher.quantization,
+        "max_model_len": teacher.max_model_len,
+        "tensor_parallel_size": teacher.tensor_parallel,
+        "pipeline_parallel_size": teacher.pipeline_parallel,
+        "max_num_seqs": engine.max_num_seqs,
+        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "enforce_eager": engine.enforce_eager,
+        "disable_log_stats": True,
+        "seed": 0,  # samples carry their own seeds; the engine's is never used
+        "use_tqdm_on_load": not embedded,
+    }
+    if engine.kv_cache_gb is not None:
+        arguments["kv_cache_memory_bytes"] = int(engine.kv_cache_gb * 2**30)
+    if current_platform.is_cpu():
+        arguments |= _cpu_arguments(teacher, engine, group)
+    if group is not None:
+        arguments |= group_arguments(group)
+    return arguments | engine.extra
+
+
+def group_arguments(group: Group) -> dict[str, Any]:
+    """How vLLM is told of a teacher over several nodes: one executor per node, rank 0's address for all."""
+    return {
+        "distributed_executor_backend": "mp",
+        "nnodes": group.ranks,
+        "node_rank": group.rank,
+        "master_addr": group.address,
+        "master_port": group.port,
+    }
+
+
+def _cpu_arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dict[str, Any]:
+    # In one process: the model is small, and a second process would only take a core from it. Rank 0 of
+    # several needs the second one: it can be ended when another rank is gone.
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if group is None else "1")
+    return {
+        "enforce_eager": True,
+        # Without a size, start-up on a CPU fails its check of free memory.
+        "kv_cache_memory_bytes": int((engine.kv_cache_gb or _CPU_KV_CACHE_GB) * 2**30),
+        # A seeded request that is prefilled in chunks crashes on a CPU ("CPU Generator does not use offset").
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(teacher.max_model_len, 8192),
+    }
+
+
+@contextmanager
+def _told(teacher: Teacher) -> Iterator[None]:
+    """Turns what vLLM says of the options into a ConfigError; what else goes wrong stays as it is."""
+    try:
+        yield
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ConfigError(f"engine.extra: {error}") from error
+    except OSError as error:  # the hub client's word for "no such model", "no access" and "no connection"
+        line = " ".join(str(error).split())[:300]
+        raise ConfigError(f"teacher.model={teacher.model}: cannot be loaded: {line}") from error

@@ -1,0 +1,34 @@
+"""Fixtures of the tests of the Slurm side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omi_core.config import Generate
+from omi_core.run.attempts import new_attempt
+from omi_core.stages import gate
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import Run
+from tests.slurm.composing import compose
+from tests.slurm.ranks import SITE, Ranks, Start
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Plans a run and starts both tasks of its only shard."""
+    started: list[Ranks] = []
+
+    def make(*options: str, stage: str = "generate", **more: str) -> tuple[Run[Generate], Ranks]:
+        config = compose(*SITE, *options)
+        config.run.dir = str(tmp_path / "run")
+        run = plan_generate(config)
+        new_attempt(run.layout, gate.missing(run), 1)
+        started.append(Ranks(run, tmp_path, stage, **more))
+        return run, started[-1]
+
+    yield make
+    for ranks in started:
+        ranks.end()
