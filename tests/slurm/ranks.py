@@ -65,9 +65,6 @@ class Ranks:
 Start = Callable[..., tuple[Run[Generate], Ranks]]
 
 
-Start = Callable[..., tuple[Run[Generate], Ranks]]
-
-
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():

@@ -39,6 +39,12 @@ SITES: dict[str, tuple[str, ...]] = {
     "juwels_booster": ("cluster.account=lab",),
     "perlmutter": ("cluster.account=m0000", "cluster.setup=[module load python]"),
 }
+# A teacher of 16 GPUs on nodes of 8.
+TWO_NODES = ("teacher.nodes=2", "teacher.tensor_parallel=8", "teacher.pipeline_parallel=2")
+# The folders of golden files: each profile, and one of them with that teacher.
+GOLDENS = {profile: (f"+cluster={profile}", *options) for profile, options in SITES.items()} | {
+    "selene-two-nodes": ("+cluster=selene", *SITES["selene"], *TWO_NODES)
+}
 GPU, CPU = ("canary", "generate"), ("gate", "reduce", "publish")
 STAGES = (*GPU, *CPU)
 
@@ -51,7 +57,7 @@ def golden_texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
     def texts(profile: str) -> dict[str, str]:
         if profile not in made:
             root = tmp_path_factory.mktemp(profile)
-            config = compose(f"+cluster={profile}", *SITES[profile], *WORK)
+            config = compose(*GOLDENS[profile], *WORK)
             check_cluster(config.cluster)
             jobs = chain(config, root / "runs/demo")
             made[profile] = {stage: normal(script(config, job), root, job) for stage, job in jobs.items()}
@@ -67,7 +73,7 @@ def normal(text: str, root: Path, job: Job) -> str:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("profile", SITES)
+@pytest.mark.parametrize("profile", GOLDENS)
 def test_the_sbatch_file_is_the_golden_one(
     golden_texts: Callable[[str], dict[str, str]], profile: str, stage: str
 ) -> None:
@@ -87,7 +93,7 @@ def test_the_sbatch_file_is_the_golden_one(
 
 
 def test_there_is_no_golden_file_without_a_job() -> None:
-    known = {f"{profile}/{stage}.sbatch" for profile in SITES for stage in STAGES}
+    known = {f"{profile}/{stage}.sbatch" for profile in GOLDENS for stage in STAGES}
     assert {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*.sbatch")} == known
 
 
@@ -282,18 +288,60 @@ def test_a_job_has_a_task_for_every_replica(
     assert f"--cpus-per-task={options['cpus-per-task']} " in text.partition("srun ")[2]
 
 
-def test_a_teacher_larger_than_a_node_is_refused_in_one_line() -> None:
-    config = teacher(tensor_parallel=8, pipeline_parallel=2, nodes=2)
-    with pytest.raises(
-        ConfigError, match=r"^teacher\.nodes=2: a teacher larger than a node cannot be launched yet"
-    ):
-        text_of("generate", config, gpus_per_node=8)
+@pytest.mark.parametrize(
+    ("gpus", "tensor", "pipeline", "nodes", "cpus"),
+    [
+        (8, 8, 2, 2, 48),
+        (8, 4, 2, 2, 48),  # half of each node's GPUs, all of its cores
+        (4, 4, 4, 4, 24),
+        (0, 1, 2, 2, 4),  # a site without GPUs
+    ],
+)
+def test_a_teacher_larger_than_a_node_has_a_task_on_each_of_its_nodes(
+    gpus: int, tensor: int, pipeline: int, nodes: int, cpus: int
+) -> None:
+    config = teacher(tensor_parallel=tensor, pipeline_parallel=pipeline, nodes=nodes)
+    for stage in GPU:
+        options = asked(text_of(stage, config, gpus_per_node=gpus, cpus_per_gpu=6, cpus=4))
+        assert replicas(config) == 1
+        assert (options["nodes"], options["ntasks-per-node"]) == (str(nodes), "1")
+        assert options["cpus-per-task"] == str(cpus)
+        assert options.get("gpus-per-node") == (str(gpus) if gpus else None)
+    assert asked(text_of("gate", config, gpus_per_node=gpus))["nodes"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "tensor", "nodes", "message"),
+    [
+        (8, 8, 3, r"tensor_parallel x pipeline_parallel is 8, which does not divide over 3 nodes$"),
+        (0, 1, 2, r"is 1, which does not divide over 2 nodes$"),
+        (4, 16, 2, r"is 16, more than 2 nodes have with cluster\.gpus_per_node=4; set teacher\.nodes=4, or "),
+    ],
+)
+def test_a_teacher_that_does_not_fit_its_nodes_is_refused_in_one_line(
+    gpus: int, tensor: int, nodes: int, message: str
+) -> None:
+    config = teacher(tensor_parallel=tensor, nodes=nodes)
+    with pytest.raises(ConfigError, match=rf"^teacher\.nodes={nodes}: .*{message}"):
+        text_of("generate", config, gpus_per_node=gpus)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "nodes", "several"),
+    [(8, 1, False), (4, 1, True), (8, 2, True)],
+    ids=["one", "replicas", "nodes"],
+)
+def test_a_task_that_ends_does_not_take_the_others_of_its_job_with_it(
+    tensor: int, nodes: int, several: bool
+) -> None:
+    words = command_of(text_of("generate", teacher(tensor_parallel=tensor, nodes=nodes), gpus_per_node=8))
+    assert ("--kill-on-bad-exit=0" in words) == ("--wait=0" in words) == several
 
 
 def test_a_replica_larger_than_a_node_without_nodes_is_refused_in_one_line() -> None:
     config = teacher(tensor_parallel=8)
     config.cluster.gpus_per_node = 4
-    with pytest.raises(ConfigError, match=r"^teacher: one replica takes 8 GPUs .*teacher\.nodes"):
+    with pytest.raises(ConfigError, match=r"^teacher: one replica takes 8 GPUs .*set teacher\.nodes=2"):
         replicas(config)
 
 
