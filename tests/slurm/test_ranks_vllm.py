@@ -43,18 +43,30 @@ def texts(run: Run[Generate]) -> dict[tuple[int, int], str]:
     }
 
 
-def engines(ranks: Ranks) -> list[psutil.Process]:
-    """All processes that the tasks have started."""
-    found = []
-    for task in ranks.tasks:
-        found += psutil.Process(task.pid).children(recursive=True)
+def workers(ranks: Ranks, rank: int) -> list[psutil.Process]:
+    """The worker processes of a rank that is running."""
+    if ranks.tasks[rank].poll() is not None:
+        return []
+    children = psutil.Process(ranks.tasks[rank].pid).children(recursive=True)
+    return [child for child in children if "Worker" in child.name()]
+
+
+def started(ranks: Ranks) -> list[psutil.Process]:
+    """A worker of each rank, once all of them have started."""
+
+    def seen() -> bool:
+        ended = any(task.poll() is not None for task in ranks.tasks)
+        return ended or bool(workers(ranks, 0) and workers(ranks, 1))
+
+    wait_for(seen, "workers", START_SECONDS)
+    found = workers(ranks, 0) + workers(ranks, 1)
+    assert len(found) == 2, ranks.said(0) + ranks.said(1)
     return found
 
 
 def test_two_ranks_of_a_pipeline_say_what_one_process_says(start: Start, tmp_path: Path) -> None:
     run, ranks = start(*WORK, "teacher.pipeline_parallel=2")
-    wait_for(lambda: count(run) > 0 or ranks.tasks[0].poll() is not None, "a sample", START_SECONDS)
-    processes = engines(ranks)
+    processes = started(ranks)
     assert ranks.codes(START_SECONDS) == [0, 0], ranks.said(0) + ranks.said(1)
     assert not [process for process in processes if process.is_running()]
 
@@ -71,13 +83,11 @@ def test_two_ranks_of_a_pipeline_say_what_one_process_says(start: Start, tmp_pat
 def test_rank_0_fails_as_an_engine_when_the_worker_of_the_other_is_killed(start: Start) -> None:
     run, ranks = start(*WORK, "teacher.tensor_parallel=2", "samples=16")
     wait_for(lambda: count(run) > 0 or ranks.tasks[0].poll() is not None, "a sample", START_SECONDS)
-    processes = engines(ranks)
-    (worker,) = [p for p in psutil.Process(ranks.tasks[1].pid).children() if "Worker" in p.name()]
-    worker.kill()
+    processes = started(ranks)
+    processes[1].kill()
     assert ranks.codes(120) == [1, 1], ranks.said(0) + ranks.said(1)
     told = trouble(run)
     assert told["class"] == "RankLost", told
     assert told["message"].startswith("rank 1 (no-such-host2) has failed"), told
     assert cause_of(told, "FAILED", 1) is Cause.ENGINE
-    psutil.wait_procs(processes, timeout=30)
     assert not [process for process in processes if process.is_running()]
