@@ -56,7 +56,7 @@ _STATES = {
     "CANCELLED": Cause.CANCELLED,
 }
 # Raised by vLLM or CUDA, or for a rank on another node, when the engine, not our code, is at fault.
-ENGINE_ERRORS = (
+_ENGINE_ERRORS = (
     "EngineFailed",
     "EngineDeadError",
     "EngineGenerateError",
@@ -99,7 +99,7 @@ def cause_of(
         name, message = str(trouble.get("class")), str(trouble.get("message"))
         if name in _OUT_OF_MEMORY or "out of memory" in message.lower():
             return Cause.OUT_OF_MEMORY
-        if name in ENGINE_ERRORS or "CUDA error" in message:
+        if name in _ENGINE_ERRORS or "CUDA error" in message:
             return Cause.ENGINE
         if name in _DISK_ERRORS:
             return Cause.DISK

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
-from omi_core.records import Sample
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.frames import FrameDamaged
@@ -22,7 +21,7 @@ from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
 from omi_core.slurm import gates, hosts
 from omi_core.slurm.commands import SlurmError
-from omi_core.slurm.policy import ENGINE_ERRORS, HANDED_BACK, TERMINATED, UNWRITABLE
+from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
@@ -31,9 +30,10 @@ from omi_core.stages.reduce import finished_part, part_range, run_part
 from omi_core.stages.run import Run, open_run
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.teachers import open_teacher, serve
-from omi_core.teachers.base import EngineFailed
+from omi_core.teachers.base import EngineFailed, Teacher
 from omi_core.teachers.ranks import Follower, Lead, Place, RankLost
 from omi_core.teachers.restarting import RestartingTeacher
+from omi_core.teachers.spanning import SpanningTeacher
 
 FAILURES = (
     AppendFailed,
@@ -49,12 +49,10 @@ FAILURES = (
     gates.ChainEnded,
 )
 __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unwritable"]
-# So long after an engine's error: was it another rank that ended?
-_HEAR_SECONDS = 5.0
 
 
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
-    """This task's shard of an attempt."""
+    """This task's shard of an attempt, or this rank's part in it."""
     run = _generate_run(root)
     attempt = read_attempt(run.layout, numbers[0])
     shard = shard_number(run.config, numbers[1])
@@ -160,8 +158,7 @@ def _generate_run(root: str) -> Run[Generate]:
 
 
 def _follow(config: Generate, place: Place, stop: Stop) -> int:
-    """Serves rank 0 as another rank of its teacher. The job's exit code is rank 0's: this one's only tells
-    of a failure of its own."""
+    """Serves rank 0 as another rank of its teacher. What the work came to, rank 0 says by its exit code."""
     with Follower(place, stop.asked) as lead:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # rank 0 hears them too, and decides when all end
@@ -178,71 +175,70 @@ def _follow(config: Generate, place: Place, stop: Stop) -> int:
 
 
 def _finish(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, place: Place | None) -> None:
-    """Runs a shard to its end, as rank 0 of the teacher where that spans nodes.
+    """Runs a shard to its end, as rank 0 of a teacher that spans nodes where there is a place in one.
 
     Raises:
-        Stopped: `stop` was asked for before.
+        Stopped: `stop` was asked for before; what is missing stays missing.
     """
-    with Lead(place) if place else nullcontext() as lead:
-        report = _shard(run, attempt, shard, stop, lead)
-    if report is None or (stop.asked() and not report.finished):
+    if place is None:
+        config = run.config
+        start = lambda: open_teacher(config.teacher, config.engine, config.sampling)  # noqa: E731
+        report = _shard(run, attempt, shard, stop, lambda: RestartingTeacher(start))
+    else:
+        with Lead(place) as lead:
+            report = _shard(_once(run), attempt, shard, stop, lambda: _gathered(run.config, lead, stop))
+    if stop.asked() and not report.finished:
         raise Stopped
 
 
+def _once(run: Run[Generate]) -> Run[Generate]:
+    """The run without restarts of the engine: one over several nodes ends on all of them."""
+    config = dataclasses.replace(run.config, engine=dataclasses.replace(run.config.engine, restarts=0))
+    return Run(run.layout, run.plan, config)
+
+
+def _gathered(config: Generate, lead: Lead, stop: Stop) -> Teacher:
+    """The teacher of rank 0, when all ranks are there."""
+    group = lead.gather(stop.asked)
+    if group is None:
+        raise Stopped
+    return SpanningTeacher(lambda: open_teacher(config.teacher, config.engine, config.sampling, group), lead)
+
+
 def _shard(
-    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, lead: Lead | None
-) -> ShardReport | None:
-    """The report of a shard, None when it was stopped before it began; an error is left beside its journal,
-    for the gate to read."""
+    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, start: Callable[[], Teacher]
+) -> ShardReport:
+    """Runs a shard with a teacher that is started; an error is left beside its journal, for the gate."""
+    started = time.monotonic()
     try:
-        return _generate(run, attempt, shard, stop, lead)
-    except Exception as error:
-        if type(error).__name__ in ENGINE_ERRORS and stop.asked():
-            raise Stopped from error  # SIGTERM reaches the engine's processes as well
-        if lead is not None and not isinstance(error, ConfigError) and (lost := lead.lost(_HEAR_SECONDS)):
-            _leave_word(run.layout.trouble(attempt.number, shard), lost)
-            raise lost from error
-        _leave_word(run.layout.trouble(attempt.number, shard), error)
+        with (
+            start() as teacher,
+            Progress("generate", "samples", attempt.share_size(shard)) as progress,
+        ):
+            return run_shard(
+                run,
+                attempt,
+                shard,
+                teacher,
+                stop,
+                lambda sample: progress.advance(1, sample.completion_tokens),
+                time.monotonic() - started,
+            )
+    except Stopped:
         raise
-
-
-def _generate(
-    run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, lead: Lead | None
-) -> ShardReport | None:
-    config, started = run.config, time.monotonic()
-    group = lead.gather(stop.asked) if lead else None
-    if lead is not None and group is None:
-        return None
-
-    def count(sample: Sample) -> None:
-        if lead is not None and (lost := lead.lost()):
-            raise lost
-        progress.advance(1, sample.completion_tokens)
-
-    with (
-        RestartingTeacher(
-            lambda: open_teacher(config.teacher, config.engine, config.sampling, group)
-        ) as teacher,
-        Progress("generate", "samples", attempt.share_size(shard)) as progress,
-    ):
-        start_up = time.monotonic() - started
-        report = run_shard(run, attempt, shard, teacher, stop, count, start_up)
-        if lead is not None:
-            lead.end()  # before the engine ends here: its end may wait for the other ranks'
-        return report
-
-
-def _leave_word(trouble: Path, error: Exception) -> None:
-    """Writes down why the task fails. Raises Unwritable: a full disk has no room for its error, either."""
-    where = traceback.extract_tb(error.__traceback__)
-    words = {
-        "class": type(error).__name__,
-        "message": " ".join(str(error).split())[:2000],
-        "at": f"{where[-1].filename}:{where[-1].lineno}" if where else None,
-        "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
-        "traceback": "".join(traceback.format_exception(error))[-8000:],
-    }
-    try:
-        write_json(trouble, words)
-    except OSError as unwritable:
-        raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
+    except Exception as error:
+        if isinstance(error, EngineFailed | RankLost) and stop.asked():
+            raise Stopped from error  # Slurm's SIGTERM ends the engine's processes as well
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        words = {
+            "class": type(error).__name__,
+            "message": " ".join(str(error).split())[:2000],
+            "at": f"{where.filename}:{where.lineno}",
+            "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
+            "traceback": traceback.format_exc()[-8000:],
+        }
+        try:
+            write_json(run.layout.trouble(attempt.number, shard), words)
+        except OSError as unwritable:  # a full disk has no room for its own error, either
+            raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
+        raise

@@ -124,8 +124,6 @@ class _Shard:
         """Every sample that the journal does not hold, with as many engines as that takes."""
         since_start = self.report.samples
         fruitless = 0
-        # Ranks on other nodes end with their engine: there a failed one is the gate's to start again.
-        most = self.run.config.engine.restarts if self.run.config.teacher.nodes == 1 else 0
         while True:
             try:
                 for keys in self._flights():
@@ -139,7 +137,7 @@ class _Shard:
                 since_start = self.report.samples
                 # An engine that never gets to a sample is not stopped by one: the node or the model is.
                 hopeless = fruitless > 1 or error.out_of_memory
-                if self.stop.asked() or hopeless or self.report.restarts >= most:
+                if self.stop.asked() or hopeless or self.report.restarts >= self.run.config.engine.restarts:
                     raise
                 self.report.restarts += 1
                 print(f"{error}; starting the engine again", file=sys.stderr, flush=True)

@@ -107,9 +107,7 @@ def test_the_engine_of_a_killed_task_lives_on_until_the_next_one_starts(
     first.process.wait()
     _, alive = psutil.wait_procs(engine, timeout=5)
     assert len(engine) == 2
-    print(
-        f"\n{len(alive)} of {len(engine)} processes of the engine were there 5 s after their task was killed"
-    )
+    print(f"\n{len(alive)} of {len(engine)} processes of the engine lived 5 s after their task")
     second = working()
     assert not [process for process in engine if process.is_running()]
     for process in alive:
