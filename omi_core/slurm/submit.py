@@ -14,7 +14,7 @@ import numpy as np
 
 from omi_core.config import Generate, Reduce
 from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, new_attempt
+from omi_core.run.attempts import Attempt, new_attempt, next_number
 from omi_core.slurm.limits import Limits, read_limits, windows
 from omi_core.slurm.script import Job, replicas, submit
 from omi_core.stages.reduce import part_count
@@ -104,7 +104,8 @@ class Chain:
         """An attempt over that many shards: array tasks times the replicas of each."""
         if self._dry:
             keys = int((ranges[:, 1] - ranges[:, 0]).sum())
-            return Attempt(1 + len(self.submitted), min(tasks, keys), ranges)
+            first = 1 if self._run.config.run.fresh else next_number(self._run.layout)
+            return Attempt(first + len(self.submitted), min(tasks, keys), ranges)
         return new_attempt(self._run.layout, ranges, tasks)
 
     def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None) -> list[str]:
