@@ -11,6 +11,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ class Attempt:
 
     def share(self, task: int) -> np.ndarray:
         """The key ranges of one task, shape (r, 2)."""
-        return split_ranges(self.ranges, self.tasks)[task]
+        return self._shares[task]
+
+    @cached_property
+    def _shares(self) -> list[np.ndarray]:
+        return split_ranges(self.ranges, self.tasks)
 
     def share_size(self, task: int) -> int:
         """Keys of one task's share."""

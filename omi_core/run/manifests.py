@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -16,12 +17,16 @@ _NUMBERS = ("samples", "completion_tokens", "seconds", "start_up", "last_admitte
 def read_manifests(layout: Layout) -> dict[tuple[int, int], dict[str, Any]]:
     """(attempt, task) -> manifest, of every shard that left one; a damaged one counts as none."""
     found: dict[tuple[int, int], dict[str, Any]] = {}
-    if not layout.generate.is_dir():
+    folder = str(layout.generate)
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
         return found
-    for path in layout.generate.iterdir():
-        if name := _MANIFEST.fullmatch(path.name):
+    for file_name in names:
+        if name := _MANIFEST.fullmatch(file_name):
             try:
-                manifest = orjson.loads(path.read_bytes())
+                with open(f"{folder}/{file_name}", "rb", buffering=0) as file:
+                    manifest = orjson.loads(file.read())
             except (OSError, orjson.JSONDecodeError):
                 continue
             if isinstance(manifest, dict) and all(
