@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
-from omi_core.run.files import read_json
+from omi_core.run.keys import missing_ranges, settled
+from omi_core.run.manifests import read_manifests
 from omi_core.slurm import commands
+from omi_core.slurm.estimate import Estimate, Measured, estimate, measure
 from omi_core.slurm.limits import Limits
-from omi_core.slurm.script import replicas, script
+from omi_core.slurm.script import script
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
+from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
+from omi_core.stages.publish import published
 from omi_core.stages.run import Run
 
+_MESSAGE_CHARACTERS = 70
 
-def show_plan(run: Run[Any], canary: bool) -> int:
-    """Prints the plan of a run; returns the exit code."""
+
+def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
+    """Prints the plan of a run of which the jobs `active` wait or run; returns the exit code."""
     plan, config = run.plan, run.config
-    ranges = gate.missing(run)
+    new = config.run.fresh or not run.layout.plan.exists()
+    ranges = np.array([[0, plan.keys]]) if new and plan.complete else _missing(run)
     missing = gate.count(ranges)
-    print(f"run        {run.layout.root}")
-    print(f"records    {plan.records:,}")
+    _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
+    _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():
-        print(f"left out   {count:,} input rows: {reason}")
-    print(f"samples    {plan.keys:,}, of which {missing:,} are missing")
+        _line("left out", f"{count:,} input rows: {reason}")
+    _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
+    if not new and published(run) is not None:
+        _line("to do", "nothing: the dataset is published")
+        return 0
+    if active:
+        _line("to do", f"nothing now: {len(active)} of its jobs wait or run ({', '.join(active)})")
     if not isinstance(config, Generate):
         return 0
-    print(f"tokens     at most {missing * config.sampling.max_tokens:,} ({_measured(run, missing)})")
+    measured = measure(read_manifests(run.layout).values(), config.engine.max_num_seqs) if not new else None
+    if missing:
+        for name, words in _expected(config, estimate(config, missing, measured), measured):
+            _line(name, words)
     if config.cluster.kind != "slurm":
-        print(f"tasks      {config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
+        _line("tasks", f"{config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
         return 0
     site, words = _site(run)
-    print(f"limits     {words}")
-    print(f"GPU hours  {_gpu_hours(config)}")
+    _line("limits", words)
     chain = Chain(run, site, dry=True)
     try:
-        chain.generate(shares(run, ranges, canary))
+        chain.generate(shares(run, ranges, canary)) if missing else chain.reduce()
     except commands.SubmitLimit as error:
         raise ConfigError(str(error)) from error
     for entry in chain.submitted:
         array = entry.job.array
-        tasks = f", {array[1] + 1} tasks" if array else ""
+        tasks = f", {_count(array[1] + 1, 'task')}" if array else ""
         print(f"\n== {entry.job.stage}{tasks}")
         print(script(config, entry.job), end="")
     if chain.unsent:
@@ -49,40 +67,89 @@ def show_plan(run: Run[Any], canary: bool) -> int:
     return 0
 
 
+def _line(name: str, words: str) -> None:
+    print(f"{name:<10} {words}")
+
+
+def _missing(run: Run[Any]) -> np.ndarray:
+    """As `gate.missing`, but damaged frames are not set aside: nothing is written."""
+    if not run.plan.complete:
+        return np.empty((0, 2), dtype=np.int64)
+    return missing_ranges(
+        settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True).done
+    )
+
+
 def _site(run: Run[Any]) -> tuple[Site, str]:
     try:
         site = ask_site(run.config)
     except commands.SlurmError as error:
-        return Site(Limits("", "", 1001, 10_000, 0)), f"not known, taken as Slurm's own defaults ({error})"
-    limits = site.limits
-    submit = (
-        "none" if limits.max_submit_jobs is None else f"{limits.max_submit_jobs:,}, {site.queued:,} there"
-    )
-    return (
-        site,
-        f"MaxArraySize {limits.max_array_size:,}, jobs in the queue {submit} ({limits.cluster_name})",
-    )
+        usual = Limits("", "", 1001, 10_000, 0)
+        why = "no Slurm here" if isinstance(error, commands.NotInstalled) else _short(str(error))
+        words = f"not known ({why}); Slurm's defaults: arrays of {usual.max_array_size:,} at most"
+        return Site(usual), words
+    limits, submit = site.limits, "any number"
+    if limits.max_submit_jobs is not None:
+        submit = f"{limits.max_submit_jobs:,} ({site.queued:,} are there)"
+    array = f"arrays of {limits.max_array_size:,} at most"
+    return site, f"{array}, {submit} of your jobs in the queue ({limits.cluster_name})"
 
 
-def _measured(run: Run[Any], missing: int) -> str:
-    """Expected tokens from the shards that are done, or a word that there are none."""
-    manifests = [
-        read_json(path)
-        for path in sorted(run.layout.generate.glob("*-*.json"))
-        if not path.name.endswith(".trouble.json")
-    ]
-    samples = sum(manifest["samples"] for manifest in manifests)
-    if not samples:
-        return "sampling.max_tokens for each; nothing is measured yet"
-    mean = sum(manifest["completion_tokens"] for manifest in manifests) / samples
-    return f"about {round(mean * missing):,}, as the {samples:,} samples so far had {mean:.0f} each"
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
-def _gpu_hours(config: Generate) -> str:
-    gpus = config.cluster.gpus_per_node * config.teacher.nodes
-    if not gpus:
-        return "0: the profile asks for no GPUs"
-    return (
-        f"at most {config.tasks * gpus} GPUs x {config.cluster.time} before tasks requeue themselves "
-        f"({config.tasks} jobs, {replicas(config)} replicas each)"
-    )
+def _short(text: str) -> str:
+    return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS]}…"
+
+
+def _expected(config: Generate, found: Estimate, measured: Measured | None) -> Iterator[tuple[str, str]]:
+    """Tokens, jobs, GPU hours and time, each with the assumption it rests on."""
+    if measured:
+        so_far = f"as the {measured.samples:,} samples so far"
+        yield "tokens", f"about {found.tokens:,} new ones: {measured.tokens:.0f} per sample, {so_far}"
+    else:
+        longest = f"sampling.max_tokens={config.sampling.max_tokens} per sample"
+        yield "tokens", f"at most {found.tokens:,} new ones: {longest}; nothing is measured yet"
+    cluster = config.cluster
+    if cluster.kind == "slurm":
+        size = f" of {found.gpus} GPUs, {found.shards} replicas in all" if found.gpus else " without GPUs"
+        at_once = f", {cluster.throttle} at once" if cluster.throttle else ""
+        each = round(found.samples / found.shards)
+        yield "generate", f"{_count(found.jobs, 'job')}{size}{at_once}; about {each:,} samples per replica"
+    about = "about" if measured else "at most"
+    rate = f"{found.rate:,.0f} new tokens/s per replica ({_source(measured)})" if found.rate else ""
+    if found.gpus:
+        if found.gpu_hours is not None:
+            yield "GPU hours", f"{about} {found.gpu_hours:,.1f} at {rate}"
+        elif not rate:
+            yield (
+                "GPU hours",
+                "not known: nothing is measured yet; cluster.tokens_per_second=… assumes a speed",
+            )
+        if found.bound_hours is not None:
+            asked = f"{found.jobs} x {found.gpus} GPUs for {in_words(limit_seconds(cluster.time) or 0)}"
+            yield "", f"at most {found.bound_hours:,.1f} until jobs requeue themselves ({asked})"
+    if rate:
+        yield "duration", _duration(config, found, about, "" if found.gpus else f" at {rate}")
+
+
+def _source(measured: Measured | None) -> str:
+    if measured is None or not measured.rate:
+        return "assumed: cluster.tokens_per_second"
+    short = "" if measured.full else ", too short to fill the engine: longer ones are faster"
+    return f"measured: {_count(measured.shards, 'shard')}{short}"
+
+
+def _duration(config: Generate, found: Estimate, about: str, rate: str) -> str:
+    cluster = config.cluster
+    limit = limit_seconds(cluster.time) if cluster.kind == "slurm" else None
+    if found.seconds is None or found.requeues is None:
+        return f"the time limit of {in_words(limit or 0)} ends before a task has started up"
+    words = f"{about} {in_words(found.seconds)} per job{rate}"
+    if limit is not None:
+        again = f"requeues itself {found.requeues} x" if found.requeues else "ends within it"
+        words += f"; its time limit is {in_words(limit)}: {again}"
+    if cluster.throttle and found.jobs > cluster.throttle:
+        words += f"; {math.ceil(found.jobs / cluster.throttle)} rounds"
+    return words

@@ -37,7 +37,7 @@ def submit_generate(config: Generate) -> int:
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     if config.plan:
-        return show_plan(run, wants_canary(config))
+        return show_plan(run, wants_canary(config), _active_if_known(run))
     return submit_missing(run, by="generate")
 
 
@@ -96,6 +96,14 @@ def active_jobs(run: Run[Any]) -> list[str]:
         return []
     found = states.query(jobs)
     return sorted({key.job_id for key, state in found.items() if state.state in states.ACTIVE})
+
+
+def _active_if_known(run: Run[Any]) -> list[str]:
+    """As `active_jobs`; none where Slurm does not answer."""
+    try:
+        return active_jobs(run)
+    except commands.SlurmError:
+        return []
 
 
 def cancel(run: Run[Any]) -> int:

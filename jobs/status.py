@@ -13,14 +13,19 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs._runs import Where, runs_command
+from jobs._runs import Where, runs_command, runs_in
 from omi_core.options import option
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from omi_core.slurm.failures import FailureGroup
     from omi_core.slurm.status import Status
 
 
@@ -32,98 +37,133 @@ class Options(Where):
 
 
 def main(config: Options, runs: list[Path]) -> int:
-    """Shows the given runs, or all below `root`. Returns the exit code."""
-    from omi_core.run.layout import Layout
-    from omi_core.slurm.status import gather
-    from omi_core.stages.run import open_run
+    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
+    from omi_core.slurm.status import ALIVE, gather_readable
 
-    chosen = runs or sorted(path.parent for path in Path(config.root).glob("*/plan.json"))
+    show = _print_json if config.json else _screen(config.watch)
+    alive: set[str] = set()
     while True:
-        found = [gather(open_run(Layout(path))) for path in chosen]
-        if config.json:
-            import orjson
-
-            rows = [dataclasses.asdict(status) for status in found]
-            sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
-            sys.stdout.flush()
-        elif runs:
-            for status in found:
-                show(status)
-        else:
-            show_all(found)
-        if not config.watch or not any(status.state in ("running", "waiting") for status in found):
-            return 0
+        found = [gather_readable(path) for path in runs or runs_in(Path(config.root))]
+        show(found, bool(runs))
+        # While the controller is away, what was alive is taken to be so still.
+        alive = {each.root for each in found if each.state in ALIVE or (each.root in alive and each.note)}
+        if not config.watch or not alive:
+            return int(bool(runs) and any(each.state == "unreadable" for each in found))
         time.sleep(config.interval)
 
 
-def show(status: Status) -> None:
-    """One run, in full."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _print_json(found: Sequence[Status], in_full: bool) -> None:
+    import orjson
 
-    table = Table(
-        box=box.SIMPLE, title=f"{status.root}: {status.state}", title_justify="left", show_header=False
-    )
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("records", f"{status.records_done:,} of {status.records:,}")
+    rows = [dataclasses.asdict(status) for status in found]
+    sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.flush()
+
+
+def _screen(watch: bool) -> Callable[[Sequence[Status], bool], None]:
+    """How statuses are shown: one below the other, or on a terminal that is watched always in one place."""
+    from rich.console import Console, Group
+
+    console = Console()
+
+    def show(found: Sequence[Status], in_full: bool) -> None:
+        shown = [part for status in found for part in one_run(status)] if in_full else all_runs(found)
+        if watch and console.is_terminal:
+            console.clear()
+            shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
+        console.print(Group(*shown), highlight=False)
+
+    return show
+
+
+def one_run(status: Status) -> list[RenderableType]:
+    """One run, in full."""
+    from rich.markup import escape
+
+    from omi_core.slurm.times import in_words
+
+    if status.state == "unreadable":
+        return [f"unreadable: {escape(status.note or '')}"]
+    rows = [("records", f"{status.records_done:,} of {status.records:,}")]
     left = (
-        f", {_time(status.eta)} left at {status.rate:,.1f}/s"
+        f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
         if status.rate and status.eta is not None
         else ""
     )
-    table.add_row("samples", f"{status.samples_done:,} of {status.samples:,}{left}")
+    rows.append(("samples", f"{status.samples_done:,} of {status.samples:,}{left}"))
     if status.errors:
-        table.add_row("quarantined", f"{status.errors:,}")
+        rows.append(("quarantined", f"{status.errors:,}"))
     for stage, counts in status.tasks.items():
-        table.add_row(stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())))
+        rows.append((stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))))
     if status.gpu_hours is not None:
         each = status.gpu_hours_per_row
-        table.add_row(
-            "GPU hours", f"{status.gpu_hours:,.2f}" + (f", {each:.2e} per published row" if each else "")
-        )
+        words = f", {each:.2e} per accepted sample" if each else ""
+        rows.append(("GPU hours", f"{status.gpu_hours:,.2f}{words}"))
     if status.idle_share is not None:
-        table.add_row("idle", f"{status.idle_share:.0%} of the tasks' time (start-up and tail)")
+        rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
     if status.rows is not None:
-        table.add_row("dataset", f"{status.rows:,} rows")
-    for failure in status.failures:
-        where = f"\n{failure['see']}" if failure["see"] else ""
-        table.add_row(f"{failure['count']} x {failure['cause']}", f"{failure['message']}{where}")
+        rows.append(("dataset", f"{status.rows:,} rows"))
+    rows += [(f"{group.count:,} x {group.cause}", _failure(group)) for group in status.failures]
+    if status.failures_before:
+        rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
     if status.state in ("ended", "stopped", "cancelled"):
-        table.add_row("to continue", f"python -m jobs.resume {status.root}")
-    console = Console()
-    console.print(table)
-    if status.note:
-        console.print(status.note, highlight=False)
+        rows.append(("to continue", f"python -m jobs.resume {status.root}"))
+    note = [escape(status.note)] if status.note else []
+    return [_table(f"{status.root}: {status.state}", rows), *note]
 
 
-def show_all(found: list[Status]) -> None:
+def _failure(group: FailureGroup) -> str:
+    """What the first task of a group said, and where that lies."""
+    where = [group.stage]
+    if group.attempt is not None:
+        where.append(f"attempt {group.attempt}")
+    if group.task is not None:
+        where.append(f"task {group.task}")
+    lines = [group.message]
+    if group.log or group.see:
+        lines = [f"{group.message} ({', '.join(where)})"]
+    if group.line and group.line not in group.message:
+        lines.append(group.line)
+    return "\n".join([*lines, *(path for path in (group.log, group.see) if path)])
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, words in rows:
+        table.add_row(name, Text(words))  # logs are no markup
+    return table
+
+
+def all_runs(found: Sequence[Status]) -> list[RenderableType]:
     """A table with a line per run."""
     from rich import box
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
+    if not found:
+        return ["no runs here; root=DIR looks elsewhere"]
     table = Table(box=box.SIMPLE)
     for name in ("run", "state", "samples", "done", "failures", "rows"):
         table.add_column(name, justify="left" if name in ("run", "state") else "right")
     for status in found:
-        table.add_row(
-            status.root,
-            status.state,
+        failures = sum(group.count for group in status.failures)
+        figures = (
             f"{status.samples:,}",
-            f"{status.samples_done / status.samples:.1%}",
-            str(sum(failure["count"] for failure in status.failures)),
+            f"{status.samples_done / status.samples:.1%}" if status.samples else "-",
+            f"{failures:,}",
             "-" if status.rows is None else f"{status.rows:,}",
         )
-    Console().print(table)
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
+        unreadable = status.state == "unreadable"
+        table.add_row(Text(status.root), status.state, *("-" * 4 if unreadable else figures))
+    notes = dict.fromkeys(escape(status.note) for status in found if status.note)
+    return [table, *notes]
 
 
 if __name__ == "__main__":

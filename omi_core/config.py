@@ -234,6 +234,9 @@ class Cluster:
     options: dict[str, Any] = option({}, "any other sbatch option of all jobs, NAME: VALUE")
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
+    tokens_per_second: float | None = option(
+        None, "new tokens per second of a replica, for plan=true before anything is measured", gt=0
+    )
     requires: list[str] = option([], "options that must be set before anything is submitted to this site")
     requeue: bool = option(
         True, "jobs go back to the queue: by Slurm when a node fails, by themselves at their time limit"

@@ -11,6 +11,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ class Attempt:
 
     def share(self, task: int) -> np.ndarray:
         """The key ranges of one task, shape (r, 2)."""
-        return split_ranges(self.ranges, self.tasks)[task]
+        return self._shares[task]
+
+    @cached_property
+    def _shares(self) -> list[np.ndarray]:
+        return split_ranges(self.ranges, self.tasks)
 
     def share_size(self, task: int) -> int:
         """Keys of one task's share."""
@@ -53,7 +58,7 @@ def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
     temporary = layout.generate / f".attempt.{secrets.token_hex(4)}.tmp"
     write_atomic(temporary, orjson.dumps({"tasks": tasks, "keys": keys, "ranges": ranges.tolist()}))
     try:
-        number = max(_numbers(layout), default=0) + 1
+        number = next_number(layout)
         while True:
             with suppress(FileExistsError):
                 os.link(temporary, layout.attempt(number))
@@ -69,6 +74,11 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
     """An attempt that was made before. Raises FileNotFoundError."""
     row = read_json(layout.attempt(number))
     return Attempt(number, row["tasks"], np.array(row["ranges"], dtype=np.int64).reshape(-1, 2))
+
+
+def next_number(layout: Layout) -> int:
+    """The number that the next attempt will have."""
+    return max(_numbers(layout), default=0) + 1 if layout.generate.is_dir() else 1
 
 
 def _numbers(layout: Layout) -> list[int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from omi_core.run.frames import Damage
-from omi_core.run.index import contents
+from omi_core.run.index import contents, whole_keys
+from omi_core.run.layout import Layout
 
 
 class KeyOutsidePlan(ValueError):
@@ -53,6 +54,27 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
             done[keys[:, 0] * samples + keys[:, 1]] = True
             total += len(keys)
     return Settled(done, errors, damage, total - int(np.count_nonzero(done)))
+
+
+def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
+    """As `settled` without `verify`, several times faster for thousands of journals: by `index.whole_keys`.
+
+    Duplicates are counted only in journals that it could not take at their index's word.
+    """
+    folder = str(layout.generate)
+    parts, slow, errors = [], [], 0
+    for name, has_bad in layout.journal_names().items():
+        found = None if has_bad else whole_keys(f"{folder}/{name}")
+        if found is None:
+            slow.append(layout.generate / name)
+        else:
+            parts.append(found[0])
+            errors += found[1]
+    rest = settled(sorted(slow), records, samples)
+    keys = np.frombuffer(b"".join(parts), dtype="<u4").reshape(-1, 2).astype(np.int64)
+    _refuse_outside(keys, layout.generate, records, samples)
+    rest.done[keys[:, 0] * samples + keys[:, 1]] = True
+    return Settled(rest.done, rest.errors + errors, rest.damage, rest.duplicates)
 
 
 def _refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:

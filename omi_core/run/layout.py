@@ -15,6 +15,7 @@ RUN/
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,14 @@ class Layout:
     def trouble(self, attempt: int, task: int) -> Path:
         """Where a task that failed says why, for the gate."""
         return self.generate / f"{attempt:04d}-{task:05d}.trouble.json"
+
+    def journal_names(self) -> dict[str, bool]:
+        """Name of every journal, in no particular order, and whether some of it was set aside."""
+        try:
+            names = set(os.listdir(self.generate))
+        except FileNotFoundError:
+            return {}
+        return {name: f"{name}.bad" in names for name in names if _JOURNAL.fullmatch(name)}
 
     def journals(self) -> list[Path]:
         """All journals, oldest attempt first; the order decides which of two equal keys is read."""

@@ -194,7 +194,9 @@ def _merge(
             # A task that waits or runs by sacct alone does not: its end has not been entered yet.
             state = last if last.ended else TaskState(GONE, reason=f"sacct still has it as {last.state}")
             earlier = past[:-1]
-            merged[key] = replace(state, restarts=len(earlier), elapsed_before_s=_total(earlier))
+            if earlier:
+                state = replace(state, restarts=len(earlier), elapsed_before_s=_total(earlier))
+            merged[key] = state
         elif now.restarts:
             earlier = [run for run in past if _before(run.state, now)]
             merged[key] = replace(now, elapsed_before_s=_total(earlier))

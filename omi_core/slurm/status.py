@@ -3,94 +3,183 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from omi_core.config import Generate
+from omi_core.options import ConfigError
 from omi_core.run import ledger
-from omi_core.run.files import read_json
-from omi_core.run.keys import settled
+from omi_core.run.keys import settled_so_far
+from omi_core.run.layout import Layout
+from omi_core.run.manifests import read_manifests
 from omi_core.slurm import commands, states
+from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
 from omi_core.slurm.script import replicas
+from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.publish import published
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, open_run
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish")
+ALIVE = ("waiting", "running")
+Entry = dict[str, Any]
+Seen = Mapping[TaskKey, TaskState]
+Manifests = Mapping[tuple[int, int], Mapping[str, Any]]
 
 
 @dataclass
 class Status:
     """What `jobs.status` shows; times in seconds, GPU time in hours.
 
-    `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `failures` lists
-    causes with how often, one message and where its log lies.
+    `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `failures` are
+    those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
+    are of all chains, tasks that run included; `idle_share` is that of the shards that have ended.
     """
 
     root: str
     state: str
-    records: int
-    records_done: int
-    samples: int
-    samples_done: int
-    errors: int
-    tasks: dict[str, dict[str, int]]
-    failures: list[dict[str, Any]] = field(default_factory=list)
+    records: int = 0
+    records_done: int = 0
+    samples: int = 0
+    samples_done: int = 0
+    errors: int = 0
+    tasks: dict[str, dict[str, int]] = field(default_factory=dict)
+    failures: list[FailureGroup] = field(default_factory=list)
+    failures_before: int = 0
     rate: float | None = None
     eta: float | None = None
     gpu_hours: float | None = None
+    gpu_hours_per_row: float | None = None
     idle_share: float | None = None
     rows: int | None = None
     note: str | None = None
 
-    @property
-    def gpu_hours_per_row(self) -> float | None:
-        return self.gpu_hours / self.rows if self.gpu_hours and self.rows else None
+
+def gather_readable(root: Path) -> Status:
+    """As `gather`; a directory that cannot be read has the state `unreadable`, and says why in its note."""
+    try:
+        return gather(open_run(Layout(root)))
+    except (ConfigError, ValueError, KeyError, TypeError, OSError) as error:
+        return Status(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split()) or 'damaged'}")
 
 
 def gather(run: Run[Any]) -> Status:
-    """The status of one run; works without Slurm's accounting, and says so in `note` without Slurm."""
-    plan = run.plan
-    found = settled(run.layout.journals(), plan.records, plan.samples)
-    per_record = found.done.reshape(plan.records, plan.samples).all(axis=1)
+    """The status of one run; works without Slurm's accounting, and says so in `note` without Slurm.
+
+    Raises:
+        ValueError, KeyError, OSError: a file of the run is damaged or gone.
+    """
+    plan, layout = run.plan, run.layout
+    found = settled_so_far(layout, plan.records, plan.samples)
     stats = published(run)
-    entries = ledger.read(run.layout.ledger)
+    entries = ledger.read(layout.ledger)
+    starts = [at for at, entry in enumerate(entries) if entry["stage"] == "chain"]
+    chain = entries[starts[-1] :] if starts else entries
     status = Status(
-        root=str(run.layout.root),
+        root=str(layout.root),
         state="",
         records=plan.records,
-        records_done=int(per_record.sum()),
+        records_done=int(np.count_nonzero(found.done.reshape(plan.records, plan.samples).all(axis=1))),
         samples=plan.keys,
-        samples_done=int(found.done.sum()),
+        samples_done=int(np.count_nonzero(found.done)),
         errors=found.errors,
-        tasks={},
         rows=stats["rows"] if stats else None,
     )
     seen = _query(entries, status)
-    last = {entry["stage"]: entry for entry in entries if entry.get("job") and entry["stage"] in _CHAIN}
-    for stage in _CHAIN:
-        if stage in last:
-            counts = Counter(state.state for key, state in seen.items() if key.job_id == last[stage]["job"])
-            status.tasks[stage] = dict(counts) or {"GONE": 1}
-    status.failures = _failures(run)
-    _speed(run, entries, status, any(state.state == "RUNNING" for state in seen.values()))
+    status.tasks = _tasks(chain, seen)
+    each = replicas(run.config)
+    status.failures, status.failures_before = find_failures(layout, chain, seen, found.done, each)
+    status.rate, status.eta = _rate(status, chain, seen)
+    if isinstance(run.config, Generate):
+        manifests = read_manifests(layout)
+        gpus = run.config.cluster.gpus_per_node * run.config.teacher.nodes
+        status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, each)
+        status.idle_share = _idle_share(manifests)
+    if status.gpu_hours and status.rows:
+        status.gpu_hours_per_row = status.gpu_hours / status.rows
     status.state = _state(status, entries, seen)
     return status
 
 
-def _query(entries: list[dict[str, Any]], status: Status) -> dict[Any, Any]:
-    jobs = [entry["job"] for entry in entries if entry.get("job")]
+def _query(entries: list[Entry], status: Status) -> Seen:
+    jobs = [entry for entry in entries if entry.get("job")]
     if not jobs:
         return {}
+    sizes = {entry["job"]: entry["array"][1] + 1 for entry in jobs if entry["array"]}
     try:
-        return states.query(jobs)
+        return states.query([entry["job"] for entry in jobs], sizes, min(entry["time"] for entry in jobs))
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the run's files"
         return {}
 
 
-def _state(status: Status, entries: list[dict[str, Any]], seen: dict[Any, Any]) -> str:
-    """One word: published, running, waiting, cancelled, ended, stopped or planned."""
+def _tasks(chain: list[Entry], seen: Seen) -> dict[str, dict[str, int]]:
+    """Stage -> state -> array tasks, of all windows of the last attempt of that stage."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for key, state in seen.items():
+        counts[key.job_id][state.state] += 1
+    tasks = {}
+    for stage in _CHAIN:
+        entries = [entry for entry in chain if entry["stage"] == stage and entry.get("job")]
+        if stage in ON_GPUS:
+            entries = [entry for entry in entries if entry["attempt"] == entries[-1]["attempt"]]
+        else:
+            entries = entries[-1:]
+        if entries and seen:
+            of_stage = sum((counts[entry["job"]] for entry in entries), Counter())
+            tasks[stage] = dict(of_stage) or {GONE: 1}
+    return tasks
+
+
+def _rate(status: Status, chain: list[Entry], seen: Seen) -> tuple[float | None, float | None]:
+    """Samples per second since the first task of the chain started, and seconds until all are there."""
+    jobs = {entry["job"] for entry in chain if entry["stage"] in ON_GPUS and entry.get("job")}
+    tasks = [state for key, state in seen.items() if key.job_id in jobs]
+    started = [state.start for state in tasks if state.start is not None]
+    left = status.samples - status.samples_done
+    if not started or not left or not any(state.state == "RUNNING" for state in tasks):
+        return None, None
+    made = status.samples_done - (status.samples - chain[0].get("keys", 0))
+    seconds = time.time() - min(started)
+    if made <= 0 or seconds <= 0:
+        return None, None
+    return made / seconds, left * seconds / made
+
+
+def _gpu_hours(entries: list[Entry], seen: Seen, manifests: Manifests, gpus: int, each: int) -> float | None:
+    """GPUs times the time that jobs held them: by Slurm, else by the manifests of their shards."""
+    if not gpus:
+        return None
+    total = 0.0
+    for place in places(entries, each):
+        state = seen.get(place.key)
+        if state is not None and state.state != GONE:
+            total += (state.gpus or gpus) * (state.elapsed_s + state.elapsed_before_s)
+            continue
+        shards = ((place.attempt, place.shard + rank) for rank in range(each))
+        total += gpus * max((_busy(manifests[shard]) for shard in shards if shard in manifests), default=0)
+    return total / 3600 or None
+
+
+def _busy(manifest: Mapping[str, Any]) -> float:
+    return manifest["start_up"] + manifest["seconds"]
+
+
+def _idle_share(manifests: Manifests) -> float | None:
+    """Share of the time of the shards that ended in which they started up, or had nothing more to begin."""
+    busy = sum(_busy(manifest) for manifest in manifests.values())
+    if not busy:
+        return None
+    tails = sum(max(0.0, shard["seconds"] - shard["last_admitted"]) for shard in manifests.values())
+    return (sum(shard["start_up"] for shard in manifests.values()) + tails) / busy
+
+
+def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
+    """One word, as the table in docs/slurm.md has it."""
     if status.rows is not None:
         return "published"
     live = [state.state for state in seen.values() if state.state in states.ACTIVE]
@@ -98,48 +187,6 @@ def _state(status: Status, entries: list[dict[str, Any]], seen: dict[Any, Any]) 
         return "running" if any(state in ("RUNNING", "COMPLETING") for state in live) else "waiting"
     if not entries:
         return "planned"
+    if status.note is not None:
+        return "unknown"
     return {"end": "ended", "cancel": "cancelled"}.get(entries[-1]["stage"], "stopped")
-
-
-def _failures(run: Run[Any]) -> list[dict[str, Any]]:
-    """What tasks left beside their journals, grouped by error, the commonest first."""
-    groups: dict[str, dict[str, Any]] = {}
-    if run.layout.generate.is_dir():
-        for path in sorted(run.layout.generate.glob("*.trouble.json")):
-            trouble = read_json(path)
-            key = f"{trouble['class']} at {trouble['at']}"
-            group = groups.setdefault(
-                key, {"cause": trouble["class"], "count": 0, "message": trouble["message"], "see": str(path)}
-            )
-            group["count"] += 1
-    for entry in ledger.read(run.layout.ledger):
-        if entry["stage"] == "end":
-            groups[entry["reason"]] = {"cause": "gate", "count": 1, "message": entry["reason"], "see": None}
-    return sorted(groups.values(), key=lambda group: -group["count"])
-
-
-def _speed(run: Run[Any], entries: list[dict[str, Any]], status: Status, running: bool) -> None:
-    """Rate and time left since the chain began; GPU hours and idle share from the shards that ended."""
-    starts = [entry["time"] for entry in entries if entry["stage"] == "chain"]
-    before = [entry["keys"] for entry in entries if entry["stage"] == "chain"]
-    if starts and running:
-        made = status.samples_done - (status.samples - before[-1])
-        seconds = time.time() - starts[-1]
-        if made > 0 and seconds > 0:
-            rate = made / seconds
-            status.rate, status.eta = rate, (status.samples - status.samples_done) / rate
-    if not isinstance(run.config, Generate):
-        return
-    manifests = []
-    for journal in run.layout.journals():
-        path = journal.with_name(journal.name.removesuffix(".jsonl.zst") + ".json")
-        if path.exists():
-            manifests.append(read_json(path))
-    per_job = run.config.cluster.gpus_per_node * run.config.teacher.nodes
-    gpus = per_job / replicas(run.config)
-    seconds: float = sum(manifest["start_up"] + manifest["seconds"] for manifest in manifests)
-    if seconds:
-        tails = sum(max(0.0, manifest["seconds"] - manifest["last_admitted"]) for manifest in manifests)
-        idle: float = sum(manifest["start_up"] for manifest in manifests) + tails
-        status.idle_share = idle / seconds
-        status.gpu_hours = gpus * seconds / 3600 if gpus else None

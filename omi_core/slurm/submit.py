@@ -16,7 +16,7 @@ import numpy as np
 
 from omi_core.config import Generate, Reduce
 from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, new_attempt
+from omi_core.run.attempts import Attempt, new_attempt, next_number
 from omi_core.run.keys import missing_ranges, split_ranges
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Limits, fit, queued_jobs, read_limits, windows
@@ -141,7 +141,8 @@ class Chain:
     def _attempt(self, ranges: np.ndarray, tasks: int) -> Attempt:
         """An attempt over that many shards: array tasks times the replicas of each."""
         if self._dry:
-            return Attempt(1 + len(self.submitted), min(tasks, _size(ranges)), ranges)
+            first = 1 if self._run.config.run.fresh else next_number(self._run.layout)
+            return Attempt(first + len(self.submitted), min(tasks, _size(ranges)), ranges)
         return new_attempt(self._run.layout, ranges, tasks)
 
     def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None, again: bool) -> list[str]:
@@ -151,9 +152,8 @@ class Chain:
         ids: list[str] = []
         for window in windows(jobs, self._site.limits):
             if throttle and ids:
-                after = (
-                    f"afterany:{ids[-1]}"  # a throttle is an array's own: two at once would run twice as many
-                )
+                # A throttle is an array's own: two arrays at once would run twice as many tasks.
+                after = f"afterany:{ids[-1]}"
             array = (0, window.size - 1, throttle)
             written = {"attempt": attempt.number, "again": again}
             ids.append(

@@ -1,4 +1,4 @@
-"""Time limits as sbatch takes them, in seconds: a wrong one is refused before anything is submitted."""
+"""Time limits as sbatch takes them, a wrong one refused before anything is submitted; durations in words."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def limit_seconds(text: str) -> int | None:
     raise ValueError(text)
 
 
+def in_words(seconds: float) -> str:
+    """A duration for people: `45 s`, `12 min 05 s`, `3 h 20 min`, `2 days 4 h`."""
+    whole = round(seconds)
+    for large, unit, small, rest in ((86400, "days", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= large * (2 if unit == "days" else 1):
+            return f"{whole // large} {unit} {whole % large // small:02d} {rest}"
+    return f"{whole} s"
+
+
 def check_times(cluster: Cluster) -> None:
     """Raises ConfigError for a time limit that sbatch would not take, or that leaves no time to work."""
     for key, text in (("time", cluster.time), ("cpu_time", cluster.cpu_time)):
@@ -42,8 +51,8 @@ def check_times(cluster: Cluster) -> None:
             ) from None
         if text.isdigit() and int(text) >= _SUSPICIOUS_MINUTES:
             raise ConfigError(
-                f"cluster.{key}={text}: a bare number is minutes, here {int(text) / 1440:.1f} days; in a "
-                f'profile {key}: "HH:MM:SS" takes quotes; longer than 60 hours is D-HH:MM:SS'
+                f"cluster.{key}={text}: a bare number is minutes, here {int(text) / 1440:.1f} days; "
+                f'in a profile {key}: "HH:MM:SS" takes quotes; more than 60 hours is D-HH:MM:SS'
             )
         if limit is not None and cluster.signal_seconds >= limit:
             raise ConfigError(

@@ -156,9 +156,9 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
         plan = fill(layout, content)
         final = Path(config.run.dir) if config.run.dir else parent / f"{name}-{plan.fingerprint[:8]}"
         target = Layout(final)
-        if config.plan and not target.plan.exists():
+        if config.plan and (config.run.fresh or not target.plan.exists()):
             return Run(target, plan, config)  # shown, not made
-        if config.run.fresh and final.exists() and not config.plan:
+        if config.run.fresh and final.exists():
             _move_aside(target)
         if not final.exists() or not any(final.iterdir()):
             plan.write(layout)

@@ -20,7 +20,6 @@ from omi_core.config import Cluster, Generate
 from omi_core.options import ConfigError
 from omi_core.slurm.policy import HANDED_BACK
 from omi_core.slurm.script import Job, check_cluster, replicas, script
-from omi_core.slurm.times import limit_seconds
 from tests.slurm.composing import chain, compose
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -395,46 +394,9 @@ def test_each_array_has_a_throttle_of_its_own(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("limit", "seconds"),
-    [("30", 1800), ("1:30", 90), ("04:00:00", 14400), ("1-12", 129600), ("2-00:30", 174600)]
-    + [("1-02:03:04", 93784), ("UNLIMITED", None), ("0", None)],
-)
-def test_a_time_limit_is_read_as_sbatch_reads_it(limit: str, seconds: int | None) -> None:
-    assert limit_seconds(limit) == seconds
-
-
-@pytest.mark.parametrize(
-    ("given", "line"),
-    [
-        ({"time": "4 hours"}, r"cluster\.time=4 hours: not a time limit; minutes, HH:MM:SS or D-HH:MM:SS"),
-        ({"cpu_time": "4h"}, r"cluster\.cpu_time=4h: not a time limit"),
-        ({"time": "-5"}, r"cluster\.time=-5: not a time limit"),
-        ({"time": "1:2:3:4"}, r"cluster\.time=1:2:3:4: not a time limit"),
-        ({"time": "43200"}, r"cluster\.time=43200: a bare number is minutes, here 30\.0 days"),
-        ({"time": "5"}, r"cluster\.signal_seconds=300: not less than cluster\.time=5 \(300 s\)"),
-        (
-            {"cpu_time": "2", "signal_seconds": 120},
-            r"cluster\.signal_seconds=120: not less than cluster\.cpu_time=2",
-        ),
-        ({"time": "6", "signal_seconds": 300}, None),
-        ({"time": "UNLIMITED"}, None),
-    ],
-)
-def test_a_time_limit_that_cannot_work_is_refused_in_one_line(
-    given: dict[str, object], line: str | None
-) -> None:
-    cluster = replace(Cluster(name="site", kind="slurm"), **given)
-    if line is None:
-        check_cluster(cluster)
-        return
-    with pytest.raises(ConfigError, match=rf"^{line}"):
-        check_cluster(cluster)
-
-
 def test_every_option_of_a_profile_is_tested_here_or_does_not_reach_a_job() -> None:
     # Used by the command, the gates or the tasks, not by the text of a job.
-    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary"}
+    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary", "tokens_per_second"}
     here = Path(__file__).read_text(encoding="utf-8")
     untested = {f.name for f in fields(Cluster)} - elsewhere - set(re.findall(r"\w+", here))
     assert untested == set()

@@ -1,0 +1,248 @@
+"""What `jobs.status` makes of a run's files and of what squeue and sacct print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from omi_core.run import ledger
+from omi_core.run.attempts import new_attempt
+from omi_core.run.files import write_json
+from omi_core.run.layout import Layout
+from omi_core.slurm import states
+from omi_core.slurm.commands import Busy, SlurmError
+from omi_core.slurm.status import Status, gather
+from omi_core.stages import gate
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import Run
+from tests.conftest import Here
+from tests.slurm.composing import compose
+
+NOW = int(time.time())
+
+
+class Site:
+    """A run of two jobs of two replicas on 8 GPUs each, and what Slurm is to print about it."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = compose(
+            "+cluster=slurm",
+            "cluster.partition=gpu",
+            "cluster.gpus_per_node=8",
+            "teacher=rehearsal",
+            "teacher.tensor_parallel=4",
+            "data.size=4",
+            "samples=2",
+            f"run.dir={root}",
+        )
+        self.run: Run[Any] = plan_generate(config)
+        self.layout: Layout = self.run.layout
+        self.layout.logs.mkdir()
+        self.squeue: list[str] | Exception = []
+        self.sacct: list[str] = []
+        self.asked: list[str] = []
+        monkeypatch.setattr(states, "run", self._run)
+
+    def _run(self, *argv: str, **_: object) -> str:
+        self.asked.append(argv[0])
+        printed = self.squeue if argv[0] == "squeue" else self.sacct
+        if isinstance(printed, Exception):
+            raise printed
+        return "".join(f"{line}\n" for line in printed)
+
+    def chain(self, *jobs: str) -> int:
+        """A chain of which gate, reduce and publish follow the array `jobs[0]`; the number of its attempt."""
+        ranges = gate.missing(self.run)
+        attempt = new_attempt(self.layout, ranges, 4)
+        self.note(stage="chain", by="generate", keys=gate.count(ranges))
+        arrays = {"generate": [0, 1, 0], "reduce": [0, 0, 0]}
+        for stage, job in zip(("generate", "gate", "reduce", "publish"), jobs, strict=False):
+            number = attempt.number if stage == "generate" else None
+            self.note(stage=stage, attempt=number, job=job, array=arrays.get(stage), after=None)
+        return attempt.number
+
+    def note(self, **entry: Any) -> None:
+        ledger.append(self.layout.ledger, entry)
+
+    def trouble(self, attempt: int, shard: int, name: str, message: str) -> None:
+        write_json(self.layout.trouble(attempt, shard), {"class": name, "message": message, "at": "x.py:7"})
+
+    def log(self, name: str, text: str) -> str:
+        path = self.layout.logs / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def status(self) -> Status:
+        return gather(self.run)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path / "run", monkeypatch)
+
+
+def row(key: str, state: str, *, code: str = "0", used: str = "0:00", start: int | None = None) -> str:
+    """A line of squeue. A task such as 7_1 is of an array."""
+    job, _, index = key.partition("_")
+    started = str(start) if start else "N/A"
+    return f"{job}|{index or 'N/A'}|{state}|0|{code}|{code}|{used}|{started}|N/A|n1|gres/gpu=8|None|"
+
+
+def groups(status: Status) -> list[tuple[int, str, str, str]]:
+    return [(group.count, group.cause, group.stage, group.message) for group in status.failures]
+
+
+def test_sacct_is_not_asked_while_squeue_knows_every_task(site: Site) -> None:
+    site.chain("7", "8")
+    site.squeue = [row("7_0", "RUNNING"), row("7_1", "PENDING"), row("8", "PENDING")]
+    status = site.status()
+    assert site.asked == ["squeue"]
+    assert status.tasks == {"generate": {"RUNNING": 1, "PENDING": 1}, "gate": {"PENDING": 1}}
+    assert status.state == "running"
+
+
+def test_sacct_is_asked_once_for_what_squeue_has_forgotten(site: Site) -> None:
+    site.chain("7")
+    site.squeue = [row("7_1", "RUNNING")]
+    times = f"{NOW - 900}|{NOW - 900}|{NOW - 800}"
+    site.sacct = [f"7_0|COMPLETED|0:0|0:0|100|{times}|n1|gres/gpu=8|None"]
+    assert site.status().tasks["generate"] == {"COMPLETED": 1, "RUNNING": 1}
+    assert site.asked == ["squeue", "sacct"]
+
+
+def test_gpu_hours_are_of_running_jobs_too_and_by_manifest_where_slurm_has_forgotten(site: Site) -> None:
+    number = site.chain("7")
+    site.squeue = [row("7_0", "RUNNING", used="1:00:00")]
+    figures = {"samples": 2, "completion_tokens": 20, "seconds": 3000, "start_up": 600, "last_admitted": 1200}
+    write_json(site.layout.shard_manifest(number, 2), figures)
+    write_json(site.layout.shard_manifest(number, 3), figures | {"seconds": 100, "last_admitted": 100})
+    status = site.status()
+    assert status.gpu_hours == pytest.approx(8 * 1 + 8 * 1)  # the longer of two replicas held the node
+    assert status.idle_share == pytest.approx((600 + 1800 + 600) / (3600 + 700))
+
+
+def test_time_left_counts_from_the_start_of_the_first_task_not_from_the_wait(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.chain("7")
+    site.squeue = [row("7_0", "RUNNING", start=NOW - 100)]
+    (site.layout.ledger).write_bytes(site.layout.ledger.read_bytes().replace(b'"keys":8', b'"keys":12'))
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
+    status = site.status()  # 4 samples more than when the chain began, 8 left
+    assert (status.rate, status.eta) == (0.04, 200)
+
+
+def test_failures_are_grouped_with_a_line_of_the_log_and_its_place(site: Site) -> None:
+    number = site.chain("7", "8")
+    site.squeue = [row("7_0", "FAILED", code="256"), row("7_1", "FAILED", code="256"), row("8", "PENDING")]
+    for shard in (0, 1, 3):
+        site.trouble(number, shard, "EngineDeadError", "the engine\ndied")
+    log = site.log(
+        "7_0_0.log", "Traceback\nNCCL error: peer gone\ngenerate: 1 of 2 samples (3.0 samples/s)\n"
+    )
+    status = site.status()
+    assert groups(status) == [(3, "engine failure", "generate", "EngineDeadError: the engine died")]
+    first = status.failures[0]
+    assert (first.attempt, first.task, first.log) == (number, 0, log)
+    assert first.line == "NCCL error: peer gone"
+    assert first.see == str(site.layout.trouble(number, 0))
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "cause", "words"),
+    [
+        ("TIMEOUT", "0", "time limit", "TIMEOUT"),
+        ("NODE_FAIL", "0", "node failure", "NODE_FAIL"),
+        ("OUT_OF_MEMORY", "0", "out of memory", "OUT_OF_MEMORY"),
+        ("FAILED", "9", "unknown", "FAILED by SIGKILL"),
+        ("FAILED", "256", "unknown", "FAILED with exit code 1"),
+        ("CANCELLED", "0", "cancelled", "CANCELLED"),
+    ],
+)
+def test_what_was_killed_without_a_word_is_told_by_slurm(
+    site: Site, state: str, code: str, cause: str, words: str
+) -> None:
+    site.chain("7")
+    site.squeue = [row("7_0", state, code=code), row("7_1", state, code=code)]
+    log = site.log(
+        "7_0.sbatch.log", "slurmstepd: error: it was so\nsrun: error: n1: task 0: Exited with exit code 9\n"
+    )
+    status = site.status()
+    assert groups(status) == [(2, cause, "generate", words)]
+    assert (status.failures[0].log, status.failures[0].line) == (log, "slurmstepd: error: it was so")
+
+
+def test_failures_of_earlier_chains_are_only_counted(site: Site) -> None:
+    old = site.chain("5", "6")
+    site.trouble(old, 0, "KeyError", "long ago")
+    new = site.chain("7", "8")
+    site.trouble(new, 1, "OSError", "now")
+    site.squeue = [row("7_0", "FAILED", code="256"), row("7_1", "RUNNING"), row("5_0", "FAILED", code="9")]
+    status = site.status()
+    assert groups(status) == [(1, "disk", "generate", "OSError: now")]
+    assert status.failures_before == 1
+
+
+def test_a_gate_that_spoke_is_no_failure_but_one_that_died_is(site: Site) -> None:
+    site.chain("7", "8", "9")
+    site.squeue = [row("7_0", "COMPLETED"), row("8", "OUT_OF_MEMORY"), row("9_0", "CANCELLED")]
+    assert groups(site.status()) == [(1, "out of memory", "gate", "OUT_OF_MEMORY")]
+    site.note(stage="end", reason="4 of 8 samples are missing")
+    status = site.status()
+    assert groups(status) == [(1, "gate", "gate", "4 of 8 samples are missing")]
+    assert status.state == "ended"
+
+
+def test_every_window_of_an_array_is_counted(site: Site) -> None:
+    number = site.chain("7")
+    site.note(stage="generate", attempt=number, job="8", array=[0, 2, 0], after=None)
+    site.squeue = [row("7_0", "RUNNING"), row("7_1", "RUNNING"), row("8_0-2", "PENDING")]
+    assert site.status().tasks["generate"] == {"RUNNING": 2, "PENDING": 3}
+
+
+@pytest.mark.parametrize("error", [Busy("squeue", "no answer"), SlurmError("squeue", "denied")])
+def test_where_slurm_does_not_answer_nothing_is_said_of_its_jobs(site: Site, error: SlurmError) -> None:
+    site.chain("7")
+    site.squeue = error
+    status = site.status()
+    assert (status.state, status.tasks, status.failures) == ("unknown", {}, [])
+    assert error.message in (status.note or "")
+
+
+def unreadable(folder: Path) -> dict[str, Callable[[Path], object]]:
+    return {
+        "no-config": lambda run: (run / "config.json").unlink(),
+        "torn-plan": lambda run: (run / "plan.json").write_bytes(b'{"finger'),
+        "bad-config": lambda run: (run / "config.json").write_bytes(b'{"nonsense": 1}'),
+        "bad-ledger": lambda run: (run / "ledger.jsonl").write_bytes(b"\x00\n"),
+    }
+
+
+def test_a_damaged_run_is_a_line_of_the_table_and_half_planned_ones_are_none(
+    here: Here, tmp_path: Path
+) -> None:
+    work = ("teacher=rehearsal", "data.size=4", "samples=2", "cluster.workers=1")
+    assert here("generate", *work, "run.dir=runs/good")[0] == 0
+    for name, damage in unreadable(tmp_path).items():
+        assert here("generate", *work, f"run.dir=runs/{name}")[0] == 0
+        damage(tmp_path / "runs" / name)
+    (tmp_path / "runs/.planning-host-1").mkdir()
+    (tmp_path / "runs/.planning-host-1/plan.json").write_text("{}")
+    code, out, err = here("status")
+    assert (code, err) == (0, "")
+    assert out.count("unreadable") == 4 and "published" in out and "planning" not in out
+    code, out, _ = here("status", "json=true")
+    found = {Path(each["root"]).name: each["state"] for each in orjson.loads(out)}
+    assert found == {"good": "published"} | dict.fromkeys(unreadable(tmp_path), "unreadable")
+    code, out, err = here("status", "runs/no-config")
+    assert (code, out.count("\n")) == (1, 1) and out.startswith("unreadable: runs/no-config")
+
+
+def test_where_there_are_no_runs_it_says_so(here: Here) -> None:
+    code, out, _ = here("status")
+    assert (code, out) == (0, "no runs here; root=DIR looks elsewhere\n")
