@@ -178,7 +178,8 @@ class _Shard:
                         if self.stop.overdue():
                             break  # leaving the generator abandons what is in flight
             except EngineFailed as error:
-                if not error.out_of_memory:  # that is nobody's in particular
+                # Memory is nobody's in particular; and SIGTERM ends the engine's processes with the task.
+                if not error.out_of_memory and not self.stop.asked():
                     flight.crashed(str(error))
                 raise
 
