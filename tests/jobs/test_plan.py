@@ -47,7 +47,7 @@ def test_a_new_run_is_shown_with_every_job_and_leaves_nothing(here: Here, tmp_pa
         "generate": "2 jobs of 8 GPUs, 16 replicas in all; about 5 samples per replica",
         "GPU hours": "not known: nothing is measured yet; cluster.tokens_per_second=… assumes a speed",
         "GPU hours 2": "at most 64.0 until jobs requeue themselves (2 x 8 GPUs for 4 h 00 min)",
-        "limits": "not known (no Slurm here); Slurm's defaults: arrays of 1,000 at most",
+        "limits": "not known (no Slurm here); Slurm's defaults: arrays of 1,001 at most",
     }
     stages = re.findall(r"^== (.*)$", out, flags=re.M)
     assert stages == ["canary", "generate, 2 tasks", "gate", "reduce, 1 task", "publish"]
