@@ -224,7 +224,7 @@ def _arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
 
 def _cpu_arguments(teacher: Teacher, engine: Engine) -> dict[str, Any]:
     # In one process: the model is small, and a second process would only take a core from it.
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     return {
         "enforce_eager": True,
         # Without a size, start-up on a CPU fails its check of free memory.
