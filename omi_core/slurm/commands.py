@@ -56,6 +56,7 @@ _PREFIX = re.compile(
 _MESSAGE_CHARACTERS = 500
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
+_SECOND_LOOK_S = 3.0
 
 
 class SlurmError(RuntimeError):
@@ -205,7 +206,8 @@ def retry(call: Callable[[], T], seconds: float, found: Callable[[], T | None] |
 
     Pauses double from half a second to half a minute; each is shortened at random by up to a half, so that
     many submitters do not come back together. `found` is asked before every further try whether an earlier
-    one has succeeded unnoticed: what it returns, unless None, is the result.
+    one has succeeded unnoticed: what it returns, unless None, is the result. It is asked a second time after
+    some seconds, since a controller that was away may answer it before it takes up what has waited.
 
     Raises the last Busy when time is up, and any other error at once.
     """
@@ -228,6 +230,9 @@ def retry(call: Callable[[], T], seconds: float, found: Callable[[], T | None] |
 def _look_first(found: Callable[[], T | None], call: Callable[[], T]) -> Callable[[], T]:
     def attempt() -> T:
         earlier = found()
+        if earlier is None:
+            time.sleep(_SECOND_LOOK_S)
+            earlier = found()
         return call() if earlier is None else earlier
 
     return attempt

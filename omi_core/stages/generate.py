@@ -252,6 +252,8 @@ def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: Sha
             "task": task,
             "journal_bytes": run.layout.journal(attempt.number, task).stat().st_size,
             "host": socket.gethostname(),
+            "node": os.environ.get("SLURMD_NODENAME"),
+            "gpus": [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name],
             "pid": os.getpid(),
             **dataclasses.asdict(report),
             "timeline": report.timeline.as_json(),

@@ -73,13 +73,16 @@ class Calls:
 
     @contextmanager
     def held(self, command: str) -> Iterator[None]:
-        """For a while calls of a command wait at its door; they are counted as they come."""
-        hold = self._refusals / f"{command}.hold"
-        hold.touch()
+        """For a while, or until `release`, calls of a command wait; they are counted as they come."""
+        (self._refusals / f"{command}.hold").touch()
         try:
             yield
         finally:
-            hold.unlink(missing_ok=True)
+            self.release(command)
+
+    def release(self, command: str) -> None:
+        """Let the held calls of a command go on."""
+        (self._refusals / f"{command}.hold").unlink(missing_ok=True)
 
     def refuse(
         self, command: str, times: int | None = None, seconds: float | None = None, message: str = BUSY

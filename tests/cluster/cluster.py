@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -183,6 +184,12 @@ class Cluster(Client):
             self._daemons["slurmctld"].kill()
         else:
             self._daemons["slurmctld"].stop(20)
+
+    def remembered(self) -> None:
+        """Wait until all jobs there are now would be known to a controller started after a crash."""
+        now = time.time()
+        state = self.directory / "state" / "job_state"
+        self.wait_for(lambda: state.exists() and state.stat().st_mtime > now, 30, "the jobs are saved")
 
     def start_controller(self) -> None:
         """Start slurmctld, and wait until it answers."""

@@ -402,9 +402,15 @@ def test_a_job_found_after_a_try_is_not_submitted_twice() -> None:
         tries.append("sbatch")
         raise Busy("sbatch", "Socket timed out")
 
-    answers: list[Callable[[], str | None]] = [failing(1), lambda: "13"]
+    # squeue is busy; it answers before the controller has taken up what waited; it knows the job.
+    answers: list[Callable[[], str | None]] = [failing(1), lambda: None, lambda: "13"]
     assert commands.retry(submit, 60, found=lambda: answers.pop(0)()) == "13"
     assert tries == ["sbatch"]
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_job_that_nobody_finds_is_submitted_again() -> None:
+    assert commands.retry(failing(2), 60, found=lambda: None) == "12"
 
 
 def test_a_job_is_found_by_its_exact_name_or_comment_and_the_newest_of_several(install: Install) -> None:

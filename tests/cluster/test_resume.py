@@ -1,0 +1,86 @@
+"""Runs that are continued, and arrays that a site takes only in pieces: the same bytes for any history."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.chain import SITE, SLOW, WORK, Chain
+from tests.cluster.cluster import Cluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+
+Dataset = dict[str, bytes]
+
+
+def test_a_cancelled_run_is_continued_with_another_number_of_tasks(
+    chain: Chain, undisturbed: Dataset
+) -> None:
+    chain.submit(*SLOW, "teacher.rehearsal.latency=1.2")
+    chain.begun()
+    assert "nothing submitted" in chain.resume().stdout  # its jobs run
+    assert chain.type("cancel", "run").returncode == 0
+    chain.idle()
+    assert chain.status()["state"] == "cancelled"
+    chain.resume("tasks=5")
+    assert chain.dataset() == undisturbed
+    assert [entry["array"][1] + 1 for entry in chain.ledger("generate")] == [2, 5]
+    done = chain.resume()
+    assert "complete, nothing to do" in done.stderr
+
+
+def test_two_resumes_at_once_make_one_chain(chain: Chain, undisturbed: Dataset) -> None:
+    chain.submit("+cluster.options={hold: true}")
+    assert chain.type("cancel", "run").returncode == 0
+    with chain.cluster.calls.held("sbatch"), chain.start("resume", "run") as first:
+        chain.cluster.wait_for(lambda: chain.cluster.calls.count("sbatch") > 4, 60, "the first one submits")
+        second = chain.type("resume", "run")
+        chain.cluster.calls.release("sbatch")
+        first.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 2)
+    assert "in use by process" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert len(chain.ledger("chain")) == 2
+    for stage in ("generate", "gate", "reduce", "publish"):
+        assert len(chain.ledger(stage)) == 2, stage
+        chain.cluster.run("scontrol", "release", chain.job(stage))
+    assert chain.dataset() == undisturbed
+
+
+@pytest.mark.parametrize("command", ["resume", "cancel", "status", "logs"])
+def test_a_run_that_is_not_there_is_a_mistake_told_in_one_line(chain: Chain, command: str) -> None:
+    done = chain.type(command, "runs/nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: runs/nowhere: no such run")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(chain.place.iterdir()) == []
+
+
+def test_more_tasks_than_the_largest_array_become_several(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset
+) -> None:
+    with cluster.configured(MaxArraySize=11):
+        chain.submit("tasks=13")
+        arrays = chain.ledger("generate")
+        assert [entry["array"][1] + 1 for entry in arrays] == [11, 2]
+        assert {entry["attempt"] for entry in arrays} == {1}
+        assert chain.dataset() == undisturbed
+
+
+def test_more_tasks_than_the_qos_lets_a_user_submit_are_sent_as_room_comes(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset
+) -> None:
+    cluster.submit("sleep 600", "--qos=few", "--hold")  # some of the room is taken
+    done = chain.submit("tasks=24", "cluster.qos=few", "cluster.account=lab", "reduce_tasks=2")
+    first = chain.ledger("generate")[0]["array"][1] + 1
+    assert first <= 18  # of 20: there is that job, and a gate has to follow
+    assert "gate" in done.stdout
+    assert chain.dataset() == undisturbed
+    assert chain.attempts() == 2
+    assert "sent again" not in chain.logs()  # nothing failed
+
+
+def test_a_mistake_in_the_site_leaves_no_run_behind(chain: Chain) -> None:
+    done = chain.type("generate", *WORK, *SITE, "run.dir=run", "cluster.partition=null")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: +cluster=slurm: this site needs partition")
+    assert not chain.run.exists()
