@@ -84,20 +84,27 @@ def _compose(name: str, schema: type) -> list[dict[str, Any]]:
         assert isinstance(values, dict)
         composed.append({str(key): value for key, value in values.items()})
 
+    sys.argv[1:] = [_with_plus(argument, schema) for argument in sys.argv[1:]]
     with TemporaryDirectory() as scratch:  # where Hydra's sweeper leaves a file nobody needs
         sys.argv.append(f"hydra.sweep.dir={scratch}")
         hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(collect)()
     return composed
 
 
+def _with_plus(argument: str, schema: type) -> str:
+    """Options that are mappings take any key; Hydra would want a plus before those it does not know yet."""
+    mappings = "|".join(re.escape(key) for key, value, _ in leaves(schema()) if isinstance(value, dict))
+    return f"++{argument}" if re.match(rf"({mappings})(\.[^=]+)?=", argument) else argument
+
+
 def _hydra_line(error: Exception, schema: type) -> str | None:
     """One line for an error of the command line, or None when it is not one."""
     from hydra.errors import HydraException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
-    text, cause = str(error), error.__cause__
+    text, cause = str(error), error.__cause__ or error.__context__
     if found := re.match(r"Could not override '([^']+)'. No match in the defaults list", text):
         if found[1] == "cluster":
             return "cluster: choose it with a plus, +cluster=NAME"
@@ -112,6 +119,14 @@ def _hydra_line(error: Exception, schema: type) -> str | None:
             key, _, value = found[1].partition("=")
             return f"{found[1]}: a list is expected, {key}=[{value}]"
         return f"{found[1]}: {first_line(cause) if cause else 'not a value of the right type'}"
+    if found := re.match(r"In '([^']+)': \w+ raised while composing config", text):
+        key = getattr(cause, "full_key", None)
+        if cause is None or key is None:
+            return f"{found[1]}.yaml: {first_line(cause or error)}"
+        if isinstance(cause, ConfigKeyError):
+            known = [key for key, _, _ in leaves(schema())]
+            return f"{key} in {found[1]}.yaml: no such option{did_you_mean(str(key), known)}"
+        return f"{key} in {found[1]}.yaml: {first_line(cause)}"
     if found := re.match(r"(?:In '[^']+': )?Could not find '([^']+)/([^'/]+)'", text):
         choices = re.findall(r"^\t([\w.-]+)$", text, flags=re.M)
         return f"{found[1]}={found[2]}: no such choice; one of {', '.join(choices)}"

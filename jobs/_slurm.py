@@ -80,6 +80,9 @@ def submit_missing(run: Run[Generate], by: str) -> int:
         raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={run.config.cluster.name}: {error}") from error
+    except OSError as error:  # a full disk, a directory of somebody else: what was submitted is cancelled
+        print(f"failed: {' '.join(str(error).split())}; nothing stays submitted", file=sys.stderr)
+        return 1
     show(run, chain)
     return 0
 

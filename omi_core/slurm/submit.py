@@ -190,13 +190,12 @@ class Chain:
             comment=self._run.plan.fingerprint[:12],
             exclude=exclude,
         )
-        identifier = f"<{stage}>"
+        identifier = f"<{stage}>" if self._dry else self._submit(job)
+        self.submitted.append(Submitted(job, identifier))  # first: a ledger on a full disk must not hide it
         if not self._dry:
-            identifier = self._submit(job)
             ledger.append(
                 layout.ledger, {"stage": stage, "job": identifier, "array": array, "after": after, **entry}
             )
-        self.submitted.append(Submitted(job, identifier))
         return identifier
 
     def _submit(self, job: Job) -> str:

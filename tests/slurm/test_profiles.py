@@ -116,9 +116,30 @@ def test_a_profile_of_ones_own_builds_on_one_that_is_there(tmp_path: Path) -> No
     assert changed(own(tmp_path, text).cluster, base) == expected
 
 
-def test_a_misspelt_option_of_a_profile_is_refused_in_one_line(here: Here, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "partitoin: a100",
+            "partitoin in cluster/mysite.yaml: no such option (did you mean cluster.partition?)",
+        ),
+        ("cpus: many", "cpus in cluster/mysite.yaml: Value 'many' of type 'str' could not be converted"),
+        ("requeue: 7 times", "requeue in cluster/mysite.yaml: Value '7 times' is not a valid bool"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_refused_in_one_line(
+    here: Here, tmp_path: Path, line: str, said: str
+) -> None:
     (tmp_path / "my/cluster").mkdir(parents=True)
-    (tmp_path / "my/cluster/mysite.yaml").write_text("name: mysite\nkind: slurm\npartitoin: a100\n")
+    (tmp_path / "my/cluster/mysite.yaml").write_text(f"name: mysite\nkind: slurm\n{line}\n")
     code, _, err = here("generate", "--config-dir", str(tmp_path / "my"), "+cluster=mysite", *WORK)
     assert code == 2
-    assert "cluster/mysite" in err and err.count("\n") == 1
+    assert err.startswith(f"error: cluster.{said}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["cluster.options={nodelist: n1}", "+cluster.options={nodelist: n1}", "cluster.options.nodelist=n1"],
+)
+def test_any_sbatch_option_is_given_with_or_without_a_plus(given: str) -> None:
+    assert compose("+cluster=slurm", given, *WORK).cluster.options == {"nodelist": "n1"}
