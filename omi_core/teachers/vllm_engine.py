@@ -90,8 +90,8 @@ def _not_loaded(teacher: Teacher, error: Exception) -> ConfigError:
 def _line(error: Exception) -> str:
     """An error in one line; of pydantic's only what it says, not how it was asked."""
     text = str(error)
-    if hasattr(error, "errors"):  # pydantic.ValidationError
-        said = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+    if (errors := getattr(error, "errors", None)) is not None:  # pydantic.ValidationError
+        said = [(".".join(map(str, each["loc"])), each["msg"]) for each in errors()]
         text = "; ".join(f"{where}: {what}" if where else what for where, what in said)
     return " ".join(text.replace("Value error, ", "").split())[:300]
 
