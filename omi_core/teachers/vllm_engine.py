@@ -28,11 +28,10 @@ def start(teacher: Teacher, engine: Engine, group: Group | None = None) -> Any:
     Raises:
         ConfigError: vLLM is not installed, or cannot be started with these options.
     """
-    with _starting(teacher, engine, group) as arguments:
-        from vllm.engine.arg_utils import EngineArgs
+    with _starting(teacher, engine, group) as config:
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        return LLMEngine.from_engine_args(EngineArgs(**arguments))
+        return LLMEngine.from_vllm_config(config, disable_log_stats=True)
 
 
 def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
@@ -41,11 +40,9 @@ def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
     Raises:
         ConfigError: as of `start`.
     """
-    with _starting(teacher, engine, group) as arguments:
-        from vllm.engine.arg_utils import EngineArgs
+    with _starting(teacher, engine, group) as config:
         from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 
-        config = EngineArgs(**arguments).create_engine_config(headless=True)
         executor = MultiprocExecutor(config, monitor_workers=False)
     try:
         executor.start_worker_monitor(inline=True)
@@ -54,13 +51,49 @@ def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
 
 
 @contextmanager
-def _starting(teacher: Teacher, engine: Engine, group: Group | None) -> Iterator[dict[str, Any]]:
-    """The arguments, in an environment to start an engine in; what it says of them is told in one line."""
+def _starting(teacher: Teacher, engine: Engine, group: Group | None) -> Iterator[Any]:
+    """vLLM's configuration, in an environment to start an engine in."""
     end_orphans()
     _environment(teacher, engine, group)
-    with warnings.catch_warnings(), marked(), _told(teacher):
+    with warnings.catch_warnings(), marked():
         warnings.simplefilter("ignore")  # vllm about torch's own deprecations: not for our users to mend
-        yield _arguments(teacher, engine, group)
+        config = _configuration(teacher, _arguments(teacher, engine, group), group)
+        try:
+            yield config
+        except OSError as error:  # weights or a tokenizer that are not there
+            raise _not_loaded(teacher, error) from error
+
+
+def _configuration(teacher: Teacher, arguments: dict[str, Any], group: Group | None) -> Any:
+    """What vLLM makes of the arguments; what it says against them is told in one line."""
+    from vllm.engine.arg_utils import EngineArgs
+
+    try:
+        args = EngineArgs(**arguments)
+        return args.create_engine_config(headless=group is not None and group.rank > 0)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ConfigError(f"engine.extra: {error}") from error
+    except OSError as error:  # the hub client's word for "no such model", "no access" and "no connection"
+        raise _not_loaded(teacher, error) from error
+    except ValueError as error:
+        if "repo id" in str(error).lower() or "repository id" in str(error).lower():
+            raise _not_loaded(teacher, error) from error
+        raise ConfigError(f"vLLM refuses these options of teacher and engine: {_line(error)}") from error
+
+
+def _not_loaded(teacher: Teacher, error: Exception) -> ConfigError:
+    return ConfigError(f"teacher.model={teacher.model}: cannot be loaded: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    """An error in one line; of pydantic's only what it says, not how it was asked."""
+    text = str(error)
+    if (errors := getattr(error, "errors", None)) is not None:  # pydantic.ValidationError
+        said = [(".".join(map(str, each["loc"])), each["msg"]) for each in errors()]
+        text = "; ".join(f"{where}: {what}" if where else what for where, what in said)
+    return " ".join(text.replace("Value error, ", "").split())[:300]
 
 
 def _environment(teacher: Teacher, engine: Engine, group: Group | None) -> None:
@@ -146,17 +179,3 @@ def _cpu_arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dic
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(teacher.max_model_len, 8192),
     }
-
-
-@contextmanager
-def _told(teacher: Teacher) -> Iterator[None]:
-    """Turns what vLLM says of the options into a ConfigError; what else goes wrong stays as it is."""
-    try:
-        yield
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise ConfigError(f"engine.extra: {error}") from error
-    except OSError as error:  # the hub client's word for "no such model", "no access" and "no connection"
-        line = " ".join(str(error).split())[:300]
-        raise ConfigError(f"teacher.model={teacher.model}: cannot be loaded: {line}") from error

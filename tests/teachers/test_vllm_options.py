@@ -1,0 +1,83 @@
+"""Options that vLLM cannot be started with end in one line that says which, before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omi_core.config import Engine, Sampling, Teacher
+from omi_core.options import ConfigError
+from omi_core.teachers import open_teacher, vllm_engine
+from omi_core.teachers.models import model_path
+from omi_core.teachers.ranks import Group
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
+pytest.importorskip("vllm", reason="vLLM is not installed")
+
+TINY = {"model": "embedded:strong", "dtype": "float32", "max_model_len": 512}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "extra", "message"),
+    [
+        ({"model": "{tmp}"}, {}, r"teacher\.model=/.*: cannot be loaded: Invalid repository ID or local"),
+        ({"model": "no-such/model-at-all"}, {}, r"teacher\.model=no-such/model-at-all: cannot be loaded: "),
+        ({"model": "bad id"}, {}, r"teacher\.model=bad id: cannot be loaded: Repo id must use"),
+        ({}, {"nope": 1}, r"engine\.extra: .* unexpected keyword argument 'nope'"),
+        (
+            {},
+            {"block_size": "abc"},
+            r"vLLM refuses .*: block_size: Input should be a valid int",
+        ),
+        ({"quantization": "zzz"}, {}, r"vLLM refuses these options .*: Unknown quantization method: zzz"),
+        (
+            {"max_model_len": 100_000},
+            {},
+            r"vLLM refuses .*: User-specified max_model_len \(100000\)",
+        ),
+        ({"tensor_parallel": 3}, {}, r"vLLM refuses .*heads \(4\) must be divisible by tensor"),
+    ],
+    ids=[
+        "no config.json",
+        "no such model",
+        "bad id",
+        "extra",
+        "value",
+        "quantization",
+        "context",
+        "parallel",
+    ],
+)
+def test_what_vllm_refuses_is_said_in_one_line(
+    teacher: dict[str, Any],
+    extra: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    options = TINY | teacher
+    options["model"] = options["model"].format(tmp=tmp_path)
+    with pytest.raises(ConfigError, match=rf"^{message}") as refused:
+        vllm_engine.start(Teacher(**options), Engine(kv_cache_gb=0.25, extra=extra))
+    assert "\n" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+
+
+def test_a_teacher_of_several_nodes_needs_a_cluster() -> None:
+    with pytest.raises(ConfigError, match=r"^teacher\.nodes=2: needs a Slurm cluster"):
+        open_teacher(Teacher(nodes=2), Engine(), Sampling())
+
+
+def test_each_rank_is_told_its_place() -> None:
+    group = Group(rank=1, ranks=2, address="10.0.0.1", port=20001, own_address="10.0.0.2")
+    from vllm.engine.arg_utils import EngineArgs
+
+    told = vllm_engine.group_arguments(group)
+    args = EngineArgs(
+        model=model_path("embedded:strong"), tensor_parallel_size=8, pipeline_parallel_size=2, **told
+    )
+    assert (args.nnodes, args.node_rank, args.master_addr, args.master_port) == (2, 1, "10.0.0.1", 20001)
+    assert args.distributed_executor_backend == "mp"
