@@ -1,4 +1,4 @@
-"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU, a dead engine is replaced."""
+"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU, dead engines are replaced."""
 
 from __future__ import annotations
 
