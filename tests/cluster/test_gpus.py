@@ -1,4 +1,4 @@
-"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU, dead engines are replaced."""
+"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU; dead engines are mended."""
 
 from __future__ import annotations
 
