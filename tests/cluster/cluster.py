@@ -16,8 +16,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from tests.cluster import accounting as database
 from tests.cluster import processes
@@ -230,6 +231,19 @@ class Cluster(Client):
         for node in self.nodes:
             self.start(node)
         self.calls.forget()
+
+    def strays(self) -> list[str]:
+        """Processes of the cluster that are none of its own: while no job runs, what one has left behind."""
+        own = ("munged", "mariadbd", "slurm")
+        found = []
+        for pid in processes.belonging_to(self.directory):
+            with suppress(OSError):  # it ends as we look
+                command = (
+                    Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
+                if not Path(f"/proc/{pid}/comm").read_text().startswith(own):
+                    found.append(f"{pid} {command}")
+        return found
 
     # -- inside --------------------------------------------------------------------------------------------
 

@@ -29,8 +29,29 @@ def _clusters(accounting: bool) -> Iterator[Cluster]:
     try:
         with Cluster(accounting=accounting) as cluster:
             yield cluster
+            cluster.clean()
+            cluster.wait_for(lambda: not cluster.strays(), 20, "no job has left a process behind")
+        assert processes.belonging_to(cluster.directory) == []
+        assert not cluster.directory.exists()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After the last test nothing works in the runs' directories, and no disk is mounted there."""
+    yield
+    top = f"{tmp_path_factory.getbasetemp()}/"
+    commands = {path: _command(path) for path in Path("/proc").glob("[0-9]*")}
+    assert {str(path): command for path, command in commands.items() if top in command} == {}
+    assert top not in Path("/proc/mounts").read_text()
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:  # it ends as we look
+        return ""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU, a dead engine is replaced."""
+"""Replicas on pretended GPUs, rehearsed and with vLLM: none takes another's GPU; dead engines are mended."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cluster.chain import SITE, Chain, files
@@ -91,15 +91,8 @@ def test_vllm_in_several_replicas_of_several_jobs_makes_what_one_does(
 
 def engines(chain: Chain) -> list[int]:
     """Ids of the engine processes that the chain's tasks have started."""
-    parents = chain.processes("generate")
-    found = []
-    for parent in parents:
-        listed = Path(f"/proc/{parent}/task/{parent}/children")
-        for child in listed.read_text().split() if listed.exists() else ():
-            name = Path(f"/proc/{child}/comm")
-            if name.exists() and "EngineCore" in name.read_text():
-                found.append(int(child))
-    return found
+    started = [child for pid in chain.processes("generate") for child in psutil.Process(pid).children()]
+    return [child.pid for child in started if "EngineCore" in " ".join(child.cmdline())]
 
 
 def test_an_engine_that_is_killed_is_started_again_by_its_task(

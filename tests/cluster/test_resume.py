@@ -1,11 +1,10 @@
-"""Runs that are continued, and arrays that a site takes only in pieces: the same bytes for any history."""
+"""Runs that are continued, and what is refused: the same bytes for any history."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.cluster.chain import SITE, SLOW, WORK, Chain
-from tests.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
@@ -53,30 +52,6 @@ def test_a_run_that_is_not_there_is_a_mistake_told_in_one_line(chain: Chain, com
     assert done.stderr.startswith("error: runs/nowhere: no such run")
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(chain.place.iterdir()) == []
-
-
-def test_more_tasks_than_the_largest_array_become_several(
-    cluster: Cluster, chain: Chain, undisturbed: Dataset
-) -> None:
-    with cluster.configured(MaxArraySize=11):
-        chain.submit("tasks=13")
-        arrays = chain.ledger("generate")
-        assert [entry["array"][1] + 1 for entry in arrays] == [11, 2]
-        assert {entry["attempt"] for entry in arrays} == {1}
-        assert chain.dataset() == undisturbed
-
-
-def test_more_tasks_than_the_qos_lets_a_user_submit_are_sent_as_room_comes(
-    cluster: Cluster, chain: Chain, undisturbed: Dataset
-) -> None:
-    cluster.submit("sleep 600", "--qos=few", "--hold")  # some of the room is taken
-    done = chain.submit("tasks=24", "cluster.qos=few", "cluster.account=lab", "reduce_tasks=2")
-    first = chain.ledger("generate")[0]["array"][1] + 1
-    assert first <= 18  # of 20: there is that job, and a gate has to follow
-    assert "gate" in done.stdout
-    assert chain.dataset() == undisturbed
-    assert chain.attempts() == 2
-    assert "sent again" not in chain.logs()  # nothing failed
 
 
 def test_a_mistake_in_the_site_leaves_no_run_behind(chain: Chain) -> None:
