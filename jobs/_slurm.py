@@ -94,10 +94,7 @@ def wants_canary(config: Generate) -> bool:
 
 def active_jobs(run: Run[Any]) -> list[str]:
     """Ids of the run's jobs that Slurm still has waiting or running."""
-    jobs = [entry["job"] for entry in ledger.read(run.layout.ledger) if entry.get("job")]
-    if not jobs:
-        return []
-    found = states.query(jobs)
+    found = states.query_submitted(ledger.read(run.layout.ledger))
     return sorted({key.job_id for key, state in found.items() if state.state in states.ACTIVE})
 
 

@@ -229,7 +229,7 @@ def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
         for e in ledger.read(run.layout.ledger)
         if e["stage"] in ("generate", "canary") and e["attempt"] == number
     ]
-    seen = _states([entry["job"] for entry in jobs])
+    seen = _states(jobs)
     failures = []
     for shard in range(attempt.tasks):
         if all(bool(done[start:stop].all()) for start, stop in attempt.share(shard).tolist()):
@@ -248,9 +248,9 @@ def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
     return failures
 
 
-def _states(jobs: list[str]) -> dict[Any, Any]:
+def _states(jobs: list[dict[str, Any]]) -> dict[Any, Any]:
     try:
-        return states.query(jobs)
+        return states.query_submitted(jobs)
     except commands.SlurmError:
         return {}  # what the tasks themselves wrote has to do
 

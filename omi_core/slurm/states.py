@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
 
@@ -130,6 +130,15 @@ def query(
         runs = parse_sacct(_ask_sacct(ids, since, min(timeout, ACCOUNTING_TIMEOUT_S)))
         found = _merge(found, _spread(runs, sizes or {}, found))
     return found | {key: TaskState(GONE) for key in _unknown(ids, sizes or {}, found)}
+
+
+def query_submitted(entries: Iterable[Mapping[str, Any]]) -> dict[TaskKey, TaskState]:
+    """The state of every task that the entries of a ledger submitted; asks and raises as `query`."""
+    jobs = [entry for entry in entries if entry.get("job")]
+    if not jobs:
+        return {}
+    sizes = {entry["job"]: entry["array"][1] + 1 for entry in jobs if entry["array"]}
+    return query([entry["job"] for entry in jobs], sizes, since=min(entry["time"] for entry in jobs))
 
 
 def _ask_squeue(ids: list[str], timeout: float) -> str:

@@ -106,12 +106,8 @@ def gather(run: Run[Any]) -> Status:
 
 
 def _query(entries: list[Entry], status: Status) -> Seen:
-    jobs = [entry for entry in entries if entry.get("job")]
-    if not jobs:
-        return {}
-    sizes = {entry["job"]: entry["array"][1] + 1 for entry in jobs if entry["array"]}
     try:
-        return states.query([entry["job"] for entry in jobs], sizes, min(entry["time"] for entry in jobs))
+        return states.query_submitted(entries)
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the run's files"
         return {}
