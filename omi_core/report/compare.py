@@ -45,7 +45,7 @@ class Row:
     kept_share: float | None
     rows: int | None
     tokens_per_second: float | None
-    gpus_per_task: int
+    gpus_per_task: float
     gpu_hours: float | None
     task_hours: float | None
     gpu_hours_per_accepted: float | None

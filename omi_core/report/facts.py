@@ -23,6 +23,7 @@ from omi_core.run.frames import NO_KEYS, Frame
 from omi_core.run.index import contents
 from omi_core.run.keys import KeyOutsidePlan
 from omi_core.run.layout import Layout
+from omi_core.run.manifests import held_seconds
 from omi_core.run.plan import Plan, read_plan
 
 _JOURNAL = re.compile(r"(\d{4})-(\d{5})\.jsonl\.zst")
@@ -38,7 +39,8 @@ class Shard:
     Times are seconds; `first_sample`, `last_admitted`, `seconds` and `timeline` count from the moment the
     teacher stood ready, `start_up` is what opening it took. `started` (that moment) and `written` (the last
     write to the journal, None where it cannot be told) are seconds since the epoch. All times but `written`
-    are None for a shard that did not end by itself. `timeline` holds (seconds, samples so far).
+    are None for a shard that did not end by itself. `timeline` holds (seconds, samples so far). They are of
+    the shard's last session, `held` is how long it held its machine in all of them.
     """
 
     attempt: int
@@ -54,12 +56,13 @@ class Shard:
     last_admitted: float | None = None
     seconds: float | None = None
     started: float | None = None
+    held: float | None = None
     device: str | None = None
     timeline: tuple[tuple[float, int], ...] = ()
 
     @property
     def busy(self) -> float | None:
-        """Seconds for which the task held its machine, start-up included where it is known."""
+        """Seconds of the last session, start-up included where it is known."""
         return None if self.seconds is None else self.seconds + (self.start_up or 0.0)
 
     @property
@@ -107,12 +110,17 @@ class Facts:
         return self.config.get("teacher", {}).get("kind") == "rehearsal"
 
     @property
-    def gpus(self) -> int:
-        """GPUs that one task holds; 0 on a CPU."""
+    def gpus(self) -> float:
+        """GPUs that one task holds, on a cluster its part of those of the job; 0 on a CPU."""
+        teacher, cluster = self.config.get("teacher", {}), self.config.get("cluster", {})
+        used = int(teacher.get("tensor_parallel", 1)) * int(teacher.get("pipeline_parallel", 1))
+        if cluster.get("kind") == "slurm":
+            node, nodes = int(cluster.get("gpus_per_node", 0)), int(teacher.get("nodes", 1))
+            # What the replicas of a node leave over is held, too.
+            return node * nodes if nodes > 1 else node / max(1, node // used)
         if self.rehearsal or any(shard.device == "cpu" for shard in self.shards):
             return 0
-        teacher = self.config.get("teacher", {})
-        return int(teacher.get("tensor_parallel", 1)) * int(teacher.get("pipeline_parallel", 1))
+        return used
 
     @cached_property
     def timed(self) -> list[Shard]:
@@ -122,7 +130,7 @@ class Facts:
     @property
     def task_hours(self) -> float | None:
         """Hours of all timed tasks together; None when no task has left times."""
-        return sum(shard.busy or 0.0 for shard in self.timed) / 3600 if self.timed else None
+        return sum(shard.held or 0.0 for shard in self.timed) / 3600 if self.timed else None
 
     @property
     def gpu_hours(self) -> float | None:
@@ -215,6 +223,7 @@ def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
         last_admitted=manifest["last_admitted"],
         seconds=float(manifest["seconds"]),
         started=manifest["started"],
+        held=held_seconds(manifest),
         device=manifest["teacher"].get("device"),
         timeline=tuple((float(second), int(count)) for second, count in manifest["timeline"]),
     )

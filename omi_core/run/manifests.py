@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,6 +13,7 @@ import orjson
 from omi_core.run.layout import Layout
 
 _MANIFEST = re.compile(r"(\d{4})-(\d{5})\.json")
+_TOTALS = ("seconds", "start_up")
 _NUMBERS = ("samples", "completion_tokens", "seconds", "start_up", "last_admitted")
 
 
@@ -24,13 +27,36 @@ def read_manifests(layout: Layout) -> dict[tuple[int, int], dict[str, Any]]:
         return found
     for file_name in names:
         if name := _MANIFEST.fullmatch(file_name):
-            try:
-                with open(f"{folder}/{file_name}", "rb", buffering=0) as file:
-                    manifest = orjson.loads(file.read())
-            except (OSError, orjson.JSONDecodeError):
-                continue
-            if isinstance(manifest, dict) and all(
-                isinstance(manifest.get(key), (int, float)) for key in _NUMBERS
-            ):
+            manifest = read_manifest(f"{folder}/{file_name}")
+            if manifest is not None:
                 found[int(name[1]), int(name[2])] = manifest
     return found
+
+
+def read_manifest(path: Path | str) -> dict[str, Any] | None:
+    """One shard's manifest; None where there is none, or a damaged one."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            manifest = orjson.loads(file.read())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    whole = isinstance(manifest, dict) and all(isinstance(manifest.get(k), (int, float)) for k in _NUMBERS)
+    return manifest if whole else None
+
+
+def before(last: Mapping[str, Any] | None) -> dict[str, float]:
+    """What the sessions of a shard came to, up to and with the one that wrote the manifest `last`.
+
+    A shard that is requeued begins another session. A session that was killed left nothing and is not in it.
+    """
+    if last is None:
+        return {"sessions": 0, "seconds": 0.0, "start_up": 0.0}
+    earlier = last.get("before") or before(None)
+    sums = {name: round(last[name] + earlier[name], 3) for name in _TOTALS}
+    return {"sessions": earlier["sessions"] + 1, **sums}
+
+
+def held_seconds(manifest: Mapping[str, Any]) -> float:
+    """Seconds for which a shard held its machine, start-up included, over all its sessions."""
+    total = before(manifest)
+    return total["seconds"] + total["start_up"]

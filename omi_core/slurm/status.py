@@ -16,7 +16,7 @@ from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.keys import settled_so_far
 from omi_core.run.layout import Layout
-from omi_core.run.manifests import read_manifests
+from omi_core.run.manifests import held_seconds, read_manifests
 from omi_core.slurm import commands, states
 from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
 from omi_core.slurm.script import replicas
@@ -157,17 +157,15 @@ def _gpu_hours(entries: list[Entry], seen: Seen, manifests: Manifests, gpus: int
             total += (state.gpus or gpus) * (state.elapsed_s + state.elapsed_before_s)
             continue
         shards = ((place.attempt, place.shard + rank) for rank in range(each))
-        total += gpus * max((_busy(manifests[shard]) for shard in shards if shard in manifests), default=0)
+        total += gpus * max(
+            (held_seconds(manifests[shard]) for shard in shards if shard in manifests), default=0
+        )
     return total / 3600 or None
 
 
-def _busy(manifest: Mapping[str, Any]) -> float:
-    return manifest["start_up"] + manifest["seconds"]
-
-
 def _idle_share(manifests: Manifests) -> float | None:
-    """Share of the time of the shards that ended in which they started up, or had nothing more to begin."""
-    busy = sum(_busy(manifest) for manifest in manifests.values())
+    """Share of the last sessions' time in which shards started up, or had nothing more to begin."""
+    busy = sum(manifest["start_up"] + manifest["seconds"] for manifest in manifests.values())
     if not busy:
         return None
     tails = sum(max(0.0, shard["seconds"] - shard["last_admitted"]) for shard in manifests.values())

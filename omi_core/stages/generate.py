@@ -24,6 +24,7 @@ from omi_core.run.files import write_json
 from omi_core.run.flight import Flight, crash_counts, forget_kills
 from omi_core.run.journal import JournalWriter
 from omi_core.run.keys import iter_keys
+from omi_core.run.manifests import before, read_manifest
 from omi_core.run.plan import Records
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
@@ -244,8 +245,9 @@ def _refuse_errors(report: ShardReport, limit: float) -> None:
 
 
 def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: ShardReport) -> None:
+    path = run.layout.shard_manifest(attempt.number, task)
     write_json(
-        run.layout.shard_manifest(attempt.number, task),
+        path,
         {
             "fingerprint": run.plan.fingerprint,
             "attempt": attempt.number,
@@ -257,5 +259,6 @@ def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: Sha
             "pid": os.getpid(),
             **dataclasses.asdict(report),
             "timeline": report.timeline.as_json(),
+            "before": before(read_manifest(path)),
         },
     )
