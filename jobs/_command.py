@@ -111,8 +111,6 @@ def _hydra_line(error: Exception, schema: type) -> str | None:
         return f"{found[1]}: no choices here; set its options one by one, as --help lists them"
     if found := re.match(r"Could not override '([^']+)'", text):
         known = [key for key, _, _ in leaves(schema())]
-        if found[1] in known:  # a mapping, which Hydra adds to only when told so
-            return f"{found[1]}: add to it with a plus, '+{found[1]}={{NAME: VALUE}}'"
         return f"{found[1]}: no such option{did_you_mean(found[1], known)}; --help lists them all"
     if found := re.match(r"Error merging override (\S+)", text):
         if cause and "ListConfig" in str(cause):

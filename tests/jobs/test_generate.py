@@ -29,7 +29,6 @@ MISTAKES = [
     (["cluster=local"], "cluster: choose it with a plus, +cluster=NAME"),
     (["+cluster=atlantis"], "cluster=atlantis: no such choice; one of juwels_booster, local, perlmutter"),
     (["+colour=blue"], "colour: no such option"),
-    (["cluster.options={nodelist: n1}"], "cluster.options: add to it with a plus, '+cluster.options={"),
     (["data=gsm8k", "data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: no such file"),
     (["data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: data=demo makes its own problems"),
     (["data=file"], "data.path: missing"),

@@ -12,6 +12,7 @@ from omi_core.config import Generate
 from omi_core.run import ledger
 from omi_core.slurm import commands, submit
 from omi_core.slurm.script import Job
+from omi_core.slurm.submit import Site
 from omi_core.stages.planning import plan_generate
 from tests.slurm.composing import LIMITS, compose
 
@@ -23,7 +24,7 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs that were cancelled, at a site that takes every job as 1, 2, ..."""
     gone: list[str] = []
     numbers = iter(range(1, 100))
-    monkeypatch.setattr(_slurm, "site_limits", lambda config: LIMITS)
+    monkeypatch.setattr(_slurm, "ask_site", lambda config: Site(LIMITS))
     monkeypatch.setattr(commands, "scancel", gone.extend)
 
     def take(config: Generate, job: Job) -> str:
@@ -59,7 +60,7 @@ def test_a_ledger_that_cannot_be_written_takes_the_chain_back(
 def test_a_logs_directory_that_cannot_be_made_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_slurm, "site_limits", lambda config: LIMITS)
+    monkeypatch.setattr(_slurm, "ask_site", lambda config: Site(LIMITS))
     run = plan_generate(compose(*WORK, f"run.dir={tmp_path / 'run'}"))
     run.layout.logs.write_text("a file of that name")
     assert _slurm.submit_missing(run, by="generate") == 1
