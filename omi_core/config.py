@@ -242,7 +242,9 @@ class Cluster:
         True, "jobs go back to the queue: by Slurm when a node fails, by themselves at their time limit"
     )
     max_requeues: int = option(50, "how often one task does that", ge=0)
-    max_attempts: int = option(5, "generate attempts in one chain before its gate gives up", ge=1)
+    max_attempts: int = option(
+        5, "generate attempts of one chain that get less than half done, before its gate gives up", ge=1
+    )
     canary: Canary = section(Canary)
 
 

@@ -117,25 +117,38 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
     """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
     words = f"{gate.count(ranges):,} of {run.plan.keys:,} samples are missing"
     failures = [] if number is None else find_failures(run, number)
-    attempts, most = attempts_in_chain(run), run.config.cluster.max_attempts
+    most, counted = run.config.cluster.max_attempts, False
     again, exclude, tasks = run, None, None
     if number is not None and not failures:  # a window: shards as large as those before
         attempt = read_attempt(run.layout, number)
         tasks = math.ceil(gate.count(ranges) * attempt.tasks / attempt.keys)
     elif number is not None:
-        decision = policy.decide(failures, read_attempt(run.layout, number).tasks, attempts, most)
+        attempt = read_attempt(run.layout, number)
+        counted = _done_share(run, attempt, ranges) < 0.5
+        attempts = counted_attempts(run) + counted
+        decision = policy.decide(failures, attempt.tasks, attempts, most)
         words = f"{words} ({decision.reason})"
         if not decision.again:
             _end(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
+        words += (
+            f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
+        )
         again = _smaller(run) if decision.smaller else run
         exclude = ",".join(decision.exclude) or None
     _cancel([entry["job"] for entry in _behind(run)])
-    _send(
-        run, words, lambda chain: chain.generate(Shares(None, ranges), exclude, bool(failures), tasks), again
-    )
+    _send(run, words, lambda chain: chain.generate(Shares(None, ranges), exclude, counted, tasks), again)
     if not failures:
         raise WindowSent(f"{words}, for which the queue had no room; sent now")
-    raise ChainEnded(f"{words}; sent again, attempt {attempts + 1} of {most}")
+    raise ChainEnded(words)
+
+
+def _done_share(run: Run[Generate], attempt: Attempt, ranges: np.ndarray) -> float:
+    """The share of an attempt's keys that are not in `ranges`, which are missing."""
+    missing = np.zeros(run.plan.keys, dtype=bool)
+    for start, stop in ranges.tolist():
+        missing[start:stop] = True
+    left = sum(int(missing[start:stop].sum()) for start, stop in attempt.ranges.tolist())
+    return 1 - left / attempt.keys
 
 
 def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
@@ -215,9 +228,13 @@ def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
     return entries[starts[-1] :] if starts else entries
 
 
-def attempts_in_chain(run: Run[Any]) -> int:
-    """How often keys were sent since the last command of a user: once, and again after failures."""
-    return 1 + len({entry["attempt"] for entry in this_chain(run) if entry.get("again")})
+def counted_attempts(run: Run[Any]) -> int:
+    """Attempts before this one, since the last command of a user, of which not even half was done.
+
+    Only those count against the limit: with the others the end comes nearer, however often tasks are
+    preempted.
+    """
+    return len({entry["attempt"] for entry in this_chain(run) if entry.get("again")})
 
 
 def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:

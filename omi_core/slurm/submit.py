@@ -91,8 +91,8 @@ class Chain:
     ) -> list[Submitted]:
         """The whole chain for these keys, or as much of it as there is room for in the queue.
 
-        `exclude` names nodes to stay away from; `again` marks keys that failed before; `tasks`
-        is the number of shards, by default one for each replica of the config's tasks.
+        `exclude` names nodes to stay away from; `again` marks, for the ledger, keys of an attempt that got
+        little done; `tasks` is the number of shards, by default one for each replica of the config's tasks.
 
         Raises:
             SlurmError: a job is refused; those before it are submitted.
