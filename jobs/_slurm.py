@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from jobs._plan import show_plan
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.run import ledger
-from omi_core.run.files import LockTaken, lock
+from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
 from omi_core.slurm.script import check_cluster, replicas
@@ -67,6 +68,8 @@ def submit_missing(run: Run[Generate], by: str) -> int:
                 )
                 return 0
             ranges = gate.missing(run)
+            # The jobs go by it, and so does the gate when it sends something again.
+            write_json(run.layout.config, dataclasses.asdict(run.config))
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, ask_site(run.config))
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))

@@ -2,7 +2,7 @@
 
 RUN/
   plan.json             what is to be made: counts, fingerprint and the content it covers
-  config.json           the composed config of the run's first command
+  config.json           the composed config of the run's first command, then of the last that submitted jobs
   records.jsonl.zst     the records, framed and indexed like a journal
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread

@@ -129,6 +129,7 @@ class _Shard:
             try:
                 for keys in self._flights():
                     self._fly(keys)
+                    self.journal.flush()  # a suspect that comes next may take the process with it
                     if self.stop.asked():
                         break
                 return

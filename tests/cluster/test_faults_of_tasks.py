@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.cluster.chain import SLOW, Chain
@@ -111,3 +113,27 @@ def test_a_preempted_task_is_sent_again(cluster: Cluster, chain: Chain, undistur
     assert cluster.settled(urgent) == {"COMPLETED"}
     assert "SIGTERM: no new samples" in chain.logs()
     assert cluster.job(f"{chain.job('gate')}").state == "COMPLETED"
+
+
+def test_a_record_that_crashes_its_task_is_quarantined_and_the_others_are_made(
+    chain: Chain, undisturbed: Dataset, tmp_path: Path
+) -> None:
+    import polars as pl
+
+    (tmp_path / "undisturbed.parquet").write_bytes(
+        next(data for name, data in undisturbed.items() if name.endswith(".parquet"))
+    )
+    whole = pl.read_parquet(tmp_path / "undisturbed.parquet")
+    victim = whole["problem"][len(whole) // 2]
+    poison = f'teacher.rehearsal.poison="{victim[:60]}"'
+    # A crash of the whole process, as a native one is; three of them, and the fourth attempt ends well.
+    chain.submit(poison, "tasks=2", "teacher.rehearsal.poison_kills=true", "run.max_error_rate=0.5")
+    found = chain.dataset()
+    stats = orjson.loads(found["stats.json"])
+    assert stats["counts"]["errors"] == {"EngineFailed": 4}
+    assert chain.attempts() == 4
+    (tmp_path / "found.parquet").write_bytes(
+        next(data for name, data in found.items() if name.endswith(".parquet"))
+    )
+    assert pl.read_parquet(tmp_path / "found.parquet").equals(whole.filter(pl.col("problem") != victim))
+    assert "1 x crash" in chain.logs()

@@ -1,4 +1,4 @@
-"""What a command says when it cannot write while it submits, and that no half chain is left."""
+"""What a command keeps of its options for the jobs, and what it says when it cannot write."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from omi_core.slurm import commands, submit
 from omi_core.slurm.script import Job
 from omi_core.slurm.submit import Site
 from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import open_run
 from tests.slurm.composing import LIMITS, compose
 
 WORK = ("+cluster=slurm", "cluster.partition=x", "teacher=rehearsal", "data.size=4", "samples=2")
@@ -32,6 +33,20 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(submit, "submit", take)
     return gone
+
+
+def test_jobs_and_later_gates_go_by_the_options_of_the_last_command(
+    tmp_path: Path, cancelled: list[str]
+) -> None:
+    place = f"run.dir={tmp_path / 'run'}"
+    _slurm.submit_missing(plan_generate(compose(*WORK, place, "engine.max_num_seqs=8")), by="generate")
+    later = compose(*WORK, place, "engine.max_num_seqs=2", "cluster.partition=y", "tasks=3")
+    run = plan_generate(later)
+    run.layout.ledger.unlink()  # nothing of the first is in the queue any more
+    _slurm.submit_missing(run, by="generate")
+    kept = open_run(run.layout).config
+    assert isinstance(kept, Generate)
+    assert (kept.engine.max_num_seqs, kept.cluster.partition, kept.tasks) == (2, "y", 3)
 
 
 @pytest.mark.parametrize("stage", ["generate", "gate", "publish"])
