@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 import os
 import time
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, read_attempt
 from omi_core.run.files import lock, read_json, write_json
 from omi_core.run.flight import last_words
-from omi_core.run.journal import read_samples
-from omi_core.run.keys import iter_keys, settled
+from omi_core.run.keys import settled
 from omi_core.slurm import commands, policy, states
+from omi_core.slurm.failures import log_path, places
 from omi_core.slurm.script import replicas
 from omi_core.slurm.submit import Chain, Shares, ask_site
 from omi_core.stages import gate
@@ -40,53 +39,6 @@ class ChainEnded(RuntimeError):
 
 class WindowSent(ChainEnded):
     """The chain goes on as another one, and nothing has failed."""
-
-
-def check_canary(run: Run[Generate], attempt: Attempt) -> None:
-    """Raises ChainEnded, with the chain cancelled, when the canary's samples are not what they should be."""
-    wanted = run.config.cluster.canary
-    figures = canary_figures(run, attempt)
-    for name, value, bound, good in (
-        ("samples with a final answer", figures["answers"], wanted.min_answers, operator.ge),
-        ("unfinished samples", figures["unfinished"], wanted.max_unfinished, operator.le),
-        ("refused samples", figures["errors"], wanted.max_errors, operator.le),
-    ):
-        if not good(value, bound):
-            _end(
-                run, f"the canary failed: {value:.0%} {name}, the bound is {bound:.0%}; canary=false skips it"
-            )
-    print(
-        f"canary: {figures['samples']} samples, {figures['answers']:.0%} with an answer, "
-        f"{figures['unfinished']:.0%} unfinished, {figures['tokens']:.0f} tokens each",
-        flush=True,
-    )
-
-
-def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
-    """Counts and shares over the samples of the canary's attempt."""
-    from omi_core.answers import Extractor
-
-    extract = Extractor(run.config.answers.methods, run.config.answers.pattern)
-    keys = set(iter_keys(attempt.ranges, run.plan.samples))
-    ordinals = sorted({ordinal for ordinal, _ in keys})
-    count = answers = unfinished = errors = tokens = 0
-    for samples in read_samples(run.layout.journals(), ordinals[0], ordinals[-1] + 1):
-        for sample in samples:
-            if (sample.ordinal, sample.index) not in keys:
-                continue
-            count += 1
-            tokens += sample.completion_tokens
-            errors += sample.error is not None
-            unfinished += sample.finish_reason == "length"
-            answers += sample.error is None and extract(sample.text).answer is not None
-    whole = max(count, 1)
-    return {
-        "samples": count,
-        "answers": answers / whole,
-        "unfinished": unfinished / whole,
-        "errors": errors / whole,
-        "tokens": tokens / whole,
-    }
 
 
 def pass_generate(run: Run[Generate], number: int | None) -> None:
@@ -116,7 +68,7 @@ def send_behind(run: Run[Generate]) -> None:
 def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> NoReturn:
     """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
     words = f"{gate.count(ranges):,} of {run.plan.keys:,} samples are missing"
-    failures = [] if number is None else find_failures(run, number)
+    failures = [] if number is None else failed_tasks(run, number)
     most, counted = run.config.cluster.max_attempts, False
     again, exclude, tasks = run, None, None
     if number is not None and not failures:  # a window: shards as large as those before
@@ -129,7 +81,7 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
         decision = policy.decide(failures, attempt.tasks, attempts, most)
         words = f"{words} ({decision.reason})"
         if not decision.again:
-            _end(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
         words += (
             f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
         )
@@ -179,7 +131,7 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
         words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
-            _end(run, f"{words} after {tries} attempts; see {run.layout.logs}")
+            end_chain(run, f"{words} after {tries} attempts; see {run.layout.logs}")
         _send(run, words, lambda chain: chain.reduce(), run)
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
 
@@ -197,13 +149,13 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
             return
         except commands.SubmitLimit as error:
             if time.monotonic() > deadline:
-                _end(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+                end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
             _cancel([entry["job"] for entry in _behind(run)])  # the part of it that did find room
             print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
             time.sleep(delay)
             delay = min(2 * delay, 60.0)
         except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
-            _end(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
 
 
 def _refuse_left_behind(run: Run[Any]) -> None:
@@ -237,50 +189,43 @@ def counted_attempts(run: Run[Any]) -> int:
     return len({entry["attempt"] for entry in this_chain(run) if entry.get("again")})
 
 
-def find_failures(run: Run[Generate], number: int) -> list[policy.Failure]:
-    """The tasks of an attempt that left keys missing, each with its cause."""
+def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
+    """The shards of an attempt that left keys missing, each with its cause."""
     attempt = read_attempt(run.layout, number)
     done = settled(run.layout.journals(), run.plan.records, run.plan.samples).done
+    each = replicas(run.config)
     jobs = [
-        e
-        for e in ledger.read(run.layout.ledger)
-        if e["stage"] in ("generate", "canary") and e["attempt"] == number
+        entry
+        for entry in ledger.read(run.layout.ledger)
+        if entry["stage"] in ("generate", "canary") and entry["attempt"] == number
     ]
+    keys = [place.key for place in places(jobs, each)]
     seen = _states(jobs)
     failures = []
     for shard in range(attempt.tasks):
         if all(bool(done[start:stop].all()) for start, stop in attempt.share(shard).tolist()):
             continue
+        key = keys[shard // each] if shard // each < len(keys) else None  # its window was not submitted
         trouble = None
         if (path := run.layout.trouble(number, shard)).exists():
             trouble = read_json(path)
-        state = _state_of(seen, jobs, shard // replicas(run.config))
+        state = seen.get(key) if key else None
         told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
         cause = policy.cause_of(trouble, *told)
         message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
         if cause is policy.Cause.CRASH:
             message = last_words(run.layout.flight(number, shard))
         node = (trouble or {}).get("node") or (state.node if state else None)
-        failures.append(policy.Failure(shard, cause, message, node, str(run.layout.logs)))
+        log = str(log_path(run.layout, key, shard % each)) if key else None
+        failures.append(policy.Failure(shard, cause, message, node, log))
     return failures
 
 
-def _states(jobs: list[dict[str, Any]]) -> dict[Any, Any]:
+def _states(jobs: list[dict[str, Any]]) -> dict[states.TaskKey, states.TaskState]:
     try:
         return states.query_submitted(jobs)
     except commands.SlurmError:
         return {}  # what the tasks themselves wrote has to do
-
-
-def _state_of(seen: dict[Any, Any], jobs: list[dict[str, Any]], index: int) -> Any:
-    """The Slurm state of array task `index` of an attempt, over its windows."""
-    for entry in jobs:
-        size = entry["array"][1] + 1 if entry["array"] else 1
-        if index < size:
-            at = index if entry["array"] else None
-            return seen.get(states.TaskKey(entry["job"], at))
-        index -= size
-    return None
 
 
 def _smaller(run: Run[Generate]) -> Run[Generate]:
@@ -291,7 +236,8 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
     return Run(run.layout, run.plan, config)
 
 
-def _end(run: Run[Any], words: str) -> NoReturn:
+def end_chain(run: Run[Any], words: str) -> NoReturn:
+    """Cancels the jobs behind this one and writes down why. Raises ChainEnded."""
     behind = [entry["job"] for entry in _behind(run)]
     ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
     _cancel(behind)

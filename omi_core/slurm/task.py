@@ -20,6 +20,7 @@ from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
 from omi_core.slurm import gates, hosts
+from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
@@ -78,7 +79,7 @@ def canary(root: str, numbers: list[int], stop: Stop) -> int:
         return 0  # another replica's place
     attempt = read_attempt(run.layout, numbers[0])
     _finish(run, attempt, 0, stop, place)
-    gates.check_canary(run, attempt)
+    check_canary(run, attempt)
     return 0
 
 

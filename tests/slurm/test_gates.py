@@ -46,7 +46,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run[Generate]:
 def attempt(run: Run[Generate], done: int, again: bool = False) -> int:
     """Makes an attempt at all that is missing, and generates the shares of its first `done` tasks."""
     made = new_attempt(run.layout, gate.missing(run), TASKS)
-    entry = {"stage": "generate", "attempt": made.number, "job": str(made.number), "array": None}
+    entry = {"stage": "generate", "attempt": made.number, "job": str(made.number), "array": [0, 3, 0]}
     ledger.append(run.layout.ledger, {**entry, "again": again})
     config = run.config
     with open_teacher(config.teacher, config.engine, config.sampling) as teacher:

@@ -1,0 +1,59 @@
+"""The canary: what its few samples have to look like before the array may start."""
+
+from __future__ import annotations
+
+import operator
+
+from omi_core.config import Generate
+from omi_core.run.attempts import Attempt
+from omi_core.run.journal import read_samples
+from omi_core.run.keys import iter_keys
+from omi_core.slurm.gates import end_chain
+from omi_core.stages.run import Run
+
+
+def check_canary(run: Run[Generate], attempt: Attempt) -> None:
+    """Raises ChainEnded, with the chain cancelled, when the canary's samples are not what they should be."""
+    wanted = run.config.cluster.canary
+    figures = canary_figures(run, attempt)
+    for name, value, bound, good in (
+        ("samples with a final answer", figures["answers"], wanted.min_answers, operator.ge),
+        ("unfinished samples", figures["unfinished"], wanted.max_unfinished, operator.le),
+        ("refused samples", figures["errors"], wanted.max_errors, operator.le),
+    ):
+        if not good(value, bound):
+            end_chain(
+                run, f"the canary failed: {value:.0%} {name}, the bound is {bound:.0%}; canary=false skips it"
+            )
+    print(
+        f"canary: {figures['samples']} samples, {figures['answers']:.0%} with an answer, "
+        f"{figures['unfinished']:.0%} unfinished, {figures['tokens']:.0f} tokens each",
+        flush=True,
+    )
+
+
+def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
+    """Counts and shares over the samples of the canary's attempt."""
+    from omi_core.answers import Extractor
+
+    extract = Extractor(run.config.answers.methods, run.config.answers.pattern)
+    keys = set(iter_keys(attempt.ranges, run.plan.samples))
+    ordinals = sorted({ordinal for ordinal, _ in keys})
+    count = answers = unfinished = errors = tokens = 0
+    for samples in read_samples(run.layout.journals(), ordinals[0], ordinals[-1] + 1):
+        for sample in samples:
+            if (sample.ordinal, sample.index) not in keys:
+                continue
+            count += 1
+            tokens += sample.completion_tokens
+            errors += sample.error is not None
+            unfinished += sample.finish_reason == "length"
+            answers += sample.error is None and extract(sample.text).answer is not None
+    whole = max(count, 1)
+    return {
+        "samples": count,
+        "answers": answers / whole,
+        "unfinished": unfinished / whole,
+        "errors": errors / whole,
+        "tokens": tokens / whole,
+    }
