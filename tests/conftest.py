@@ -69,6 +69,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [command, *arguments])
+        monkeypatch.delitem(sys.modules, f"jobs.{command}", raising=False)  # a test may have imported it
         with pytest.raises(SystemExit) as ended:
             runpy.run_module(f"jobs.{command}", run_name="__main__", alter_sys=False)
         code = ended.value.code
