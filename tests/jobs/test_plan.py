@@ -14,9 +14,9 @@ SITE = ("+cluster=slurm", "cluster.partition=gpu", "cluster.gpus_per_node=8", "t
 
 
 @pytest.fixture(autouse=True)
-def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """This machine is no login node, whatever is installed on it."""
-    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "no-such-slurm.conf"))
+    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("bin")))  # a missing slurm.conf is waited for
 
 
 def tree(root: Path) -> dict[str, bytes | None]:
