@@ -26,8 +26,8 @@ from omi_core.run.layout import Layout
 from omi_core.run.manifests import held_seconds
 from omi_core.run.plan import Plan, read_plan
 
-_JOURNAL = re.compile(r"(\d{4})-(\d{5})\.jsonl\.zst")
-_PARTS = re.compile(r"of-(\d{5})")
+_JOURNAL = re.compile(r"(\d{4,})-(\d{5,})\.jsonl\.zst")
+_PARTS = re.compile(r"of-(\d{5,})")
 # Two clocks take part in a time: that of the node, and that of the file server.
 _SLACK_SECONDS = 60.0
 

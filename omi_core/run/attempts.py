@@ -21,7 +21,7 @@ from omi_core.run.files import fsync_directory, read_json, write_atomic
 from omi_core.run.keys import split_ranges
 from omi_core.run.layout import Layout
 
-_ATTEMPT = re.compile(r"(\d{4})\.json")
+_ATTEMPT = re.compile(r"(\d{4,})\.json")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_JOURNAL = re.compile(r"\d{4}-\d{5}\.jsonl\.zst")
+_JOURNAL = re.compile(r"\d{4,}-\d{5,}\.jsonl\.zst")
 
 
 @dataclass(frozen=True)

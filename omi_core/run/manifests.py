@@ -12,7 +12,7 @@ import orjson
 
 from omi_core.run.layout import Layout
 
-_MANIFEST = re.compile(r"(\d{4})-(\d{5})\.json")
+_MANIFEST = re.compile(r"(\d{4,})-(\d{5,})\.json")
 _TOTALS = ("seconds", "start_up")
 _NUMBERS = ("samples", "completion_tokens", "seconds", "start_up", "last_admitted")
 

@@ -25,7 +25,7 @@ from omi_core.slurm.states import TaskKey, TaskState
 
 ON_GPUS = ("canary", "generate")
 
-_TROUBLE = re.compile(r"(\d{4})-(\d{5})\.trouble\.json")
+_TROUBLE = re.compile(r"(\d{4,})-(\d{5,})\.trouble\.json")
 _TAIL_BYTES = 16_384
 _MESSAGE_CHARACTERS = 300
 # Lines of a log that do not say why it ends: progress, and what srun adds about every task that failed.

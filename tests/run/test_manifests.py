@@ -35,3 +35,12 @@ def test_a_damaged_manifest_is_none(tmp_path: Path, content: bytes) -> None:
     assert read_manifest(layout.shard_manifest(1, 0)) is None
     assert read_manifest(layout.shard_manifest(1, 7)) is None
     assert list(read_manifests(layout)) == [(1, 1)]
+
+
+def test_files_of_a_very_large_array_are_seen(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.generate.mkdir()
+    layout.journal(10_000, 123_456).touch()
+    layout.shard_manifest(10_000, 123_456).write_bytes(orjson.dumps(session(1.0, 0.5, None)))
+    assert layout.journals() == [layout.journal(10_000, 123_456)]
+    assert list(read_manifests(layout)) == [(10_000, 123_456)]
