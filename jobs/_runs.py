@@ -37,6 +37,7 @@ class Where:
 
 
 Options = TypeVar("Options", bound=Where)
+Anything = TypeVar("Anything")
 
 _OPTION = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.S)
 _MOVED_ASIDE = re.compile(r"\.old-\d+$")  # by run.fresh=true
@@ -57,16 +58,37 @@ def runs_command(
     the list is empty. Exits as `jobs._command.run` does; an OSError of `main` is a failure told
     in one line.
     """
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        _command._print_page(help_text(name, schema, doc))
-        sys.exit(0)
-    try:
+
+    def run(arguments: list[str]) -> int:
         values, words = parse(schema, arguments)
         config = options.load(schema, values)
         runs = resolve(words, Path(config.root))
         _check_number(words, runs, least, most)
-        sys.exit(main(config, runs))
+        return main(config, runs)
+
+    _shell(run, lambda: help_text(name, schema, doc))
+
+
+def options_command(schema: type[Anything], main: Callable[[Anything], int], doc: str) -> None:
+    """Like `runs_command` for a command that takes options alone."""
+
+    def run(arguments: list[str]) -> int:
+        values, words = parse(schema, arguments)
+        if words:
+            raise ConfigError(f"{words[0]}: not an option; options are NAME=VALUE, --help lists them")
+        return main(options.load(schema, values))
+
+    _shell(run, lambda: "\n".join([doc.strip(), "", *_option_lines(schema)]))
+
+
+def _shell(run: Callable[[list[str]], int], page: Callable[[], str]) -> None:
+    """Exits with what `run(arguments)` returns or what its exception means."""
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        _command._print_page(page())
+        sys.exit(0)
+    try:
+        sys.exit(run(arguments))
     except ConfigError as error:
         _command._mistake(str(error))
     except KeyboardInterrupt:
@@ -183,8 +205,12 @@ def help_text(name: str, schema: type, doc: str) -> str:
     """The whole help page as plain text."""
     parts = [doc.strip(), "", "RUN", ""]
     parts.append("  a run directory, a folder that holds runs, the name of either below root=, or a glob")
-    parts += ["", "Options (OPTION=VALUE)", ""]
+    return "\n".join([*parts, "", *_option_lines(schema)])
+
+
+def _option_lines(schema: type) -> list[str]:
+    lines = ["Options (OPTION=VALUE)", ""]
     for key, value, field in options.leaves(schema()):
-        parts.append(f"  {key}={_help._shown(value)}")
-        parts.append(f"      {field.metadata['help']}{_help._bounds(field)}")
-    return "\n".join(parts)
+        lines.append(f"  {key}={_help._shown(value)}")
+        lines.append(f"      {field.metadata['help']}{_help._bounds(field)}")
+    return lines

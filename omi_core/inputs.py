@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -168,8 +168,8 @@ def local_files(key: str, pattern: str) -> list[Path]:
     return paths
 
 
-def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Rows of one local file, streamed.
+def file_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
+    """Rows of one local file, streamed; `columns` says which are needed, if not all.
 
     Raises:
         ConfigError: the file is damaged or a line is not a JSON object.
@@ -179,7 +179,7 @@ def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
     try:
         if path.name.endswith(".parquet"):
-            yield from _parquet_rows(path)
+            yield from _parquet_rows(path, columns)
         else:
             yield from _json_rows(path)
     except (OSError, zstandard.ZstdError, pa.ArrowException) as error:
@@ -226,12 +226,14 @@ def _zstd_lines(raw: BinaryIO) -> Iterator[bytes]:
         yield tail
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[str, Row]]:
     import pyarrow.parquet as pq
 
     number = 0
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1024):
+        if columns is not None and not set(columns) <= set(file.schema_arrow.names):
+            columns = None  # one is missing or lies inside another; then a message can name what there is
+        for batch in file.iter_batches(batch_size=1024, columns=columns and list(columns)):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}:{number}", row

@@ -79,6 +79,9 @@ def stand_ins(tmp_path: Path) -> None:
     graded = [row | {"generated_solution": row["solution"]} for row in train]
     write("graded.jsonl", graded)
     write("lines.jsonl", [{"problem": p.text, "generated_solution": f"So.\nA: {p.answer}"} for p in problems])
+    write("problems.jsonl", [{"problem": p.text} for p in problems])
+    write("gsm8k_test.jsonl", [{"question": p.text} for p in problems[:3]])
+    write("math_test.jsonl", [{"problem": p.text.upper()} for p in problems[2:4]])
     for number in range(2):
         write(f"out/{number}.parquet", [{"question": p.text, "responses": [p.solution]} for p in problems])
 

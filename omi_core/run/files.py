@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -72,6 +72,27 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.unlink(temporary)
         if isinstance(error, OSError):
             raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
+        raise
+    fsync_directory(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which becomes `path` durably when the block ends; the directory must exist.
+
+    When it ends with an exception `path` keeps its content, and no temporary file is left.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     fsync_directory(path.parent)
 

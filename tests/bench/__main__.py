@@ -15,6 +15,7 @@ BENCHES: dict[str, list[str]] = {
     "journals.py": ["--keys", "200000", "--journals", "50"],
     "status.py": ["--tasks", "2000"],
     "answers.py": [str(DATA), "--pairs", "200"],
+    "decontaminate.py": [str(DATA), "--problems", "50000"],
 }
 
 
@@ -22,8 +23,8 @@ def main() -> int:
     """Runs every benchmark; returns 1 if one failed."""
     failed = 0
     for name, arguments in BENCHES.items():
-        if name == "answers.py" and not DATA.is_dir():
-            print(f"{name}: skipped, the folder {DATA} with real answers is not there")
+        if str(DATA) in arguments and not DATA.is_dir():
+            print(f"{name}: skipped, the folder {DATA} with real problems and answers is not there")
             continue
         print(f"\n{name} {' '.join(arguments)}", flush=True)
         command = [sys.executable, str(HERE / name), *arguments]

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.run.files import LockTaken, lock, read_json, write_atomic, write_json
+from omi_core.run.files import LockTaken, lock, read_json, replacing, write_atomic, write_json
 
 JSON_LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e300, 1e300)
 JSON_VALUES = st.recursive(
@@ -211,3 +211,24 @@ def test_a_file_system_without_flock_warns_and_goes_on(
     with caplog.at_level(logging.WARNING), lock(tmp_path / "run.lock"):
         pass
     assert "no flock" in caplog.text
+
+
+def test_a_file_that_is_written_piece_by_piece_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_not_finished_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"new")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,131 @@
+"""Where problems and test questions come from: local files, runs, and the hub.
+
+A test set is given as `NAME=FILE`, as `NAME=HUB_ID`, or, for those of `KNOWN`, by its name alone. Nothing of
+a test set comes with this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omi_core.config import Data
+from omi_core.decontaminate.hits import Questions
+from omi_core.inputs import Row, cell, file_rows, hub_rows, local_files
+from omi_core.options import ConfigError, did_you_mean
+from omi_core.run.layout import Layout
+
+# What is read of the hub for a test set that is given by its name, and the column of its questions.
+KNOWN = {
+    "gsm8k": Data(hub="openai/gsm8k", hub_config=["main"], split="test", problem="question"),
+    "math": Data(
+        hub="EleutherAI/hendrycks_math",
+        hub_config=[
+            "algebra",
+            "counting_and_probability",
+            "geometry",
+            "intermediate_algebra",
+            "number_theory",
+            "prealgebra",
+            "precalculus",
+        ],
+        split="test",
+    ),
+    "amc23": Data(hub="math-ai/amc23", split="test", problem="question"),
+    "aime24": Data(hub="HuggingFaceH4/aime_2024", split="train"),
+    "omni_math": Data(hub="KbsdJames/Omni-MATH", split="test"),
+}
+COLUMNS = ("problem", "question")
+_FILES = (".jsonl", ".jsonl.zst", ".json", ".parquet")
+
+
+def read_sets(given: Sequence[str], column: str | None = None) -> list[Questions]:
+    """The test sets that the words of `test=[…]` mean. An empty question keeps its place, and never hits.
+
+    `column` holds the questions; by default `problem`, or `question` where there is no such column.
+
+    Raises:
+        ConfigError: a word of another form, a name twice, a file or hub id that cannot be read, or a set
+            without questions.
+    """
+    if not given:
+        raise ConfigError(f"test=[]: missing; give test=[NAME=FILE,...], or names out of {', '.join(KNOWN)}")
+    sets: dict[str, Questions] = {}
+    for word in given:
+        name, _, source = word.partition("=")
+        if not name or name in sets:
+            raise ConfigError(
+                f"test={word}: {'given twice' if name else 'has no name'}; each set has its own"
+            )
+        texts = list(_questions(name, source, column))
+        if not texts:
+            raise ConfigError(f"test={word}: holds no questions")
+        sets[name] = Questions(name, texts)
+    return list(sets.values())
+
+
+def _questions(name: str, source: str, column: str | None) -> Iterator[str]:
+    for where, row in _rows(name, source):
+        used = column or _column(row)
+        text = cell(row, used, where, "test_column")
+        if not isinstance(text, str):
+            raise ConfigError(f"test_column={used}: {where} holds no text there")
+        yield text
+
+
+def _column(row: Row) -> str:
+    return next((name for name in COLUMNS if name in row), COLUMNS[0])
+
+
+def _rows(name: str, source: str) -> Iterator[tuple[str, Row]]:
+    if source.endswith(_FILES):
+        for path in local_files(f"test={name}", source):
+            yield from file_rows(path)
+    elif source:
+        yield from hub_rows(replace(KNOWN.get(name, Data(split="test")), hub=source))
+    elif name in KNOWN:
+        yield from hub_rows(KNOWN[name])
+    else:
+        raise ConfigError(
+            f"test={name}: no known test set{did_you_mean(name, list(KNOWN))}; give test=[{name}=FILE]"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of the input: file and line or row, its text, and the row it stands in."""
+
+    where: str
+    text: str
+    row: Row
+
+
+def read_problems(given: str, column: str, whole_rows: bool = False) -> Iterator[Problem]:
+    """The problems in files (a path or a glob) or in the dataset of a run, streamed.
+
+    With `whole_rows` every column of a row is read, else those that are needed.
+
+    Raises:
+        ConfigError: no such file, column or dataset, or a cell that holds no text.
+    """
+    for path in _problem_files(given):
+        for where, row in file_rows(path, columns=None if whole_rows else (column,)):
+            text = cell(row, column, where, "column")
+            if not isinstance(text, str):
+                raise ConfigError(f"column={column}: {where} holds no text there")
+            yield Problem(where, text, row)
+
+
+def _problem_files(given: str) -> list[Path]:
+    path = Path(given)
+    if not path.is_dir():
+        return local_files("input", given)
+    dataset = Layout(path).dataset if Layout(path).plan.is_file() else path
+    files = sorted((dataset / "data").glob("*.parquet"))
+    if not files:
+        raise ConfigError(
+            f"input={given}: has no dataset (no {dataset / 'data'}/*.parquet); give a run that is published, "
+            "a dataset or a file"
+        )
+    return files

@@ -1,0 +1,140 @@
+"""Going through all problems: counts per test set, and files of pairs, of clean rows and of neighbours.
+
+Streams: memory does not grow with the number of problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from omi_core.decontaminate.hits import Hit, Questions, Search
+from omi_core.decontaminate.ngram import METHODS
+from omi_core.decontaminate.normal import is_cut
+from omi_core.decontaminate.reading import Problem
+from omi_core.run.files import replacing
+
+_BATCH = 1024
+
+
+@dataclass
+class SetReport:
+    """One test set: its size, the problems that hit it by their best method, and which questions were hit."""
+
+    questions: int
+    problems: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METHODS, 0))
+    hit: set[int] = field(default_factory=set)
+
+    @property
+    def contaminated(self) -> int:
+        return sum(self.problems.values())
+
+
+@dataclass
+class Report:
+    """What became of the problems.
+
+    A problem is a row whose text differs from that of the row before, so that the solutions of one problem
+    count once. `cut` of them were longer than is compared, `contaminated` hit at least one question, `pairs`
+    is how many hits there were.
+    """
+
+    rows: int = 0
+    problems: int = 0
+    cut: int = 0
+    contaminated: int = 0
+    pairs: int = 0
+    sets: dict[str, SetReport] = field(default_factory=dict)
+
+    def add(self, text: str, hits: list[Hit]) -> None:
+        self.problems += 1
+        self.cut += is_cut(text)
+        self.contaminated += bool(hits)
+        self.pairs += len(hits)
+        best: dict[str, str] = {}
+        for hit in hits:
+            self.sets[hit.test_set].hit.add(hit.test_index)
+            if hit.test_set not in best or METHODS.index(hit.method) < METHODS.index(best[hit.test_set]):
+                best[hit.test_set] = hit.method
+        for name, method in best.items():
+            self.sets[name].problems[method] += 1
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where to write what; None: not at all. They are replaced when all problems have been seen."""
+
+    pairs: Path
+    clean: Path | None = None
+    nearest: Path | None = None
+
+
+def decontaminate(
+    problems: Iterable[Problem],
+    sets: Iterable[Questions],
+    search: Search,
+    files: Files,
+    k: int | None,
+    near: Search | None = None,
+) -> Report:
+    """Searches every problem and writes the files.
+
+    `pairs` gets a line per hit, at most `k` per problem; `clean` the rows of problems without a hit, as they
+    are; `nearest` a line per problem with its k hits by `near`.
+    """
+    report = Report(sets={questions.name: SetReport(len(questions.texts)) for questions in sets})
+    with ExitStack() as stack:
+
+        def out(path: Path | None) -> BinaryIO | None:
+            return stack.enter_context(replacing(path)) if path else None
+
+        pairs, clean, nearest = out(files.pairs), out(files.clean), out(files.nearest)
+        last, last_hits = None, []
+        for batch in _batches(problems):
+            fresh = [problem for problem, new in _changes(batch, last) if new]
+            texts = [problem.text for problem in fresh]
+            found = iter(search.search(texts))
+            for problem, new in _changes(batch, last):
+                if new:
+                    last_hits = next(found)
+                    report.add(problem.text, last_hits)
+                    _write(pairs, (_pair(problem, hit) for hit in last_hits[:k]))
+                if not last_hits:
+                    _write(clean, [problem.row])
+                report.rows += 1
+            if near is not None:
+                _write(nearest, map(_neighbours, fresh, near.search(texts, k)))
+            last = batch[-1].text
+    return report
+
+
+def _batches(problems: Iterable[Problem]) -> Iterator[list[Problem]]:
+    rest = iter(problems)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _changes(batch: list[Problem], last: str | None) -> Iterator[tuple[Problem, bool]]:
+    """(problem, has it another text than the one before)."""
+    for problem in batch:
+        yield problem, problem.text != last
+        last = problem.text
+
+
+def _pair(problem: Problem, hit: Hit) -> dict[str, Any]:
+    return {"where": problem.where, "problem": problem.text, **asdict(hit)}
+
+
+def _neighbours(problem: Problem, hits: list[Hit]) -> dict[str, Any]:
+    return {"where": problem.where, "problem": problem.text, "nearest": [asdict(hit) for hit in hits]}
+
+
+def _write(file: BinaryIO | None, rows: Iterable[dict[str, Any]]) -> None:
+    if file is not None:
+        file.writelines(orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE) for row in rows)

@@ -1,0 +1,109 @@
+"""Where test questions and problems come from: files, runs, the hub; and what is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from omi_core.config import Data
+from omi_core.decontaminate import reading
+from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+from omi_core.options import ConfigError
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pl.DataFrame(rows).write_parquet(path)
+    else:
+        path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"question": "Q", "answer": "A"}, None),
+        ({"problem": "Q", "question": "other"}, None),
+        ({"text": "Q", "problem": "other"}, "text"),
+        ({"meta": {"question": "Q"}}, "meta.question"),
+    ],
+)
+def test_a_test_set_of_a_file(tmp_path: Path, row: dict[str, Any], column: str | None, suffix: str) -> None:
+    path = write(tmp_path / f"set.{suffix}", [row])
+    (questions,) = read_sets([f"mine={path}"], column)
+    assert (questions.name, questions.texts) == ("mine", ["Q"])
+
+
+@pytest.mark.parametrize("name", [*KNOWN, "mine=someone/something", "math=someone/math"])
+def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    asked: list[Data] = []
+
+    def rows(data: Data) -> Iterator[tuple[str, dict[str, Any]]]:
+        asked.append(data)
+        yield "there:1", {"question": "Q"}
+
+    monkeypatch.setattr(reading, "hub_rows", rows)
+    assert [questions.texts for questions in read_sets([name])] == [["Q"]]
+    known, _, hub = name.partition("=")
+    assert asked[0].hub == (hub or KNOWN[known].hub)
+    assert asked[0].split == KNOWN.get(known, Data(split="test")).split
+
+
+MISTAKES = [
+    ([], "test=[]: missing"),
+    (["gsm"], "test=gsm: no known test set (did you mean gsm8k?); give test=[gsm=FILE]"),
+    (["=x.jsonl"], "test==x.jsonl: has no name"),
+    (["a={file}", "a={file}"], "test=a={file}: given twice"),
+    (["a={file}.jsonl"], "test=a={file}.jsonl: no such file"),
+    (["a={empty}"], "test=a={empty}: holds no questions"),
+    (["a={other}"], "test_column=problem: {other}:1 has no such column; it has x"),
+    (["a={number}"], "test_column=problem: {number}:1 holds no text there"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), MISTAKES, ids=[" ".join(given) for given, _ in MISTAKES])
+def test_a_mistake_in_a_test_set_is_one_line(tmp_path: Path, given: list[str], message: str) -> None:
+    files = {
+        "file": write(tmp_path / "file.jsonl", [{"problem": "Q"}]),
+        "empty": write(tmp_path / "empty.jsonl", []),
+        "other": write(tmp_path / "other.jsonl", [{"x": "Q"}]),
+        "number": write(tmp_path / "number.jsonl", [{"problem": 3}]),
+    }
+    with pytest.raises(ConfigError) as told:
+        read_sets([word.format(**files) for word in given])
+    assert str(told.value).startswith(message.format(**files))
+    assert "\n" not in str(told.value)
+
+
+def test_problems_of_files_and_of_a_dataset(tmp_path: Path) -> None:
+    rows = [{"problem": "P", "x": 1}, {"problem": "P", "x": 2}]
+    for path in (write(tmp_path / "a.jsonl", rows), write(tmp_path / "b.parquet", rows)):
+        found = list(read_problems(str(path), "problem", whole_rows=True))
+        assert [(problem.where, problem.text, problem.row) for problem in found] == [
+            (f"{path}:{number}", "P", row) for number, row in enumerate(rows, 1)
+        ]
+    assert len(list(read_problems(str(tmp_path / "*.*"), "problem"))) == 4
+    part = write(tmp_path / "dataset/data/train-00000.parquet", rows)
+    assert [problem.where for problem in read_problems(str(tmp_path / "dataset"), "problem")] == [
+        f"{part}:1",
+        f"{part}:2",
+    ]
+
+
+def test_of_parquet_only_the_column_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.parquet", [{"problem": "P", "solution": "long"}])
+    assert [problem.row for problem in read_problems(str(path), "problem")] == [{"problem": "P"}]
+    with pytest.raises(ConfigError, match="it has problem, solution"):
+        list(read_problems(str(path), "prob"))
+
+
+def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no dataset"):
+        list(read_problems(str(tmp_path), "problem"))
