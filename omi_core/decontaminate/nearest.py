@@ -95,9 +95,9 @@ def _unit(embeddings: np.ndarray) -> np.ndarray:
 
 def _best(similarities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices and values of the k largest of each row of (rows, m), the largest first, ties by index."""
-    least = np.partition(similarities, -k, axis=1)[:, -k, None]
     found = np.argpartition(similarities, -k, axis=1)[:, -k:]
-    for row in np.flatnonzero((similarities >= least).sum(axis=1) > k):  # a tie at the border
+    least = np.take_along_axis(similarities, found, axis=1).min(axis=1, keepdims=True)
+    for row in np.flatnonzero(np.count_nonzero(similarities >= least, axis=1) > k):  # a tie at the border
         equal = np.flatnonzero(similarities[row] == least[row])
         above = np.flatnonzero(similarities[row] > least[row])
         found[row] = np.concatenate([above, equal[: k - len(above)]])

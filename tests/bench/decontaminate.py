@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
+import numpy as np
 import orjson
 
-from omi_core.decontaminate import NgramSearch
+from omi_core.decontaminate import NgramSearch, nearest
 from omi_core.decontaminate.hits import numbered
-from omi_core.decontaminate.normal import words
+from omi_core.decontaminate.normal import MAX_CHARS, words
 from omi_core.decontaminate.reading import read_sets
 
 SETS = {
@@ -72,6 +73,19 @@ class Plain:
         return row[-1] > 0.6 * min(len(one), len(other))
 
 
+def worst(ngrams: dict[tuple[str, ...], set[int]]) -> str:
+    """A text as long as is read, made of the 13-grams that bring up the most questions."""
+    chosen: list[str] = []
+    seen: set[int] = set()
+    size = 0
+    for ngram, numbers in sorted(ngrams.items(), key=lambda item: (-len(item[1]), item[0])):
+        if not numbers <= seen and size < MAX_CHARS:
+            chosen.append(" ".join(ngram))
+            seen |= numbers
+            size += len(chosen[-1]) + 1
+    return " ".join(chosen)
+
+
 def seconds(search: Callable[[str], object], problems: Iterator[str], count: int) -> float:
     """CPU time for `count` problems; making them is not counted."""
     spent = 0.0
@@ -103,11 +117,22 @@ def main() -> None:
     spent = seconds(search.hits, many(both), options.problems)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     few = min(options.problems, 10_000)
-    ours, plain = (seconds(hits, many(both), few) for hits in (search.hits, Plain(questions).hits))
+    baseline = Plain(questions)
+    ours, plain = (seconds(hits, many(both), few) for hits in (search.hits, baseline.hits))
     print(f"{len(questions):,} test questions, index in {built:.1f} s of CPU time, peak memory {peak:.0f} MB")
     each = spent / options.problems * 1e6
     print(f"{options.problems:,} problems in {spent:.1f} s of CPU time: {each:.0f} us each")
     print(f"the plain way takes {plain / ours:.1f} times as long (on {few:,} of them)")
+    text = worst(baseline.ngrams)
+    ours, plain = (seconds(hits, iter((text[:5000],)), 1) for hits in (search.hits, baseline.hits))
+    most = seconds(search.hits, iter((text,)), 1)
+    print(f"the worst text of {len(text):,} characters: {most:.2f} s; its first quarter: {ours:.2f} s,")
+    print(f"the plain way takes {plain / ours:.0f} times as long")
+    embeddings = np.random.default_rng(0).standard_normal((12_000, 384), dtype=np.float32)
+    some, others = embeddings[:2000], embeddings[2000:]
+    five = seconds(lambda _: nearest(some, others, 5), iter(("",)), 1)
+    product = seconds(lambda _: some @ others.T, iter(("",)), 1)
+    print(f"nearest 5 of {len(others):,} embeddings: {five / product:.1f} times the matrix product alone")
 
     rows = texts(options.data / "contamination/rephrased_gsm8k_test.jsonl", "text")
     groups = {
