@@ -112,7 +112,7 @@ def _hydra_line(error: Exception, schema: type) -> str | None:
     if found := re.match(r"Could not override '([^']+)'", text):
         known = [key for key, _, _ in leaves(schema())]
         return f"{found[1]}: no such option{did_you_mean(found[1], known)}; --help lists them all"
-    if found := re.match(r"Error merging override (\S+)", text):
+    if found := re.match(r"Error merging override \+*(\S+)", text):
         if cause and "ListConfig" in str(cause):
             key, _, value = found[1].partition("=")
             return f"{found[1]}: a list is expected, {key}=[{value}]"

@@ -7,6 +7,7 @@ change between resumes; everything else is part of the run's fingerprint.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,15 @@ class Filters:
 class Publish:
     rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
     provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
+    splits: dict[str, int] = option(
+        {}, "further splits, NAME: ROWS, by fair downsampling: first solutions first, then second ones, …"
+    )
+    seed: int = option(42, "seed of these splits: which solution of a problem is its first", ge=0)
+    chat: str | None = option(
+        None,
+        "publish all rows as chat messages, too, with the answer in a column of this name; null: do not",
+        choices=("expected_answer", "answer"),
+    )
 
 
 @dataclass
@@ -334,6 +344,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
             "set samples=1 or a temperature above 0"
         )
     _check_answers(config.answers)
+    _check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
@@ -355,7 +366,20 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
     _check_answers(config.answers)
+    _check_splits(config.publish.splits)
     return config
+
+
+def _check_splits(splits: Mapping[str, int]) -> None:
+    """Names go into names of files and into `load_dataset(split=…)`, which takes "all" for itself."""
+    for name, size in splits.items():
+        if not re.fullmatch(r"\w+", name, re.ASCII) or name in ("train", "all"):
+            raise ConfigError(
+                f"publish.splits.{name}: not a name for a split; use letters, digits and _, "
+                "and neither train, which holds all rows, nor all"
+            )
+        if size < 1:
+            raise ConfigError(f"publish.splits.{name}={size}: must be at least 1")
 
 
 def _check_answers(answers: Answers) -> None:

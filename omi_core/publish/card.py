@@ -56,7 +56,9 @@ def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]
         _summary(info, stats),
         _made(info),
         _counts(info, stats),
+        *([_splits(stats)] if len(stats["splits"]) > 1 else []),
         _columns(columns),
+        *([_chat(stats["chat"]["columns"])] if "chat" in stats else []),
         _load(stats),
         _LICENCE,
     ]
@@ -68,13 +70,25 @@ def _header(info: CardInfo, columns: tuple[str, ...], stats: Mapping[str, Any]) 
     size = next((label for limit, label in _SIZES if rows < limit), "n>100M")
     lines = ["---", f"pretty_name: {_yaml(info.name)}", "tags:", "- math", "- synthetic"]
     lines += ["- rehearsal"] * info.rehearsal
-    lines += ["size_categories:", f"- {_yaml(size)}", "configs:", "- config_name: default", "  data_files:"]
-    for split in stats["splits"]:
-        lines += [f"  - split: {split}", f"    path: data/{split}-*.parquet"]
-    lines += ["dataset_info:", "  config_name: default", "  features:"]
+    lines += ["size_categories:", f"- {_yaml(size)}", "configs:"]
+    lines += _data_files("default", "data", stats)
+    lines += _data_files("chat", "chat/data", stats) if "chat" in stats else []
+    lines += ["dataset_info:", "- config_name: default", "  features:"]
     for name, kind in column_types(columns).items():
         lines += [f"  - name: {name}", f"    dtype: {DTYPES[kind]}"]
+    if "chat" in stats:
+        messages, *others = stats["chat"]["columns"]
+        lines += ["- config_name: chat", "  features:", f"  - name: {messages}", "    list:"]
+        lines += [f"    - name: {name}\n      dtype: string" for name in ("role", "content")]
+        lines += [f"  - name: {name}\n    dtype: string" for name in others]
     return "\n".join([*lines, "---", ""])
+
+
+def _data_files(config: str, folder: str, stats: Mapping[str, Any]) -> list[str]:
+    lines = [f"- config_name: {config}", "  data_files:"]
+    for split in stats["splits"]:
+        lines += [f"  - split: {_yaml(split)}", f"    path: {folder}/{split}-*.parquet"]
+    return lines
 
 
 def _summary(info: CardInfo, stats: Mapping[str, Any]) -> str:
@@ -116,6 +130,46 @@ def _counts(info: CardInfo, stats: Mapping[str, Any]) -> str:
     return text + _table(("filter, in order", "options", "dropped", "rewritten"), rows)
 
 
+def _splits(stats: Mapping[str, Any]) -> str:
+    rows = []
+    for name, split in stats["splits"].items():
+        rows.append([_code(name), f"{split['rows']:,}", _what(split, stats["rows"])])
+    seed = next(split["seed"] for split in stats["splits"].values() if "seed" in split)
+    return (
+        "## Splits\n\n"
+        "The smaller splits are parts of `train`, downsampled fairly: every problem's first solution, then\n"
+        f"every problem's second, and so on until there are enough (drawn with seed {seed}).\n\n"
+        + _table(("split", "rows", "what is in it"), rows)
+    )
+
+
+def _what(split: Mapping[str, Any], total: int) -> str:
+    if "size" not in split:
+        return "everything"
+    if split["rows"] == total:
+        return f"everything: {split['size']:,} were asked for" if split["size"] > total else "everything"
+    rounds, problems = split["full_rounds"], f"{split['problems']:,} problems"
+    if rounds == 0:
+        return f"one solution of {problems}"
+    return f"{problems}, with at least {rounds} of the solutions of each, or all it has"
+
+
+def _chat(columns: Iterable[str]) -> str:
+    about = {
+        "messages": "two, with `role` and `content`: the problem by `user`, the solution by `assistant`",
+        "expected_answer": ABOUT["expected_answer"],
+        "answer": ABOUT["expected_answer"],
+        "problem_source": ABOUT["problem_source"],
+    }
+    kinds = {"messages": "list"}
+    rows = [(_code(name), kinds.get(name, "string"), about[name]) for name in columns]
+    return (
+        "## Columns of the configuration `chat`\n\n"
+        "The same rows in the same splits and order, for supervised fine-tuning; they lie in `chat/`.\n\n"
+        + _table(("column", "type", "meaning"), rows)
+    )
+
+
 def _columns(columns: tuple[str, ...]) -> str:
     rows = [(_code(name), DTYPES[kind], ABOUT[name]) for name, kind in column_types(columns).items()]
     return "## Columns\n\n" + _table(("column", "type", "meaning"), rows)
@@ -127,6 +181,7 @@ def _load(stats: Mapping[str, Any]) -> str:
         "```python\n"
         "from datasets import load_dataset\n\n"
         f'rows = load_dataset("PATH/TO/THIS/DIRECTORY", split="{next(iter(stats["splits"]))}")\n'
+        f"{_LOAD_CHAT if 'chat' in stats else ''}"
         "```\n\n"
         "The same rows lie in `data/` as parquet and in `jsonl/` as zstd-compressed JSON lines.\n"
         "`stats.json` holds every count, `config.json` the configuration. `content_hash` is the SHA-256 of\n"
@@ -136,6 +191,8 @@ def _load(stats: Mapping[str, Any]) -> str:
         "```\n"
     )
 
+
+_LOAD_CHAT = 'chat = load_dataset("PATH/TO/THIS/DIRECTORY", "chat", split="train")\n'
 
 _LICENCE = """\
 ## Licence

@@ -2,8 +2,9 @@
 
     DATASET/
       README.md                     the card, with the header that `load_dataset` reads
-      data/train-00000.parquet      the rows
+      data/train-00000.parquet      the rows; other splits under their own names
       jsonl/train-00000.jsonl.zst   the same rows
+      chat/                         where it is asked for: the same two, with the rows as chat messages
       stats.json                    counts and content hash
       config.json                   the configuration, as the caller gave it
 
@@ -22,11 +23,9 @@ from typing import Any
 import orjson
 
 from omi_core.publish.card import CardInfo, render_card
-from omi_core.publish.dedupe import SeenRows
 from omi_core.publish.durable import fsync_tree, rename
-from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_lines, read_manifest
-from omi_core.publish.rows import duplicate_key
-from omi_core.publish.shards import SplitWriter
+from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
+from omi_core.publish.splits import TRAIN, Forms, write_splits
 
 STATS = "stats.json"
 _VERSION = 1
@@ -45,13 +44,19 @@ def publish(
     config: Mapping[str, Any],
     counts: Mapping[str, Any] | None = None,
     rows_per_file: int = ROWS_PER_FILE,
+    splits: Mapping[str, int] | None = None,
+    seed: int = 42,
+    chat: str | None = None,
 ) -> dict[str, Any]:
     """Write the rows of `parts`, in the order given and without exact duplicates, to `out_dir`.
 
-    A row is a duplicate when problem and generated solution are those of an earlier row. `counts` (by
+    A row is a duplicate when problem and generated solution are those of an earlier row. All rows are the
+    split `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With
+    `chat`, a name for the column of the answer, every split is there as chat messages, too. `counts` (by
     default the sum of the parts' own) goes into `stats.json` as it is; like `config` it must have a JSON
     form and hold nothing that changes from one run of the same work to the next. Returns the content of
-    `stats.json`. Memory: two row groups, and 22 to 43 bytes for every row of the parts.
+    `stats.json`. Memory: a few row groups for each split and form, and for every row of the parts 22 to 43
+    bytes, with splits up to 4 more and one for each of them.
 
     An older dataset at `out_dir` stays until the new one is complete on disk. One publisher per `out_dir`
     at a time: the run's lock is the caller's business. Raises PartError (a part is damaged, or differs in
@@ -69,18 +74,21 @@ def publish(
     work = _beside(out_dir, "partial")
     work.mkdir(parents=True)
     try:
-        splits, duplicates = _write_rows(manifests, work, columns, rows_per_file)
+        forms = Forms(columns, rows_per_file, chat)
+        written = write_splits(manifests, work, forms, splits or {}, seed)
         stats = {
             "version": _VERSION,
             "fingerprint": fingerprint,
             "rehearsal": card.rehearsal,
             "columns": list(columns),
-            "rows": splits["train"]["rows"],
-            "duplicates_dropped": duplicates,
-            "content_hash": splits["train"]["content_hash"],
-            "splits": splits,
+            "rows": written.splits[TRAIN]["rows"],
+            "duplicates_dropped": written.duplicates,
+            "content_hash": written.splits[TRAIN]["content_hash"],
+            "splits": written.splits,
             "counts": totals,
         }
+        if written.chat is not None:
+            stats["chat"] = written.chat
         _write_json(work / STATS, stats)
         _write_json(work / "config.json", config)
         (work / "README.md").write_text(render_card(card, columns, stats), encoding="utf-8")
@@ -146,21 +154,6 @@ def _agreed(manifests: Sequence[PartManifest]) -> tuple[str, tuple[str, ...]]:
                     f"{other.path}: its {name} differs from that of {first.path.name}; reduce again"
                 )
     return first.fingerprint, first.columns
-
-
-def _write_rows(
-    manifests: Sequence[PartManifest], work: Path, columns: tuple[str, ...], rows_per_file: int
-) -> tuple[dict[str, Any], int]:
-    """Stream all rows; returns what `stats.json` says of each split, and how many duplicates there were."""
-    seen = SeenRows(sum(manifest.rows for manifest in manifests))
-    duplicates = 0
-    with SplitWriter(work, "train", columns, rows_per_file) as train:
-        for manifest in manifests:
-            for lines in read_lines(manifest):
-                new = seen.add([duplicate_key(line) for line in lines])
-                train.add(line for line, is_new in zip(lines, new.tolist(), strict=True) if is_new)
-                duplicates += len(lines) - int(new.sum())
-        return {"train": train.finish()}, duplicates
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

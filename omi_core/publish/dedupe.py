@@ -14,6 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 
+def digest_keys(keys: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """128 bits for each key, as two columns."""
+    digests = b"".join([hashlib.blake2b(key, digest_size=16).digest() for key in keys])
+    return np.frombuffer(digests, np.dtype("<u8")).reshape(-1, 2).astype(np.uint64)
+
+
 class SeenRows:
     """A set that holds up to `capacity` keys; memory: 16 bytes x the power of two >= 4/3 `capacity`."""
 
@@ -24,18 +30,16 @@ class SeenRows:
         self._mask = np.uint64(slots - 1)
         self._free = slots - 1
 
-    def add(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-        """Add the keys; True where a key is new, so that of equal keys in a batch only the first is.
+    def add(self, digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Add the keys of these digests; True where one is new, so that of equal ones only the first is.
 
         Raises ValueError when more keys come than the set was made for.
         """
-        digests = b"".join([hashlib.blake2b(key, digest_size=16).digest() for key in keys])
-        pairs = np.frombuffer(digests, np.dtype("<u8")).reshape(-1, 2).astype(np.uint64)
-        low, high = pairs[:, 0] | np.uint64(1), pairs[:, 1]  # 0 marks a free slot
+        low, high = digests[:, 0] | np.uint64(1), digests[:, 1]  # 0 marks a free slot
         order = np.lexsort((high, low))  # stable: the first of equal keys comes first
         repeated = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]])
         first = np.sort(np.delete(order, np.flatnonzero(repeated) + 1))
-        new = np.zeros(len(keys), np.bool_)
+        new = np.zeros(len(digests), np.bool_)
         new[first] = self._insert(low[first], high[first])
         return new
 

@@ -188,25 +188,37 @@ def read_lines(manifest: PartManifest) -> Iterator[list[bytes]]:
     """
     digest = hashlib.sha256()
     rows = size = 0
-    tail: list[bytes] = []
-    for chunk in _decompressed(manifest.path):
-        digest.update(chunk)
-        size += len(chunk)
-        if size > manifest.size:
-            break
-        head, newline, rest = chunk.rpartition(b"\n")
-        if not newline:
-            tail.append(chunk)
-            continue
-        lines = (b"".join([*tail, head])).split(b"\n")
-        tail = [rest] if rest else []
+
+    def hashed() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in _decompressed(manifest.path):
+            digest.update(chunk)
+            size += len(chunk)
+            if size > manifest.size:
+                return
+            yield chunk
+
+    for lines in split_lines(hashed()):
         rows += len(lines)
-        yield [line + b"\n" for line in lines]
+        yield lines
     if (rows, size, digest.hexdigest()) != (manifest.rows, manifest.size, manifest.sha256):
         raise PartError(
             f"{manifest.path}: holds {rows} rows in {size} bytes that do not match its manifest "
             f"({manifest.rows} rows, {manifest.size} bytes); it is damaged, reduce this part again"
         )
+
+
+def split_lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The lines of chunks, newline included, in lists of about a chunk; a torn last one is left out."""
+    tail: list[bytes] = []
+    for chunk in chunks:
+        head, newline, rest = chunk.rpartition(b"\n")
+        if not newline:
+            tail.append(chunk)
+            continue
+        lines = b"".join([*tail, head]).split(b"\n")
+        tail = [rest] if rest else []
+        yield [line + b"\n" for line in lines]
 
 
 def _decompressed(path: Path) -> Iterator[bytes]:

@@ -41,7 +41,9 @@ ABOUT: dict[str, str] = {
 
 DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64"}
 
+_MIDDLE = b',"generated_solution":'
 _KEY_END = b',"expected_answer":'
+_SOURCE = b',"problem_source":'
 
 
 def column_types(columns: Iterable[str]) -> dict[str, type]:
@@ -109,3 +111,26 @@ def duplicate_key(line: bytes) -> bytes:
     Inside a JSON string a quote always follows a backslash, so the first `,"expected_answer":` is the key.
     """
     return line[: line.index(_KEY_END)]
+
+
+def problem_key(line: bytes) -> bytes:
+    """The part of a canonical line that determines its problem."""
+    return line[: line.index(_MIDDLE)]
+
+
+def texts(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The four published columns of a canonical line, each as the JSON string that stands there.
+
+    They are first in every line, in this order; no string can hold what ends it (see `duplicate_key`).
+    """
+    begin = len(b'{"problem":')
+    solution = line.index(_MIDDLE, begin)
+    answer = line.index(_KEY_END, solution)
+    source = line.index(_SOURCE, answer)
+    end = line.find(b',"', source + len(_SOURCE))
+    return (
+        line[begin:solution],
+        line[solution + len(_MIDDLE) : answer],
+        line[answer + len(_KEY_END) : source],
+        line[source + len(_SOURCE) : end if end >= 0 else line.rindex(b"}")],
+    )

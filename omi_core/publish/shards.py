@@ -30,7 +30,9 @@ ROWS_PER_GROUP = 10_000
 BYTES_PER_GROUP = 32 << 20
 _IN_FLIGHT = 2
 # Columns in which neighbours repeat each other; a solution never does, and a dictionary of it is wasted.
-_DICTIONARY = ("problem", "expected_answer", "problem_source", "record_id", "teacher")
+_DICTIONARY = ("problem", "expected_answer", "answer", "problem_source", "record_id", "teacher")
+_ROLE = "messages.list.element.role"
+_NO_STATISTICS = (*PUBLISHED, "messages", "answer")
 
 
 def arrow_schema(columns: Iterable[str]) -> pa.Schema:
@@ -55,14 +57,14 @@ class SplitWriter:
     throw away.
     """
 
-    def __init__(self, root: Path, split: str, columns: Iterable[str], rows_per_file: int) -> None:
+    def __init__(self, root: Path, split: str, schema: pa.Schema, rows_per_file: int) -> None:
         if rows_per_file < 1:
             raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file}")
         self.rows = 0
         self._rows_per_file = rows_per_file
         self._group: list[bytes] = []
         self._group_size = 0
-        self._parquet = _ParquetFiles(root / "data", split, arrow_schema(columns))
+        self._parquet = _ParquetFiles(root / "data", split, schema)
         self._jsonl = _JsonlFiles(root / "jsonl", split)
         self._pools = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
         self._pending: deque[Future[None]] = deque()
@@ -175,8 +177,9 @@ class _ParquetFiles(_Files):
         options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
             "compression": "zstd",
             "compression_level": LEVEL,
-            "use_dictionary": [name for name in _DICTIONARY if name in self._schema.names],
-            "write_statistics": [name for name in self._schema.names if name not in PUBLISHED],
+            "use_dictionary": [name for name in _DICTIONARY if name in self._schema.names]
+            + [_ROLE] * ("messages" in self._schema.names),
+            "write_statistics": [name for name in self._schema.names if name not in _NO_STATISTICS],
             # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
             "store_schema": False,
         }

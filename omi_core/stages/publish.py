@@ -38,6 +38,9 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         config={"fingerprint": run.plan.fingerprint, **run.plan.content},
         counts=counts,
         rows_per_file=run.config.publish.rows_per_file,
+        splits=run.config.publish.splits,
+        seed=run.config.publish.seed,
+        chat=run.config.publish.chat,
     )
 
 

@@ -53,6 +53,10 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
             for label, value in rows.items():
                 table.add_row(f"  {label}", _shown(value, share=section == "shares"))
     console.print(table)
+    for name, split in stats["splits"].items():
+        if split.get("size", 0) > split["rows"]:
+            asked = f"publish.splits.{name}={split['size']}"
+            console.print(f"{asked}: the dataset has fewer rows, so this split is all of it", highlight=False)
     _show_row(run, console)
     console.print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", highlight=False)
 
@@ -78,6 +82,7 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
         "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
+        "splits": {name: split["rows"] for name, split in stats["splits"].items() if name != "train"},
         "shares": rates(counts),
         "speed": speed(run),
     }
