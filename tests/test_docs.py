@@ -264,12 +264,14 @@ def flat(counts: dict[str, Any], prefix: str = "") -> Iterator[str]:
 @pytest.mark.usefixtures("stand_ins")
 def test_every_statistic_is_documented(here: Here, tmp_path: Path) -> None:
     arguments = ["teacher=rehearsal", "data.size=60", "samples=4", "answers.min_agreement=0.8", "run.dir=r"]
+    arguments += ["publish.splits.small=30", "publish.chat=answer"]
     assert here("generate", *arguments, "cluster.workers=1")[0] == 0
     stats = orjson.loads((tmp_path / "r/dataset/stats.json").read_bytes())
     text = page("dataset.md")
     known = documented(text[text.index("## `stats.json`") : text.index("## Check a dataset")])
     top = {*stats.keys() - {"counts", "splits"}, *(f"splits.{split}" for split in stats["splits"])}
     assert {name for name in [*top, *flat(stats["counts"], "counts.")] if not known.fullmatch(name)} == set()
+    assert {key for key in stats["splits"]["small"] if f"`{key}`" not in text} == set()
     for reason in stats["counts"]["selection"]:
         assert f"`counts.selection.{reason}`" in text
 

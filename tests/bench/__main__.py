@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[2] / "shared" / "data"
 BENCHES: dict[str, list[str]] = {
     "journals.py": ["--keys", "200000", "--journals", "50"],
+    "publish.py": ["--rows", "100000"],
     "status.py": ["--tasks", "2000"],
     "answers.py": [str(DATA), "--pairs", "200"],
     "decontaminate.py": [str(DATA), "--problems", "50000"],

@@ -21,7 +21,7 @@ from tests.cluster.client import QUEUED, Job
 from tests.cluster.cluster import Cluster
 
 # What all chains make unless a test says otherwise, so that one undisturbed dataset serves them all.
-WORK = ("teacher=rehearsal", "data.size=24", "samples=4", "cluster.workers=1")
+WORK = ("teacher=rehearsal", "data.size=24", "samples=4", "publish.splits.small=40", "cluster.workers=1")
 SITE = (
     "+cluster=slurm",
     "cluster.partition=batch",

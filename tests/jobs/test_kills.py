@@ -24,6 +24,8 @@ RUN = [
     "engine.max_num_seqs=16",
     "teacher.rehearsal.latency=0.02",
     "run.flush_samples=8",
+    "publish.splits.small=200",
+    "publish.chat=answer",
     "cluster.workers=1",
 ]
 

@@ -36,7 +36,10 @@ if kill_at:
     for name in ("mkdir", "fsync", "rename", "unlink", "rmdir"):
         setattr(os, name, counted(getattr(os, name)))
 card = CardInfo(name="new", task="solutions", teacher="tiny", prompt="concise", source="demo", samples=4)
-publish(sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={}, rows_per_file=5000)
+publish(
+    sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={}, rows_per_file=5000,
+    splits={"small": 3000, "large": 15000}, chat="answer",
+)
 print(calls)
 """
 

@@ -250,7 +250,8 @@ def test_the_card_tells_people_and_machines_the_same(
     _, header, body = text.split("---\n", 2)
     meta = yaml.safe_load(header)
     assert meta["pretty_name"] == 'a "b" # c: [d] | e'
-    assert [f["name"] for f in meta["dataset_info"]["features"]] == list(PUBLISHED)
+    (info,) = meta["dataset_info"]
+    assert [f["name"] for f in info["features"]] == list(PUBLISHED)
     assert "rehearsal" in meta["tags"] and "license" not in meta
     assert body.index("REHEARSAL") < body.index("rows of math instruction data")
     assert "| `max_tokens` | `limit=1024` | 12,345 | 0 |" in body and "| accuracy | 0.75 |" in body
