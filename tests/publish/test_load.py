@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -30,8 +31,8 @@ def test_load_dataset_gives_back_rows_splits_and_messages_in_order(
     assert list(loaded) == ["train", "train_20", "train_1M"]
     assert list(loaded["train"]) == list(loaded["train_1M"]) == rows
     assert loaded["train"].features == dict.fromkeys(rows[0], Value("string"))
-    assert list(loaded["train_20"]) == [row for row in rows if row in list(loaded["train_20"])]
-    assert len(loaded["train_20"]) == 20
+    drawn: list[Any] = list(loaded["train_20"])
+    assert drawn == [row for row in rows if row in drawn] and len(drawn) == 20
 
     chat = load_dataset(str(tmp_path / "ds"), "chat", split="train_20", cache_dir=str(tmp_path / "cache"))
     message = {"role": Value("string"), "content": Value("string")}
@@ -40,6 +41,14 @@ def test_load_dataset_gives_back_rows_splits_and_messages_in_order(
         "answer": Value("string"),
         "problem_source": Value("string"),
     }
-    assert [
-        (row["messages"][0]["content"], row["messages"][1]["content"], row["answer"]) for row in chat
-    ] == [(row["problem"], row["generated_solution"], row["expected_answer"]) for row in loaded["train_20"]]
+    assert list(chat) == [
+        {
+            "messages": [
+                {"role": "user", "content": row["problem"]},
+                {"role": "assistant", "content": row["generated_solution"]},
+            ],
+            "answer": row["expected_answer"],
+            "problem_source": row["problem_source"],
+        }
+        for row in drawn
+    ]
