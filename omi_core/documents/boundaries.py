@@ -127,7 +127,7 @@ def _after_formulas(text: str, span: Span, formulas: Sequence[Span]) -> Iterator
 
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
-    """Not behind an abbreviation, an initial or the number of a list item, nor where a small letter follows."""
+    """Not behind an abbreviation, an initial or a list item's number, nor where a small letter follows."""
     if text[match.end()].islower():
         return False
     marks = match.group().rstrip()

@@ -1,8 +1,9 @@
-"""Documents to chunks of at most so many tokens, cut at paragraph ends, then sentence ends, never in a formula.
+"""Documents to chunks of at most so many tokens, cut at paragraph or sentence ends, never in a formula.
 
-A chunk is filled with paragraphs as long as they fit. A paragraph over the limit is split into sentences. What
-is then still over the limit is cut as a last resort, and counted: a sentence at line ends or between words, a
-formula between its parts, a word between characters. No text is lost: `joined` gives the document back.
+A chunk is filled with paragraphs as long as they fit. A paragraph over the limit is split into sentences.
+What is then still over the limit is cut as a last resort, and counted: a sentence at line ends or between
+words, a formula between its parts, a word between characters. No text is lost: `joined` gives the document
+back.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def joined(chunks: Iterable[Chunk]) -> str:
 class Splitter:
     """Splits documents, and counts over all of them what it did.
 
-    `counts` holds `documents`, `blank` (documents of white space, which have no chunk), `chunks`, and what was
+    `counts` holds `documents`, `blank` (documents of white space, without a chunk), `chunks`, and what was
     cut as a last resort: `cut_sentences`, `cut_formulas`, `cut_words`.
     """
 

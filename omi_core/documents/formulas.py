@@ -83,7 +83,7 @@ def _brackets(marks: Sequence[Mark], opener: str, closer: str) -> Iterator[Span]
 
 
 def _environments(marks: Sequence[Mark]) -> Iterator[Span]:
-    r"""Outermost environments. An `\end` closes the nearest `\begin` of its name, and all that opened since."""
+    r"""Environments. An `\end` closes the nearest `\begin` of its name, and all that opened since."""
     opened: list[tuple[str, int]] = []
     count: dict[str, int] = {}
     for mark, start, end in marks:
@@ -145,7 +145,7 @@ def _inline(text: str, marks: Sequence[Mark], displays: Sequence[Span]) -> Itera
 
 
 def _is_formula(text: str, start: int, end: int) -> bool:
-    """Pandoc's rule: nothing blank inside the dollars, no digit behind; or blanks inside both, unlike money."""
+    """Pandoc's rule: no blank inside the dollars, no digit behind; or blanks inside both, unlike money."""
     first, last = text[start + 1], text[end - 2]
     if not first.isspace() and not last.isspace():
         return not text[end : end + 1].isdigit()

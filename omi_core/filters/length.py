@@ -44,7 +44,7 @@ class MinChars(RowFilter):
     )
 
     def __init__(self, limit: int = 0) -> None:
-        self.limit = _at_least("min_chars.limit", limit, 0)
+        self.limit = at_least("min_chars.limit", limit, 0)
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.strip()) >= self.limit else None
@@ -67,7 +67,7 @@ class MaxTokens(Filter):
     )
 
     def __init__(self, tokenizer: str, limit: int = 1024) -> None:
-        self.limit = _at_least("max_tokens.limit", limit, 1)
+        self.limit = at_least("max_tokens.limit", limit, 1)
         self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer)
 
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
@@ -142,7 +142,7 @@ def load_tokenizer(path: str, key: str = "max_tokens.tokenizer") -> Tokenizer:
     return tokenizer
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def at_least(name: str, value: int, least: int) -> int:
     if type(value) is not int or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
     return value

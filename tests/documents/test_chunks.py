@@ -27,15 +27,57 @@ CUTS = [
     ("nor at an initial", 17, "Bb, by J. Doe ee. Ff gg.", ["Bb, by J. Doe ee.", "Ff gg."], {}),
     ("nor before a small letter", 17, "Aa b. cc dd ee e. Ff gg.", ["Aa b. cc dd ee e.", "Ff gg."], {}),
     ("full stops of other scripts", 18, "甲乙丙丁。戊己庚辛。", ["甲乙丙丁。", "戊己庚辛。"], {}),
-    ("a long sentence at line ends", 16, "aa bb cc dd\nee ff gg hh", ["aa bb cc dd", "ee ff gg hh"], {"cut_sentences": 1}),
+    (
+        "a long sentence at line ends",
+        16,
+        "aa bb cc dd\nee ff gg hh",
+        ["aa bb cc dd", "ee ff gg hh"],
+        {"cut_sentences": 1},
+    ),
     ("else between words", 16, "aaaa bbbb cccc dddd", ["aaaa bbbb cccc", "dddd"], {"cut_sentences": 1}),
     ("a long word anywhere", 16, "a" * 20, ["a" * 16, "a" * 4], {"cut_words": 1}),
-    ("a formula whole", 20, "Let us say $a + b. C = d$ is.", ["Let us say", "$a + b. C = d$ is."], {"cut_sentences": 1}),
-    ("a display with a blank line", 20, "It is bb cc.\n\n$$\na\n\nb\n$$\nSo.", ["It is bb cc.", "$$\na\n\nb\n$$\nSo."], {}),
-    ("a display may end a sentence", 20, "We see \\[ x = 1. \\] But how is it?", ["We see \\[ x = 1. \\]", "But how is it?"], {}),
-    ("an environment whole", 34, "Here aa.\n\n\\begin{cases}a\n\nb\\end{cases} x.", ["Here aa.", "\\begin{cases}a\n\nb\\end{cases} x."], {}),
-    ("a fence whole", 20, "See the code.\n\n```py\na. B\n\nc\n```", ["See the code.", "```py\na. B\n\nc\n```"], {}),
-    ("a long formula as a last resort", 16, "$aaaa + bbbb + cccc$", ["$aaaa + bbbb +", "cccc$"], {"cut_formulas": 1}),
+    (
+        "a formula whole",
+        20,
+        "Let us say $a + b. C = d$ is.",
+        ["Let us say", "$a + b. C = d$ is."],
+        {"cut_sentences": 1},
+    ),
+    (
+        "a display with a blank line",
+        20,
+        "It is bb cc.\n\n$$\na\n\nb\n$$\nSo.",
+        ["It is bb cc.", "$$\na\n\nb\n$$\nSo."],
+        {},
+    ),
+    (
+        "a display may end a sentence",
+        20,
+        "We see \\[ x = 1. \\] But how is it?",
+        ["We see \\[ x = 1. \\]", "But how is it?"],
+        {},
+    ),
+    (
+        "an environment whole",
+        34,
+        "Here aa.\n\n\\begin{cases}a\n\nb\\end{cases} x.",
+        ["Here aa.", "\\begin{cases}a\n\nb\\end{cases} x."],
+        {},
+    ),
+    (
+        "a fence whole",
+        20,
+        "See the code.\n\n```py\na. B\n\nc\n```",
+        ["See the code.", "```py\na. B\n\nc\n```"],
+        {},
+    ),
+    (
+        "a long formula as a last resort",
+        16,
+        "$aaaa + bbbb + cccc$",
+        ["$aaaa + bbbb +", "cccc$"],
+        {"cut_formulas": 1},
+    ),
     (
         "a long environment at its sentences",
         28,
@@ -44,7 +86,7 @@ CUTS = [
         {"cut_formulas": 1},
     ),
     ("money is no formula", 20, "Pay $5 to me. Get $6 back.", ["Pay $5 to me.", "Get $6 back."], {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("case", "limit", "text", "chunks", "cut"), CUTS, ids=[case[0] for case in CUTS])

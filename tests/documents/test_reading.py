@@ -18,7 +18,7 @@ from omi_core.options import ConfigError
 from omi_core.records import digest128
 
 ROWS = [
-    {"text": f"Text {n}.", "url": f"http://{n}", "date": "d", "metadata": '{"site": {"rank": %d}}' % n}
+    {"text": f"Text {n}.", "url": f"http://{n}", "date": "d", "metadata": f'{{"site": {{"rank": {n}}}}}'}
     for n in range(5)
 ]
 
