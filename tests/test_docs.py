@@ -11,6 +11,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ def stand_ins(tmp_path: Path) -> None:
     graded = [row | {"generated_solution": row["solution"]} for row in train]
     write("graded.jsonl", graded)
     write("lines.jsonl", [{"problem": p.text, "generated_solution": f"So.\nA: {p.answer}"} for p in problems])
+    write("web.parquet", [{"text": p.text, "url": "http://x", "metadata": "{}"} for p in problems])
+    shutil.copy(Path(world.__file__).parent / "strong/tokenizer.json", tmp_path)
     for number in range(2):
         write(f"out/{number}.parquet", [{"question": p.text, "responses": [p.solution]} for p in problems])
 

@@ -1,7 +1,8 @@
 """Raw documents: read as a stream, and split into chunks that no formula is torn apart by.
 
-splitter = Splitter(TokenCounter("tokenizer.json"), max_tokens=500)
-for document in read_documents(file_rows(path), Documents(), skipped):
+options = Documents(tokenizer="tokenizer.json")
+splitter = Splitter.of(options)
+for document in read_documents(file_rows(path), options, skipped):
     chunks = splitter.split(document.id, document.text)
 """
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from omi_core.dialogue_options import Documents
 from omi_core.documents.boundaries import LEVELS, characters, inside, lines, pieces
 from omi_core.documents.formulas import Span, formulas
-from omi_core.filters.length import TokenCounter
+from omi_core.filters.length import BYTES, TokenCounter
+from omi_core.options import ConfigError
 
 # Units that are together shorter than this share of the limit are packed as one, so that hostile text of tiny
 # units costs no more than other text.
@@ -59,7 +61,16 @@ class Splitter:
         self._count = count
         self._limit = max_tokens
         names = ("documents", "blank", "chunks", "cut_sentences", "cut_formulas", "cut_words")
-        self.counts = dict.fromkeys(names, 0)
+        self.counts: dict[str, int] = dict.fromkeys(names, 0)
+
+    @staticmethod
+    def of(options: Documents) -> Splitter:
+        """The splitter that the options ask for. Raises ConfigError: their tokenizer is none."""
+        try:
+            count = TokenCounter(options.tokenizer or BYTES, "tokenizer")
+        except ValueError as error:
+            raise ConfigError(f"documents.{error}") from error
+        return Splitter(count, options.max_tokens)
 
     def split(self, document: str, text: str) -> list[Chunk]:
         """The chunks of the document with that id, in order; of white space alone there are none.

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omi_core.dialogue_options import Documents
 from omi_core.documents import Splitter, joined
 from omi_core.documents.formulas import formulas
 from omi_core.filters.length import TokenCounter
+from omi_core.options import ConfigError
 from omi_core.teachers import tiny
 
 TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
@@ -209,6 +211,12 @@ def test_latex_of_real_solutions_keeps_its_formulas(shared_data: Path) -> None:
         assert chunk.tokens <= 500
         assert chunk.text.replace("\\$", "").count("$") % 2 == 0
         assert chunk.text.count("\\begin{") == chunk.text.count("\\end{")
+
+
+def test_a_tokenizer_that_is_not_there_is_the_users_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"^documents.tokenizer: no file /nowhere; give the path"):
+        Splitter.of(Documents(tokenizer="/nowhere"))
+    assert Splitter.of(Documents(max_tokens=16)).split("d", "a" * 17)[1].text == "a"
 
 
 def test_counts_add_up_over_documents() -> None:

@@ -14,6 +14,8 @@ _CLOSERS = "\"'’”)]}*_`~»」』 \t\n"
 # `(End of conversation)`, `[End]`, `---`
 _FAREWELL = re.compile(r"\n[ \t]*(?:[*_]{0,3}[(\[][^()\[\]\n]{0,80}[)\]][*_]{0,3}|[-*_]{3,80})[ \t]*\Z")
 _TAIL = 4000
+# Emoji and what modifies them.
+_ORNAMENTS = ("So", "Sk", "Cf", "Mn")
 
 
 class MidSentence(RowFilter):
@@ -44,12 +46,10 @@ class MidSentence(RowFilter):
         tail = row.solution.rstrip()[-_TAIL:]
         if farewell := _FAREWELL.search(tail):
             tail = tail[: farewell.start()].rstrip()
-        spans = formulas(tail)
-        if spans and not tail[spans[-1][1] :].strip(_CLOSERS):
-            return row.solution
         end = len(tail)
-        while end and (
-            tail[end - 1] in _CLOSERS or unicodedata.category(tail[end - 1]) in ("So", "Sk", "Cf", "Mn")
-        ):
+        while end and (tail[end - 1] in _CLOSERS or unicodedata.category(tail[end - 1]) in _ORNAMENTS):
             end -= 1
-        return row.solution if end and tail[end - 1] in _ENDS else None
+        if end and tail[end - 1] in _ENDS:
+            return row.solution
+        spans = formulas(tail)
+        return row.solution if spans and not tail[spans[-1][1] :].strip(_CLOSERS) else None

@@ -19,7 +19,8 @@ _COMMON = frozenset(
     from there where when they one all would right your each so on or our i my your was has do does get then
     because these than know that's it's let's i'm yes here also about use think in an""".split()
 )
-_WORD = re.compile(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{1,60}(?:['’][^\W\d_]{1,3})?(?![^\W\d_])")
+# LaTeX's commands are matched to be left out.
+_WORD = re.compile(r"\\?[^\W\d_]+(?:['’][^\W\d_]{1,3})?")
 _STRETCH = 60
 _FEWEST = 25
 _MOST_FOREIGN = 0.1
@@ -63,7 +64,8 @@ class English(RowFilter):
         text = _prose(row.solution)
         if _foreign_letters(text) > _MOST_FOREIGN:
             return None
-        words = [word.casefold().replace("’", "'") for word in _WORD.findall(text)]
+        words = _WORD.findall(text.casefold().replace("’", "'"))
+        words = [word for word in words if not word.startswith("\\")]
         return row.solution if least_share(words) >= self.share else None
 
 

@@ -10,6 +10,9 @@ from omi_core.records import Candidate
 
 # So many texts are counted at a time.
 _BATCH = 1024
+# Characters per token of the beginning that is counted first, and tokens that the cut at its end may change.
+_CHARACTERS = 8
+_MARGIN = 16
 
 
 class MinTokens(Filter):
@@ -36,8 +39,16 @@ class MinTokens(Filter):
         most = self.limit * self._count.bytes_per_token
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
-            # What is cut off is beyond any doubt: the count must only tell too short from long enough.
-            texts = [row.solution.strip()[:most] for row in batch]
-            counted = zip(batch, self._count(texts), strict=True)
-            keep += [row if tokens >= self.limit else None for row, tokens in counted]
+            # The count must only tell too short from long enough, for which the beginning mostly suffices.
+            texts = [row.solution.strip() for row in batch]
+            tokens = self._count([text[: self.limit * _CHARACTERS] for text in texts])
+            unsure = [
+                at
+                for at, text in enumerate(texts)
+                if tokens[at] < self.limit + _MARGIN and len(text) > self.limit * _CHARACTERS
+            ]
+            whole = self._count([texts[at][:most] for at in unsure])
+            for at, count in zip(unsure, whole, strict=True):
+                tokens[at] = count
+            keep += [row if tokens[at] >= self.limit else None for at, row in enumerate(batch)]
         return keep
