@@ -11,6 +11,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,8 @@ def stand_ins(tmp_path: Path) -> None:
     write("problems.jsonl", [{"problem": p.text} for p in problems])
     write("gsm8k_test.jsonl", [{"question": p.text} for p in problems[:3]])
     write("math_test.jsonl", [{"problem": p.text.upper()} for p in problems[2:4]])
+    write("web.parquet", [{"text": p.text, "url": "http://x", "metadata": "{}"} for p in problems])
+    shutil.copy(Path(world.__file__).parent / "strong/tokenizer.json", tmp_path)
     for number in range(2):
         write(f"out/{number}.parquet", [{"question": p.text, "responses": [p.solution]} for p in problems])
 

@@ -77,33 +77,39 @@ class FilterChain:
         return {"rows_in": self.rows_in, "filters": filters, "rows_out": self.rows_out}
 
 
-def build(config: Mapping[str, Mapping[str, Any] | None], *, extract: Extractor | None = None) -> FilterChain:
+def build(
+    config: Mapping[str, Mapping[str, Any] | None],
+    *,
+    extract: Extractor | None = None,
+    known: Mapping[str, type[Filter]] = FILTERS,
+) -> FilterChain:
     """The chain of the filters named in `config`, each with its options; None switches a filter off.
 
         build({"max_tokens": {"limit": 1024, "tokenizer": "tokenizer.json"}, "unfinished": {}})
 
-    They run in the order of `FILTERS`. `extract` finds the final answer for `trim_after_answer`. Raises
-    ValueError naming the filter or option that is unknown, missing or impossible.
+    They run in the order of `known`, by default the filters of solutions. `extract` finds the final answer
+    for `trim_after_answer`. Raises ValueError naming the filter or option that is unknown, missing or
+    impossible.
     """
-    unknown = [name for name in config if name not in FILTERS]
+    unknown = [name for name in config if name not in known]
     if unknown:
-        raise ValueError(f"unknown filter {unknown[0]!r}; known are {', '.join(FILTERS)}")
-    chosen = [(name, options) for name in FILTERS if (options := config.get(name)) is not None]
-    return FilterChain([_make(name, options, extract) for name, options in chosen])
+        raise ValueError(f"unknown filter {unknown[0]!r}; known are {', '.join(known)}")
+    chosen = [(name, options) for name in known if (options := config.get(name)) is not None]
+    return FilterChain([_make(known[name], options, extract) for name, options in chosen])
 
 
-def _make(name: str, options: Mapping[str, Any], extract: Extractor | None) -> Filter:
-    cls = FILTERS[name]
+def _make(cls: type[Filter], options: Mapping[str, Any], extract: Extractor | None) -> Filter:
+    name = cls.name
     if not isinstance(options, Mapping):
         raise ValueError(f"filter {name}: its options must be a mapping such as {{}}, not {options!r}")
     parameters = inspect.signature(cls).parameters
-    known = [option for option in parameters if option != "extract"]
+    accepted = [option for option in parameters if option != "extract"]
     for option in options:
-        if option not in known:
+        if option not in accepted:
             raise ValueError(
-                f"filter {name}: unknown option {option!r}; known are {', '.join(known) or 'none'}"
+                f"filter {name}: unknown option {option!r}; known are {', '.join(accepted) or 'none'}"
             )
-    for option in known:
+    for option in accepted:
         if parameters[option].default is inspect.Parameter.empty and options.get(option) is None:
             raise ValueError(f"filter {name}: option {option!r} is missing")
     return cls(**options, **({"extract": extract} if "extract" in parameters else {}))

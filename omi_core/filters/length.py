@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BYTES = "bytes"
 # No tokenizer gets this many bytes into every token of a long text, so text beyond it is not worth counting:
 # a megabyte of one repeated character would cost seconds.
-_MOST_BYTES_PER_TOKEN = 64
+MOST_BYTES_PER_TOKEN = 64
 _BATCH_BYTES = 4 << 20
 
 
@@ -44,7 +44,7 @@ class MinChars(RowFilter):
     )
 
     def __init__(self, limit: int = 0) -> None:
-        self.limit = _at_least("min_chars.limit", limit, 0)
+        self.limit = at_least("min_chars.limit", limit, 0)
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.strip()) >= self.limit else None
@@ -67,7 +67,7 @@ class MaxTokens(Filter):
     )
 
     def __init__(self, tokenizer: str, limit: int = 1024) -> None:
-        self.limit = _at_least("max_tokens.limit", limit, 1)
+        self.limit = at_least("max_tokens.limit", limit, 1)
         self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer)
 
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
@@ -77,7 +77,7 @@ class MaxTokens(Filter):
         size = 0
         for number, row in enumerate(rows):
             sizes = {text: len(text.encode("utf-8", "replace")) for text in (row.problem, row.solution)}
-            if max(sizes.values()) > self.limit * (_MOST_BYTES_PER_TOKEN if self._tokenizer else 1):
+            if max(sizes.values()) > self.limit * (MOST_BYTES_PER_TOKEN if self._tokenizer else 1):
                 keep[number] = None
                 continue
             for text, length in sizes.items():
@@ -94,37 +94,55 @@ class MaxTokens(Filter):
     def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
         if self._tokenizer is None or not texts:
             return
-        # Lone surrogates have no UTF-8; the tokenizer refuses them.
-        texts = [text.encode("utf-8", "replace").decode() for text in texts]
-        # The problem of many samples comes many times.
-        distinct = list(dict.fromkeys(texts))
-        encoded = self._tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
-        tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
-        for number, text in zip(owners, texts, strict=True):
-            if tokens[text] > self.limit:
+        for number, tokens in zip(owners, _count(self._tokenizer, texts), strict=True):
+            if tokens > self.limit:
                 keep[number] = None
 
 
-def load_tokenizer(path: str) -> Tokenizer:
+class TokenCounter:
+    """Counts tokens, special ones left out.
+
+    `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
+    token; `key` names the option in messages. Raises ValueError when the file is not a tokenizer.
+    """
+
+    def __init__(self, tokenizer: str, key: str = "tokenizer") -> None:
+        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer, key)
+        self.bytes_per_token = MOST_BYTES_PER_TOKEN if self._tokenizer else 1
+
+    def __call__(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text. The whole batch is in memory at once."""
+        if self._tokenizer is None:
+            return [len(text.encode("utf-8", "replace")) for text in texts]
+        return _count(self._tokenizer, texts)
+
+
+def _count(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    # Lone surrogates have no UTF-8; the tokenizer refuses them.
+    clean = [text.encode("utf-8", "replace").decode() for text in texts]
+    # The problem of many samples comes many times.
+    distinct = list(dict.fromkeys(clean))
+    encoded = tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
+    tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
+    return [tokens[text] for text in clean]
+
+
+def load_tokenizer(path: str, key: str = "max_tokens.tokenizer") -> Tokenizer:
     """The tokenizer in `path`, with the truncation and padding that the file may ask for switched off."""
     from tokenizers import Tokenizer
 
     if not Path(path).is_file():
-        raise ValueError(
-            f"max_tokens.tokenizer: no file {path}; give the path of a tokenizer.json, or {BYTES!r}"
-        )
+        raise ValueError(f"{key}: no file {path}; give the path of a tokenizer.json, or {BYTES!r}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
-        raise ValueError(
-            f"max_tokens.tokenizer: {path} is not a tokenizer.json ({str(error)[:100]})"
-        ) from error
+        raise ValueError(f"{key}: {path} is not a tokenizer.json ({str(error)[:100]})") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def at_least(name: str, value: int, least: int) -> int:
     if type(value) is not int or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
     return value

@@ -1,0 +1,12 @@
+"""Raw documents: read as a stream, and split into chunks that no formula is torn apart by.
+
+options = Documents(tokenizer="tokenizer.json")
+splitter = Splitter.of(options)
+for document in read_documents(file_rows(path), options, skipped):
+    chunks = splitter.split(document.id, document.text)
+"""
+
+from omi_core.documents.chunks import Chunk, Splitter, joined
+from omi_core.documents.reading import Document, read_documents
+
+__all__ = ["Chunk", "Document", "Splitter", "joined", "read_documents"]

@@ -1,0 +1,72 @@
+"""Filters on conversations that copy the chunk they were made from: one long run, or most of the text.
+
+To quote a statement is faithful; to read out the whole page is not a conversation about it. The limits are
+our own choice: the paper names the criterion, not its figures.
+"""
+
+from __future__ import annotations
+
+from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.conversations.wording import longest, ngrams, share_of, wording
+from omi_core.filters.length import at_least
+from omi_core.records import Candidate
+
+# Runs shorter than this are idiom and formula, not copies.
+_N = 8
+_PAGE = "Two numbers are said to be coprime when no prime divides both of them, as in the case of 4 and 9."
+
+
+class _Source:
+    """Which runs of words of a conversation stand in its chunk; the last chunk is kept for its next one."""
+
+    def __init__(self) -> None:
+        self._chunk: str | None = None
+        self._runs: frozenset[tuple[str, ...]] = frozenset()
+
+    def copied(self, row: Candidate) -> list[bool]:
+        if row.problem != self._chunk:
+            self._chunk, self._runs = row.problem, frozenset(ngrams(wording(row.problem), _N))
+        return [run in self._runs for run in ngrams(wording(row.solution), _N)]
+
+
+class CopiedRun(RowFilter):
+    """Drops conversations with a run of more than `limit` words all of whose 8-grams stand in the chunk."""
+
+    name = "copied_run"
+    examples = (
+        Example(f"Ann: {_PAGE}\nBob: Yes.", None, problem=_PAGE, options={"limit": 15}),
+        Example(f"Ann: {_PAGE.upper()}", None, problem=f"Then. {_PAGE}", options={"limit": 15}),
+        Example(f"Ann: {_PAGE}", f"Ann: {_PAGE}", problem=_PAGE, options={"limit": 40}),
+        Example("Ann: When are two numbers coprime?", "Ann: When are two numbers coprime?", problem=_PAGE),
+    )
+
+    def __init__(self, limit: int = 100) -> None:
+        self.limit = at_least("copied_run.limit", limit, 1)
+        self._source = _Source()
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if longest(self._source.copied(row), _N) <= self.limit else None
+
+
+class CopiedShare(RowFilter):
+    """Drops conversations of whose runs of 8 words more than `share` stand in the chunk."""
+
+    name = "copied_share"
+    examples = (
+        Example(f"Ann: {_PAGE}\nBob: Yes.", None, problem=_PAGE),
+        Example(
+            f"Ann: {_PAGE}\nBob: Is it, though? Ten and fifteen share five, and six and ten share two.",
+            f"Ann: {_PAGE}\nBob: Is it, though? Ten and fifteen share five, and six and ten share two.",
+            problem=_PAGE,
+            options={"share": 0.6},
+        ),
+        Example("Ann: Coprime?\nBob: Yes.", "Ann: Coprime?\nBob: Yes.", problem=_PAGE),
+    )
+
+    def __init__(self, share: float = 0.5) -> None:
+        self.share = share_of("copied_share.share", share)
+        self._source = _Source()
+
+    def solution_after(self, row: Candidate) -> str | None:
+        copied = self._source.copied(row)
+        return row.solution if sum(copied) <= self.share * len(copied) else None

@@ -1,0 +1,88 @@
+"""Filters on what a teacher says in its own voice: refusals, and talk about the prompt it was given."""
+
+from __future__ import annotations
+
+import re
+
+from omi_core.filters.base import Example, RowFilter
+from omi_core.records import Candidate
+
+_SERVICE = r"(?:assist|help|comply|fulfil+|provide|create|generate|convert|write|complete|produce|process)"
+# The object keeps apart a teacher who refuses a request and a speaker who cannot help but wonder.
+_REQUEST = (
+    r"(?: you)?(?: with)? (?:th(?:is|at|e)(?: \w+)? (?:request|task|prompt|conversation|dialogue|content"
+    r"|text)|your (?:request|task|prompt)|a (?:conversation|dialogue)|(?:that|this|it)(?=[.,!]))"
+)
+_REFUSAL = re.compile(
+    rf"\b(?:can(?:'|’)?t|can ?not|could not|couldn(?:'|’)t|won(?:'|’)t|will not|unable to|not able to"
+    rf"|must decline to|have to decline to) {_SERVICE}{_REQUEST}"
+    r"|\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
+    r"|\bi(?:'|’| a)m (?:just |only )?an? (?:ai|(?:large )?language model)\b"
+    r"|\bi must (?:respectfully )?decline\b|\bagainst my (?:guidelines|programming)\b"
+)
+_PROMPT_TALK = re.compile(
+    r"\b(?:provided|supplied) (?:text|context|passage|document|excerpt|snippet|information)\b"
+    r"|\b(?:text|passage|context|document|excerpt) (?:above|below|provided|you (?:gave|provided|sent))\b"
+    r"|\b(?:given|above) (?:text|passage|excerpt|document)\b"
+    r"|\b(?:context|passage|excerpt|text|document) does(?: not|n['’]t) (?:mention|provide|contain|say"
+    r"|specify|include|give)\b"
+    r"|\byour (?:prompt|instructions?|guidelines)\b|\bthe prompt (?:asks|says|above|given)\b"
+    r"|\b(?:this|the above) (?:conversation|dialogue|discussion) (?:covers|is based on|is between|aims"
+    r"|demonstrates|follows|adheres|captures|stays)\b"
+    r"|\bi hope this (?:conversation|dialogue|helps|meets|response)\b"
+    r"|\blet me know if you(?:['’]d| would| need| want)[^.!?\n]{0,80}\b(?:conversation|dialogue|changes"
+    r"|adjust|revisions?|modify|modifications)\b"
+    r"|\bi(?:['’]ve| have)(?: tried to)? (?:kept|keep|stayed|stay|ensured|written|converted|maintained)\b"
+    r"[^.!?\n]{0,80}\b(?:text|conversation|dialogue|faithful)\b"
+)
+# Most conversations hold none of these words; to look for them first is ten times as fast.
+_HINTS = (
+    *("provided", "supplied", "text", "passage", "document", "excerpt", "prompt", "instruction", "guideline"),
+    *("conversation", "dialogue", "discussion", "i hope this", "let me know"),
+)
+
+
+class Refusal(RowFilter):
+    """Drops conversations in which the teacher refuses or speaks as a language model, anywhere in it."""
+
+    name = "refusal"
+    examples = (
+        Example("I'm sorry, but I can't assist with that request.", None),
+        Example("I cannot create a conversation from this.", None),
+        Example("Ann: As an AI language model, I have no sums.", None),
+        Example("Bob: I am unable to help you with this.", None),
+        Example("I must respectfully decline.", None),
+        Example(
+            "Ann: I'm sorry, but I can't see why it is 5.", "Ann: I'm sorry, but I can't see why it is 5."
+        ),
+        Example("Bob: We can't write this as a sum.", "Bob: We can't write this as a sum."),
+        Example("Ann: I can't help but wonder.", "Ann: I can't help but wonder."),
+        Example("Bob: As an aim, take 5.", "Bob: As an aim, take 5."),
+    )
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return None if _REFUSAL.search(row.solution.lower()) else row.solution
+
+
+class PromptTalk(RowFilter):
+    """Drops conversations that speak of the given text as such, of the prompt, or of themselves."""
+
+    name = "prompt_talk"
+    examples = (
+        Example("Ann: What does the provided text say?", None),
+        Example("Bob: The passage doesn't mention how.", None),
+        Example("Ann: So five.\n\nI hope this conversation helps!", None),
+        Example("Ann: So five.\n\nThis conversation is based on a page about sums.", None),
+        Example("Ann: So five.\n\nLet me know if you'd like any changes.", None),
+        Example("Note: I have kept the dialogue faithful.", None),
+        Example("Bob: Read the given passage.", None),
+        Example("Ann: Take the given triangle.", "Ann: Take the given triangle."),
+        Example("Bob: Provided that x is 5, yes.", "Bob: Provided that x is 5, yes."),
+        Example("Ann: Let me know if you need help.", "Ann: Let me know if you need help."),
+        Example("Bob: I have kept the signs.", "Bob: I have kept the signs."),
+    )
+
+    def solution_after(self, row: Candidate) -> str | None:
+        text = row.solution.lower()
+        hinted = any(hint in text for hint in _HINTS)
+        return None if hinted and _PROMPT_TALK.search(text) else row.solution

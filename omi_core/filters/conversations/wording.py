@@ -1,0 +1,46 @@
+"""Words and runs of words of a text, for the filters that compare them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from math import isfinite
+
+# A sign of mathematics counts as a word, so that formulas are compared, too; LaTeX's marks do not.
+_WORD = re.compile(r"[^\W_]{1,100}|[+\-=<>^/|!%±×÷≤≥≠∈√∫∑]")
+
+
+def wording(text: str) -> list[str]:
+    """The words, numbers and signs of a text in lower case, punctuation and markup left out."""
+    return _WORD.findall(text.casefold())
+
+
+def ngrams(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
+    """All runs of `n` words, in order."""
+    return zip(*(words[at:] for at in range(n)), strict=False)
+
+
+def covered(marked: Sequence[bool], n: int) -> int:
+    """How many words lie in at least one marked run; `marked[i]` is the run of `n` words from word i."""
+    count = until = 0
+    for at, mark in enumerate(marked):
+        if mark:
+            count += at + n - max(at, until)
+            until = at + n
+    return count
+
+
+def longest(marked: Sequence[bool], n: int) -> int:
+    """How many words the longest stretch of marked runs covers; 0 without any."""
+    best = here = 0
+    for mark in marked:
+        here = here + 1 if mark else 0
+        best = max(best, here)
+    return best + n - 1 if best else 0
+
+
+def share_of(name: str, value: float) -> float:
+    """The value, if it is a share. Raises ValueError."""
+    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
+    return value
