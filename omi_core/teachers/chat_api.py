@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -88,8 +88,8 @@ def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], reque
     return orjson.dumps({name: value for name, value in fields.items() if value is not None})
 
 
-def read_completion(raw: bytes) -> Completion:
-    """What an answer with status 200 says.
+def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
+    """What an answer with status 200 says; `shown` makes the server's words fit to be told.
 
     Raises:
         Refused: a content filter, or the model by a field of its own, has kept the text back.
@@ -104,23 +104,23 @@ def read_completion(raw: bytes) -> Completion:
     if reason == "content_filter":
         raise Refused("ContentFilter: the server keeps the text back")
     if isinstance(refusal := message.get("refusal"), str) and refusal:
-        raise Refused(f"ContentFilter: {refusal}")
+        raise Refused(f"ContentFilter: {shown(refusal)}")
     if text is None:
         text = ""  # nothing but thoughts, which some servers give apart
     if not isinstance(text, str):
         raise Again("BadAnswer: the text is no text", foreign=True)
     if not isinstance(reason, str) or reason not in _FINISHED:
         # A server that is shut down breaks its answers off ("abort"); they are no samples.
-        raise Again(f"BadAnswer: broken off with finish reason {str(reason)[:40]!r}")
+        raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
     usage = orjson.loads(raw).get("usage")
     return Completion(
         text, _FINISHED[reason], _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     )
 
 
-def judge(status: int, headers: Mapping[str, str], raw: bytes) -> Exception:
-    """What an answer with another status than 200 means: Refused, Again or Mistaken."""
-    why = _message(raw)
+def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[str], str]) -> Exception:
+    """What an answer with another status than 200 means: Refused, Again or Mistaken; `shown` as above."""
+    why = shown(_message(raw))
     if status in _MISTAKES:
         return Mistaken(f"{status}, {_MISTAKES[status]}: {why}")
     if 300 <= status < 400:

@@ -41,6 +41,7 @@ _CLOSE_SECONDS = 5.0
 _FRAME_BYTES = 1 << 20
 _TOKEN_BYTES = 64
 _ERROR_BYTES = 1 << 16
+_SHOWN = 300
 # A shorter key is no secret but a word such as EMPTY, which a sample may well hold.
 _SECRET_LENGTH = 12
 
@@ -94,14 +95,14 @@ class EndpointTeacher(Teacher):
                 if running:
                     yield from self._finished(running)
         finally:
-            self._abandon()
+            self._abandon(running)
 
     def describe(self) -> dict[str, str]:
         return {"engine": "endpoint", "url": self._url}
 
     def close(self) -> None:
         if not self._loop.is_closed():
-            self._abandon()
+            self._abandon(set())
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()
 
@@ -114,8 +115,9 @@ class EndpointTeacher(Teacher):
         for task in sorted(done, key=lambda each: each.exception() is not None):  # what is good first
             yield task.result()
 
-    def _abandon(self) -> None:
-        tasks = asyncio.all_tasks(self._loop)
+    def _abandon(self, running: set[asyncio.Task[Sample]]) -> None:
+        """Breaks off all there is: `running`, and what a KeyboardInterrupt has left on the way."""
+        tasks = running | asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -137,10 +139,10 @@ class EndpointTeacher(Teacher):
                     answer = await self._ask(body)
                 except Refused as error:
                     self._health.answers()
-                    return request.refused(self._shown(error))
+                    return request.refused(str(error))
                 except Again as error:
                     if await self._failed(case, error):
-                        return request.refused(self._shown(error))
+                        return request.refused(str(error))
                     await asyncio.sleep(self._delay(case, error))
                 else:
                     return self._sample(request, answer, time.monotonic() - started)
@@ -167,7 +169,7 @@ class EndpointTeacher(Teacher):
         if not self._health.answered_since(since):
             await self._control()
         case.last_failure = time.monotonic()
-        words = self._shown(error)
+        words = str(error)
         if self._health.answered_since(since):
             case.own_failures += not error.busy
             return case.own_failures >= self._options.tries
@@ -217,15 +219,15 @@ class EndpointTeacher(Teacher):
                 raise self._mistake(
                     "its certificate is not trusted here; SSL_CERT_FILE names others"
                 ) from None
-            raise Again(f"{type(error).__name__}: {error}") from None
+            raise Again(f"{type(error).__name__}: {self._shown(str(error))}") from None
         except httpx2.InvalidURL:
             raise self._mistake("not an address") from None
         if not good:
-            judged = judge(response.status_code, response.headers, bytes(raw))
-            raise self._mistake(self._shown(judged)) if isinstance(judged, Mistaken) else judged
+            judged = judge(response.status_code, response.headers, bytes(raw), self._shown)
+            raise self._mistake(str(judged)) if isinstance(judged, Mistaken) else judged
         if len(raw) > most:
             raise Again(f"BadAnswer: more than {most:,} bytes", foreign=True)
-        return read_completion(bytes(raw))
+        return read_completion(bytes(raw), self._shown)
 
     def _mistake(self, words: str) -> ConfigError:
         names = f"teacher.endpoint.url={self._url}, teacher.model={self._model}"
@@ -233,13 +235,15 @@ class EndpointTeacher(Teacher):
             names += f", key in {self._options.key_variable}"
         return ConfigError(f"{names}: {words}")
 
-    def _shown(self, error: Exception) -> str:
-        """An error's words in one line that can be printed, without the key."""
-        text = str(error)
+    def _shown(self, text: str) -> str:
+        """A server's words in one line that can be printed, without the key.
+
+        Done before they become an exception: what is raised while one is handled shows both.
+        """
         if self._key is not None:
             text = text.replace(self._key, "[key]")
-        text = "".join(letter if letter.isprintable() else " " for letter in text)
-        return " ".join(text.split())[:300]
+        text = "".join(letter if letter.isprintable() else " " for letter in text[:_SHOWN])
+        return " ".join(text.split())[:_SHOWN]
 
     def _delay(self, case: _Case, error: Again) -> float:
         """Seconds until the next try: longer each time, as long as the server asks, never all at once."""
