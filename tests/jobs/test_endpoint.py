@@ -1,4 +1,4 @@
-"""Runs with teacher=endpoint: equal bytes for any concurrency and kills, one line for mistakes, no leaked key."""
+"""Runs with teacher=endpoint: equal bytes for any concurrency and kills, and no key anywhere."""
 
 from __future__ import annotations
 
