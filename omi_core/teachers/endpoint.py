@@ -34,6 +34,8 @@ _TICK_SECONDS = 0.2
 _CONNECT_SECONDS = 30.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 20.0
+# Connections of a client: what it does for each request grows with them.
+_POOL = 8
 # A control request is sent so often at most while nothing is answered.
 _CONTROL_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
@@ -65,15 +67,20 @@ class EndpointTeacher(Teacher):
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
-        room = self._options.concurrency + 1  # and the control request
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx2.AsyncClient(
-            headers=headers,
-            cookies=no_cookies,
-            follow_redirects=False,  # the key is for this address alone
-            limits=httpx2.Limits(max_connections=room, max_keepalive_connections=room),
-            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
-        )
+        trusted = httpx2.create_ssl_context()
+        self._clients = [
+            httpx2.AsyncClient(
+                headers=headers,
+                cookies=no_cookies,
+                follow_redirects=False,  # the key is for this address alone
+                limits=httpx2.Limits(max_connections=_POOL, max_keepalive_connections=_POOL),
+                timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+                verify=trusted,
+            )
+            for _ in range(self._options.concurrency // _POOL + 1)  # with room for the control request
+        ]
+        self._free = self._clients * _POOL
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples as they are answered. Closing the generator breaks off what is in flight.
@@ -103,7 +110,8 @@ class EndpointTeacher(Teacher):
     def close(self) -> None:
         if not self._loop.is_closed():
             self._abandon(set())
-            self._loop.run_until_complete(self._client.aclose())
+            for client in self._clients:
+                self._loop.run_until_complete(client.aclose())
             self._loop.close()
 
     def _finished(self, running: set[asyncio.Task[Sample]]) -> Iterator[Sample | None]:
@@ -200,10 +208,11 @@ class EndpointTeacher(Teacher):
         """One try. Raises Refused, Again, or ConfigError."""
         import httpx2
 
+        client = self._free.pop()
         try:
             async with (
                 asyncio.timeout(self._options.timeout),
-                self._client.stream("POST", self._url + PATH, content=body) as response,
+                client.stream("POST", self._url + PATH, content=body) as response,
             ):
                 good = response.status_code == 200
                 most = _FRAME_BYTES + _TOKEN_BYTES * self._sampling.max_tokens if good else _ERROR_BYTES
@@ -222,6 +231,8 @@ class EndpointTeacher(Teacher):
             raise Again(f"{type(error).__name__}: {self._shown(str(error))}") from None
         except httpx2.InvalidURL:
             raise self._mistake("not an address") from None
+        finally:
+            self._free.append(client)
         if not good:
             judged = judge(response.status_code, response.headers, bytes(raw), self._shown)
             raise self._mistake(str(judged)) if isinstance(judged, Mistaken) else judged
