@@ -46,11 +46,31 @@ class Rehearsal:
 
 
 @dataclass
+class Endpoint:
+    """Of `teacher=endpoint`: an OpenAI-compatible server, and how it is asked."""
+
+    url: str | None = option(None, "address of the server's API, such as http://host:8000/v1", transient=True)
+    key_variable: str | None = option(
+        None, "environment variable that holds the key; null: no key is sent", transient=True
+    )
+    concurrency: int = option(64, "requests of one task at once", ge=1, transient=True)
+    timeout: float = option(600.0, "seconds for one answer", gt=0, transient=True)
+    patience: float = option(
+        600.0, "seconds without any answer of the server before the task gives up", gt=0, transient=True
+    )
+    tries: int = option(
+        5, "failures of one request, while others succeed, before it is quarantined", ge=1, transient=True
+    )
+    extra: dict[str, Any] = option({}, "any other field of a request; null leaves one away")
+
+
+@dataclass
 class Teacher:
     name: str = option("tiny", "the name used in run names and provenance")
-    kind: str = option("vllm", "what runs it", choices=("vllm", "rehearsal"), transient=True)
+    kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
-        "embedded:strong", "hub id, local directory, or embedded:strong / embedded:weak", transient=False
+        "embedded:strong",
+        "hub id, local directory, or embedded:strong / embedded:weak; of an endpoint the name it has there",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(
@@ -62,6 +82,7 @@ class Teacher:
     pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
     nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)
     rehearsal: Rehearsal = section(Rehearsal)
+    endpoint: Endpoint = section(Endpoint)
 
 
 @dataclass

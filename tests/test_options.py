@@ -64,6 +64,8 @@ def test_every_option_has_help(schema: type) -> None:
         ({"cluster": {"name": "selene"}}, True),
         ({"teacher": {"tensor_parallel": 4}}, True),
         ({"teacher": {"rehearsal": {"latency": 1.0}}}, True),
+        ({"teacher": {"endpoint": {"url": "http://h/v1", "concurrency": 3, "key_variable": "K"}}}, True),
+        ({"teacher": {"endpoint": {"extra": {"min_p": 0.1}}}}, False),
         ({"samples": 3}, False),
         ({"seed": 1}, False),
         ({"teacher": {"revision": "abc"}}, False),

@@ -6,6 +6,7 @@
 | PREEMPTED, NODE_FAIL | Slurm's state | Slurm requeues; then the gate | resubmit; a failed node is excluded |
 | OUT_OF_MEMORY | Slurm's state, or the engine's error | the gate | resubmit with half the samples at once |
 | ENGINE | the engine fails | the task starts it again; then the gate | resubmit; its node is excluded |
+| SERVER | an endpoint gives no answer | the gate | resubmit; neither samples nor nodes are to blame |
 | CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
 | BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
 | DISK | no space, no quota, no permission; exit 74 | nobody | stop: only a person can make room |
@@ -38,6 +39,7 @@ class Cause(Enum):
     NODE_FAIL = "node failure"
     OUT_OF_MEMORY = "out of memory"
     ENGINE = "engine failure"
+    SERVER = "server away"
     CRASH = "crash"
     BUG = "error"
     DISK = "disk"
@@ -97,6 +99,8 @@ def cause_of(
     """The cause, from what the task wrote before it ended, else from Slurm's state, exit code and signal."""
     if trouble is not None:
         name, message = str(trouble.get("class")), str(trouble.get("message"))
+        if name == "ServerLost":
+            return Cause.SERVER
         if name in _OUT_OF_MEMORY or "out of memory" in message.lower():
             return Cause.OUT_OF_MEMORY
         if name in _ENGINE_ERRORS or "CUDA error" in message:
@@ -128,7 +132,9 @@ def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts:
         first = next(failure for failure in fatal if failure.message == worst)
         where = f" (task {first.task}, {first.log})" if first.log else f" (task {first.task})"
         return Decision(False, f"{summary}{': ' if worst else ''}{worst}{where}")
-    same = Counter(failure.message for failure in failures if failure.message)
+    # All tasks lose the server they share with the same words, and may all find it again.
+    told = [failure for failure in failures if failure.message and failure.cause is not Cause.SERVER]
+    same = Counter(failure.message for failure in told)
     if same and tasks > 2 and same.most_common(1)[0][1] > tasks / 2:
         return Decision(False, f"most tasks failed alike: {same.most_common(1)[0][0]}")
     if attempts >= max_attempts:

@@ -87,7 +87,8 @@ def run_shard(
     `start_up` is what opening it took, in seconds, for the shard's manifest.
 
     Raises:
-        EngineFailed: `engine.restarts` new engines have failed, or two in a row without a sample.
+        EngineFailed: `engine.restarts` new engines have failed, or two in a row without a sample, or one
+            for want of memory or of a server.
         TooManyErrors: as its name says.
         AppendFailed: the journal cannot be written; what was flushed before is safe.
     """
@@ -138,7 +139,7 @@ class _Shard:
                 fruitless = fruitless + 1 if self.report.samples == since_start else 0
                 since_start = self.report.samples
                 # An engine that never gets to a sample is not stopped by one: the node or the model is.
-                hopeless = fruitless > 1 or error.out_of_memory
+                hopeless = fruitless > 1 or error.blameless
                 if self.stop.asked() or hopeless or self.report.restarts >= self.run.config.engine.restarts:
                     raise
                 self.report.restarts += 1
@@ -181,7 +182,7 @@ class _Shard:
                             break  # leaving the generator abandons what is in flight
             except EngineFailed as error:
                 # Out of memory is nobody's fault in particular; and a signal to stop may end an engine, too.
-                if not (error.out_of_memory or self.stop.asked()):
+                if not (error.blameless or self.stop.asked()):
                     flight.crashed(str(error))
                 raise
 

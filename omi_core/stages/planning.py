@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options, prompts
-from omi_core.config import Generate, Reduce
+from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
 from omi_core.records import digest128
@@ -30,6 +30,7 @@ from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.reduce import filter_options, tokenizer_file
 from omi_core.stages.run import Run, open_run
+from omi_core.teachers.address import check_endpoint
 from omi_core.teachers.models import local_directory
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
@@ -43,14 +44,10 @@ def plan_generate(config: Generate) -> Run[Generate]:
             a run with another fingerprint.
     """
     template = prompts.load(config.task.name, config.prompt.name, config.prompt.path, config.prompt.examples)
+    _check_teacher(config)
     content = _content(config)
     content["prompt"] = template.content()
-    directory = local_directory(config.teacher.model) if config.teacher.kind == "vllm" else None
-    if directory is None and config.teacher.model.startswith(("/", "./", "../", "~")):
-        raise ConfigError(f"teacher.model={config.teacher.model}: no such directory")
-    content["teacher"]["weights"] = directory_digest(directory) if directory else None
-    if directory and not config.teacher.model.startswith("embedded:"):
-        content["teacher"]["model"] = "local"  # where it lies does not matter, its weights do
+    _name_weights(config.teacher, content["teacher"])
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
@@ -60,6 +57,27 @@ def plan_generate(config: Generate) -> Run[Generate]:
         return _plan(content | {"input": digest}, count, config.samples, True, skipped)
 
     return _make(config, name, content, fill)
+
+
+def _check_teacher(config: Generate) -> None:
+    """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
+    teacher = config.teacher
+    if teacher.kind == "endpoint":
+        check_endpoint(config)
+    elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
+        raise ConfigError(f"teacher.model={teacher.model}: no such directory")
+
+
+def _name_weights(teacher: Teacher, content: dict[str, Any]) -> None:
+    """What tells models of one name apart: a local checkpoint's files; and whether a server answers."""
+    if teacher.kind == "endpoint":
+        content["weights"] = "those of a server"
+        return
+    del content["endpoint"]
+    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    content["weights"] = directory_digest(directory) if directory else None
+    if directory and not teacher.model.startswith("embedded:"):
+        content["model"] = "local"  # where it lies does not matter, its weights do
 
 
 def plan_reduce(config: Reduce) -> Run[Any]:

@@ -65,7 +65,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     return CardInfo(
         name=f"{config.task.name} of {config.data.name} by {config.teacher.name}",
         task=config.task.name,
-        teacher=config.teacher.name if Path(config.teacher.model).is_dir() else config.teacher.model,
+        teacher=_teacher_name(config),
         revision=config.teacher.revision,
         prompt=_prompt_name(config),
         source=config.data.name,
@@ -75,6 +75,12 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         figures=figures,
         rehearsal=config.teacher.kind == "rehearsal",
     )
+
+
+def _teacher_name(config: Generate) -> str:
+    """The model, without the folders it lies in on one machine or on a server."""
+    model = config.teacher.model
+    return config.teacher.name if model.startswith("/") or Path(model).is_dir() else model
 
 
 def _prompt_name(config: Generate) -> str:

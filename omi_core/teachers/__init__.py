@@ -14,12 +14,16 @@ def open_teacher(
     """The running teacher; a context manager that ends its engine. `group` is for one that spans nodes.
 
     Raises:
-        ConfigError: the model cannot be had, or the engine's library is not installed.
+        ConfigError: the model cannot be had, the engine's library is not installed, or a key is missing.
     """
     if teacher.kind == "rehearsal":
         from omi_core.teachers.rehearsal import RehearsalTeacher
 
         return RehearsalTeacher(teacher.rehearsal, engine, sampling)
+    if teacher.kind == "endpoint":
+        from omi_core.teachers.endpoint import EndpointTeacher
+
+        return EndpointTeacher(teacher, sampling)
     if teacher.nodes > 1 and group is None:
         raise ConfigError(f"teacher.nodes={teacher.nodes}: needs a Slurm cluster, +cluster=NAME")
     from omi_core.teachers.vllm import VllmTeacher

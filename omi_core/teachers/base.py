@@ -27,6 +27,19 @@ class EngineFailed(RuntimeError):
     def out_of_memory(self) -> bool:
         return "outofmemory" in str(self).lower().replace(" ", "")
 
+    @property
+    def blameless(self) -> bool:
+        """No request in flight is to blame, and a new engine at once would fare no better."""
+        return self.out_of_memory
+
+
+class ServerLost(EngineFailed):
+    """A server has given no answer for as long as it may take."""
+
+    @property
+    def blameless(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

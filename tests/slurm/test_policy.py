@@ -32,6 +32,12 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (trouble("EngineDeadError", "EngineCore encountered an issue"), "FAILED", 1, "ENGINE"),
         (trouble("RuntimeError", "CUDA error: an illegal memory access"), "FAILED", 1, "ENGINE"),
         (trouble("AcceleratorError", "CUDA error: uncorrectable ECC"), "NODE_FAIL", None, "ENGINE"),
+        (
+            trouble("ServerLost", "ConnectionError: no answer; the last: CUDA out of memory"),
+            None,
+            1,
+            "SERVER",
+        ),
         (trouble("AppendFailed", "No space left on device"), "FAILED", 1, "DISK"),
         (trouble("OSError", "[Errno 122] Disk quota exceeded"), "FAILED", 1, "DISK"),
         (trouble("PermissionError", "[Errno 13]"), "FAILED", 1, "DISK"),
@@ -85,6 +91,7 @@ def failures(*causes: Cause | tuple[Cause, str]) -> list[Failure]:
         (Cause.NODE_FAIL, True, ("n0",), False),
         (Cause.OUT_OF_MEMORY, True, (), True),
         (Cause.ENGINE, True, ("n0",), False),
+        (Cause.SERVER, True, (), False),
         (Cause.CRASH, True, (), False),
         (Cause.UNKNOWN, True, (), False),
         (Cause.BUG, False, (), False),
@@ -123,6 +130,12 @@ def test_the_same_error_in_most_tasks_is_nobodys_bad_luck(tasks: int, alike: int
     decision = decide(failures(*[ALIKE] * alike), tasks, 1, 3)
     assert decision.again == again
     assert again or "no kernel image is available" in decision.reason
+
+
+def test_a_server_that_all_tasks_share_is_lost_with_the_same_words() -> None:
+    lost = failures(*[(Cause.SERVER, "ConnectionError: http://host/v1: no answer")] * 8)
+    assert decide(lost, 8, 1, 3).again
+    assert not decide(lost, 8, 3, 3).again
 
 
 def test_tasks_that_were_killed_without_a_word_are_not_alike() -> None:

@@ -1,0 +1,166 @@
+"""The chat API of OpenAI-compatible servers: what a request holds, and what an answer means.
+
+Nothing that a server says is taken on trust: an answer is a completion, a refusal of this one request, a
+reason to ask again, or a sign that the server is not the one that was meant.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from omi_core.config import Sampling
+from omi_core.teachers.base import Request
+
+PATH = "/chat/completions"
+# "eos_token" and "stop_sequence" are the words of Hugging Face's TGI.
+_FINISHED = {"stop": "stop", "eos_token": "stop", "stop_sequence": "stop", "length": "length"}
+_TOO_LONG = re.compile(r"context_length_exceeded|maximum context length", re.I)
+# What no other request would fare better with: the address, the key or the account is not right.
+_MISTAKES = {
+    401: "the key is refused",
+    402: "the account cannot pay",
+    403: "the key may not use it",
+    404: "there is no such address or model",
+    405: "there is no such address",
+}
+_BUSY = (408, 425, 429, 503, 529)
+_MOST_TOKENS = 2**31 - 1
+
+
+class Refused(Exception):
+    """The server will never complete this request. "Class: why"."""
+
+
+class Again(Exception):
+    """It may work another time. "Class: why".
+
+    `after`: seconds the server asks to wait. `busy`: it had no room, whatever the request was. `foreign`:
+    what came is not of this API at all.
+    """
+
+    def __init__(
+        self, words: str, after: float | None = None, busy: bool = False, foreign: bool = False
+    ) -> None:
+        super().__init__(words)
+        self.after, self.busy, self.foreign = after, busy, foreign
+
+
+class Mistaken(Exception):
+    """The address, the key or the model's name is wrong; says so in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished answer; `finish_reason` is "stop" or "length", uncounted tokens are 0."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], request: Request) -> bytes:
+    """The JSON of a request; fields of `extra` win, and those that are null there are left away.
+
+    top_k and stop are no part of every server's API, so they are sent only when they say something.
+    """
+    fields: dict[str, Any] = {
+        "model": model,
+        "messages": request.messages,
+        "seed": request.seed,
+        "n": 1,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+    }
+    if sampling.top_k:
+        fields["top_k"] = sampling.top_k
+    if sampling.stop:
+        fields["stop"] = sampling.stop
+    fields |= extra
+    return orjson.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
+    """What an answer with status 200 says; `shown` makes the server's words fit to be told.
+
+    Raises:
+        Refused: a content filter, or the model by a field of its own, has kept the text back.
+        Again: it is no completion, or one that was broken off.
+    """
+    try:
+        choice = orjson.loads(raw)["choices"][0]
+        message, reason = choice["message"], choice["finish_reason"]
+        text = message["content"]
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        raise Again("BadAnswer: not a chat completion", foreign=True) from None
+    if reason == "content_filter":
+        raise Refused("ContentFilter: the server keeps the text back")
+    if isinstance(refusal := message.get("refusal"), str) and refusal:
+        raise Refused(f"ContentFilter: {shown(refusal)}")
+    if text is None:
+        text = ""  # nothing but thoughts, which some servers give apart
+    if not isinstance(text, str):
+        raise Again("BadAnswer: the text is no text", foreign=True)
+    if not isinstance(reason, str) or reason not in _FINISHED:
+        # A server that is shut down breaks its answers off ("abort"); they are no samples.
+        raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
+    usage = orjson.loads(raw).get("usage")
+    return Completion(
+        text, _FINISHED[reason], _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    )
+
+
+def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[str], str]) -> Exception:
+    """What an answer with another status than 200 means: Refused, Again or Mistaken; `shown` as above."""
+    why = shown(_message(raw))
+    if status in _MISTAKES:
+        return Mistaken(f"{status}, {_MISTAKES[status]}: {why}")
+    if 300 <= status < 400:
+        return Mistaken(f"{status}, it sends to another address, which has to be given itself")
+    if status in _BUSY or status >= 500:
+        words = f"ServerError: {status}, {why}"
+        return Again(words, retry_after(headers.get("retry-after")), busy=status in _BUSY)
+    if status < 400:
+        return Again(f"BadAnswer: status {status}", foreign=True)
+    kind = "PromptTooLong" if status == 413 or _TOO_LONG.search(why) else "BadRequest"
+    return Refused(f"{kind}: {status}, {why}")
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header: a number of them, or a date; None when it is neither."""
+    if value is None:
+        return None
+    value = value.strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.A):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _count(usage: Any, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
+
+
+def _message(raw: bytes) -> str:
+    """The error's own words where the body has them in one of the usual places, else the body."""
+    try:
+        found: Any = orjson.loads(raw)
+        for name in ("error", "message", "detail"):
+            if isinstance(found, dict) and name in found:
+                found = found[name]
+        if isinstance(found, str):
+            return found
+    except orjson.JSONDecodeError:
+        pass
+    return raw[:2000].decode(errors="replace")
