@@ -7,6 +7,7 @@ counts the bytes of this line, so it must not depend on who wrote the row or in 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -44,6 +45,7 @@ DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64"}
 _MIDDLE = b',"generated_solution":'
 _KEY_END = b',"expected_answer":'
 _SOURCE = b',"problem_source":'
+_AFTER = re.compile(b',"(?:%b)":' % "|".join(PROVENANCE).encode())
 
 
 def column_types(columns: Iterable[str]) -> dict[str, type]:
@@ -127,10 +129,10 @@ def texts(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     solution = line.index(_MIDDLE, begin)
     answer = line.index(_KEY_END, solution)
     source = line.index(_SOURCE, answer)
-    end = line.find(b',"', source + len(_SOURCE))
+    after = _AFTER.search(line, source + len(_SOURCE))
     return (
         line[begin:solution],
         line[solution + len(_MIDDLE) : answer],
         line[answer + len(_KEY_END) : source],
-        line[source + len(_SOURCE) : end if end >= 0 else line.rindex(b"}")],
+        line[source + len(_SOURCE) : after.start() if after else line.rindex(b"}")],
     )

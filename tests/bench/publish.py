@@ -55,7 +55,7 @@ def synthesise(place: Path, rows: int, per_problem: int, length: int) -> dict[st
                     }
                 )
             part.finish()
-    return {"parts": number + 1}
+    return {"parts": -(-rows // PART)}
 
 
 def run(place: Path, parts: int, splits: dict[str, int], chat: str | None) -> dict[str, Any]:

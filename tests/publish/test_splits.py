@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, publish, read_stats, verify
@@ -169,6 +169,12 @@ ROW = st.fixed_dictionaries(
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    data=[dict.fromkeys(("problem", "generated_solution", "expected_answer", "problem_source"), ",")],
+    cuts=[],
+    size=1,
+    provenance=True,
+)
 @given(
     data=st.lists(ROW, min_size=1, max_size=12),
     cuts=st.lists(st.integers(0, 12)),
