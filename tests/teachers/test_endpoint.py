@@ -19,6 +19,9 @@ from omi_core.teachers.chat_api import retry_after
 from omi_core.teachers.endpoint import EndpointTeacher
 from tests.teachers.chat_server import Ask, ChatServer, Fault, Faults, completion
 
+# The HTTP library leaves a coroutine unstarted when a connection is given up at the wrong moment.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'connect_tcp:RuntimeWarning")
+
 CANARY = "sk-canary-4f1d8e77c0aa"
 
 
