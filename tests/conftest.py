@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 Job = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., tuple[int, str, str]]
+SmallDisk = Callable[[str], Path]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,3 +79,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         return code if isinstance(code, int) else 1, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mounts a disk that takes so much, "60k" for one, and no more."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small tmpfs takes root")
+    mounts: list[Path] = []
+
+    def mount(size: str) -> Path:
+        disk = tmp_path / f"disk-{size}"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
+        mounted = subprocess.run(command, capture_output=True, text=True)
+        if mounted.returncode != 0:
+            pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.strip()}")
+        mounts.append(disk)
+        return disk
+
+    yield mount
+    for disk in mounts:
+        subprocess.run(["umount", "-l", disk], check=True)

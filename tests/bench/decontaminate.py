@@ -23,14 +23,7 @@ from omi_core.decontaminate import NgramSearch, nearest
 from omi_core.decontaminate.hits import numbered
 from omi_core.decontaminate.normal import MAX_CHARS, words
 from omi_core.decontaminate.reading import read_sets
-
-SETS = {
-    "gsm8k": "gsm8k/test.jsonl",
-    "math": "math/test.jsonl",
-    "amc23": "amc23/test.jsonl",
-    "aime24": "aime24/test.jsonl",
-    "olympiad": "olympiadbench/test.jsonl",
-}
+from tests.decontaminate.real_sets import SETS
 
 
 def texts(path: Path, column: str) -> list[str]:

@@ -79,6 +79,24 @@ def cluster_without_accounting(_second_cluster_of_session: Cluster) -> Cluster:
 
 
 @pytest.fixture
+def slurm(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster, and this process is on one of its login nodes."""
+    return _log_in(cluster, monkeypatch)
+
+
+@pytest.fixture
+def slurm_without_accounting(cluster_without_accounting: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    return _log_in(cluster_without_accounting, monkeypatch)
+
+
+def _log_in(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, cluster.env[name])
+    monkeypatch.chdir(cluster.directory / "jobs")
+    return cluster
+
+
+@pytest.fixture
 def chain(cluster: Cluster, tmp_path: Path) -> Chain:
     """A run to be made in an empty directory of the cluster's login node."""
     return Chain(cluster, tmp_path)

@@ -24,24 +24,6 @@ esac
 """
 
 
-@pytest.fixture
-def slurm(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """The cluster, and this process is on one of its login nodes."""
-    return _log_in(cluster, monkeypatch)
-
-
-@pytest.fixture
-def slurm_without_accounting(cluster_without_accounting: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    return _log_in(cluster_without_accounting, monkeypatch)
-
-
-def _log_in(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    for name in ("PATH", "SLURM_CONF"):
-        monkeypatch.setenv(name, cluster.env[name])
-    monkeypatch.chdir(cluster.directory / "jobs")
-    return cluster
-
-
 def one(job: str, index: int | None = None) -> TaskState:
     return states.query([job])[TaskKey(job, index)]
 

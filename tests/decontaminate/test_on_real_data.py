@@ -10,14 +10,7 @@ import pytest
 
 from omi_core.decontaminate import Hit, NgramSearch
 from omi_core.decontaminate.reading import read_sets
-
-SETS = {
-    "gsm8k": "gsm8k/test.jsonl",
-    "math": "math/test.jsonl",
-    "amc23": "amc23/test.jsonl",
-    "aime24": "aime24/test.jsonl",
-    "olympiad": "olympiadbench/test.jsonl",
-}
+from tests.decontaminate.real_sets import SETS
 
 
 @pytest.fixture(scope="module")

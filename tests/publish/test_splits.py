@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, publish, read_stats, verify
+from tests.conftest import SmallDisk
 
 WriteParts = Callable[..., list[Path]]
 Rows = list[dict[str, Any]]
@@ -244,26 +245,11 @@ def test_verify_finds(dataset: Path, fault: str) -> None:
         verify(dataset)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs that takes `train` of the test below, but not its splits."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small tmpfs takes root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1100k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_disk_that_fills_up_while_splits_are_written_leaves_the_old_dataset(
-    tmp_path: Path, small_disk: Path, card: CardInfo, write_parts: WriteParts
+    tmp_path: Path, small_disk: SmallDisk, card: CardInfo, write_parts: WriteParts
 ) -> None:
-    out = small_disk / "ds"
+    disk = small_disk("1100k")  # takes `train`, but not its splits
+    out = disk / "ds"
     publish(write_parts(tmp_path / "old", [rows(3)]), out, card=card, config={})
     before = contents(out)
     noise = [row | {"generated_solution": os.urandom(60).hex()} for row in rows(900)]
@@ -272,9 +258,9 @@ def test_a_disk_that_fills_up_while_splits_are_written_leaves_the_old_dataset(
     with pytest.raises(OSError, match="No space left"):
         publish(parts, out, **options, chat="answer", splits={"large": 2500})
     assert contents(out) == before
-    assert [path.name for path in small_disk.iterdir()] == ["ds"]
+    assert [path.name for path in disk.iterdir()] == ["ds"]
 
     publish(parts, out, **options, chat="answer")  # without the split there is room
-    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
     publish(parts, out, **options, chat="answer", splits={"large": 2500})
     verify(out)

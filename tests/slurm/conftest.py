@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from tests.slurm.composing import compose
+from tests.slurm.programs import Install
 from tests.slurm.ranks import SITE, Ranks, Start
 
 
@@ -32,3 +34,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield make
     for ranks in started:
         ranks.end()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts a shell script first on the PATH under the name of a command; the log of its arguments."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def make(name: str, body: str) -> Path:
+        log = tmp_path / f"{name}.calls"
+        script = tmp_path / name
+        script.write_text(f'#!/bin/bash\necho "$@" >>{log}\n{body}\n', encoding="utf-8")
+        script.chmod(0o755)
+        return log
+
+    return make
