@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from omi_core import options
+from omi_core.cluster_options import Cluster
+from omi_core.dialogue_options import Conversations, Documents
 from omi_core.options import ConfigError, option, section
+from omi_core.task_options import Problems, Variants, Verdicts
 
 __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
 
 
 @dataclass
 class Task:
-    name: str = option("solutions", "what is generated", choices=("solutions",))
+    name: str = option(
+        "solutions", "what is generated", choices=("solutions", "problems", "dialogues", "verdicts")
+    )
 
 
 @dataclass
@@ -118,7 +123,11 @@ class Data:
 
 @dataclass
 class Prompt:
-    name: str = option("concise", "a template that comes with the suite", transient=True)
+    name: str | None = option(
+        None,
+        "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
+        transient=True,
+    )
     path: str | None = option(
         None, "a template file of your own (YAML); wins over prompt.name", transient=True
     )
@@ -214,72 +223,6 @@ class Publish:
 
 
 @dataclass
-class Canary:
-    """What the first few samples must look like before the array starts."""
-
-    records: int = option(8, "records the canary generates samples for", ge=1)
-    samples: int = option(4, "samples per record", ge=1)
-    min_answers: float = option(0.5, "least share of samples with a final answer", ge=0, le=1)
-    max_unfinished: float = option(0.5, "largest share of samples cut off by a token limit", ge=0, le=1)
-    max_errors: float = option(0.1, "largest share of samples the teacher refuses", ge=0, le=1)
-
-
-@dataclass
-class Cluster:
-    name: str = option("local", "the profile's name")
-    kind: str = option("local", "where the stages run", choices=("local", "slurm"))
-    workers: int = option(0, "CPU processes for a reduce task; 0: as many as there are cores", ge=0)
-    account: str | None = option(None, "account that is charged (sbatch --account)")
-    partition: str | None = option(None, "partition of the generate stage, with the GPUs")
-    cpu_partition: str | None = option(None, "partition of gate, reduce and publish; null: the same")
-    qos: str | None = option(None, "quality of service (--qos)")
-    cpu_qos: str | None = option(None, "quality of service of gate, reduce and publish; null: the same")
-    reservation: str | None = option(None, "reservation (--reservation)")
-    constraint: str | None = option(None, "node features of the generate stage (--constraint)")
-    cpu_constraint: str | None = option(None, "node features of gate, reduce and publish; null: none")
-    exclusive: bool = option(False, "whole nodes for the generate stage (--exclusive)")
-    time: str = option("04:00:00", "time limit of a generate task, as sbatch takes it")
-    cpu_time: str = option("04:00:00", "time limit of gate, reduce and publish")
-    gpus_per_node: int = option(
-        0, "GPUs of a node; a job asks for all of them, one Slurm task per replica", ge=0
-    )
-    gpu_request: str = option(
-        "gpus",
-        "how GPUs are asked for: --gpus-per-node, --gres, or not at all",
-        choices=("gpus", "gres", "none"),
-    )
-    gpu_type: str | None = option(None, "type of GPU, where the site wants it named: a100 gives gpu:a100:8")
-    cpus_per_gpu: int = option(8, "cores for each GPU of a replica", ge=1)
-    cpus: int = option(4, "cores of a task without GPUs", ge=1)
-    mem: str | None = option(None, "memory of a generate job (--mem); null: nothing is asked for")
-    cpu_mem: str | None = option(None, "memory of a gate, reduce or publish task (--mem)")
-    throttle: int = option(0, "generate tasks that run at once; 0: as many as Slurm lets", ge=0)
-    cpu_throttle: int = option(0, "reduce tasks that run at once; 0: as many as Slurm lets", ge=0)
-    signal_seconds: int = option(
-        300, "seconds before the time limit at which a task hands back its work", ge=1
-    )
-    setup: list[str] = option([], "shell lines before the task: module load, source activate")
-    environment: dict[str, str] = option({}, "environment variables of the tasks")
-    srun: list[str] = option([], "srun arguments of the generate stage, such as a container's")
-    cpu_srun: list[str] = option([], "srun arguments of the other stages")
-    options: dict[str, Any] = option({}, "any other sbatch option of all jobs, NAME: VALUE")
-    python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
-    cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
-    tokens_per_second: float | None = option(
-        None, "new tokens per second of a replica, for plan=true before anything is measured", gt=0
-    )
-    requires: list[str] = option([], "options that must be set before anything is submitted to this site")
-    requeue: bool = option(
-        True, "jobs go back to the queue: by Slurm when a node fails, by themselves at their time limit"
-    )
-    max_requeues: int = option(50, "how often one task does that", ge=0)
-    max_attempts: int = option(
-        5, "generate attempts of one chain that get less than half done, before its gate gives up", ge=1
-    )
-    canary: Canary = section(Canary)
-
-
-@dataclass
 class Run:
     dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
     root: str = option("runs", "where run directories are made")
@@ -305,13 +248,21 @@ class Generate:
     data: Data = section(Data)
     prompt: Prompt = section(Prompt)
     sampling: Sampling = section(Sampling)
-    samples: int = option(8, "samples per record", ge=1)
+    style: list[str] = option(
+        [], "how the prompt is varied: styles of a dialogue, of a new problem, or all; solutions have none"
+    )
+    samples: int = option(8, "samples per record and style", ge=1)
     seed: int = option(0, "seed of the run", ge=0)
     tasks: int = option(1, "array tasks that share the work", ge=1, transient=True)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
     engine: Engine = section(Engine, transient=True)
     answers: Answers = section(Answers)
     filters: Filters = section(Filters)
+    problems: Problems = section(Problems)
+    documents: Documents = section(Documents)
+    conversations: Conversations = section(Conversations)
+    variants: Variants = section(Variants)
+    verdicts: Verdicts = section(Verdicts)
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
     plan: bool = option(
@@ -364,12 +315,53 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
         )
+    _refuse_unread(config)
     _check_answers(config.answers)
     _check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
     return config
+
+
+# The sections that only some tasks read. Those of the others stay out of a run's fingerprint.
+_SECTIONS = {
+    "solutions": ("answers", "filters"),
+    "problems": ("problems",),
+    "dialogues": ("documents", "conversations", "variants"),
+    "verdicts": ("verdicts",),
+}
+
+
+def content(config: Generate | Reduce) -> dict[str, Any]:
+    """The options that decide a run's dataset: those that its task reads."""
+    values = options.content(config)
+    if isinstance(config, Generate):
+        for name in _unread(config):
+            del values[name]
+        if not config.style:
+            del values["style"]
+    return values
+
+
+def _unread(config: Generate) -> list[str]:
+    return [name for task, names in _SECTIONS.items() if task != config.task.name for name in names]
+
+
+def _refuse_unread(config: Generate) -> None:
+    """Raises ConfigError when an option is set that the task does not read."""
+    plain = Generate()
+    for name in _unread(config):
+        default = {key: value for key, value, _ in options.leaves(getattr(plain, name))}
+        for key, value, _ in options.leaves(getattr(config, name)):
+            if value != default[key]:
+                raise ConfigError(f"{name}.{key}: not read by task={config.task.name}")
+    if config.style and config.task.name in ("solutions", "verdicts"):
+        raise ConfigError(f"style: {config.task.name} have none; leave it away")
+    if config.task.name != "solutions":
+        for key in ("splits", "chat"):
+            if getattr(config.publish, key):
+                raise ConfigError(f"publish.{key}: only of solutions; not read by task={config.task.name}")
 
 
 def load_reduce(values: Mapping[str, Any]) -> Reduce:

@@ -269,13 +269,19 @@ def hub_rows(data: Data) -> Iterator[tuple[str, Row]]:
 
 
 def world_rows(data: Data) -> Iterator[tuple[str, Row]]:
-    """The demo: `data.size` problems of the embedded teachers' world, drawn by `data.seed`."""
+    """The demo: `data.size` problems of the embedded teachers' world, drawn by `data.seed`.
+
+    `text` is a problem with its working as prose, for dialogues.
+    """
+    from random import Random
+
     from omi_core.teachers.tiny import world
 
     if data.split not in ("train", "test"):
         raise ConfigError(f"data.split={data.split}: the demo has train and test")
     for number, problem in enumerate(world.draw(data.seed, data.size, data.split), 1):
-        yield f"demo:{number}", {"problem": problem.text, "answer": problem.answer}
+        text = world.passage(problem, Random(f"demo, {data.seed}, {number}"))
+        yield f"demo:{number}", {"problem": problem.text, "answer": problem.answer, "text": text}
 
 
 def _short(error: BaseException) -> str:

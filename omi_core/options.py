@@ -28,11 +28,13 @@ def option(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
+    lt: float | None = None,
     choices: tuple[str, ...] | None = None,
     transient: bool = False,
 ) -> Any:
     """A leaf of a schema: its default, its help line, its bounds, and whether it is transient."""
-    meta = {"help": help, "ge": ge, "gt": gt, "le": le, "choices": choices, "transient": transient}
+    bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    meta = {"help": help, **bounds, "choices": choices, "transient": transient}
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -117,6 +119,7 @@ def check_leaf(key: str, value: Any, meta: Mapping[str, Any]) -> None:
         ("ge", lambda v, b: v < b, "at least"),
         ("gt", lambda v, b: v <= b, "greater than"),
         ("le", lambda v, b: v > b, "at most"),
+        ("lt", lambda v, b: v >= b, "less than"),
     ):
         bound = meta.get(name)
         if bound is not None and wrong(value, bound):

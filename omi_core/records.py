@@ -7,8 +7,11 @@ under which a sample lies on disk; the record id, a content hash, is what seeds 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 
 def digest128(*parts: str | bytes | int) -> str:
@@ -31,7 +34,8 @@ class Record:
     """One input row.
 
     `text` is the problem to solve, the seed problem to vary or the chunk to retell; `expected_answer` is
-    the ground truth where the input has one; `source` becomes the published `problem_source`.
+    the ground truth where the input has one; `source` becomes the published `problem_source`. `extra` is what
+    a task needs besides, in a JSON form: the document of a chunk, the questions that lie near a problem.
     """
 
     ordinal: int
@@ -39,25 +43,43 @@ class Record:
     text: str
     expected_answer: str | None
     source: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def make(ordinal: int, text: str, expected_answer: str | None, source: str) -> Record:
+    def make(
+        ordinal: int,
+        text: str,
+        expected_answer: str | None,
+        source: str,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Record:
         """A record whose id is the hash of its content; the ordinal stays out of it."""
-        known = ("1", expected_answer) if expected_answer is not None else ("0",)
-        return Record(ordinal, digest128("record", text, source, *known), text, expected_answer, source)
+        parts: list[str | bytes] = ["record", text, source]
+        parts += ["1", expected_answer] if expected_answer is not None else ["0"]
+        if extra:
+            parts.append(orjson.dumps(extra, option=orjson.OPT_SORT_KEYS))
+        return Record(ordinal, digest128(*parts), text, expected_answer, source, extra or {})
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        row = {
             "ordinal": self.ordinal,
             "id": self.id,
             "text": self.text,
             "expected_answer": self.expected_answer,
             "source": self.source,
         }
+        return row | {"extra": dict(self.extra)} if self.extra else row
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Record:
-        return Record(row["ordinal"], row["id"], row["text"], row["expected_answer"], row["source"])
+        return Record(
+            row["ordinal"],
+            row["id"],
+            row["text"],
+            row["expected_answer"],
+            row["source"],
+            row.get("extra", {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +135,9 @@ class Sample:
 class Candidate:
     """A sample on its way to the dataset: filters may rewrite `solution` or drop it.
 
+    `solution` is what was generated, whatever the task, and `problem` the text it was generated from.
     `answer` is the final answer extracted from the solution; `expected_answer` is the ground truth or,
-    without one, the majority answer.
+    without one, the majority answer; both are of solutions only.
     """
 
     problem: str

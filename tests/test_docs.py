@@ -31,7 +31,7 @@ from omi_core import options
 from omi_core.config import Generate, Policy, Reduce, load_generate
 from omi_core.filters import FILTERS
 from omi_core.options import leaves
-from omi_core.publish import PROVENANCE, PUBLISHED
+from omi_core.publish import SCHEMAS
 from omi_core.run import ledger
 from omi_core.slurm.script import check_cluster
 from omi_core.teachers.tiny import world
@@ -240,7 +240,7 @@ def test_every_filter_column_and_policy_is_documented() -> None:
     assert re.findall(r"^\| `(\w+)` \| `filters\.\1=", dataset, flags=re.M) == list(FILTERS)
     for name, default in re.findall(r"\| `filters\.(\w+)=(\w+)` \|", dataset):
         assert str(getattr(Generate().filters, name)).lower() == default
-    for column in (*PUBLISHED, *PROVENANCE):
+    for column in SCHEMAS["solutions"].columns(SCHEMAS["solutions"].optional):
         assert f"| `{column}` |" in dataset
     rows = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", answers, flags=re.M))
     assert rows == {field.name: str(getattr(Policy(), field.name)).lower() for field in fields(Policy)}

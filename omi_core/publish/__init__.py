@@ -16,17 +16,19 @@ from omi_core.publish.parts import (
     read_manifest,
     read_part,
 )
-from omi_core.publish.rows import PROVENANCE, PUBLISHED, clean_text
+from omi_core.publish.rows import COLUMNS, PUBLISHED, SCHEMAS, Schema, clean_text
 from omi_core.publish.verify import verify
 
 __all__ = [
-    "PROVENANCE",
+    "COLUMNS",
     "PUBLISHED",
+    "SCHEMAS",
     "CardInfo",
     "NothingToPublish",
     "PartError",
     "PartManifest",
     "PartWriter",
+    "Schema",
     "clean_text",
     "manifest_path",
     "merge_counts",

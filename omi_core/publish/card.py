@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omi_core.publish.rows import ABOUT, DTYPES, column_types
+from omi_core.publish.rows import COLUMNS, DTYPES, column_types
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -157,9 +157,9 @@ def _what(split: Mapping[str, Any], total: int) -> str:
 def _chat(columns: Iterable[str]) -> str:
     about = {
         "messages": "two, with `role` and `content`: the problem by `user`, the solution by `assistant`",
-        "expected_answer": ABOUT["expected_answer"],
-        "answer": ABOUT["expected_answer"],
-        "problem_source": ABOUT["problem_source"],
+        "expected_answer": COLUMNS["expected_answer"].about,
+        "answer": COLUMNS["expected_answer"].about,
+        "problem_source": COLUMNS["problem_source"].about,
     }
     kinds = {"messages": "list"}
     rows = [(_code(name), kinds.get(name, "string"), about[name]) for name in columns]
@@ -171,7 +171,7 @@ def _chat(columns: Iterable[str]) -> str:
 
 
 def _columns(columns: tuple[str, ...]) -> str:
-    rows = [(_code(name), DTYPES[kind], ABOUT[name]) for name, kind in column_types(columns).items()]
+    rows = [(_code(name), DTYPES[kind], COLUMNS[name].about) for name, kind in column_types(columns).items()]
     return "## Columns\n\n" + _table(("column", "type", "meaning"), rows)
 
 

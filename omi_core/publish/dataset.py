@@ -148,7 +148,7 @@ def _agreed(manifests: Sequence[PartManifest]) -> tuple[str, tuple[str, ...]]:
     """The fingerprint and columns that all parts share."""
     first = manifests[0]
     for other in manifests:
-        for name in ("fingerprint", "columns"):
+        for name in ("fingerprint", "task", "columns"):
             if getattr(other, name) != getattr(first, name):
                 raise PartError(
                     f"{other.path}: its {name} differs from that of {first.path.name}; reduce again"

@@ -19,7 +19,7 @@ import orjson
 import zstandard
 
 from omi_core.publish.durable import fsync_path, rename
-from omi_core.publish.rows import all_columns, column_types, encode_row
+from omi_core.publish.rows import SCHEMAS, SOLUTIONS, Schema, column_types, encode_row
 from omi_core.records import digest128
 
 LEVEL = 3
@@ -36,7 +36,7 @@ class PartManifest:
     """What a finished part says of itself.
 
     `size` and `sha256` are those of the uncompressed lines; `counts` is free: nested mappings of integers,
-    added up over parts by `merge_counts`.
+    added up over parts by `merge_counts`. `task` says which rows they are.
     """
 
     path: Path
@@ -46,9 +46,14 @@ class PartManifest:
     columns: tuple[str, ...]
     fingerprint: str
     counts: dict[str, Any] = field(default_factory=dict)
+    task: str = SOLUTIONS.task
+
+    @property
+    def schema(self) -> Schema:
+        return SCHEMAS[self.task]
 
     def to_json(self) -> dict[str, Any]:
-        names = ("rows", "size", "sha256", "columns", "fingerprint", "counts")
+        names = ("rows", "size", "sha256", "columns", "fingerprint", "counts", "task")
         said = {"version": _VERSION, "part": self.path.name} | {name: getattr(self, name) for name in names}
         return said | {"check": _check(said)}
 
@@ -80,12 +85,19 @@ class PartWriter:
     """
 
     def __init__(
-        self, directory: Path, number: int, *, fingerprint: str, provenance: Iterable[str] = ()
+        self,
+        directory: Path,
+        number: int,
+        *,
+        fingerprint: str,
+        provenance: Iterable[str] = (),
+        schema: Schema = SOLUTIONS,
     ) -> None:
         self.path = part_path(Path(directory), number)
         self.rows = 0
         self._fingerprint = fingerprint
-        self._types = column_types(all_columns(provenance))
+        self._task = schema.task
+        self._types = column_types(schema.columns(provenance))
         self._size = 0
         self._hash = hashlib.sha256()
         self._temporary = self.path.with_name(f".{self.path.name}.partial")
@@ -124,6 +136,7 @@ class PartWriter:
             tuple(self._types),
             self._fingerprint,
             counts,
+            self._task,
         )
         rename(self._temporary, self.path)
         _write_file(manifest_path(self.path), orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2))
@@ -162,6 +175,9 @@ def read_manifest(part: Path) -> PartManifest:
         if raw["version"] != _VERSION or raw["part"] != part.name:
             raise ValueError(f"it describes {raw['part']!r}, format {raw['version']!r}")
         columns = tuple(raw["columns"])
+        task = str(raw.get("task", SOLUTIONS.task))  # a part of an earlier version does not say
+        if task not in SCHEMAS:
+            raise ValueError(f"its task {task!r} is not known")
         column_types(columns)
         return PartManifest(
             part,
@@ -171,6 +187,7 @@ def read_manifest(part: Path) -> PartManifest:
             columns,
             str(raw["fingerprint"]),
             dict(raw["counts"]),
+            task,
         )
     except FileNotFoundError:
         raise PartError(

@@ -8,62 +8,134 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-PUBLISHED: tuple[str, ...] = ("problem", "generated_solution", "expected_answer", "problem_source")
+DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64", bool: "bool"}
 
-# Optional columns, in the order in which they are written; any subset may be present.
-PROVENANCE: dict[str, type] = {
-    "record_id": str,
-    "sample": int,
-    "votes": int,
-    "voters": int,
-    "agreement": float,
-    "solution_tokens": int,
-    "teacher": str,
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's type and meaning, the same in every task that has it."""
+
+    type: type
+    about: str
+    nullable: bool = True
+
+
+COLUMNS: dict[str, Column] = {
+    "problem": Column(str, "the problem as given to the teacher", nullable=False),
+    "generated_solution": Column(str, "the teacher's solution", nullable=False),
+    "expected_answer": Column(
+        str, "the ground truth or, where the input has none, the majority answer", nullable=False
+    ),
+    "problem_source": Column(str, "where the problem comes from", nullable=False),
+    "text": Column(str, "the conversation, or in `mix` also the raw text", nullable=False),
+    "style": Column(str, "how the prompt asked for it: the style of the text", nullable=False),
+    "document_id": Column(str, "the document that the text was made from", nullable=False),
+    "chunk_id": Column(str, "its chunk: the document's id, a colon and the chunk's number", nullable=False),
+    "tokens": Column(int, "tokens of the text, as the chunks were counted", nullable=False),
+    "question": Column(str, "the question of the test set", nullable=False),
+    "test_set": Column(str, "the test set", nullable=False),
+    "test_index": Column(int, "index of the question in it, from 0", nullable=False),
+    "contaminated": Column(bool, "whether the judge said yes, in either order", nullable=False),
+    "score": Column(float, "how near the question is: the cosine of the embeddings"),
+    "forward": Column(str, "what the judge said of problem and question: yes, no, or null if neither"),
+    "backward": Column(str, "what it said with the two in the other order"),
+    "source": Column(str, "where the document is from"),
+    "seed_problem": Column(str, "the problem that this one was made from"),
+    "record_id": Column(str, "content hash of the input record"),
+    "sample": Column(int, "index of the generation among those of its record"),
+    "votes": Column(int, "generations of the record whose answer equals `expected_answer`"),
+    "voters": Column(int, "generations of the record that gave an answer"),
+    "agreement": Column(float, "votes / voters"),
+    "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
+    "teacher": Column(str, "the model that wrote it"),
 }
 
-ABOUT: dict[str, str] = {
-    "problem": "the problem as given to the teacher",
-    "generated_solution": "the teacher's solution",
-    "expected_answer": "the ground truth or, where the input has none, the majority answer",
-    "problem_source": "where the problem comes from",
-    "record_id": "content hash of the input record",
-    "sample": "index of the generation among those of its record",
-    "votes": "generations of the record whose answer equals `expected_answer`",
-    "voters": "generations of the record that gave an answer",
-    "agreement": "votes / voters",
-    "solution_tokens": "tokens the teacher generated for the solution",
-    "teacher": "the model that wrote the solution",
-}
 
-DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64"}
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of a task's rows: `required` ones first, then any of the `optional` ones in this order.
 
-_MIDDLE = b',"generated_solution":'
-_KEY_END = b',"expected_answer":'
-_SOURCE = b',"problem_source":'
-_AFTER = re.compile(b',"(?:%b)":' % "|".join(PROVENANCE).encode())
+    The first `key` columns, strings all, make a row the same as another one; the first alone says which rows
+    belong together. With `normalised` they are compared after `normal_text`, which is for one column only.
+    """
+
+    task: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    key: int
+    normalised: bool = False
+
+    def columns(self, optional: Iterable[str] = ()) -> tuple[str, ...]:
+        """The required columns, then the given optional ones in their fixed order. Raises ValueError."""
+        wanted = set(optional)
+        unknown = wanted - set(self.optional)
+        if unknown:
+            raise ValueError(f"unknown column {min(unknown)!r}; known are {', '.join(self.optional)}")
+        return self.required + tuple(name for name in self.optional if name in wanted)
+
+    def duplicate_key(self, line: bytes) -> bytes:
+        """The part of a canonical line that holds the first `key` columns, and determines them.
+
+        Inside a JSON string a quote always follows a backslash, so the first `,"NEXT":` is the next key.
+        """
+        key = line[: line.index(b',"%b":' % self.required[self.key].encode())]
+        if not self.normalised:
+            return key
+        return normal_text(next(iter(orjson.loads(key + b"}").values()))).encode()
+
+    def group_key(self, line: bytes) -> bytes:
+        """The part of a canonical line that determines its first column."""
+        return line[: line.index(b',"%b":' % self.required[1].encode())]
+
+
+SOLUTIONS = Schema(
+    "solutions",
+    ("problem", "generated_solution", "expected_answer", "problem_source"),
+    ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher"),
+    key=2,
+)
+PROBLEMS = Schema(
+    "problems",
+    ("problem", "problem_source"),
+    ("style", "seed_problem", "record_id", "sample", "teacher"),
+    key=1,
+    normalised=True,
+)
+DIALOGUES = Schema(
+    "dialogues",
+    ("text", "style", "document_id", "chunk_id", "tokens"),
+    ("source", "sample", "teacher"),
+    key=2,
+)
+VERDICTS = Schema(
+    "verdicts",
+    ("problem", "question", "test_set", "test_index", "contaminated"),
+    ("score", "forward", "backward", "record_id", "teacher"),
+    key=3,
+)
+SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, PROBLEMS, DIALOGUES, VERDICTS)}
+PUBLISHED = SOLUTIONS.required
+
+
+def normal_text(text: str) -> str:
+    """`text` for comparing it: Unicode NFKC, without case, white space as single blanks."""
+    return " ".join(unicodedata.normalize("NFKC", clean_text(text)).casefold().split())
 
 
 def column_types(columns: Iterable[str]) -> dict[str, type]:
-    """Column name -> str, int or float, in the order given; ValueError for a column that is not known."""
-    known: dict[str, type] = dict.fromkeys(PUBLISHED, str) | PROVENANCE
-    unknown = [name for name in columns if name not in known]
+    """Column name -> type, in the order given; ValueError for a column that is not known."""
+    columns = tuple(columns)
+    unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
-        raise ValueError(f"unknown column {unknown[0]!r}; known are {', '.join(known)}")
-    return {name: known[name] for name in columns}
-
-
-def all_columns(provenance: Iterable[str]) -> tuple[str, ...]:
-    """The four published columns, then the given optional ones in their fixed order."""
-    wanted = set(provenance)
-    unknown = wanted - PROVENANCE.keys()
-    if unknown:
-        raise ValueError(f"unknown provenance column {min(unknown)!r}; known are {', '.join(PROVENANCE)}")
-    return PUBLISHED + tuple(name for name in PROVENANCE if name in wanted)
+        raise ValueError(f"unknown column {unknown[0]!r}; known are {', '.join(COLUMNS)}")
+    return {name: COLUMNS[name].type for name in columns}
 
 
 def clean_text(text: str) -> str:
@@ -82,9 +154,8 @@ def clean_text(text: str) -> str:
 def encode_row(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
     """The canonical line of `row`, newline included; `types` gives its columns in order (`column_types`).
 
-    The four published columns are strings and never null; the others may be null. Raises ValueError
-    naming the column when one is missing, unknown or of another type, or holds a number that JSON or a
-    64-bit column cannot.
+    Raises ValueError naming the column when one is
+    missing, unknown or of another type, or holds a number that JSON or a 64-bit column cannot.
     """
     if row.keys() != types.keys():
         name = min(row.keys() ^ types.keys())
@@ -96,7 +167,9 @@ def encode_row(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
 def _checked(name: str, value: Any, kind: type[Any]) -> Any:
     if kind is str and type(value) is str:
         return clean_text(value)
-    if value is None and name in PROVENANCE:
+    if kind is bool and type(value) is bool:
+        return value
+    if value is None and COLUMNS[name].nullable:
         return None
     if kind is int and type(value) is int and -(1 << 63) <= value < 1 << 63:
         return value
@@ -107,23 +180,16 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
     )
 
 
-def duplicate_key(line: bytes) -> bytes:
-    """The part of a canonical line that holds problem and solution, and determines them.
-
-    Inside a JSON string a quote always follows a backslash, so the first `,"expected_answer":` is the key.
-    """
-    return line[: line.index(_KEY_END)]
-
-
-def problem_key(line: bytes) -> bytes:
-    """The part of a canonical line that determines its problem."""
-    return line[: line.index(_MIDDLE)]
+_MIDDLE = b',"generated_solution":'
+_KEY_END = b',"expected_answer":'
+_SOURCE = b',"problem_source":'
+_AFTER = re.compile(b',"(?:%b)":' % "|".join(SOLUTIONS.optional).encode())
 
 
 def texts(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """The four published columns of a canonical line, each as the JSON string that stands there.
+    """The four required columns of a solution's line, each as the JSON string that stands there.
 
-    They are first in every line, in this order; no string can hold what ends it (see `duplicate_key`).
+    They are first in every line, in this order; no string can hold what ends it (see `Schema.duplicate_key`).
     """
     begin = len(b'{"problem":')
     solution = line.index(_MIDDLE, begin)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import zstandard
 
 from omi_core.publish.parts import LEVEL
-from omi_core.publish.rows import PUBLISHED, column_types
+from omi_core.publish.rows import COLUMNS, PUBLISHED, column_types
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,19 +30,22 @@ ROWS_PER_GROUP = 10_000
 BYTES_PER_GROUP = 32 << 20
 _IN_FLIGHT = 2
 # Columns in which neighbours repeat each other; a solution never does, and a dictionary of it is wasted.
-_DICTIONARY = ("problem", "expected_answer", "answer", "problem_source", "record_id", "teacher")
+_DICTIONARY = (
+    *("problem", "expected_answer", "answer", "problem_source", "record_id", "teacher"),
+    *("seed_problem", "style", "document_id", "chunk_id", "source", "test_set"),
+)
 _ROLE = "messages.list.element.role"
-_NO_STATISTICS = (*PUBLISHED, "messages", "answer")
+_NO_STATISTICS = (*PUBLISHED, "messages", "answer", "text", "seed_problem", "question")
 
 
 def arrow_schema(columns: Iterable[str]) -> pa.Schema:
-    """The published columns as not-null strings, the others nullable; ValueError for an unknown column."""
+    """These columns with their types, not null where they never are; ValueError for an unknown column."""
     import pyarrow as pa
 
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     return pa.schema(
         [
-            pa.field(name, kinds[kind], nullable=name not in PUBLISHED)
+            pa.field(name, kinds[kind], nullable=COLUMNS[name].nullable)
             for name, kind in column_types(columns).items()
         ]
     )

@@ -20,7 +20,6 @@ from omi_core.publish.chat import chat_columns, chat_line, chat_schema
 from omi_core.publish.dedupe import SeenRows, digest_keys
 from omi_core.publish.fair import Draw, FairRows
 from omi_core.publish.parts import PartManifest, decompress, read_lines, split_lines
-from omi_core.publish.rows import duplicate_key, problem_key
 from omi_core.publish.shards import SplitWriter, arrow_schema
 
 TRAIN = "train"
@@ -112,12 +111,13 @@ def _write_train(
     """Stream all rows that are new; returns how many were not."""
     duplicates = 0
     for manifest in manifests:
+        schema = manifest.schema
         for lines in read_lines(manifest):
-            digests = digest_keys([duplicate_key(line) for line in lines])
+            digests = digest_keys([schema.duplicate_key(line) for line in lines])
             new = seen.add(digests)
             kept = list(compress(lines, new.tolist()))
             if fair is not None:
-                fair.add([problem_key(line) for line in kept], digests[new, 1])
+                fair.add([schema.group_key(line) for line in kept], digests[new, 1])
             train.add(kept)
             duplicates += len(lines) - len(kept)
     return duplicates

@@ -10,6 +10,7 @@ from omi_core.run.journal import read_samples
 from omi_core.run.keys import iter_keys
 from omi_core.slurm.gates import end_chain
 from omi_core.stages.run import Run
+from omi_core.stages.tasks import task_of
 
 
 def check_canary(run: Run[Generate], attempt: Attempt) -> None:
@@ -17,7 +18,7 @@ def check_canary(run: Run[Generate], attempt: Attempt) -> None:
     wanted = run.config.cluster.canary
     figures = canary_figures(run, attempt)
     for name, value, bound, good in (
-        ("samples with a final answer", figures["answers"], wanted.min_answers, operator.ge),
+        ("samples with an answer", figures["answers"], wanted.min_answers, operator.ge),
         ("unfinished samples", figures["unfinished"], wanted.max_unfinished, operator.le),
         ("refused samples", figures["errors"], wanted.max_errors, operator.le),
     ):
@@ -34,9 +35,7 @@ def check_canary(run: Run[Generate], attempt: Attempt) -> None:
 
 def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     """Counts and shares over the samples of the canary's attempt."""
-    from omi_core.answers import Extractor
-
-    extract = Extractor(run.config.answers.methods, run.config.answers.pattern)
+    is_answer = task_of(run.config).answers(run.config)
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
     ordinals = sorted({ordinal for ordinal, _ in keys})
     count = answers = unfinished = errors = tokens = 0
@@ -48,7 +47,7 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
             tokens += sample.completion_tokens
             errors += sample.error is not None
             unfinished += sample.finish_reason == "length"
-            answers += sample.error is None and extract(sample.text).answer is not None
+            answers += sample.error is None and is_answer(sample.text)
     whole = max(count, 1)
     return {
         "samples": count,

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omi_core.config import Cluster, Generate, Reduce
+from omi_core.cluster_options import Cluster
+from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.run.files import write_atomic
 from omi_core.slurm import commands

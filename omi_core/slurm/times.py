@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omi_core.config import Cluster
+from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError
 
 _FORMS = (

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from omi_core import prompts
 from omi_core.config import Generate
 from omi_core.records import Sample, sample_seed
 from omi_core.run.attempts import Attempt
@@ -26,6 +25,7 @@ from omi_core.run.journal import JournalWriter
 from omi_core.run.keys import iter_keys
 from omi_core.run.manifests import before, read_manifest
 from omi_core.run.plan import Records
+from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
@@ -199,20 +199,19 @@ class _Shard:
 
     def _requests(self, keys: Iterator[tuple[int, int]], flight: Flight) -> Iterator[Request]:
         """Requests for the keys, in order, until `stop` is asked for."""
-        config = self.run.config
-        prompt = config.prompt
-        template = prompts.load(config.task.name, prompt.name, prompt.path, prompt.examples)
+        seed = self.run.config.seed
+        prompting = Prompting(self.run.config)
         records = Records(self.run.layout.records)
-        record, messages = None, []
+        record = None
         for ordinal, index in keys:
             if self.stop.asked():
                 return
             if record is None or record.ordinal != ordinal:
                 record = records[ordinal]
-                messages = template.messages(record.text)
             self.report.last_admitted = self._clock()
             flight.take_off(ordinal)
-            yield Request(record, index, messages, sample_seed(config.seed, record.id, index))
+            messages = prompting.messages(record, index)
+            yield Request(record, index, messages, sample_seed(seed, record.id, index))
 
 
 @contextmanager

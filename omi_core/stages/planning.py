@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omi_core import options, prompts
+from omi_core import config as schema
 from omi_core.config import Generate, Reduce, Teacher
-from omi_core.inputs import Skipped, read_records
+from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.records import digest128
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
@@ -28,8 +27,10 @@ from omi_core.run.layout import Layout
 from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
-from omi_core.stages.reduce import filter_options, tokenizer_file
+from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run, open_run
+from omi_core.stages.tasks import task_of
+from omi_core.stages.tokenizers import tokenizer_digest
 from omi_core.teachers.address import check_endpoint
 from omi_core.teachers.models import local_directory
 
@@ -43,18 +44,18 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
-    template = prompts.load(config.task.name, config.prompt.name, config.prompt.path, config.prompt.examples)
+    prompting = Prompting(config)
     _check_teacher(config)
     content = _content(config)
-    content["prompt"] = template.content()
+    content["prompt"] = prompting.content()
     _name_weights(config.teacher, content["teacher"])
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
-        records = read_records(config.data, config.answers.pattern, skipped)
+        records = task_of(config).records(config, skipped)
         count, digest = write_records(layout.records, records)
-        return _plan(content | {"input": digest}, count, config.samples, True, skipped)
+        return _plan(content | {"input": digest}, count, prompting.samples, True, skipped)
 
     return _make(config, name, content, fill)
 
@@ -144,10 +145,11 @@ def _link(path: Path, target: Path) -> None:
 
 def _content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide the dataset, with the tokenizer of `filters.max_tokens` by its bytes."""
-    filter_options(config)  # a tokenizer that is not there is a mistake now, not after the GPU hours
-    content = options.content(config)
-    if config.filters.tokenizer is not None:
-        content["filters"]["tokenizer"] = digest128(Path(tokenizer_file(config) or "").read_bytes())
+    task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
+    content = schema.content(config)
+    for section in ("filters", "documents", "conversations"):
+        if content.get(section, {}).get("tokenizer") is not None:
+            content[section]["tokenizer"] = tokenizer_digest(config, section)
     return content
 
 

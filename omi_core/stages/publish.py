@@ -11,8 +11,8 @@ from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import publish, read_stats
 from omi_core.publish.parts import merge_counts, part_path, read_manifest
-from omi_core.stages.reduce import filter_options
 from omi_core.stages.run import Run
+from omi_core.stages.tasks import task_of
 
 
 def published(run: Run) -> dict[str, Any] | None:
@@ -46,7 +46,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
 
 def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     config = run.config
-    chosen = filter_options(config)
+    chosen = task_of(config).filters(config)
     figures = {label: f"{value:.1%}" for label, value in rates(counts).items()}
     # A tokenizer's path belongs to one machine, so it stays out of the dataset's bytes.
     shown = {name: {k: v for k, v in opts.items() if k != "tokenizer"} for name, opts in chosen.items()}

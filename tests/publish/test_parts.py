@@ -21,7 +21,7 @@ from omi_core.publish import (
     read_part,
 )
 from omi_core.publish.parts import read_manifest
-from omi_core.publish.rows import PUBLISHED, all_columns, column_types, duplicate_key, encode_row
+from omi_core.publish.rows import PUBLISHED, SOLUTIONS, column_types, encode_row
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def test_the_duplicate_key_is_equal_just_for_equal_problem_and_solution(a: str, 
 
     def key(problem: str, solution: str, answer: str) -> bytes:
         values = dict(zip(PUBLISHED, (problem, solution, answer, "s"), strict=True))
-        return duplicate_key(encode_row(values, types))
+        return SOLUTIONS.duplicate_key(encode_row(values, types))
 
     a, b, c = clean_text(a), clean_text(b), clean_text(c)
     assert key(a, b, c) == key(a, b, "other")
@@ -214,7 +214,7 @@ def test_the_duplicate_key_is_equal_just_for_equal_problem_and_solution(a: str, 
 
 
 def test_a_line_does_not_depend_on_the_order_of_keys() -> None:
-    types = column_types(all_columns(["votes", "record_id"]))
+    types = column_types(SOLUTIONS.columns(["votes", "record_id"]))
     item = row(1, votes=2, record_id="r")
     assert encode_row(item, types) == encode_row(dict(reversed(item.items())), types)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from omi_core.config import Cluster, Generate
+from omi_core.cluster_options import Cluster
+from omi_core.config import Generate
 from omi_core.slurm.estimate import Measured, estimate, measure
 
 

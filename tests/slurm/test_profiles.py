@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from omi_core.config import Cluster, Generate
+from omi_core.cluster_options import Cluster
+from omi_core.config import Generate
 from omi_core.options import leaves
 from omi_core.slurm.script import replicas, script
 from tests.conftest import Here

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.config import Cluster, Generate
+from omi_core.cluster_options import Cluster
+from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.slurm.policy import HANDED_BACK
 from omi_core.slurm.script import Job, check_cluster, replicas, script

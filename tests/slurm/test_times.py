@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from omi_core.config import Cluster
+from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError
 from omi_core.slurm.script import check_cluster
 from omi_core.slurm.times import in_words, limit_seconds

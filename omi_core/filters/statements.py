@@ -1,0 +1,134 @@
+"""Cleaning new problems: of what a model wrote, the statement alone, if there is one of sensible length.
+
+A candidate's `problem` is the seed, its `solution` what was written from it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from omi_core.filters.base import Example, Filter, RowFilter
+from omi_core.filters.length import Unfinished, at_least
+from omi_core.records import Candidate
+
+_THING = r"(?:problem|question|exercise|task)"
+# A line that announces the statement, and nothing else: "Here is a new problem:", "### New problem".
+_ANNOUNCEMENT = re.compile(
+    rf"[ \t]*(?:(?:sure|certainly|of course|okay|ok|here)\b[^\n]{{0,120}}:|[#*_>\t ]{{0,12}}"
+    rf"(?:(?:the|a|my|new|another|final|modified|rewritten|similar|inspired|created|\W)\s*){{0,3}}"
+    rf"{_THING}(?:\s+statement)?\s*\d{{0,3}}\s*(?:[:.*_#]{{1,6}}|(?=\n)))[ \t*_]*(?:\n|$)",
+    re.IGNORECASE,
+)
+# The same with the statement after it on the line.
+_LABEL = re.compile(
+    rf"[#*_>\t ]{{0,12}}(?:(?:the|new|another|final|modified|rewritten|similar|inspired)\s+){{0,3}}"
+    rf"{_THING}(?:\s+statement)?\s*\d{{0,3}}\s*[*_]{{0,3}}:[*_]{{0,3}}\s*",
+    re.IGNORECASE,
+)
+# What follows a statement: a heading, a ruler, or the name of another part, alone or before a colon.
+_PART = (
+    r"(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked)\s+){0,2}"
+    r"(?:solution|answer|explanation|reasoning|rationale|working|approach|difficulty|inspiration|change|"
+    rf"modification|discussion|proof|step\s+1|new\s+{_THING}|another\s+{_THING}|{_THING}\s+\d{{1,3}}|"
+    rf"similar\s+{_THING}|{_THING})s?"
+)
+_NEXT = re.compile(
+    rf"^[ \t]*(?:#{{1,6}}[ \t]|[-*_=]{{3,}}[ \t]*$|"
+    rf"[*_>\t ]{{0,6}}{_PART}\s*[*_]{{0,3}}[ \t]*(?::|\.?[ \t*_]*$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+# On the line of the statement only these, with a capital and a colon: "answer" is a word like any other.
+_INLINE = re.compile(r"(?<=[.?!$)\]])[ \t]+[*_]{0,3}(?:Solution|Answer|Final Answer|Explanation)[*_]{0,3}:")
+
+
+def statement(text: str) -> str:
+    """The statement of a new problem: without an announcement before it, or anything after it.
+
+    Time is linear in the text.
+    """
+    text = text.strip()
+    for pattern in (_ANNOUNCEMENT, _ANNOUNCEMENT, _LABEL):
+        found = pattern.match(text)
+        if found:
+            text = text[found.end() :].lstrip()
+    for pattern in (_NEXT, _INLINE):
+        if found := pattern.search(text):
+            text = text[: found.start()]
+    return text.strip()
+
+
+class Statement(RowFilter):
+    """Cuts everything but the statement: an announcement before it, a solution or other part after it."""
+
+    name = "statement"
+    examples = (
+        Example("Ada has 3 keys. How many?", "Ada has 3 keys. How many?"),
+        Example("New problem: Find $x$.", "Find $x$."),
+        Example("### New Problem\nFind $x$.\n\n### Solution\nIt is 3.", "Find $x$."),
+        Example("**Problem:** Find $x$.\n**Solution:** 3", "Find $x$."),
+        Example("Here is a new problem inspired by yours:\n\nFind $x$.\n\nAnswer: 3", "Find $x$."),
+        Example("Sure! Here it is:\n**New Problem 2:**\nFind $x$.", "Find $x$."),
+        Example("Find $x$. Solution: it is 3.", "Find $x$."),
+        Example("Find $x$.\n\nSolution\nIt is 3.", "Find $x$."),
+        Example("Find $x$.\n---\nThis problem needs another approach.", "Find $x$."),
+        Example("Find $x$.\n\nProblem 2: Find $y$.", "Find $x$."),
+        Example("## Solution\nIt is 3.", ""),
+        Example(
+            "Problem solvers like Ada read a problem.\nThe answer: what is it?",
+            "Problem solvers like Ada read a problem.",
+        ),
+        Example("How many solutions has $x^2=4$?", "How many solutions has $x^2=4$?"),
+        Example(
+            "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
+            "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
+        ),
+        Example("Find the sum:\n$$1+2$$\nand its square.", "Find the sum:\n$$1+2$$\nand its square."),
+    )
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return statement(row.solution)
+
+
+class Empty(RowFilter):
+    """Drops statements without a letter or digit."""
+
+    name = "empty"
+    examples = (Example("", None), Example(" .\n", None), Example("1+1?", "1+1?"), Example("π", "π"))
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if any(character.isalnum() for character in row.solution) else None
+
+
+class TooLong(RowFilter):
+    """Drops statements of more than `limit` words; what stands between white space is a word."""
+
+    name = "too_long"
+    examples = (
+        Example("one two three", "one two three", options={"limit": 3}),
+        Example("one two three", None, options={"limit": 2}),
+    )
+
+    def __init__(self, limit: int = 300) -> None:
+        self.limit = at_least("too_long.limit", limit, 1)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if len(row.solution.split()) <= self.limit else None
+
+
+class Boxed(RowFilter):
+    r"""Drops statements that hold a \boxed{}: a solution that could not be told from its problem."""
+
+    name = "boxed"
+    examples = (
+        Example("We get $x = \\boxed{3}$.", None),
+        Example("What is in the box?", "What is in the box?"),
+    )
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return None if "\\boxed" in row.solution or "\\fbox" in row.solution else row.solution
+
+
+# The order in which they run.
+STATEMENT_FILTERS: dict[str, type[Filter]] = {
+    cls.name: cls for cls in (Unfinished, Statement, Empty, Boxed, TooLong)
+}

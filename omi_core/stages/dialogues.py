@@ -1,0 +1,92 @@
+"""The task `dialogues`: chunks of raw documents are retold as conversations, in one style or several."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from omi_core.config import Generate, Reduce
+from omi_core.documents import Splitter, read_documents
+from omi_core.filters.chain import build
+from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
+from omi_core.filters.conversations.turns import turns
+from omi_core.filters.length import TokenCounter
+from omi_core.inputs import Skipped, read_rows
+from omi_core.publish.rows import DIALOGUES
+from omi_core.records import Record
+from omi_core.stages.prompting import Prompting
+from omi_core.stages.reducing import Reading, Reducer, candidate
+from omi_core.stages.tasks import Task
+from omi_core.stages.tokenizers import tokenizer_file
+
+
+class DialoguesReducer(Reducer):
+    """Keeps the conversations that the heuristic filter lets through, and counts their tokens."""
+
+    schema = DIALOGUES
+
+    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+        assert isinstance(config, Generate)
+        super().__init__(config, samples)
+        self._prompting = Prompting(config)
+        self._chain = build(filter_options(config), known=CONVERSATION_FILTERS)
+        self._tokens = TokenCounter(tokenizer_file(config, "documents") or "", "documents.tokenizer")
+        self.chains = (self._chain,)
+        if config.publish.provenance:
+            self.provenance = DIALOGUES.optional
+
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        records = {record.id: record for record, _ in usable}
+        kept = self._chain.apply(
+            [candidate(record, sample) for record, samples in usable for sample in samples]
+        )
+        for one, tokens in zip(kept, self._tokens([one.solution for one in kept]), strict=True):
+            record, style = records[one.record_id], self._prompting.style(one.index)
+            self._counts[f"styles/{style}/rows"] += 1
+            self._counts[f"styles/{style}/tokens"] += tokens
+            row = {
+                "text": one.solution,
+                "style": style,
+                "document_id": record.extra["document"],
+                "chunk_id": f"{record.extra['document']}:{record.extra['chunk']}",
+                "tokens": tokens,
+            }
+            optional = {"source": record.source, "sample": one.index, "teacher": self._teacher}
+            yield row | {name: optional[name] for name in self.provenance}
+
+
+def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
+    """The filters of conversations, in order, with their options."""
+    assert isinstance(config, Generate)
+    options = config.conversations
+    if options.min_tokens is not None:
+        options = dataclasses.replace(options, tokenizer=tokenizer_file(config, "conversations"))
+    conversation_chain(options)  # what cannot be built is a mistake now
+    return conversation_filters(options)
+
+
+def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
+    """A record for each chunk, with its document, number and tokens in `extra`; each document once."""
+    options = dataclasses.replace(config.documents, tokenizer=tokenizer_file(config, "documents"))
+    splitter = Splitter.of(options)
+    seen: set[str] = set()
+    ordinal = 0
+    for document in read_documents(read_rows(config.data), options, skipped):
+        if document.id in seen:
+            skipped.add("duplicate_document", document.id)
+            continue
+        seen.add(document.id)
+        for chunk in splitter.split(document.id, document.text):
+            if ordinal == config.data.limit:
+                return
+            extra = {"document": chunk.document, "chunk": chunk.number, "tokens": chunk.tokens}
+            yield Record.make(ordinal, chunk.text, None, document.source, extra)
+            ordinal += 1
+
+
+def _answers(config: Generate) -> Callable[[str], bool]:
+    return lambda text: sum(1 for _ in turns(text)) > 1
+
+
+TASK = Task(_records, DialoguesReducer, filter_options, _answers)

@@ -1,0 +1,54 @@
+"""What the teacher is asked for each sample of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omi_core import prompts
+from omi_core.config import Generate
+from omi_core.prompts import Message, Template
+from omi_core.records import Record
+
+
+class Prompting:
+    """The messages of every sample of a record, by its index.
+
+    `samples` generations of the first style come first, then those of the second, and so on. A judge is asked
+    of each question in both orders: the problem first, then the question first.
+
+    Raises:
+        ConfigError: there is no such template, or it has no such style.
+    """
+
+    def __init__(self, config: Generate) -> None:
+        prompt = config.prompt
+        self._templates: tuple[Template, ...] = prompts.load(
+            config.task.name, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)
+        )
+        self._repeats = config.samples
+        self._orders = 2 * config.verdicts.questions if config.task.name == "verdicts" else 1
+        self.styles = tuple(template.style for template in self._templates)
+
+    @property
+    def samples(self) -> int:
+        """Samples of one record, over all styles."""
+        return len(self._templates) * self._orders * self._repeats
+
+    def style(self, index: int) -> str:
+        """The style of a sample."""
+        return self.styles[index // (self._orders * self._repeats)]
+
+    def messages(self, record: Record, index: int) -> list[Message]:
+        """The chat messages of one sample."""
+        template = self._templates[index // (self._orders * self._repeats)]
+        if self._orders == 1:
+            return template.messages(record.text)
+        number, turned = divmod(index // self._repeats, 2)
+        pair = record.text, record.extra["questions"][number]["test_text"]
+        first, second = pair[::-1] if turned else pair
+        return template.messages(first, other=second)
+
+    def content(self) -> dict[str, Any]:
+        """What the fingerprint covers."""
+        contents = [template.content() for template in self._templates]
+        return contents[0] if self.styles == ("",) else {"styles": contents}

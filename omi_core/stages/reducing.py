@@ -1,0 +1,109 @@
+"""What every task's reduce has in common: records with their samples in, rows and counts out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+from omi_core.config import Generate, Reduce
+from omi_core.filters.chain import FilterChain
+from omi_core.publish.rows import Schema
+from omi_core.records import Candidate, Record, Sample
+
+Reading = tuple[Record, list[Sample]]
+
+
+class Reducer(ABC):
+    """Turns readings into published rows and counts everything on the way; a context manager.
+
+    A subclass writes `_rows`, and names in `chains` the filters that its samples go through. What it drops
+    otherwise it counts as `selection/REASON`. `provenance` are the optional columns of its rows.
+    """
+
+    schema: ClassVar[Schema]
+
+    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+        self.chains: tuple[FilterChain, ...] = ()
+        self.provenance: tuple[str, ...] = ()
+        self._teacher = config.teacher.name if isinstance(config, Generate) else None
+        self._counts: Counter[str] = Counter()
+        self._samples = samples
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027
+        """Frees what the reducer holds."""
+
+    def reduce(self, window: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        """The rows that a window of records leaves, in order of record and sample."""
+        for row in self._rows([(record, self._without_errors(samples)) for record, samples in window]):
+            self._counts["rows"] += 1
+            yield row
+        for _, samples in window:
+            self._counts["records"] += 1
+            self._counts["samples"] += len(samples)
+            self._counts["records_without_samples"] += not samples
+            if self._samples is not None:
+                self._counts["missing_samples"] += self._samples - len(samples)
+
+    @abstractmethod
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        """The rows of a window, from records with their samples that are no errors."""
+
+    def counts(self) -> dict[str, Any]:
+        """Nested counts so far.
+
+        Raises:
+            AssertionError: a sample is not accounted for.
+        """
+        chains = {name: count for chain in self.chains for name, count in chain.counts()["filters"].items()}
+        nested: dict[str, Any] = {"filters": chains}
+        for key, value in self._counts.items():
+            at = nested
+            *path, leaf = key.split("/")
+            for name in path:
+                at = at.setdefault(name, {})
+            at[leaf] = value
+        dropped = sum(count["dropped"] for count in chains.values())
+        accounted = self._counts["quarantined"] + dropped + self._used()
+        accounted += sum(value for key, value in self._counts.items() if key.startswith("selection/"))
+        if accounted != self._counts["samples"]:
+            raise AssertionError(
+                f"{self._counts['samples']} samples came in and {accounted} are accounted for"
+            )
+        return nested
+
+    def _used(self) -> int:
+        """Samples that are in a row: one each, unless a subclass says otherwise."""
+        return self._counts["rows"]
+
+    def _without_errors(self, samples: list[Sample]) -> list[Sample]:
+        for sample in samples:
+            self._counts[f"finish/{sample.finish_reason}"] += 1
+            self._counts["tokens/prompt"] += sample.prompt_tokens
+            self._counts["tokens/completion"] += sample.completion_tokens
+            if sample.error is not None:
+                self._counts["quarantined"] += 1
+                self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
+        return [sample for sample in samples if sample.error is None]
+
+
+def candidate(record: Record, sample: Sample, answer: str | None = None, expected: str = "") -> Candidate:
+    """A sample on its way through the filters."""
+    return Candidate(
+        problem=record.text,
+        solution=sample.text,
+        answer=answer,
+        expected_answer=expected,
+        source=record.source,
+        finish_reason=sample.finish_reason,
+        record_id=record.id,
+        index=sample.index,
+        completion_tokens=sample.completion_tokens,
+    )
