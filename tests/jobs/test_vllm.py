@@ -46,7 +46,7 @@ def teacher() -> Iterator[base.Teacher]:
 
 
 def requests(records: list[Record], samples: int) -> list[base.Request]:
-    template = prompts.load("solutions", "tiny")
+    (template,) = prompts.load("solutions", "tiny")
     return [
         base.Request(record, index, template.messages(record.text), sample_seed(0, record.id, index))
         for record in records
