@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
-from operator import itemgetter
 from typing import Any
 
 from omi_core.publish.parts import read_part
+from omi_core.publish.showing import shown
 from omi_core.report import overview, plots
 from omi_core.report.charts import Chart, Table
 from omi_core.report.compare import Row, rows_of
@@ -167,22 +167,21 @@ def _examples(run: Facts, most: int) -> str:
     if not most or not run.parts:
         return ""
     every = (row for part in run.parts for row in read_part(part.path))
-    rows = list(islice((next(group) for _, group in groupby(every, itemgetter("problem"))), most))
+    rows = list(islice((next(group) for _, group in groupby(every, _first_column)), most))
     if not rows:
         return ""
     return tag("h3", "Rows of the dataset") + "".join(map(_example, rows))
 
 
+def _first_column(row: dict[str, Any]) -> Any:
+    """What says which rows belong together; of a dialogue, its chunk."""
+    return row.get("chunk_id") or next(iter(row.values()))
+
+
 def _example(row: dict[str, Any]) -> str:
-    votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
-    return tag(
-        "div",
-        tag("p", text(f"{_cut(row['problem_source'])}{votes}"), class_="soft"),
-        tag("pre", text(_cut(row["problem"]))),
-        tag("pre", text(_cut(row["generated_solution"]))),
-        tag("p", text(f"expected answer: {_cut(row['expected_answer'])}"), class_="soft"),
-        class_="row",
-    )
+    title, texts = shown(row)
+    said = "".join(tag("pre", text(_cut(one))) for one in texts)
+    return tag("div", tag("p", text(_cut(title)), class_="soft"), said, class_="row")
 
 
 def _cut(words: str) -> str:

@@ -36,10 +36,9 @@ def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
     for name, dropped in order:
         left -= dropped
         steps.append(Step(name.replace("_", " "), dropped, left))
-    if left != counts.get("rows", 0):
-        raise ValueError(
-            f"counts: {left} samples are left of all steps, and {counts.get('rows', 0)} are rows"
-        )
+    used = counts.get("used", counts.get("rows", 0))
+    if left != used:
+        raise ValueError(f"counts: {left} samples are left of all steps, and {used} are in rows")
     if duplicates is not None:
         steps.append(Step("duplicates", duplicates, left - duplicates))
     return steps

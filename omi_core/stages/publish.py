@@ -100,6 +100,10 @@ def rates(counts: Mapping[str, Any]) -> dict[str, float]:
             truth.get("majority_equal", 0),
             truth.get("records", 0),
         ),
+        "new problems that the demo's oracle can answer": (
+            counts.get("oracle", {}).get("well_posed", 0),
+            counts.get("oracle", {}).get("problems", 0),
+        ),
         "problems solved by a sample at least": (truth.get("records_solved", 0), truth.get("records", 0)),
         "agreement (mean share of votes for the majority)": (
             votes.get("agreement_ppm", 0) / 1e6,

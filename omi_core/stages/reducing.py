@@ -77,6 +77,8 @@ class Reducer(ABC):
             raise AssertionError(
                 f"{self._counts['samples']} samples came in and {accounted} are accounted for"
             )
+        if self._used() != self._counts["rows"]:
+            nested["used"] = self._used()
         return nested
 
     def _used(self) -> int:

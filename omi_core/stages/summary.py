@@ -7,6 +7,7 @@ from typing import Any
 
 from omi_core.config import Generate
 from omi_core.publish.parts import part_path, read_part
+from omi_core.publish.showing import shown
 from omi_core.run.files import read_json, write_json
 from omi_core.stages.publish import rates
 from omi_core.stages.reduce import finished_part, part_count
@@ -16,6 +17,9 @@ _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
     "no_ground_truth": "whose ground truth cannot be read",
     "duplicate": "that were there before",
+    "duplicate_document": "with a document that was there before",
+    "empty_document": "without text",
+    "no_document_id": "without a document id",
     "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
 }
@@ -122,8 +126,7 @@ def _show_row(run: Run, console: Any) -> None:
         if finished_part(run, part, parts) is None:
             continue  # published by a command with other reduce_tasks
         for row in read_part(part_path(run.layout.parts(parts), part)):
-            votes = f", {row['votes']} of {row['voters']} votes" if "votes" in row else ""
-            text = f"{row['problem']}\n\n{row['generated_solution']}"
-            title = f"a row: {row['expected_answer']}{votes}"
-            console.print(Panel(Text(text[:1500]), title=Text(title), title_align="left", width=100))
+            title, texts = shown(row)
+            text = Text("\n\n".join(texts)[:1500])
+            console.print(Panel(text, title=Text(f"a row: {title}"), title_align="left", width=100))
             return
