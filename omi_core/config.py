@@ -111,8 +111,9 @@ class Data:
     )
     answer_format: str = option(
         "plain",
-        "how the ground truth is written: as it is, after ####, in the last \\boxed{}, or by answers.pattern",
-        choices=("plain", "gsm8k", "boxed", "pattern"),
+        "how the ground truth is written: as it is, after ####, in the last \\boxed{}, by answers.pattern; "
+        "oracle: not at all, the demo's world solves the problem in data.answer where it can",
+        choices=("plain", "gsm8k", "boxed", "pattern", "oracle"),
         transient=True,
     )
     source: str = option(

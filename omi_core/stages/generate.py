@@ -199,7 +199,7 @@ class _Shard:
 
     def _requests(self, keys: Iterator[tuple[int, int]], flight: Flight) -> Iterator[Request]:
         """Requests for the keys, in order, until `stop` is asked for."""
-        seed = self.run.config.seed
+        seed, task = self.run.config.seed, self.run.config.task.name
         prompting = Prompting(self.run.config)
         records = Records(self.run.layout.records)
         record = None
@@ -211,7 +211,7 @@ class _Shard:
             self.report.last_admitted = self._clock()
             flight.take_off(ordinal)
             messages = prompting.messages(record, index)
-            yield Request(record, index, messages, sample_seed(seed, record.id, index))
+            yield Request(record, index, messages, sample_seed(seed, record.id, index), task)
 
 
 @contextmanager

@@ -43,12 +43,16 @@ class ServerLost(EngineFailed):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sample to generate: chat messages for a record, and the sample's own seed."""
+    """One sample to generate: chat messages for a record, and the sample's own seed.
+
+    `task` is what the messages ask for; only a teacher that reads none of them needs to be told.
+    """
 
     record: Record
     index: int
     messages: list[Message]
     seed: int
+    task: str = "solutions"
 
     def sample(
         self,

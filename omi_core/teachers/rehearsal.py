@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 import os
 import random
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
 
 from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Sample
 from omi_core.teachers.base import EngineFailed, Request, Teacher
+from omi_core.teachers.rehearsed import TEXTS
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -89,20 +89,16 @@ class RehearsalTeacher(Teacher):
         for share, make in (
             (shares.hostile, self._hostile),
             (shares.overlong, self._overlong),
-            (shares.malformed, self._malformed),
         ):
             if point < share:
                 return make(draw)
             point -= share
-        right = right_answer(request)
-        answer = wrong_answer(draw, right) if point < shares.wrong else right
-        steps = "".join(self._step(draw) for _ in range(draw.randint(1, 4)))
-        return f"{steps}The answer is \\boxed{{{answer}}}.", _FINISH
-
-    @staticmethod
-    def _step(draw: random.Random) -> str:
-        a, b = draw.randint(2, 99), draw.randint(2, 99)
-        return f"We note that {a} + {b} = {a + b}.\n"
+        if point < shares.malformed:
+            return TEXTS[request.task].malformed(draw, request), _FINISH
+        point -= shares.malformed
+        texts = TEXTS[request.task]
+        make = texts.wrong if point < shares.wrong else texts.right
+        return make(draw, request), _FINISH
 
     @staticmethod
     def _hostile(draw: random.Random) -> tuple[str, str]:
@@ -111,24 +107,3 @@ class RehearsalTeacher(Teacher):
     def _overlong(self, draw: random.Random) -> tuple[str, str]:
         words = " ".join(str(draw.randint(0, 9)) for _ in range(min(self._max_tokens, 4096)))
         return f"Counting on: {words}", "length"
-
-    @staticmethod
-    def _malformed(draw: random.Random) -> tuple[str, str]:
-        number = draw.randint(0, 999)
-        forms = (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
-        return draw.choice(forms), _FINISH
-
-
-def right_answer(request: Request) -> str:
-    """The ground truth, or a number that the record's content decides where there is none."""
-    if request.record.expected_answer is not None:
-        return request.record.expected_answer
-    return str(int(request.record.id[:8], 16) % 1000)
-
-
-def wrong_answer(draw: random.Random, right: str) -> str:
-    """Like the right one but not equal: a number off by a little, or another letter."""
-    number = re.fullmatch(r"-?\d{1,15}", right)
-    if number:
-        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
-    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"

@@ -1,0 +1,100 @@
+"""What the rehearsal teacher writes for each task: right, wrong and malformed texts, all drawn by seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from omi_core.teachers.base import Request
+
+Draw = Callable[[random.Random, Request], str]
+_WORDS_PER_TURN = 6
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How one task's texts are drawn: as asked for, of no use, and not even of the right form."""
+
+    right: Draw
+    wrong: Draw
+    malformed: Draw
+
+
+def right_answer(request: Request) -> str:
+    """The ground truth, or a number that the record's content decides where there is none."""
+    if request.record.expected_answer is not None:
+        return request.record.expected_answer
+    return str(int(request.record.id[:8], 16) % 1000)
+
+
+def wrong_answer(draw: random.Random, right: str) -> str:
+    """Like the right one but not equal: a number off by a little, or another letter."""
+    number = re.fullmatch(r"-?\d{1,15}", right)
+    if number:
+        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
+    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"
+
+
+def _solution(draw: random.Random, answer: str) -> str:
+    steps = "".join(_step(draw) for _ in range(draw.randint(1, 4)))
+    return f"{steps}The answer is \\boxed{{{answer}}}."
+
+
+def _step(draw: random.Random) -> str:
+    a, b = draw.randint(2, 99), draw.randint(2, 99)
+    return f"We note that {a} + {b} = {a + b}.\n"
+
+
+def _unsolved(draw: random.Random, request: Request) -> str:
+    number = draw.randint(0, 999)
+    return draw.choice(
+        (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
+    )
+
+
+def _new_problem(draw: random.Random, request: Request) -> str:
+    """The seed with other numbers, and a line that tells it from a seed without any."""
+    text = _NUMBER.sub(lambda _: str(draw.randint(2, 999)), request.record.text)
+    return f"{text} Call this case {draw.randint(1, 10**6)}."
+
+
+def _no_problem(draw: random.Random, request: Request) -> str:
+    return draw.choice(("", "## Solution\nIt is 5.", "...", f"We get \\boxed{{{draw.randint(1, 9)}}}."))
+
+
+def _dialogue(draw: random.Random, request: Request) -> str:
+    """The text in short turns of two speakers, with a word of their own before each."""
+    words = request.record.text.split()
+    pieces = [words[at : at + _WORDS_PER_TURN] for at in range(0, len(words), _WORDS_PER_TURN)]
+    names = draw.sample(("Ann", "Bob", "Eve", "Tom", "Zoe"), 2)
+    turns = [
+        f"{names[number % 2]}: {draw.choice(('Well', 'Then', 'So', 'Next', 'Right'))}, {' '.join(piece)}"
+        for number, piece in enumerate(pieces)
+    ]
+    return "\n".join([*turns, f"{names[len(pieces) % 2]}: That is all of it, and it is what we were given."])
+
+
+def _monologue(draw: random.Random, request: Request) -> str:
+    return f"It is said that {request.record.text[:200]} and there are {draw.randint(2, 99)} more to the"
+
+
+TEXTS: dict[str, Texts] = {
+    "solutions": Texts(
+        right=lambda draw, request: _solution(draw, right_answer(request)),
+        wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),
+        malformed=_unsolved,
+    ),
+    "problems": Texts(
+        right=_new_problem,
+        wrong=lambda draw, request: request.record.text,
+        malformed=_no_problem,
+    ),
+    "dialogues": Texts(
+        right=_dialogue,
+        wrong=lambda draw, request: f"Ann: {request.record.text}\nBob: {request.record.text}",
+        malformed=_monologue,
+    ),
+}

@@ -1,0 +1,121 @@
+"""The task `problems`, with the rehearsal teacher: which new problems are kept, and what is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from omi_core.options import ConfigError
+from omi_core.publish import CardInfo, PartWriter, publish
+from omi_core.publish.rows import PROBLEMS
+from omi_core.publish.verify import verify
+from omi_core.records import Record, Sample
+from omi_core.stages.problems import ProblemsReducer
+from tests.stages.test_local import carry_out, config
+
+TASK: dict[str, Any] = {
+    "task": {"name": "problems"},
+    "style": ["inspired"],
+    "publish": {"splits": {}, "chat": None},
+}
+SEED = "Ada has 12 keys. She buys 30 more. How many keys does Ada have now?"
+OTHER = "Ada has 13 keys. She buys 30 more. How many keys does Ada have now?"
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    import zstandard
+
+    data = (directory / "dataset/jsonl/train-00000.jsonl.zst").read_bytes()
+    return [
+        orjson.loads(line)
+        for line in zstandard.ZstdDecompressor().decompressobj().decompress(data).splitlines()
+    ]
+
+
+def reduced(tmp_path: Path, *texts: str, seed: str = SEED, **values: Any) -> tuple[list[str], dict[str, Any]]:
+    """The problems kept of these texts, written from one seed, and the counts."""
+    with ProblemsReducer(config(tmp_path, **TASK, **values), len(texts)) as reducer:
+        record = Record.make(0, seed, None, "math")
+        samples = [Sample(0, record.id, at, text, "stop", 1, 1, 0.0) for at, text in enumerate(texts)]
+        return [row["problem"] for row in reducer.reduce([(record, samples)])], reducer.counts()
+
+
+def test_copies_of_the_seed_are_dropped_whatever_their_case_and_blanks(tmp_path: Path) -> None:
+    kept, counts = reduced(tmp_path, OTHER, SEED, SEED.upper(), SEED.replace(" ", "\n  "))
+    assert kept == [OTHER]
+    assert counts["selection"] == {"copy_of_seed": 3}
+
+
+def test_every_text_that_is_not_kept_has_its_count(tmp_path: Path) -> None:
+    texts = [
+        OTHER,
+        "",
+        "## Solution\nIt is 3.",
+        "We get \\boxed{3}.",
+        "word" + " word" * 300,
+        f"New problem: {SEED}",
+    ]
+    kept, counts = reduced(tmp_path, *texts)
+    assert kept == [OTHER]
+    dropped = {name: count["dropped"] for name, count in counts["filters"].items() if count["dropped"]}
+    assert dropped == {"empty": 2, "boxed": 1, "too_long": 1}
+    assert counts["selection"] == {"copy_of_seed": 1}
+    assert counts["filters"]["statement"]["rewritten"] == 2
+
+
+def test_the_oracle_of_the_demo_says_which_make_sense(tmp_path: Path) -> None:
+    _, counts = reduced(tmp_path, OTHER, "Ada has 12 keys. He buys 30 more. How many keys does Ada have now?")
+    assert counts["oracle"] == {"problems": 2, "well_posed": 1}
+    _, counts = reduced(tmp_path, OTHER, data={"origin": "file"})
+    assert "oracle" not in counts
+
+
+def test_a_run_publishes_new_problems_with_their_source_style_and_seed(tmp_path: Path) -> None:
+    run, stats = carry_out(tmp_path / "run", **TASK | {"style": ["inspired", "similar"]}, reduce_tasks=3)
+    verify(run.layout.dataset)
+    found = rows(tmp_path / "run")
+    assert run.plan.samples == 8  # of each style as many as there are samples
+    assert stats["rows"] == len(found) and {row["problem_source"] for row in found} == {"augmented_problem"}
+    assert {
+        row["style"]: {r["sample"] // 4 for r in found if r["style"] == row["style"]} for row in found
+    } == {
+        "inspired": {0},
+        "similar": {1},
+    }
+    assert all(row["problem"] != row["seed_problem"] for row in found)
+    counts = stats["counts"]
+    gone = sum(count["dropped"] for count in counts["filters"].values()) + sum(counts["selection"].values())
+    assert counts["samples"] == 480 == len(found) + gone + stats["duplicates_dropped"]
+
+
+def test_a_problem_written_twice_is_published_once_whatever_its_case_and_blanks(tmp_path: Path) -> None:
+    same = ["Is 1 odd?", "IS 1  odd?", "is\u00a0\uff11 odd?", "Is 1 \n odd?"]
+    with PartWriter(tmp_path, 0, fingerprint="f", schema=PROBLEMS) as part:
+        for problem in [*same, "Is 1 even?", same[0]]:
+            part.write({"problem": problem, "problem_source": "s"})
+        part.finish()
+    card = CardInfo("n", "problems", "t", "p", "s", 1)
+    stats = publish([part.path], tmp_path / "dataset", card=card, config={})
+    assert (stats["rows"], stats["duplicates_dropped"]) == (2, 4)
+    assert [row["problem"] for row in rows(tmp_path)] == [same[0], "Is 1 even?"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"style": ["poetic"]}, "poetic"),
+        ({"style": []}, "style"),
+        ({"filters": {"min_chars": 3}}, "filters.min_chars: not read by task=problems"),
+        ({"publish": {"splits": {"small": 5}, "chat": None}}, "publish.splits: only of solutions"),
+    ],
+)
+def test_options_that_mean_nothing_here_are_refused(
+    tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        carry_out(tmp_path / "run", **TASK | values)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
