@@ -85,6 +85,8 @@ def stand_ins(tmp_path: Path) -> None:
     write("math_test.jsonl", [{"problem": p.text.upper()} for p in problems[2:4]])
     write("web.parquet", [{"text": p.text, "url": "http://x", "metadata": "{}"} for p in problems])
     shutil.copy(Path(world.__file__).parent / "strong/tokenizer.json", tmp_path)
+    for name, text in re.findall(r"(?ms)^```yaml\n# (\w+\.yaml)\n(.*?)^```$", page("prompts.md")):
+        (tmp_path / name).write_text(text)
     for number in range(2):
         write(f"out/{number}.parquet", [{"question": p.text, "responses": [p.solution]} for p in problems])
 

@@ -54,8 +54,9 @@ def hexagon(side: int) -> Any:
     turn = sympy.pi / 3
     corners = [sympy.Point(side * sympy.cos(k * turn), side * sympy.sin(k * turn)) for k in range(6)]
     p, q, r = (corners[k].midpoint(corners[k + 1]) for k in (0, 2, 4))
-    (a, b), (c, d) = (q - p).args, (r - p).args
-    return sympy.simplify((a * d - b * c) / 2)
+    u: Any = q - p
+    v: Any = r - p
+    return sympy.simplify((u.x * v.y - u.y * v.x) / 2)
 
 
 def roots(a: int, b: int, c: Fraction | int) -> list[float]:
