@@ -22,6 +22,7 @@ from omi_core import filters, prompts
 from omi_core.answers import Extractor, Grader, Verdict
 from omi_core.decontaminate import NgramSearch, Questions
 from omi_core.filters.arithmetic import statements
+from omi_core.filters.statements import STATEMENT_FILTERS
 from omi_core.records import Candidate
 
 Answer = Callable[..., Any]
@@ -241,6 +242,16 @@ def test_every_new_problem_and_its_seed_has_one_answer(style: str) -> None:
         values = [answer_of_seed(*numbers(seed)), answer(*numbers(problem))]
         for value in values:
             assert value > 0 and (style == "inspired" or Fraction(value).denominator == 1), (problem, values)
+
+
+@pytest.mark.parametrize("style", MANNERS)
+def test_every_new_problem_is_a_statement_and_nothing_else(style: str) -> None:
+    chain = filters.build(dict.fromkeys(STATEMENT_FILTERS, {}), known=STATEMENT_FILTERS)
+    rows = [
+        Candidate(seed, problem, None, "", "", "stop", "", 0, 0)
+        for seed, problem in pairs("problems", "new_problems", style)
+    ]
+    assert chain.apply(rows) == rows
 
 
 def test_an_inspired_problem_is_not_its_seed_with_other_numbers() -> None:

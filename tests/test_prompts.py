@@ -53,7 +53,8 @@ def test_every_section_that_comes_with_the_suite_renders_in_all_its_styles(task:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_but_one(task: str) -> None:
-    assert prompts.load(task, None, styles=("all",))
+    name = prompts.default(task)
+    assert prompts.load(task, None, styles=("all",)) == prompts.load(task, name, styles=("all",))
     assert (task == "verdicts") == ((task, "tiny") not in SECTIONS)
 
 

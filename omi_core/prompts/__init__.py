@@ -76,6 +76,11 @@ class Template:
         return {"turns": [list(turn) for turn in self.turns], "user": self.user, **own}
 
 
+def default(task: str) -> str:
+    """The name of the template that a task has when none is asked for."""
+    return _TASKS[task].default
+
+
 def load(
     task: str,
     name: str | None,
@@ -94,7 +99,7 @@ def load(
             examples in it.
     """
     job = _TASKS[task]
-    name = name or job.default
+    name = name or default(task)
     label = f"prompt.path={path}" if path else f"prompt.name={name}"
     variants = _variants(f"{label}: {task}", _section(task, label, name, path))
     return tuple(

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from omi_core import prompts
 from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import publish, read_stats
@@ -85,7 +86,8 @@ def _teacher_name(config: Generate) -> str:
 
 def _prompt_name(config: Generate) -> str:
     """The template, without the folders it lies in on one machine."""
-    name = Path(config.prompt.path).name if config.prompt.path else config.prompt.name
+    given = Path(config.prompt.path).name if config.prompt.path else config.prompt.name
+    name = given or prompts.default(config.task.name)
     return name if config.prompt.examples is None else f"{name}, {config.prompt.examples} examples"
 
 
