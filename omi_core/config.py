@@ -96,7 +96,7 @@ class Data:
     origin: str = option("world", "where records come from", choices=("world", "hub", "file"), transient=True)
     path: str | None = option(
         None,
-        "local .jsonl, .jsonl.zst or .parquet file, or a glob of them; wins over data.hub",
+        "local .jsonl, .jsonl.zst or .parquet file, a glob of them, or a published run; wins over data.hub",
         transient=True,
     )
     hub: str | None = option(None, "dataset id on the hub", transient=True)

@@ -7,6 +7,7 @@ is on disk; a mistake or a kill before that leaves no run behind.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from omi_core import config as schema
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import STATS
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
@@ -53,11 +55,27 @@ def plan_generate(config: Generate) -> Run[Generate]:
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
-        records = task_of(config).records(config, skipped)
+        records = task_of(config).records(_with_files(config), skipped)
         count, digest = write_records(layout.records, records)
         return _plan(content | {"input": digest}, count, prompting.samples, True, skipped)
 
     return _make(config, name, content, fill)
+
+
+def _with_files(config: Generate) -> Generate:
+    """The config with the files of the dataset in place of the run or dataset that `data.path` names.
+
+    Raises:
+        ConfigError: there is no published dataset.
+    """
+    given = config.data.path
+    if given is None or not Path(given).is_dir():
+        return config
+    for directory in (Path(given) / "dataset", Path(given)):
+        if (directory / STATS).is_file():
+            path = f"{glob.escape(str(directory))}/data/train-*.parquet"
+            return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
+    raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
 
 def _check_teacher(config: Generate) -> None:

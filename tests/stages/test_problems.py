@@ -119,3 +119,25 @@ def test_options_that_mean_nothing_here_are_refused(
         carry_out(tmp_path / "run", **TASK | values)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_published_problems_are_the_input_of_the_next_run(tmp_path: Path) -> None:
+    carry_out(tmp_path / "new", **TASK)
+    data = {"origin": "file", "path": str(tmp_path / "new"), "answer": None, "source": "from:problem_source"}
+    run, stats = carry_out(tmp_path / "solved", data=data)
+    assert run.plan.records == len(rows(tmp_path / "new"))
+    assert {row["problem_source"] for row in rows(tmp_path / "solved")} == {"augmented_problem"}
+    assert stats["counts"]["votes"]["records"] > 0
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="neither a file nor a run that is published"):
+        carry_out(tmp_path / "other", data=data | {"path": str(tmp_path / "empty")})
+
+
+def test_the_oracle_measures_the_majority_and_decides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_bytes(b"".join(orjson.dumps({"problem": text}) + b"\n" for text in (SEED, "What is this?")))
+    data = {"origin": "file", "path": str(path), "answer": "problem", "answer_format": "oracle"}
+    answers = {"expected": "majority"}
+    _, stats = carry_out(tmp_path / "run", data=data, answers=answers, samples=32)
+    assert stats["counts"]["records"] == 2 and stats["counts"]["truth"]["records"] == 1
+    assert {row["expected_answer"] for row in rows(tmp_path / "run") if row["problem"] == SEED} == {"42"}
