@@ -7,7 +7,8 @@
 
 Prints a report per test set; the pairs go to contamination.jsonl. A test set is NAME=FILE, NAME=HUB_ID, or
 one of gsm8k, math, amc23, aime24 and omni_math by its name alone, which is then read from the hub. model=
-names a sentence-transformers model that finds the nearest questions of every problem, for a judge to read.
+names a sentence-transformers model that finds the nearest questions of every problem that hits nothing;
+jobs.generate task=verdicts lets a judge read them, and verdicts= counts what it found as well.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ class Decontaminate:
     test_column: str | None = option(
         None, "column of the test sets that holds the question; null: problem, or question"
     )
+    methods: list[str] = option(
+        ["exact", "whole", "ngram"], "how problems and questions are compared by words; docs/decontaminate.md"
+    )
     pairs: str = option("contamination.jsonl", "file for the pairs, a line each")
-    top: int | None = option(5, "pairs per problem that are written; null: all", ge=1)
+    top: int | None = option(
+        5, "pairs and, with model=, nearest questions per problem that are written; null: all pairs", ge=1
+    )
     clean: str | None = option(None, "file for the rows of problems that hit nothing")
     share: float = option(
         0.6, "share of common words above which a 13-gram in common is contamination", ge=0, le=1
@@ -43,20 +49,26 @@ class Decontaminate:
         choices=("shorter", "problem"),
     )
     model: str | None = option(
-        None, "sentence-transformers model, a directory or hub id; null: no embeddings"
+        None,
+        "sentence-transformers model: directory, installed package or hub id; null: no embeddings",
     )
     nearest: str = option("nearest.jsonl", "with model=: file for the nearest questions of each problem")
+    nearest_of: str = option(
+        "clean", "which problems get a line there: those that hit nothing, or all", choices=("clean", "all")
+    )
+    verdicts: str | None = option(
+        None, "run with task=verdicts, its dataset or files of it: what the judge found counts as well"
+    )
 
 
 def main(config: Decontaminate) -> int:
     """Writes the files and prints the report. Returns the exit code."""
-    from omi_core.decontaminate.nearest import EmbeddingSearch, load_model
-    from omi_core.decontaminate.ngram import NgramSearch
+    from omi_core.decontaminate import EmbeddingSearch, NgramSearch, load_model, read_verdicts
     from omi_core.decontaminate.reading import read_problems, read_sets
     from omi_core.decontaminate.report import Files, decontaminate
 
-    if config.input is None:
-        raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
+    _check(config)
+    assert config.input is not None
     files = Files(
         _target("pairs", config.pairs),
         _target("clean", config.clean) if config.clean else None,
@@ -65,15 +77,37 @@ def main(config: Decontaminate) -> int:
     _refuse_overwriting(config, files)
     model = load_model(config.model) if config.model else None
     sets = read_sets(config.test, config.test_column)
-    search = NgramSearch(sets, share=config.share, length=config.length)
+    judged = read_verdicts(config.verdicts, sets) if config.verdicts else None
+    search = NgramSearch(sets, share=config.share, length=config.length, methods=config.methods)
     near = EmbeddingSearch(sets, model) if model is not None else None
     problems = read_problems(config.input, config.column, whole_rows=files.clean is not None)
-    report = decontaminate(problems, sets, search, files, config.top, near)
-    _show(report)
+    near_all = config.nearest_of == "all"
+    report = decontaminate(problems, sets, search, files, config.top, near, near_all, judged)
+    _show(report, [*config.methods, *(JUDGED if judged else ())])
+    if files.nearest:
+        print(f"\n{report.candidates:,} problems with their nearest questions, for a judge")
     for path in (files.pairs, files.clean, files.nearest):
         if path is not None:
             print(f"{path}: {path.stat().st_size:,} bytes")
     return 0
+
+
+JUDGED = ("judge", "unclear")
+
+
+def _check(config: Decontaminate) -> None:
+    """Raises ConfigError for options that lack or contradict each other."""
+    from omi_core.decontaminate.ngram import METHODS
+
+    if config.input is None:
+        raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
+    for method in config.methods:
+        if method not in METHODS:
+            raise ConfigError(f"methods={method}: no such method; some of {', '.join(METHODS)}")
+    if not config.methods:
+        raise ConfigError(f"methods=[]: missing; some of {', '.join(METHODS)}")
+    if config.model is not None and config.top is None:
+        raise ConfigError("top=null: with model= every question is near; give a number, such as top=5")
 
 
 def _target(key: str, name: str) -> Path:
@@ -86,7 +120,8 @@ def _target(key: str, name: str) -> Path:
 def _refuse_overwriting(config: Decontaminate, files: Files) -> None:
     """Raises ConfigError when a file would be written twice, or over what is read."""
     read = {
-        Path(name).resolve() for name in (config.input or "", *(t.partition("=")[2] for t in config.test))
+        Path(name).resolve()
+        for name in (config.input or "", config.verdicts or "", *(t.partition("=")[2] for t in config.test))
     }
     for key in ("pairs", "clean", "nearest"):
         path: Path | None = getattr(files, key)
@@ -96,21 +131,26 @@ def _refuse_overwriting(config: Decontaminate, files: Files) -> None:
             read.add(path.resolve())
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, methods: list[str]) -> None:
     """A line per test set: problems by the best way in which they hit it."""
     print(f"{report.problems:,} problems, {report.contaminated:,} contaminated, {report.pairs:,} pairs")
     if report.cut:
         print(f"{report.cut:,} problems are too long; only their beginning was compared")
     width = max(8, *map(len, report.sets))
-    print(f"\n{'test set':<{width}}  exact  whole  ngram  problems  share  questions hit")
+    heads = "".join(f"  {method:>{_width(method)}}" for method in methods)
+    print(f"\n{'test set':<{width}}{heads}  problems  share  questions hit")
     for name, one in report.sets.items():
-        print(f"{name:<{width}}{_counts(one, report.problems)}")
+        print(f"{name:<{width}}{_counts(one, report.problems, methods)}")
 
 
-def _counts(one: SetReport, problems: int) -> str:
-    methods = "".join(f"  {one.problems[method]:>5,}" for method in ("exact", "whole", "ngram"))
+def _counts(one: SetReport, problems: int, methods: list[str]) -> str:
+    counts = "".join(f"  {one.problems[method]:>{_width(method)},}" for method in methods)
     share = one.contaminated / problems if problems else 0
-    return f"{methods}  {one.contaminated:>8,}  {share:>5.1%}  {len(one.hit):,} of {one.questions:,}"
+    return f"{counts}  {one.contaminated:>8,}  {share:>5.1%}  {len(one.hit):,} of {one.questions:,}"
+
+
+def _width(method: str) -> int:
+    return max(5, len(method))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,22 @@
     for hits in search.search(problems, k=5): ...
 
 `NgramSearch` needs no model. `EmbeddingSearch` finds what says the same in other words; its hits are
-candidates for a judge, not verdicts.
+candidates for a judge, and `read_verdicts` reads what that one said.
 """
 
 from omi_core.decontaminate.hits import Hit, Questions, Search
 from omi_core.decontaminate.nearest import EmbeddingSearch, load_model, nearest
 from omi_core.decontaminate.ngram import NgramSearch
+from omi_core.decontaminate.verdicts import Verdicts, read_verdicts
 
-__all__ = ["EmbeddingSearch", "Hit", "NgramSearch", "Questions", "Search", "load_model", "nearest"]
+__all__ = [
+    "EmbeddingSearch",
+    "Hit",
+    "NgramSearch",
+    "Questions",
+    "Search",
+    "Verdicts",
+    "load_model",
+    "nearest",
+    "read_verdicts",
+]

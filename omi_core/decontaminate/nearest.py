@@ -6,6 +6,7 @@ What is near is not yet the same; the hits are for a person or a judge to look a
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from omi_core.decontaminate.hits import Hit, Questions, numbered
+from omi_core.decontaminate.normal import MAX_CHARS
 from omi_core.options import ConfigError
 
 METHOD = "embedding"
@@ -36,8 +38,10 @@ class EmbeddingSearch:
         self._embeddings = self._embed([text for _, _, text in self._questions])
 
     def search(self, texts: Sequence[str], k: int | None = None) -> list[list[Hit]]:
-        """For each text its k nearest questions (None: all), the nearest first; their score is the cosine.
+        """For each text its k nearest questions (None: all), the nearest first.
 
+        Their score is the cosine to four places, since the rest changes with the processor. Of a text only
+        the first MAX_CHARS characters are read, and of these what the model takes: often 256 or 512 tokens.
         The embeddings of all texts are in memory at once: give thousands, not millions.
         """
         if not texts:
@@ -48,10 +52,11 @@ class EmbeddingSearch:
         return [[self._hit(number, score) for number, score in zip(*row, strict=True)] for row in rows]
 
     def _hit(self, number: int, score: float) -> Hit:
-        return Hit(*self._questions[number], METHOD, score)
+        return Hit(*self._questions[number], METHOD, round(score, 4))
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
-        embeddings = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+        read = [text[:MAX_CHARS] for text in texts]
+        embeddings = self._model.encode(read, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(embeddings, dtype=np.float32)
 
 
@@ -108,7 +113,7 @@ def _best(similarities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_model(name: str) -> Encoder:
-    """A sentence-transformers model, from a local directory or by its hub id.
+    """A sentence-transformers model: a local directory, an installed package that carries one, or a hub id.
 
     Raises:
         ConfigError: sentence-transformers is not installed, or the model cannot be loaded.
@@ -122,7 +127,20 @@ def load_model(name: str) -> Encoder:
     if name[0] in "./" and not Path(name).is_dir():
         raise ConfigError(f"model={name}: no such directory")
     try:
-        return SentenceTransformer(name)
+        return SentenceTransformer(str(name if Path(name).is_dir() else packaged(name) or name))
     except Exception as error:  # the library raises many kinds; all mean "not to be had"
         text = " ".join(str(error).split())[:200]
         raise ConfigError(f"model={name}: cannot be loaded ({type(error).__name__}: {text})") from error
+
+
+def packaged(name: str) -> Path | None:
+    """The directory of the model that the installed package `name` carries; None where it carries none.
+
+    Some packages hold nothing else, for machines that reach a package index but not the hub.
+    """
+    try:
+        files = importlib.metadata.files(name) or ()
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    lists = (file for file in files if file.name == "modules.json")
+    return next((Path(str(file.locate())).parent for file in lists), None)

@@ -18,7 +18,7 @@ in the report of Qwen2.5 (arXiv 2412.15115): `length="shorter"` finds all that t
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 from omi_core.decontaminate.hits import Hit, Questions, numbered
@@ -32,7 +32,7 @@ _BYTES = array("I").itemsize
 
 
 class NgramSearch:
-    """Finds the test questions that a problem repeats, by words.
+    """Finds the test questions that a problem repeats, by words; `methods` says in which of the three ways.
 
     Every 13-gram of the questions is a key of 52 bytes, the numbers of its words: about 0.2 GB for 600,000 of
     them. Only questions that share one with the problem are compared.
@@ -44,10 +44,15 @@ class NgramSearch:
         n: int = WORDS,
         share: float = SHARE,
         length: str = "shorter",
+        methods: Collection[str] = METHODS,
     ) -> None:
+        if not methods or not set(methods) <= set(METHODS):
+            raise ValueError(f"methods={methods}: some of {', '.join(METHODS)}, and no other")
         if n < 1 or not 0 <= share <= 1 or length not in ("shorter", "problem"):
             raise ValueError(f"n={n}, share={share}, length={length}: no such rule")
         self._questions = list(numbered(sets))
+        self._methods = frozenset(methods)
+        self._by_words = self._methods != {"exact"}
         self._n, self._share, self._length = n, Fraction(str(share)), length
         self._vocabulary: dict[str, int] = {}
         self._words: list[array[int]] = []
@@ -67,6 +72,13 @@ class NgramSearch:
         found: dict[int, tuple[str, float]] = {}
         for number in self._exact.get(exact_form(text), ()):
             found[number] = ("exact", 1.0)
+        if self._by_words:
+            self._find_by_words(text, found)
+        best = sorted(found.items(), key=lambda item: (-item[1][1], item[0]))
+        return [Hit(*self._questions[number], method, score) for number, (method, score) in best]
+
+    def _find_by_words(self, text: str, found: dict[int, tuple[str, float]]) -> None:
+        """Adds what `whole` and `ngram` find to what is found already."""
         spoken = words(text)
         if len(spoken) < self._n:
             for number in self._whole.get(strict_form(text), ()):
@@ -76,23 +88,25 @@ class NgramSearch:
             for number in self._sharing(known):
                 if number not in found and (score := self._common(known, number)):
                     found[number] = ("ngram", score)
-        best = sorted(found.items(), key=lambda item: (-item[1][1], item[0]))
-        return [Hit(*self._questions[number], method, score) for number, (method, score) in best]
 
     def _add(self, number: int, text: str) -> None:
-        if exact := exact_form(text):
+        if "exact" in self._methods and (exact := exact_form(text)):
             self._exact.setdefault(exact, []).append(number)
+        if self._by_words:
+            self._add_words(number, text)
+
+    def _add_words(self, number: int, text: str) -> None:
         spoken = words(text)
         vocabulary = self._vocabulary
         # 0 is a word that no question has.
         own = array("I", [vocabulary.setdefault(word, len(vocabulary) + 1) for word in spoken])
         self._words.append(own)
         if len(own) < self._n:
-            if strict := strict_form(text):
+            if "whole" in self._methods and (strict := strict_form(text)):
                 self._whole.setdefault(strict, []).append(number)
-            return
-        for ngram in set(self._ngrams_of(own)):
-            self._ngrams[ngram] = (*self._ngrams.get(ngram, ()), number)
+        elif "ngram" in self._methods:
+            for ngram in set(self._ngrams_of(own)):
+                self._ngrams[ngram] = (*self._ngrams.get(ngram, ()), number)
 
     def _ngrams_of(self, numbers: array[int]) -> list[bytes]:
         raw, width = numbers.tobytes(), self._n * _BYTES

@@ -109,7 +109,7 @@ def read_problems(given: str, column: str, whole_rows: bool = False) -> Iterator
     Raises:
         ConfigError: no such file, column or dataset, or a cell that holds no text.
     """
-    for path in _problem_files(given):
+    for path in dataset_files("input", given):
         for where, row in file_rows(path, columns=None if whole_rows else (column,)):
             text = cell(row, column, where, "column")
             if not isinstance(text, str):
@@ -117,15 +117,20 @@ def read_problems(given: str, column: str, whole_rows: bool = False) -> Iterator
             yield Problem(where, text, row)
 
 
-def _problem_files(given: str) -> list[Path]:
+def dataset_files(key: str, given: str) -> list[Path]:
+    """The files of the option `key`: a file, a glob of them, the dataset of a run, or a dataset.
+
+    Raises:
+        ConfigError: there are none.
+    """
     path = Path(given)
     if not path.is_dir():
-        return local_files("input", given)
+        return local_files(key, given)
     dataset = Layout(path).dataset if Layout(path).plan.is_file() else path
     files = sorted((dataset / "data").glob("*.parquet"))
     if not files:
         raise ConfigError(
-            f"input={given}: has no dataset (no {dataset / 'data'}/*.parquet); give a run that is published, "
+            f"{key}={given}: has no dataset (no {dataset / 'data'}/*.parquet); give a run that is published, "
             "a dataset or a file"
         )
     return files

@@ -14,13 +14,16 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from omi_core.decontaminate import ngram, verdicts
 from omi_core.decontaminate.hits import Hit, Questions, Search
-from omi_core.decontaminate.ngram import METHODS
 from omi_core.decontaminate.normal import is_cut
 from omi_core.decontaminate.reading import Problem
+from omi_core.decontaminate.verdicts import Verdicts
+from omi_core.options import ConfigError
 from omi_core.run.files import replacing
 
-_BATCH = 1024
+METHODS = (*ngram.METHODS, *verdicts.METHODS)
+_BATCH = 1024  # rows; the problems among them are what is embedded at once
 
 
 @dataclass
@@ -42,7 +45,8 @@ class Report:
 
     A problem is a row whose text differs from that of the row before, so that the solutions of one problem
     count once. `cut` of them were longer than is compared, `contaminated` hit at least one question, `pairs`
-    is how many hits there were.
+    is how many hits there were, `candidates` how many problems the file of nearest questions has,
+    `unjudged` how many lack a verdict that they need, `first_unjudged` where the first of these stands.
     """
 
     rows: int = 0
@@ -50,6 +54,9 @@ class Report:
     cut: int = 0
     contaminated: int = 0
     pairs: int = 0
+    candidates: int = 0
+    unjudged: int = 0
+    first_unjudged: str | None = None
     sets: dict[str, SetReport] = field(default_factory=dict)
 
     def add(self, text: str, hits: list[Hit]) -> None:
@@ -82,11 +89,17 @@ def decontaminate(
     files: Files,
     k: int | None,
     near: Search | None = None,
+    near_all: bool = False,
+    judged: Verdicts | None = None,
 ) -> Report:
     """Searches every problem and writes the files.
 
     `pairs` gets a line per hit, at most `k` per problem; `clean` the rows of problems without a hit, as they
-    are; `nearest` a line per problem with its k hits by `near`.
+    are; `nearest` a line per problem with its k hits by `near`: for every problem with `near_all`, else for
+    those that hit nothing, since the others need no judge. The hits in `judged` count like those of `search`.
+
+    Raises:
+        ConfigError: a problem without a hit is not in `judged`; no file is written.
     """
     report = Report(sets={questions.name: SetReport(len(questions.texts)) for questions in sets})
     with ExitStack() as stack:
@@ -98,20 +111,45 @@ def decontaminate(
         last, last_hits = None, []
         for batch in _batches(problems):
             fresh = [problem for problem, new in _changes(batch, last) if new]
-            texts = [problem.text for problem in fresh]
-            found = iter(search.search(texts))
+            found = search.search([problem.text for problem in fresh])
+            if judged is not None:
+                _add_verdicts(judged, fresh, found, report)
+            rest = iter(found)
             for problem, new in _changes(batch, last):
                 if new:
-                    last_hits = next(found)
+                    last_hits = next(rest)
                     report.add(problem.text, last_hits)
                     _write(pairs, (_pair(problem, hit) for hit in last_hits[:k]))
                 if not last_hits:
                     _write(clean, [problem.row])
                 report.rows += 1
             if near is not None:
-                _write(nearest, map(_neighbours, fresh, near.search(texts, k)))
+                pick = zip(fresh, found, strict=True)
+                asked = [problem for problem, hits in pick if near_all or _is_candidate(problem, hits)]
+                report.candidates += len(asked)
+                _write(nearest, map(_neighbours, asked, near.search([problem.text for problem in asked], k)))
             last = batch[-1].text
+        if judged is not None and report.unjudged:
+            raise ConfigError(
+                f"verdicts={judged.given}: {report.unjudged:,} problems hit nothing by words and have no "
+                f"verdict, the first at {report.first_unjudged}; let the judge read its nearest questions"
+            )
     return report
+
+
+def _is_candidate(problem: Problem, hits: list[Hit]) -> bool:
+    return not hits and bool(problem.text.strip())
+
+
+def _add_verdicts(judged: Verdicts, problems: list[Problem], found: list[list[Hit]], report: Report) -> None:
+    """Adds the judge's hits to those of each problem; counts the problems that lack a verdict they need."""
+    for problem, hits in zip(problems, found, strict=True):
+        more = judged.hits(problem.text)
+        if more is None and _is_candidate(problem, hits):
+            report.first_unjudged = report.first_unjudged or problem.where
+            report.unjudged += 1
+        known = {(hit.test_set, hit.test_index) for hit in hits}
+        hits += [hit for hit in more or () if (hit.test_set, hit.test_index) not in known]
 
 
 def _batches(problems: Iterable[Problem]) -> Iterator[list[Problem]]:

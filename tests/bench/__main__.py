@@ -17,6 +17,7 @@ BENCHES: dict[str, list[str]] = {
     "status.py": ["--tasks", "2000"],
     "answers.py": [str(DATA), "--pairs", "200"],
     "decontaminate.py": [str(DATA), "--problems", "50000"],
+    "contamination.py": [str(DATA), "--train", "1000"],
 }
 
 

@@ -23,6 +23,7 @@ from omi_core.decontaminate import NgramSearch, nearest
 from omi_core.decontaminate.hits import numbered
 from omi_core.decontaminate.normal import MAX_CHARS, words
 from omi_core.decontaminate.reading import read_sets
+from tests.decontaminate.planted import rephrased
 from tests.decontaminate.real_sets import SETS
 
 
@@ -127,10 +128,9 @@ def main() -> None:
     product = seconds(lambda _: some @ others.T, iter(("",)), 1)
     print(f"nearest 5 of {len(others):,} embeddings: {five / product:.1f} times the matrix product alone")
 
-    rows = texts(options.data / "contamination/rephrased_gsm8k_test.jsonl", "text")
     groups = {
         "gsm8k test, as it is": texts(options.data / SETS["gsm8k"], "question"),
-        "gsm8k test, rephrased": [row.removeprefix("Question: ").partition("\nAnswer:")[0] for row in rows],
+        "gsm8k test, rephrased": rephrased(options.data),
         "gsm8k train": gsm8k,
         "math train": math,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from omi_core.decontaminate import EmbeddingSearch, Questions, load_model, nearest
+from omi_core.decontaminate.nearest import packaged
 from omi_core.options import ConfigError
 
 nearest_module = sys.modules["omi_core.decontaminate.nearest"]
@@ -85,6 +87,33 @@ def test_a_problem_finds_its_rewording() -> None:
     ]
     assert hits[0].score == pytest.approx(1)
     assert len(search.search(["x"])[0]) == 3
+
+
+def test_only_the_beginning_of_a_text_is_read_however_long_it_is() -> None:
+    read: list[int] = []
+
+    class Lengths(Letters):
+        def encode(self, sentences: list[str], **options: Any) -> np.ndarray:
+            read.extend(map(len, sentences))
+            return super().encode(sentences, **options)
+
+    EmbeddingSearch([Questions("a", ["x"])], Lengths()).search(["x" * 3_000_000])
+    assert read == [1, 20_000]
+
+
+def test_a_package_that_carries_a_model_is_one_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, text in {
+        "some_model/model/modules.json": "[]",
+        "some_model-1.dist-info/METADATA": "Name: some-model\nVersion: 1\n",
+        "some_model-1.dist-info/RECORD": "some_model/model/modules.json,,\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packaged("some-model") == tmp_path / "some_model/model"
+    assert [packaged(name) for name in ("numpy", "no-such-package", "org/model", "")] == [None] * 4
 
 
 def test_a_missing_package_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from omi_core.decontaminate import Hit, NgramSearch
 from omi_core.decontaminate.reading import read_sets
+from tests.decontaminate.planted import rephrased
 from tests.decontaminate.real_sets import SETS
 
 
@@ -64,6 +65,4 @@ def test_published_problems_are_clean_but_for_one(search: NgramSearch, shared_da
 
 
 def test_rephrased_questions_are_not_found_by_words(search: NgramSearch, shared_data: Path) -> None:
-    rows = texts(shared_data / "contamination/rephrased_gsm8k_test.jsonl", "text")
-    problems = [row.removeprefix("Question: ").partition("\nAnswer:")[0] for row in rows]
-    assert methods(search.search(problems)) == {"none": 1319}
+    assert methods(search.search(rephrased(shared_data))) == {"none": 1319}
