@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-YES, NO, UNCLEAR = "yes", "no", "unclear"
+YES, NO = "yes", "no"
 _READ = 300  # characters of a line that are looked at
 _WORDS = {"yes": YES, "true": YES, "no": NO, "false": NO}
 
@@ -25,23 +25,23 @@ _FIRST = re.compile(rf"{_MARKS}(?:{_LABEL}{_MARKS})?{_WORD}", re.I)
 _LAST = re.compile(rf"\b{_LABEL}{_MARKS}{_WORD}{_MARKS}$", re.I)
 
 
-def read_yes_no(text: str, finished: bool = True) -> str:
-    """YES, NO or UNCLEAR. `true` and `false` are read as well, reasoning in `<think>` is passed over.
+def read_yes_no(text: str, finished: bool = True) -> str | None:
+    """YES, NO, or None: it says neither. `true` and `false` are read as well; `<think>` is passed over.
 
     With `finished=False` (the text was cut off by a token limit) its last line is not looked at.
     """
     _, closed, told = text.rpartition("</think>")
     if not closed and "<think>" in text:
-        return UNCLEAR
+        return None
     lines = [line for line in map(str.strip, told.splitlines()) if line]
     if not lines:
-        return UNCLEAR
+        return None
     first, last = _plain(lines[0][:_READ]), _plain(lines[-1][-_READ:])
     found = [_FIRST.match(first)]
     if finished:
         found += [_FIRST.match(last) if len(lines[-1]) <= _READ else None, _LAST.search(last)]
     said = {_WORDS[match[1].lower()] for match in found if match}
-    return YES if YES in said else NO if NO in said else UNCLEAR
+    return YES if YES in said else NO if NO in said else None
 
 
 def _plain(line: str) -> str:

@@ -18,7 +18,7 @@ from omi_core.options import ConfigError
 
 METHODS = ("judge", "unclear")
 COLUMNS = ("problem", "question", "test_set", "test_index", "score", "forward", "backward")
-ANSWERS = ("yes", "no", "unclear")
+ANSWERS = ("yes", "no", None)
 
 
 class Verdicts:
@@ -55,7 +55,7 @@ def read_verdicts(given: str, sets: Sequence[Questions]) -> Verdicts:
     return Verdicts(given, found)
 
 
-def verdict(forward: str, backward: str) -> str | None:
+def verdict(forward: str | None, backward: str | None) -> str | None:
     """The method by which a pair counts as contaminated, from the answers both ways; None: it does not."""
     if "yes" in (forward, backward):
         return "judge"
@@ -75,7 +75,7 @@ def _rows(given: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 if row[name] not in ANSWERS:
                     raise ConfigError(
                         f"verdicts={given}: {where} has {str(row[name])[:40]} as {name}; "
-                        f"it is one of {', '.join(ANSWERS)}"
+                        "it is yes, no or null"
                     )
             yield where, row
 

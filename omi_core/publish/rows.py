@@ -43,7 +43,7 @@ COLUMNS: dict[str, Column] = {
     "test_set": Column(str, "the test set", nullable=False),
     "test_index": Column(int, "index of the question in it, from 0", nullable=False),
     "contaminated": Column(bool, "whether the judge said yes, in either order", nullable=False),
-    "score": Column(float, "how near the question is: the cosine of the embeddings"),
+    "score": Column(float, "how near the question is: the cosine of the embeddings", nullable=False),
     "forward": Column(str, "what the judge said of problem and question: yes, no, or null if neither"),
     "backward": Column(str, "what it said with the two in the other order"),
     "source": Column(str, "where the document is from"),
@@ -62,8 +62,8 @@ COLUMNS: dict[str, Column] = {
 class Schema:
     """The columns of a task's rows: `required` ones first, then any of the `optional` ones in this order.
 
-    The first `key` columns, strings all, make a row the same as another one; the first alone says which rows
-    belong together. With `normalised` they are compared after `normal_text`, which is for one column only.
+    The first `key` columns make a row the same as another one; the first alone says which rows belong
+    together. With `normalised` they are compared after `normal_text`, which is for one column only.
     """
 
     task: str
@@ -116,9 +116,9 @@ DIALOGUES = Schema(
 )
 VERDICTS = Schema(
     "verdicts",
-    ("problem", "question", "test_set", "test_index", "contaminated"),
-    ("score", "forward", "backward", "record_id", "teacher"),
-    key=3,
+    ("problem", "question", "test_set", "test_index", "score", "forward", "backward", "contaminated"),
+    ("record_id", "teacher"),
+    key=4,
 )
 SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, PROBLEMS, DIALOGUES, VERDICTS)}
 PUBLISHED = SOLUTIONS.required

@@ -26,6 +26,7 @@ class Prompting:
             config.task.name, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)
         )
         self._repeats = config.samples
+        self._questions = config.verdicts.questions
         self._orders = 2 * config.verdicts.questions if config.task.name == "verdicts" else 1
         self.styles = tuple(template.style for template in self._templates)
 
@@ -43,10 +44,19 @@ class Prompting:
         template = self._templates[index // (self._orders * self._repeats)]
         if self._orders == 1:
             return template.messages(record.text)
-        number, turned = divmod(index // self._repeats, 2)
-        pair = record.text, record.extra["questions"][number]["test_text"]
+        number, turned = self.pair(index)
+        pair = record.text, self.questions(record)[number]["test_text"]
         first, second = pair[::-1] if turned else pair
         return template.messages(first, other=second)
+
+    def questions(self, record: Record) -> list[dict[str, Any]]:
+        """The questions that a judge compares a record with, the nearest first."""
+        return record.extra["questions"][: self._questions]
+
+    def pair(self, index: int) -> tuple[int, bool]:
+        """Which of these questions a sample is about, and whether it stands first."""
+        number, turned = divmod(index // self._repeats, 2)
+        return number, bool(turned)
 
     def content(self) -> dict[str, Any]:
         """What the fingerprint covers."""

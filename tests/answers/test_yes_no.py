@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.answers.yes_no import NO, UNCLEAR, YES, read_yes_no
+from omi_core.answers.yes_no import NO, YES, read_yes_no
 
 READ = [
     ("yes", YES),
@@ -70,12 +70,12 @@ def test_an_answer_is_read_in_the_forms_models_give_it(text: str, said: str) -> 
 
 
 @pytest.mark.parametrize("text", NONE)
-def test_what_is_no_answer_is_unclear(text: str) -> None:
-    assert read_yes_no(text) == UNCLEAR
+def test_what_is_no_answer_is_none(text: str) -> None:
+    assert read_yes_no(text) is None
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("Yes, since both", YES), ("Both ask for the\nanswer: no", UNCLEAR), ("No", NO)]
+    ("text", "said"), [("Yes, since both", YES), ("Both ask for the\nanswer: no", None), ("No", NO)]
 )
 def test_of_a_text_that_was_cut_off_only_the_beginning_is_read(text: str, said: str) -> None:
     assert read_yes_no(text, finished=False) == said
@@ -83,7 +83,7 @@ def test_of_a_text_that_was_cut_off_only_the_beginning_is_read(text: str, said: 
 
 @given(st.text())
 def test_any_text_gives_one_of_three(text: str) -> None:
-    assert read_yes_no(text) in (YES, NO, UNCLEAR)
+    assert read_yes_no(text) in (YES, NO, None)
 
 
 @pytest.mark.parametrize(
@@ -91,4 +91,4 @@ def test_any_text_gives_one_of_three(text: str) -> None:
 )
 def test_a_text_of_a_megabyte_is_read_in_one_go(part: str) -> None:
     # One that backtracks would not come back before the tests' time limit.
-    assert read_yes_no(part * (1_000_000 // len(part))) in (NO, UNCLEAR)
+    assert read_yes_no(part * (1_000_000 // len(part))) in (NO, None)

@@ -185,7 +185,7 @@ def test_an_empty_problem_has_no_nearest_question(here: Here, tmp_path: Path, mo
 
 
 def verdict(
-    problem: str, index: int, forward: str = "no", backward: str = "no", **other: Any
+    problem: str, index: int, forward: str | None = "no", backward: str | None = "no", **other: Any
 ) -> dict[str, Any]:
     """A row of a judge's dataset, about a question of test set a."""
     row = {"problem": problem, "question": (QUESTION, OTHER)[index], "test_set": "a", "test_index": index}
@@ -197,17 +197,17 @@ ANSWERS = [
     ([("no", "no"), ("no", "no")], []),
     ([("yes", "no"), ("no", "no")], [(0, "judge")]),
     ([("no", "no"), ("no", "yes")], [(1, "judge")]),
-    ([("yes", "yes"), ("unclear", "yes")], [(0, "judge"), (1, "judge")]),
-    ([("unclear", "no"), ("no", "unclear")], []),
-    ([("unclear", "unclear"), ("no", "no")], [(0, "unclear")]),
-    ([("unclear", "unclear"), ("yes", "no")], [(1, "judge"), (0, "unclear")]),
+    ([("yes", "yes"), (None, "yes")], [(0, "judge"), (1, "judge")]),
+    ([(None, "no"), ("no", None)], []),
+    ([(None, None), ("no", "no")], [(0, "unclear")]),
+    ([(None, None), ("yes", "no")], [(1, "judge"), (0, "unclear")]),
 ]
 
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(("answers", "found"), ANSWERS, ids=[str(answers) for answers, _ in ANSWERS])
 def test_one_yes_of_the_judge_is_contamination_and_so_is_no_readable_answer(
-    here: Here, tmp_path: Path, answers: list[tuple[str, str]], found: list[tuple[int, str]]
+    here: Here, tmp_path: Path, answers: list[tuple[str | None, str | None]], found: list[tuple[int, str]]
 ) -> None:
     write(tmp_path / "verdicts.jsonl", [verdict(NEW, index, *both) for index, both in enumerate(answers)])
     arguments = (*BOTH, "verdicts=verdicts.jsonl", "clean=clean.jsonl")
@@ -259,7 +259,7 @@ BAD_VERDICTS = [
     ),
     (
         [verdict(NEW, 0, forward="maybe")],
-        "verdicts.jsonl:1 has maybe as forward; it is one of yes, no, unclear",
+        "verdicts.jsonl:1 has maybe as forward; it is yes, no or null",
     ),
     ([{"problem": NEW}], "verdicts.jsonl:1 is no verdict, it has no question; give a run with task=verdicts"),
 ]
