@@ -55,7 +55,8 @@ class EmbeddingSearch:
         return Hit(*self._questions[number], METHOD, round(score, 4))
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
-        read = [text[:MAX_CHARS] for text in texts]
+        # Half a character (a lone surrogate) stops a tokenizer.
+        read = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
         embeddings = self._model.encode(read, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(embeddings, dtype=np.float32)
 
@@ -120,12 +121,14 @@ def load_model(name: str) -> Encoder:
     """
     try:
         from sentence_transformers import SentenceTransformer  # pyright: ignore[reportMissingImports]
+        from transformers.utils import logging
     except ImportError as error:
         raise ConfigError(
             f"model={name}: the package sentence-transformers is missing ({error}); install it with pip"
         ) from error
     if name[0] in "./" and not Path(name).is_dir():
         raise ConfigError(f"model={name}: no such directory")
+    logging.disable_progress_bar()  # it draws one for each of the model's hundred arrays
     try:
         return SentenceTransformer(str(name if Path(name).is_dir() else packaged(name) or name))
     except Exception as error:  # the library raises many kinds; all mean "not to be had"

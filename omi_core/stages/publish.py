@@ -95,7 +95,18 @@ def rates(counts: Mapping[str, Any]) -> dict[str, float]:
     """The shares people ask for, from merged counts; those without a denominator are left out."""
     truth, votes, answers = counts.get("truth", {}), counts.get("votes", {}), counts.get("answers", {})
     found = answers.get("found", 0)
+    replies, judged = counts.get("replies", {}), counts.get("judged", {})
     pairs = {
+        "replies that say yes or no": (sum(replies.values()) - replies.get("unclear", 0), sum(replies.values())),
+        "pairs without such a reply": (judged.get("pairs_unclear", 0), judged.get("pairs", 0)),
+        "pairs judged otherwise in the other order": (
+            judged.get("pairs_split", 0),
+            judged.get("pairs_both", 0),
+        ),
+        "problems that the judge takes for a test question": (
+            judged.get("contaminated", 0),
+            judged.get("problems", 0),
+        ),
         "samples with an answer": (found, found + answers.get("none", 0)),
         "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
         "majority answers equal to the ground truth": (
@@ -111,6 +122,6 @@ def rates(counts: Mapping[str, Any]) -> dict[str, float]:
             votes.get("agreement_ppm", 0) / 1e6,
             votes.get("records", 0),
         ),
-        "samples kept": (counts.get("rows", 0), counts.get("samples", 0)),
+        "samples kept": (counts.get("used", counts.get("rows", 0)), counts.get("samples", 0)),
     }
     return {label: part / whole for label, (part, whole) in pairs.items() if whole}

@@ -11,6 +11,7 @@ from omi_core.teachers.base import Request
 
 Draw = Callable[[random.Random, Request], str]
 _WORDS_PER_TURN = 6
+_FALSE_YES = 0.05
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
@@ -81,6 +82,29 @@ def _monologue(draw: random.Random, request: Request) -> str:
     return f"It is said that {request.record.text[:200]} and there are {draw.randint(2, 99)} more to the"
 
 
+def _verdict(draw: random.Random, same: bool) -> str:
+    yes = ("Yes", "Yes.", "**Yes**", "Yes, both ask for the same.", "Answer: yes")
+    no = ("No", "No.", "**No**", "No, the numbers differ.", "They differ.\n\nAnswer: no")
+    return draw.choice(yes if same else no)
+
+
+def _wrong_verdict(draw: random.Random, request: Request) -> str:
+    """No of two that are the same. Of two that are not, yes only now and then: since one yes of ten is enough,
+    hardly a problem would else be clean."""
+    return _verdict(draw, not _are_same(request) and draw.random() < _FALSE_YES)
+
+
+def _are_same(request: Request) -> bool:
+    """Have a problem and the question that it is compared with the same numbers, and half of the words?"""
+    prompt = request.messages[-1]["content"]
+    texts = [question["test_text"] for question in request.record.extra["questions"]]
+    question = next((text for text in texts if text in prompt), texts[0])
+    one, other = (re.findall(r"\d+|[^\W\d_]+", text.casefold()) for text in (request.record.text, question))
+    if sorted(filter(str.isdecimal, one)) != sorted(filter(str.isdecimal, other)):
+        return False
+    return len(set(one) & set(other)) > min(len(set(one)), len(set(other))) / 2
+
+
 TEXTS: dict[str, Texts] = {
     "solutions": Texts(
         right=lambda draw, request: _solution(draw, right_answer(request)),
@@ -96,5 +120,10 @@ TEXTS: dict[str, Texts] = {
         right=_dialogue,
         wrong=lambda draw, request: f"Ann: {request.record.text}\nBob: {request.record.text}",
         malformed=_monologue,
+    ),
+    "verdicts": Texts(
+        right=lambda draw, request: _verdict(draw, _are_same(request)),
+        wrong=_wrong_verdict,
+        malformed=lambda draw, request: draw.choice(("", "Perhaps.", "Yes or no?", "<think>Yes? No?")),
     ),
 }
