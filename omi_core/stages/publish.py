@@ -97,7 +97,10 @@ def rates(counts: Mapping[str, Any]) -> dict[str, float]:
     found = answers.get("found", 0)
     replies, judged = counts.get("replies", {}), counts.get("judged", {})
     pairs = {
-        "replies that say yes or no": (sum(replies.values()) - replies.get("unclear", 0), sum(replies.values())),
+        "replies that say yes or no": (
+            sum(replies.values()) - replies.get("unclear", 0),
+            sum(replies.values()),
+        ),
         "pairs without such a reply": (judged.get("pairs_unclear", 0), judged.get("pairs", 0)),
         "pairs judged otherwise in the other order": (
             judged.get("pairs_split", 0),

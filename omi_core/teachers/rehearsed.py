@@ -89,8 +89,10 @@ def _verdict(draw: random.Random, same: bool) -> str:
 
 
 def _wrong_verdict(draw: random.Random, request: Request) -> str:
-    """No of two that are the same. Of two that are not, yes only now and then: since one yes of ten is enough,
-    hardly a problem would else be clean."""
+    """No of two that are the same; of two that are not, yes only now and then.
+
+    Since one yes of ten is enough, hardly a problem would be clean if each of these were one.
+    """
     return _verdict(draw, not _are_same(request) and draw.random() < _FALSE_YES)
 
 
