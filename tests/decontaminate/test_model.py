@@ -14,7 +14,7 @@ import pytest
 from omi_core.decontaminate import EmbeddingSearch, Questions, load_model
 from omi_core.decontaminate.nearest import Encoder, packaged
 from tests.conftest import Here
-from tests.decontaminate.planted import MODEL, original, rephrased, training
+from tests.decontaminate.planted import MODEL, rephrased, training
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +59,16 @@ def test_any_text_has_its_nearest_questions(model: Encoder) -> None:
     assert all(-1 <= hit.score <= 1 for hits in found for hit in hits)
 
 
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.long)], ids=["every 8th", "all"])
 def test_the_nearest_question_is_the_one_that_was_rephrased(
-    here: Here, folder: Path, shared_data: Path, tmp_path: Path
+    here: Here, folder: Path, shared_data: Path, tmp_path: Path, step: int
 ) -> None:
-    """For 95 % of the rephrased questions of GSM8K it stands at the first place."""
-    planted = rephrased(shared_data)
-    mixed = [*planted, *training(shared_data)[:150]]
+    """For 95 % of the rephrased questions of GSM8K it stands at the first place; four hold no text."""
+    planted = dict(list(enumerate(rephrased(shared_data)))[::step])
+    mixed = [*planted.values(), *training(shared_data)[: 1200 // step]]
     Random(0).shuffle(mixed)
-    (tmp_path / "mixed.jsonl").write_bytes(
-        b"".join(orjson.dumps({"problem": text}) + b"\n" for text in mixed)
-    )
+    lines = [orjson.dumps({"problem": text}) + b"\n" for text in mixed]
+    (tmp_path / "mixed.jsonl").write_bytes(b"".join(lines))
     code, _, err = here(
         "decontaminate",
         "input=mixed.jsonl",
@@ -78,7 +78,6 @@ def test_the_nearest_question_is_the_one_that_was_rephrased(
     assert (code, err) == (0, "")
     rows = [orjson.loads(line) for line in (tmp_path / "nearest.jsonl").read_bytes().splitlines()]
     near = {row["problem"]: [hit["test_index"] for hit in row["nearest"]] for row in rows}
-    first = sum(near[text][0] == number for number, text in enumerate(planted))
-    assert len(planted) == len(original(shared_data)) == 1319
+    first = sum(near.get(text, [None])[0] == number for number, text in planted.items())
     assert first >= 0.95 * len(planted)
-    assert sum(number in near[text] for number, text in enumerate(planted)) > first
+    assert all(len(found) == 5 for found in near.values())
