@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 import pytest
@@ -129,8 +131,25 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(runs) == 1
 
 
+class Letters:
+    """Stands in for a sentence-transformers model, which takes its time to load: counts letters."""
+
+    def __init__(self, name: str) -> None:
+        pass
+
+    def encode(self, sentences: list[str], **options: Any) -> np.ndarray:
+        return np.array([[text.count(chr(97 + at)) for at in range(26)] for text in sentences], dtype=float)
+
+
+@pytest.fixture
+def embedding_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("sentence_transformers")
+    monkeypatch.setattr(package, "SentenceTransformer", Letters, raising=False)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", package)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-@pytest.mark.usefixtures("stand_ins")
+@pytest.mark.usefixtures("stand_ins", "embedding_model")
 def test_commands_and_code_of_a_page_run_in_order(here: Here, tmp_path: Path, page: Path) -> None:
     ran = 0
     for language, text in blocks(page):
