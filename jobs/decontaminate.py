@@ -75,9 +75,10 @@ def main(config: Decontaminate) -> int:
         _target("nearest", config.nearest) if config.model else None,
     )
     _refuse_overwriting(config, files)
-    model = load_model(config.model) if config.model else None
     sets = read_sets(config.test, config.test_column)
     judged = read_verdicts(config.verdicts, sets) if config.verdicts else None
+    # Last, since it takes longest.
+    model = load_model(config.model) if config.model else None
     search = NgramSearch(sets, share=config.share, length=config.length, methods=config.methods)
     near = EmbeddingSearch(sets, model) if model is not None else None
     problems = read_problems(config.input, config.column, whole_rows=files.clean is not None)

@@ -7,6 +7,7 @@ What is near is not yet the same; the hits are for a person or a judge to look a
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,14 +122,16 @@ def load_model(name: str) -> Encoder:
     """
     try:
         from sentence_transformers import SentenceTransformer  # pyright: ignore[reportMissingImports]
-        from transformers.utils import logging
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise ConfigError(
             f"model={name}: the package sentence-transformers is missing ({error}); install it with pip"
         ) from error
     if name[0] in "./" and not Path(name).is_dir():
         raise ConfigError(f"model={name}: no such directory")
-    logging.disable_progress_bar()  # it draws one for each of the model's hundred arrays
+    disable_progress_bar()
+    # It would tell of every retry; the outcome is enough.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return SentenceTransformer(str(name if Path(name).is_dir() else packaged(name) or name))
     except Exception as error:  # the library raises many kinds; all mean "not to be had"

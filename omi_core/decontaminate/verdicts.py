@@ -22,7 +22,7 @@ ANSWERS = ("yes", "no", None)
 
 
 class Verdicts:
-    """The hits that a judge found, by problem: some 150 bytes per problem, and more for one with hits."""
+    """The hits that a judge found, by problem: some 100 bytes per problem, and more for one with hits."""
 
     def __init__(self, given: str, hits: Mapping[bytes, Sequence[Hit]]) -> None:
         self.given = given

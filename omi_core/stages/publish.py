@@ -70,7 +70,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         revision=config.teacher.revision,
         prompt=_prompt_name(config),
         source=config.data.name,
-        samples=config.samples,
+        samples=run.plan.samples,
         sampling=sampling | {"seed": config.seed},
         filters=shown,
         figures=figures,
