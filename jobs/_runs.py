@@ -69,16 +69,25 @@ def runs_command(
     _shell(run, lambda: help_text(name, schema, doc))
 
 
-def options_command(schema: type[Anything], main: Callable[[Anything], int], doc: str) -> None:
-    """Like `runs_command` for a command that takes options alone."""
+def words_command(schema: type[Anything], main: Callable[[Anything, list[str]], int], doc: str) -> None:
+    """Like `runs_command` for a command whose words need not name runs: `main(options, words)`."""
 
     def run(arguments: list[str]) -> int:
         values, words = parse(schema, arguments)
-        if words:
-            raise ConfigError(f"{words[0]}: not an option; options are NAME=VALUE, --help lists them")
-        return main(options.load(schema, values))
+        return main(options.load(schema, values), words)
 
     _shell(run, lambda: "\n".join([doc.strip(), "", *_option_lines(schema)]))
+
+
+def options_command(schema: type[Anything], main: Callable[[Anything], int], doc: str) -> None:
+    """Like `runs_command` for a command that takes options alone."""
+
+    def checked(config: Anything, words: list[str]) -> int:
+        if words:
+            raise ConfigError(f"{words[0]}: not an option; options are NAME=VALUE, --help lists them")
+        return main(config)
+
+    words_command(schema, checked, doc)
 
 
 def _shell(run: Callable[[list[str]], int], page: Callable[[], str]) -> None:
@@ -191,6 +200,16 @@ def runs_in(folder: Path) -> list[Path]:
         for entry in folder.iterdir()
         if not entry.name.startswith(".") and not _MOVED_ASIDE.search(entry.name) and is_run(entry)
     )
+
+
+def page_to_write(out: str) -> Path:
+    """The page that `out=` names. Raises ConfigError: it is none, or cannot be written."""
+    path = Path(out)
+    if path.suffix not in (".html", ".htm"):
+        raise ConfigError(f"out={out}: not a page; give a name that ends in .html")
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"out={out}: not a file that can be written; give one in an existing folder")
+    return path
 
 
 def _check_number(words: Sequence[str], runs: Sequence[Path], least: int, most: int | None) -> None:

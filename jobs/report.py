@@ -29,11 +29,7 @@ def main(config: Report, runs: list[Path]) -> int:
     from omi_core.report.page import render
     from omi_core.run.files import write_atomic
 
-    out = Path(config.out)
-    if out.suffix not in (".html", ".htm"):
-        raise ConfigError(f"out={config.out}: not a page; give a name that ends in .html")
-    if out.is_dir() or not out.parent.is_dir():
-        raise ConfigError(f"out={config.out}: not a file that can be written; give one in an existing folder")
+    out = _runs.page_to_write(config.out)
     try:
         page = render([gather(run) for run in runs], config.rows)
     except ConfigError:

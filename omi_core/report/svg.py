@@ -18,10 +18,14 @@ Format = Callable[[float], str]
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+def readable(value: object) -> str:
+    """`value` as text that a page can hold: what is unsafe or no character becomes U+FFFD or `?`."""
+    return _UNSAFE.sub("\ufffd", str(value)).encode("utf-8", "replace").decode("utf-8")
+
+
 def text(value: object) -> str:
     """`value` as text of an element or a quoted attribute."""
-    clean = _UNSAFE.sub("\ufffd", str(value)).encode("utf-8", "replace").decode("utf-8")
-    return html.escape(clean, quote=True)
+    return html.escape(readable(value), quote=True)
 
 
 def tag(name: str, *children: str, **attributes: object) -> str:

@@ -1,0 +1,12 @@
+"""A page on which a person looks at each problem beside the test questions it hits, or is nearest to.
+
+    found = gather([Path("contamination.jsonl")], [Path("nearest.jsonl")], limit=20_000)
+    html = render(found, "What of my problems is in GSM8K?")
+
+It reads what `jobs.decontaminate` writes and writes nothing itself.
+"""
+
+from omi_core.explore.gather import Explored, gather
+from omi_core.explore.page import render
+
+__all__ = ["Explored", "gather", "render"]

@@ -1,0 +1,106 @@
+"""The page itself: one HTML file that holds its data, needs no network, and runs no script but its own.
+
+Every text in it is hostile. The data stand in it as JSON without a single `<`, the script writes them as text
+alone, and a content security policy allows that one script and that one style sheet by their hashes and
+nothing else, should anything slip through.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from omi_core.decontaminate.normal import MAX_CHARS
+from omi_core.explore.gather import Explored, Link, Problem
+from omi_core.report.style import STYLE
+from omi_core.report.svg import count, readable, text
+
+_IN_JSON = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
+
+
+def render(found: Explored, about: str) -> str:
+    """The page; `about` says in a line what is looked at."""
+    style, script = STYLE + _part("page.css"), _part("marks.js") + _part("page.js")
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    title = f"{count(found.total)} problem{'' if found.total == 1 else 's'} beside test questions"
+    left_out = found.total - len(found.problems)
+    note = (
+        f'<p class="warn" id="note">This page holds the worst {count(len(found.problems))} of '
+        f"{count(found.total)} problems; the counts are those of all.</p>"
+        if left_out
+        else ""
+    )
+    values = {
+        "policy": text(policy),
+        "title": title,
+        "about": text(about),
+        "note": note,
+        "style": style,
+        "script": script,
+        "data": orjson.dumps(_data(found)).decode().translate(_IN_JSON),
+    }
+    # In one go, so that nothing inside a value is taken for a name.
+    return re.sub(r"\{\{(\w+)\}\}", lambda name: values[name[1]], _part("page.html"))
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("omi_core.explore") / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _data(found: Explored) -> dict[str, Any]:
+    """What the script reads; methods and test sets stand as numbers in the order of their lists.
+
+    A method that names no contamination, such as `embedding`, comes after those that do.
+    """
+    near = (link.method for problem in found.problems for link in problem.links)
+    methods = {name: number for number, name in enumerate(dict.fromkeys((*found.methods, *near)))}
+    sets = {one.name: number for number, one in enumerate(found.sets)}
+    return {
+        "methods": [readable(name) for name in methods],
+        "verdicts": len(found.methods),
+        "counts": [*(found.counts[name] for name in found.methods), found.clean],
+        "sets": [
+            {
+                "name": readable(one.name),
+                "counts": [*(one.problems.get(name, 0) for name in found.methods), one.nearest],
+                "questions": one.questions_hit,
+            }
+            for one in found.sets
+        ],
+        "questions": [[sets[name], index, _shown(words)] for name, index, words in found.questions],
+        "problems": [_problem(problem, methods) for problem in found.problems],
+    }
+
+
+def _problem(problem: Problem, methods: dict[str, int]) -> list[Any]:
+    places = [readable(place) for place in problem.places]
+    return [_shown(problem.text), problem.order, places[0], len(places) - 1, *_links(problem, methods)]
+
+
+def _links(problem: Problem, methods: dict[str, int]) -> tuple[list[Any], list[Any]]:
+    """(the questions that it repeats, those that it is near to), the surest and nearest first."""
+
+    def rank(link: Link) -> tuple[int, float]:
+        return (methods[link.method] if link.contaminated else 0, -link.score)
+
+    ordered = sorted(problem.links, key=rank)
+    both = [], []
+    for link in ordered:
+        both[not link.contaminated].append([link.question, methods[link.method], round(link.score, 4)])
+    return both
+
+
+def _shown(words: str) -> str:
+    """As much of a text as is compared."""
+    return readable(words if len(words) <= MAX_CHARS else words[:MAX_CHARS] + " …")
