@@ -29,7 +29,7 @@ os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])"""
 _PATIENCE = 120  # seconds until a browser that says nothing counts as hung
-_VIRTUAL_KEYS = {"Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "Enter": 13, "Tab": 9}
+_VIRTUAL_KEYS = {"Backspace": 8, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "Enter": 13, "Tab": 9}
 
 
 class Browser:
@@ -58,6 +58,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.resize(1400, 900)
 
     def close(self) -> None:
@@ -89,10 +90,17 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Shows a page, with nothing kept of the last one."""
-        self.call("Page.navigate", url="about:blank")
+        self._load("about:blank")
         self._events.clear()
-        self.call("Page.navigate", url=page.as_uri())
-        while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
+        self._load(page.as_uri())
+
+    def _load(self, url: str) -> None:
+        loader = self.call("Page.navigate", url=url)["loaderId"]
+        # By its own number: the load of the page before may be told late.
+        while not any(
+            event["params"].get("loaderId") == loader and event["params"].get("name") == "load"
+            for event in self._events
+        ):
             self._events.append(self._message())
 
     def resize(self, width: int, height: int) -> None:

@@ -7,16 +7,19 @@ const WORD = new RegExp(
     `|(?:(?![${CJK}])[\\p{L}\\p{M}])+(?:['’](?:(?![${CJK}])\\p{L})+)*`,
   "gu",
 );
+const NO_SIGN = /[\s$.,:;?!{}'"`\\&~]/g;
 const MOST_CELLS = 4e6; // of the table below; longer texts are compared as sets of words
 const MATCH = 1 << 16; // one word more is worth more than any number of neighbours
 
-// The words of a text: [{start, end, key}], keys equal where the words are the same.
+// The words of a text: [{start, end, key, signs}], keys equal where the words are the same; signs are the
+// operators and brackets between it and the word before.
 function wordsOf(text) {
-  return Array.from(text.matchAll(WORD), (found) => ({
-    start: found.index,
-    end: found.index + found[0].length,
-    key: found[0].normalize("NFKC").toLowerCase().replace(/,(?=\d)|['’]/g, ""),
-  }));
+  let done = 0;
+  return Array.from(text.matchAll(WORD), ({ 0: word, index: start }) => {
+    const signs = text.slice(done, start).replace(NO_SIGN, "");
+    done = start + word.length;
+    return { start, end: done, key: word.normalize("NFKC").toLowerCase().replace(/,(?=\d)|['’]/g, ""), signs };
+  });
 }
 
 // Pairs [i, j] of a longest common subsequence of words, of those the one with the longest runs.
@@ -59,21 +62,24 @@ function commonSubsequence(a, b) {
 }
 
 // What two lists of words share: {inOrder: how many, a: marks of a's words, b: marks of b's words}, where a
-// mark is 0 none, 1 elsewhere in the other, 2 in the same order, 3 the same and next to the marked one before.
+// mark is 0 none, 1 elsewhere in the other, 2 in the same order, 3 the same and right after the marked one before,
+// with the same signs between them. A short word alone has no mark: "of" is common to all texts.
 function compare(a, b) {
-  const marks = { inOrder: 0, a: elsewhere(a, b), b: elsewhere(b, a) };
-  let last = [-2, -2];
-  for (const [i, j] of commonSubsequence(a, b)) {
-    const joined = i === last[0] + 1 && j === last[1] + 1;
-    marks.a[i] = marks.b[j] = joined ? 3 : 2;
-    marks.inOrder++;
-    last = [i, j];
-  }
+  const pairs = commonSubsequence(a, b);
+  const marks = { inOrder: pairs.length, a: elsewhere(a, b), b: elsewhere(b, a) };
+  const joined = pairs.map(([i, j], at) =>
+    at > 0 && i === pairs[at - 1][0] + 1 && j === pairs[at - 1][1] + 1 && a[i].signs === b[j].signs);
+  pairs.forEach(([i, j], at) => {
+    if (joined[at] || joined[at + 1] || telling(a[i])) marks.a[i] = marks.b[j] = joined[at] ? 3 : 2;
+  });
   return marks;
 }
 
-// Short words such as "of" stand in every text, and say nothing out of order.
 function elsewhere(words, others) {
   const keys = new Set(others.map((word) => word.key));
-  return Uint8Array.from(words, ({ key }) => Number(keys.has(key) && (key.length > 3 || !/^[a-z]+$/.test(key))));
+  return Uint8Array.from(words, (word) => Number(keys.has(word.key) && telling(word)));
+}
+
+function telling({ key }) {
+  return key.length > 3 || !/^[a-z]+$/.test(key);
 }

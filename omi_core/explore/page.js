@@ -130,6 +130,12 @@ function choose(at) {
   drawPair();
 }
 
+// What a person does: where list and problem stand one above the other, the problem comes into view.
+function go(at) {
+  choose(at);
+  part.pair.firstChild.scrollIntoView({ block: "nearest" });
+}
+
 // Only the rows that can be seen are in the document.
 function drawList() {
   const first = Math.max(0, Math.floor(part.list.scrollTop / ROW) - 5);
@@ -150,7 +156,7 @@ function listed(entry, number) {
   row.setAttribute("aria-selected", String(number === state.at));
   row.setAttribute("aria-posinset", String(number + 1));
   row.setAttribute("aria-setsize", String(state.shown.length));
-  row.addEventListener("click", () => choose(number));
+  row.addEventListener("click", () => go(number));
   return row;
 }
 
@@ -179,9 +185,9 @@ function drawPair() {
   });
   const place = problem.place + (problem.more ? ` and ${figure(problem.more)} more` : "");
   const head = element("div", { className: "head" }, badge(entry.verdict), element("span", { className: "set" }, place));
-  const left = element("section", { id: "problem" },
-    element("h2", {}, `Problem ${figure(state.at + 1)} of ${figure(state.shown.length)}`), head,
-    marked(problem.text, words, near[state.question]?.marks.a));
+  const left = element("section", {},
+    element("h2", {}, `Problem ${figure(state.at + 1)} of ${figure(state.shown.length)}`),
+    element("article", { id: "problem" }, head, marked(problem.text, words, near[state.question]?.marks.a)));
   const title = near.length === 1 ? "1 question" : `${near.length} questions`;
   const right = element("section", { id: "questions" }, element("h2", {}, title), ...near.map(asked));
   part.pair.replaceChildren(left, right);
@@ -230,8 +236,8 @@ function pick(number) {
 }
 
 const KEYS = {
-  j: () => choose(Math.min(state.at + 1, Math.max(0, state.shown.length - 1))),
-  k: () => choose(Math.max(state.at - 1, 0)),
+  j: () => go(Math.min(state.at + 1, Math.max(0, state.shown.length - 1))),
+  k: () => go(Math.max(state.at - 1, 0)),
   n: () => pick(state.question + 1),
   p: () => pick(state.question - 1),
   "/": () => part.query.focus(),
@@ -240,7 +246,10 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target === part.query) {
-    if (event.key === "Escape" || event.key === "Enter") part.list.focus();
+    if (event.key === "Escape" || event.key === "Enter") {
+      event.preventDefault(); // Escape would empty the field, too
+      part.list.focus();
+    }
     return;
   }
   if (event.target === part.order) return;

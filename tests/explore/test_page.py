@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ TRAIN = "A train leaves at noon."
 PAIRS = [
     pair(BAKER, f"gsm8k/{BAKER}", "exact", 1.0, 7),
     pair(BAKER, f"math/{BAKERS}", "ngram", 0.7, 3),
-    pair(ROBE, "gsm8k/How many bolts does a robe take?", "judge", 0.9, 8),
+    pair(ROBE, "gsm8k/How many bolts does a robe take?", "judge", 0.9),
 ]
 NEAREST = [
     near(ROBE, ("gsm8k/How many bolts does a robe take?", 0.9)),
@@ -97,7 +98,7 @@ def test_the_chosen_problem_stands_beside_its_questions_with_what_they_share_mar
 def test_a_question_found_in_two_ways_stands_there_once(show: Show) -> None:
     page = show(PAIRS, NEAREST)
     page.press("j")
-    assert page.texts(".question .head") == ["gsm8k #8judge 0.90embedding 0.903 of 7 words in order"]
+    assert page.texts(".question .head") == ["gsm8k #0judge 0.90embedding 0.902 of 7 words in order"]
 
 
 def test_search_narrows_by_words_of_problem_and_question(show: Show) -> None:
@@ -247,7 +248,7 @@ def test_print_shows_the_counts_and_the_chosen_problem(show: Show) -> None:
     shown = "getComputedStyle(document.querySelector('{}')).display !== 'none'"
     parts = {name: page.evaluate(shown.format(name)) for name in ("#sets", "#problem", ".question", "#list")}
     assert parts == {"#sets": True, "#problem": True, ".question": True, "#list": False}
-    assert page.pdf().startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
 
 
 def many(number: int) -> list[dict[str, Any]]:
@@ -267,10 +268,11 @@ def test_of_many_problems_only_those_that_are_seen_are_drawn(show: Show) -> None
     assert page.evaluate("part.rows.lastChild.getBoundingClientRect().bottom") <= 900
     page.press("/")
     page.type("problem 123")
-    assert page.texts("#found") == ["111 of 20,000 problems"]
+    found = sum("123" in str(index) for index in range(20_000))
+    assert page.texts("#found") == [f"{found} of 20,000 problems"]
     page.evaluate("part.list.scrollTop = 0")
     page.press("Escape", *"j" * 60)
-    assert page.texts("#problem h2") == ["Problem 61 of 111"]
+    assert page.texts("#pair h2") == [f"Problem 61 of {found}", "1 question"]
     assert chosen(page) in listed(page)
     assert page.complaints == []
 
@@ -305,11 +307,15 @@ def shared(page: Browser, one: str, other: str) -> Any:
         ("the cat sat", "The CAT sat!", [2, 3, 3]),
         ("sold 1,000 eggs", "sold 1000 eggs", [2, 3, 3]),
         (r"\frac{1}{2} of $x$", r"$\frac{1}{3}$ of x", [2, 3, 0, 2, 3]),
+        ("is $2+3$?", "is 2 + 3", [2, 3, 3]),
+        ("is $2+3$?", "is $2-3$?", [2, 3, 2]),
         ("Anna's 3x", "Annas 3 x", [2, 3, 3]),
-        ("bees and hens", "hens and bees", [1, 2, 1]),
-        ("a of an", "an of a", [0, 0, 2]),
+        ("some bees and hens", "hens and some bees", [2, 3, 0, 1]),
+        ("two of red", "2 of them", [0, 0, 0]),
+        ("two of them", "2 of them", [0, 2, 3]),
+        ("of red big apples", "red big apples of", [0, 2, 3, 3]),
         ("小明有3个", "小红有3个", [2, 0, 2, 3, 3]),
-        ("one two three one two", "one two", [2, 3, 0, 1, 1]),
+        ("one or two one two", "one two", [0, 0, 0, 2, 3]),
         ("", "one", []),
         ("nothing", "common", [0]),
     ],
