@@ -6,7 +6,7 @@
 It reads what `jobs.decontaminate` writes and writes nothing itself.
 """
 
-from omi_core.explore.gather import Explored, gather
+from omi_core.explore.joining import Explored, gather
 from omi_core.explore.page import render
 
 __all__ = ["Explored", "gather", "render"]

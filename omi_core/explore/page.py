@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from omi_core.decontaminate.normal import MAX_CHARS
-from omi_core.explore.gather import Explored, Link, Problem
+from omi_core.explore.joining import Explored, Link, Problem
 from omi_core.report.style import STYLE
 from omi_core.report.svg import count, readable, text
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,21 +29,24 @@ class Line:
     contaminated: bool
 
 
-def read_lines(pairs: Sequence[Path], nearest: Sequence[Path]) -> Iterator[Line]:
-    """All lines of files of pairs, then of files of nearest questions, streamed.
+def read_lines(
+    pairs: Sequence[Path], nearest: Sequence[Path], wanted: Callable[[str], bool] = lambda problem: True
+) -> Iterator[Line]:
+    """The lines of files of pairs, then of files of nearest questions, whose problem is wanted; streamed.
 
     Raises:
         ConfigError: a file that cannot be read, or a line of another form.
     """
     for path in pairs:
         for at, row in file_rows(path):
-            yield Line(*_problem(row, at, PAIRS), (_hit(row, at, PAIRS),), True)
+            where, problem = _text(row, "where", at, PAIRS), _text(row, "problem", at, PAIRS)
+            if wanted(problem):
+                yield Line(where, problem, (_hit(row, at, PAIRS),), True)
     for path in nearest:
         for at, row in file_rows(path):
-            found = row.get("nearest")
-            if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-                raise _other_form(at, "nearest", "list of questions", NEAREST)
-            yield Line(*_problem(row, at, NEAREST), tuple(_hit(one, at, NEAREST) for one in found), False)
+            where, problem = _text(row, "where", at, NEAREST), _text(row, "problem", at, NEAREST)
+            if wanted(problem):
+                yield Line(where, problem, _neighbours(row, at), False)
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
@@ -63,18 +66,21 @@ def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
     return pairs, nearest
 
 
-def _problem(row: Row, at: str, name: str) -> tuple[str, str]:
-    return _text(row, "where", at, name), _text(row, "problem", at, name)
+def _neighbours(row: Row, at: str) -> tuple[Hit, ...]:
+    found = row.get("nearest")
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _other_form(at, "nearest", "list of questions", NEAREST)
+    return tuple([_hit(one, at, NEAREST) for one in found])
 
 
 def _hit(row: Row, at: str, name: str) -> Hit:
     index, score = row.get("test_index"), row.get("score")
-    if isinstance(index, bool) or not isinstance(index, int):
+    if type(index) is not int:  # True is an int, too
         raise _other_form(at, "test_index", "whole number", name)
-    if isinstance(score, bool) or not isinstance(score, (int, float)):
+    if type(score) is not float and type(score) is not int:
         raise _other_form(at, "score", "number", name)
-    test_set, text, method = (_text(row, key, at, name) for key in ("test_set", "test_text", "method"))
-    return Hit(test_set, index, text, method, float(score))
+    test_set, text = _text(row, "test_set", at, name), _text(row, "test_text", at, name)
+    return Hit(test_set, index, text, _text(row, "method", at, name), float(score))
 
 
 def _text(row: Row, key: str, at: str, name: str) -> str:

@@ -82,7 +82,7 @@ def test_what_decontaminate_writes_is_read(here: Here, tmp_path: Path) -> None:
     code, out, err = here("explore", ".", "out=page.html")
     assert (code, err) == (0, "")
     data = held(tmp_path / "page.html")
-    assert data["sets"] == [{"name": "a", "counts": [1, 1, 1, 0, 0], "questions": 2}]
+    assert data["sets"] == [{"name": "a", "counts": [1, 1, 1, 0, 0, 0], "questions": 2}]
     assert data["problems"][0] == [question, 0, "problems.jsonl:1", 0, [[0, 0, 1.0]], []]
     assert data["questions"][0] == [0, 1, question]
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.explore import Explored, gather
+from omi_core.explore import Explored, gather, joining
 from omi_core.explore.reading import find_files
 from omi_core.options import ConfigError
 from tests.explore.lines import near, pair
@@ -94,7 +94,7 @@ def test_a_method_nobody_knows_comes_after_those_that_are_known(tmp_path: Path) 
     rows = [pair("p", "a/Q", "paraphrase", 1.0), pair("q", "a/Q", "judge", 0.1)]
     found = gather([write(tmp_path / "p.jsonl", rows)], [], None)
     assert [problem.text for problem in found.problems] == ["q", "p"]
-    assert found.methods == ["exact", "whole", "ngram", "judge", "paraphrase"]
+    assert found.methods == ["exact", "whole", "ngram", "judge", "unclear", "paraphrase"]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,21 @@ def test_a_line_of_another_form_is_told(tmp_path: Path, kind: str, row: dict[str
         gather(*(([path], []) if kind == "pairs" else ([], [path])), None)
     assert str(told.value).startswith(f"{path}:1: ")
     assert said in str(told.value)
+
+
+def test_a_file_that_is_replaced_between_the_two_readings_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "p.jsonl", PAIRS)
+
+    def replaced(*arguments: Any) -> Any:
+        write(tmp_path / "new", PAIRS[:1]).replace(path)
+        return second_pass(*arguments)
+
+    second_pass = joining._second_pass
+    monkeypatch.setattr(joining, "_second_pass", replaced)
+    with pytest.raises(OSError, match=r"p\.jsonl: was replaced while it was read; run the command again"):
+        gather([path], [], None)
 
 
 def test_files_are_found_below_a_directory_but_not_where_a_run_was_moved_aside(tmp_path: Path) -> None:

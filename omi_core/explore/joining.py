@@ -12,9 +12,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from omi_core.decontaminate.ngram import METHODS
-from omi_core.explore.reading import Line, read_lines
+from omi_core.explore.reading import read_lines
 
-JUDGE = "judge"
+# Surest first: those by words, then what a judge said. Others come after them as they appear.
+KNOWN = tuple(dict.fromkeys((*METHODS, "judge", "unclear")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,20 @@ class _Standing:
 
 
 def gather(pairs: Sequence[Path], nearest: Sequence[Path], limit: int | None) -> Explored:
-    """Joins files of pairs and of nearest questions by the text of the problem; texts that are equal are one
-    problem. At most `limit` problems keep their texts.
+    """Joins files of pairs and of nearest questions by the text of the problem; texts that are equal, but for
+    white space around them, are one problem. At most `limit` problems keep their texts.
 
     Raises:
         ConfigError: a file that cannot be read, or a line of another form.
+        OSError: a file was replaced while it was read.
     """
+    before = _versions(pairs, nearest)
     standings, methods, questions_hit = _first_pass(pairs, nearest)
     worst = sorted(standings, key=lambda key: standings[key].place())[:limit]
     kept = {key: Problem("", standings[key].order) for key in worst}
     questions = _second_pass(pairs, nearest, kept)
+    if changed := _versions(pairs, nearest) ^ before:
+        raise OSError(f"{min(changed)[0]}: was replaced while it was read; run the command again")
     found = Explored(methods, dict.fromkeys(methods, 0), 0, [], list(kept.values()), questions)
     _count(found, standings, questions_hit)
     return found
@@ -115,10 +120,10 @@ def _first_pass(
     A test set of which none is hit is there, too.
     """
     standings: dict[bytes, _Standing] = {}
-    rank = {method: number for number, method in enumerate((*METHODS, JUDGE))}
+    rank = {method: number for number, method in enumerate(KNOWN)}
     questions_hit: dict[str, set[int]] = {}
     for line in read_lines(pairs, nearest):
-        standing = standings.setdefault(_key(line), _Standing(len(standings)))
+        standing = standings.setdefault(_key(line.problem), _Standing(len(standings)))
         for hit in line.hits:
             hit_there = questions_hit.setdefault(hit.test_set, set())
             if line.contaminated:
@@ -136,10 +141,8 @@ def _second_pass(
 ) -> list[tuple[str, int, str]]:
     """Fills the problems that are kept, and returns their questions, each once."""
     numbers: dict[tuple[str, int, str], int] = {}
-    for line in read_lines(pairs, nearest):
-        problem = kept.get(_key(line))
-        if problem is None:
-            continue
+    for line in read_lines(pairs, nearest, wanted=lambda text: _key(text) in kept):
+        problem = kept[_key(line.problem)]
         problem.text = line.problem
         problem.places[line.where] = None
         for hit in line.hits:
@@ -163,5 +166,11 @@ def _count(found: Explored, standings: dict[bytes, _Standing], questions_hit: di
     found.sets = sorted(sets.values(), key=lambda one: (-sum(one.problems.values()), one.name))
 
 
-def _key(line: Line) -> bytes:
-    return blake2b(line.problem.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _versions(*files: Sequence[Path]) -> set[tuple[str, int, int]]:
+    """What tells a file from the one that takes its place; both passes must have read the same."""
+    stats = [(str(path), path.stat()) for paths in files for path in paths]
+    return {(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats}
+
+
+def _key(text: str) -> bytes:
+    return blake2b(text.strip().encode(), digest_size=16).digest()
