@@ -8,7 +8,7 @@ const WORD = new RegExp(
   "gu",
 );
 const NO_SIGN = /[\s$.,:;?!{}'"`\\&~]/g;
-const MOST_CELLS = 4e6; // of the table below; longer texts are compared as sets of words
+const MOST_CELLS = 1e6; // of the table below; longer texts are compared as sets of words
 const MATCH = 1 << 16; // one word more is worth more than any number of neighbours
 
 // The words of a text: [{start, end, key, signs}], keys equal where the words are the same; signs are the

@@ -148,7 +148,8 @@ function drawList() {
 }
 
 function listed(entry, number) {
-  const head = element("span", { className: "head" }, badge(entry.verdict, entry.score === null ? "" : ` ${score(entry.score)}`));
+  const known = entry.score === null ? "" : ` ${score(entry.score)}`;
+  const head = element("span", { className: "head" }, badge(entry.verdict, known));
   if (entry.set !== null) head.append(element("span", { className: "set" }, DATA.sets[entry.set].name));
   const start = element("span", { className: "start" }, entry.problem.text.slice(0, 160));
   const row = element("div", { id: `row-${number}`, className: "item", role: "option" }, head, start);
@@ -184,7 +185,8 @@ function drawPair() {
     return { ...found, theirs, marks: compare(words, theirs) };
   });
   const place = problem.place + (problem.more ? ` and ${figure(problem.more)} more` : "");
-  const head = element("div", { className: "head" }, badge(entry.verdict), element("span", { className: "set" }, place));
+  const head = element("div", { className: "head" },
+    badge(entry.verdict), element("span", { className: "set" }, place));
   const left = element("section", {},
     element("h2", {}, `Problem ${figure(state.at + 1)} of ${figure(state.shown.length)}`),
     element("article", { id: "problem" }, head, marked(problem.text, words, near[state.question]?.marks.a)));

@@ -18,6 +18,7 @@ BENCHES: dict[str, list[str]] = {
     "answers.py": [str(DATA), "--pairs", "200"],
     "decontaminate.py": [str(DATA), "--problems", "50000"],
     "contamination.py": [str(DATA), "--train", "1000"],
+    "explore.py": ["--problems", "50000"],
 }
 
 
