@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from omi_core.decontaminate.ngram import METHODS
+from omi_core.decontaminate.report import METHODS
 from omi_core.explore.reading import read_lines
-
-# Surest first: those by words, then what a judge said. Others come after them as they appear.
-KNOWN = tuple(dict.fromkeys((*METHODS, "judge", "unclear")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,8 @@ def _first_pass(
     A test set of which none is hit is there, too.
     """
     standings: dict[bytes, _Standing] = {}
-    rank = {method: number for number, method in enumerate(KNOWN)}
+    # A method of another origin comes after those that are known.
+    rank = {method: number for number, method in enumerate(METHODS)}
     questions_hit: dict[str, set[int]] = {}
     for line in read_lines(pairs, nearest):
         standing = standings.setdefault(_key(line.problem), _Standing(len(standings)))
