@@ -127,7 +127,8 @@ def dataset_files(key: str, given: str) -> list[Path]:
     if not path.is_dir():
         return local_files(key, given)
     dataset = Layout(path).dataset if Layout(path).plan.is_file() else path
-    files = sorted((dataset / "data").glob("*.parquet"))
+    # The other splits are parts of train: their rows would be there twice.
+    files = sorted((dataset / "data").glob("train-*.parquet")) or sorted((dataset / "data").glob("*.parquet"))
     if not files:
         raise ConfigError(
             f"{key}={given}: has no dataset (no {dataset / 'data'}/*.parquet); give a run that is published, "

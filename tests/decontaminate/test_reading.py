@@ -97,6 +97,12 @@ def test_problems_of_files_and_of_a_dataset(tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_dataset_with_smaller_splits_every_row_is_read_once(tmp_path: Path) -> None:
+    for split, rows in (("small", ["P"]), ("train", ["P", "Q"])):
+        write(tmp_path / f"data/{split}-00000.parquet", [{"problem": text} for text in rows])
+    assert [problem.text for problem in read_problems(str(tmp_path), "problem")] == ["P", "Q"]
+
+
 def test_of_parquet_only_the_column_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "b.parquet", [{"problem": "P", "solution": "long"}])
     assert [problem.row for problem in read_problems(str(path), "problem")] == [{"problem": "P"}]
