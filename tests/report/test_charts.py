@@ -160,5 +160,5 @@ def test_a_waterfall_ends_at_the_rows_or_is_refused() -> None:
     names = "quarantined, unfinished, no answer, other answer, no boxed, wrong arithmetic, duplicates"
     assert ", ".join(step.name for step in steps) == names
     assert [step.left for step in steps] == [19, 16, 14, 10, 10, 5, 3]
-    with pytest.raises(ValueError, match="5 samples are left of all steps, and 6 are rows"):
+    with pytest.raises(ValueError, match="5 samples are left of all steps, and 6 are in rows"):
         waterfall({**counts, "rows": 6}, None)

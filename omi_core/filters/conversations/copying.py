@@ -28,7 +28,8 @@ def _runs(chunk: str) -> frozenset[tuple[str, ...]]:
 @lru_cache(maxsize=64)
 def _copied(chunk: str, conversation: str) -> tuple[int, float]:
     """The longest run of words that is copied, and the share of runs of 8 words that are."""
-    copied = [run in _runs(chunk) for run in ngrams(wording(conversation), _N)]
+    runs = _runs(chunk)
+    copied = [run in runs for run in ngrams(wording(conversation), _N)]
     return longest(copied, _N), sum(copied) / max(len(copied), 1)
 
 
