@@ -24,9 +24,9 @@ AnyText = TypeVar("AnyText", bound=Text)
 class Mix:
     """Chooses chunk by chunk, so that in the end `share` (above 0, below 1) of all tokens is raw text.
 
-    While the share so far is below, the chunk's raw text is taken; while it is not, conversations of the
-    chunk are, each of the style that has given the fewest rows so far, of several the first. So the share is
-    off by one text's tokens at most, and the styles are used alike. No text is taken twice.
+    While the share so far is not above, the chunk's raw text is taken; while it is, conversations of the chunk
+    are, each of the style that has given the fewest rows so far, of several the first. So the share is off by
+    one text's tokens at most, and the styles are used alike. No text is taken twice.
     """
 
     def __init__(self, share: float, styles: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ class Mix:
         taken: list[AnyText] = []
         left, raw_left = list(conversations), True
         while True:
-            short = not self._total or self._raw < self._share * self._total
+            short = self._raw <= self._share * self._total
             if short and raw_left:
                 text, raw_left = raw, False
                 self._raw += raw.tokens
