@@ -84,7 +84,8 @@ def _compose(name: str, schema: type) -> list[dict[str, Any]]:
         assert isinstance(values, dict)
         composed.append({str(key): value for key, value in values.items()})
 
-    sys.argv[1:] = [_with_plus(argument, schema) for argument in sys.argv[1:]]
+    sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
+    sys.argv[1:] = [_with_brackets(_with_plus(argument, schema), schema, sweep) for argument in sys.argv[1:]]
     with TemporaryDirectory() as scratch:  # where Hydra's sweeper leaves a file nobody needs
         sys.argv.append(f"hydra.sweep.dir={scratch}")
         hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(collect)()
@@ -95,6 +96,16 @@ def _with_plus(argument: str, schema: type) -> str:
     """Options that are mappings take any key; Hydra would want a plus before those it does not know yet."""
     mappings = "|".join(re.escape(key) for key, value, _ in leaves(schema()) if isinstance(value, dict))
     return f"++{argument}" if re.match(rf"({mappings})(\.[^=]+)?=", argument) else argument
+
+
+def _with_brackets(argument: str, schema: type, sweep: bool) -> str:
+    """Lists of plain words need no brackets; in a sweep a comma still stands between its cells."""
+    lists = "|".join(re.escape(key) for key, value, _ in leaves(schema()) if isinstance(value, list))
+    found = re.fullmatch(rf"({lists})=((?!null\b)[A-Za-z][\w.]*(?:,[A-Za-z][\w.]*)*)", argument, re.ASCII)
+    if not found:
+        return argument
+    words = ",".join(f"[{word}]" for word in found[2].split(",")) if sweep else f"[{found[2]}]"
+    return f"{found[1]}={words}"
 
 
 def _hydra_line(error: Exception, schema: type) -> str | None:

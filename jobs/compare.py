@@ -79,15 +79,19 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]
             ("task-\nhours", lambda row: row.task_hours, "hours"),
             ("task-s\nper row", lambda row: _seconds(row.task_hours_per_accepted), "hours"),
         ]
-    return [
-        ("stage", lambda row: row.stage, ""),
-        ("coverage", lambda row: row.coverage, ".1%"),
+    answers: list[tuple[str, Callable[[Row], Any], str]] = [
         ("single", lambda row: row.single_accuracy, ".1%"),
         ("voted", lambda row: row.voted_accuracy, ".1%"),
         ("agree", lambda row: row.agreement, ".1%"),
+    ]
+    return [
+        ("stage", lambda row: row.stage, ""),
+        ("coverage", lambda row: row.coverage, ".1%"),
+        *(answers if any(row.task == "solutions" for row in rows) else []),
         ("tokens\neach", lambda row: row.tokens_per_solution, ",.1f"),
         ("kept", lambda row: row.kept_share, ".1%"),
         ("rows", lambda row: row.rows, ",d"),
+        *([("tokens", lambda row: row.tokens, ",d")] if any(row.task == "dialogues" for row in rows) else []),
         ("tokens\n/s", lambda row: row.tokens_per_second, ",.0f"),
         *hours,
     ]
@@ -127,6 +131,8 @@ def _show(rows: Sequence[Row]) -> None:
 
 
 def _option(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_option, value)) or "-"
     return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

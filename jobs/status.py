@@ -102,7 +102,8 @@ def one_run(status: Status) -> list[RenderableType]:
     if status.idle_share is not None:
         rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
     if status.rows is not None:
-        rows.append(("dataset", f"{status.rows:,} rows"))
+        tokens = "" if status.tokens is None else f", {status.tokens:,} tokens"
+        rows.append(("dataset", f"{status.rows:,} rows{tokens}"))
     rows += [(f"{group.count:,} x {group.cause}", _failure(group)) for group in status.failures]
     if status.failures_before:
         rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))

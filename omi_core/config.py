@@ -7,10 +7,11 @@ change between resumes; everything else is part of the run's fingerprint.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from omi_core import options
 from omi_core.cluster_options import Cluster
@@ -298,6 +299,9 @@ class Reduce:
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
     answers: Answers = section(Answers)
     filters: Filters = section(Filters)
+    problems: Problems = section(Problems)
+    conversations: Conversations = section(Conversations)
+    variants: Variants = section(Variants)
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
     plan: bool = option(False, "show what would be done; do nothing", transient=True)
@@ -316,7 +320,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
         )
-    _refuse_unread(config)
+    refuse_unread(config.task.name, config)
     _check_answers(config.answers)
     _check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
@@ -337,32 +341,53 @@ _SECTIONS = {
 def content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide a run's dataset: those that its task reads."""
     values = options.content(config)
-    if isinstance(config, Generate):
-        for name in _unread(config):
-            del values[name]
-        if not config.style:
-            del values["style"]
+    for name in _unread(_task_name(config)):
+        values.pop(name, None)
+    if not values.get("style", True):
+        del values["style"]
     return values
 
 
-def _unread(config: Generate) -> list[str]:
-    return [name for task, names in _SECTIONS.items() if task != config.task.name for name in names]
+AnyConfig = TypeVar("AnyConfig", Generate, Reduce, Generate | Reduce)
 
 
-def _refuse_unread(config: Generate) -> None:
+def reduced_again(config: AnyConfig, again: Reduce) -> tuple[AnyConfig, list[str]]:
+    """`config` with what `again` says of how samples become a dataset; and the names of these sections.
+
+    Raises:
+        ConfigError: `again` sets an option that the task of `config` does not read.
+    """
+    task = _task_name(config)
+    refuse_unread(task, again)
+    sections = [name for name in (*_SECTIONS[task], "publish") if hasattr(again, name)]
+    return dataclasses.replace(config, **{name: getattr(again, name) for name in sections}), sections
+
+
+def _task_name(config: Generate | Reduce) -> str:
+    """What was made elsewhere are solutions."""
+    return config.task.name if isinstance(config, Generate) else "solutions"
+
+
+def _unread(task: str) -> list[str]:
+    return [name for other, names in _SECTIONS.items() if other != task for name in names]
+
+
+def refuse_unread(task: str, config: Generate | Reduce) -> None:
     """Raises ConfigError when an option is set that the task does not read."""
-    plain = Generate()
-    for name in _unread(config):
+    plain = type(config)()
+    for name in _unread(task):
+        if not hasattr(plain, name):
+            continue
         default = {key: value for key, value, _ in options.leaves(getattr(plain, name))}
         for key, value, _ in options.leaves(getattr(config, name)):
             if value != default[key]:
-                raise ConfigError(f"{name}.{key}: not read by task={config.task.name}")
-    if config.style and config.task.name in ("solutions", "verdicts"):
-        raise ConfigError(f"style: {config.task.name} have none; leave it away")
-    if config.task.name != "solutions":
+                raise ConfigError(f"{name}.{key}: not read by task={task}")
+    if isinstance(config, Generate) and config.style and task in ("solutions", "verdicts"):
+        raise ConfigError(f"style: {task} have none; leave it away")
+    if task != "solutions":
         for key in ("splits", "chat"):
             if getattr(config.publish, key):
-                raise ConfigError(f"publish.{key}: only of solutions; not read by task={config.task.name}")
+                raise ConfigError(f"publish.{key}: only of solutions; not read by task={task}")
 
 
 def load_reduce(values: Mapping[str, Any]) -> Reduce:

@@ -145,13 +145,16 @@ def cell(row: Row, column: str, where: str, key: str) -> Any:
     return value
 
 
-def read_rows(data: Data) -> Iterator[tuple[str, Row]]:
-    """(where, row) for every row of the input; `where` is for messages: file and line, or dataset and row."""
+def read_rows(data: Data, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
+    """(where, row) for every row of the input; `where` is for messages: file and line, or dataset and row.
+
+    `columns` says which are needed, if not all.
+    """
     if data.path is not None:
         if data.origin == "world":
             raise ConfigError(f"data.path={data.path}: data=demo makes its own problems; choose data=file")
         for path in local_files("data.path", data.path):
-            yield from file_rows(path)
+            yield from file_rows(path, columns)
     elif data.origin == "hub":
         yield from hub_rows(data)
     elif data.origin == "world":
@@ -178,7 +181,7 @@ def local_files(key: str, pattern: str) -> list[Path]:
 
 
 def file_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
-    """Rows of one local file, streamed; `columns` says which are needed, if not all.
+    """Rows of one local file, streamed; `columns` says which are needed, if not all; a.b lies inside a.
 
     Raises:
         ConfigError: the file is damaged or a line is not a JSON object.
@@ -240,9 +243,12 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[s
 
     number = 0
     with pq.ParquetFile(path) as file:
-        if columns is not None and not set(columns) <= set(file.schema_arrow.names):
-            columns = None  # one is missing or lies inside another; then a message can name what there is
-        for batch in file.iter_batches(batch_size=1024, columns=columns and list(columns)):
+        if columns is not None:
+            names = file.schema_arrow.names
+            columns = [column if column in names else column.partition(".")[0] for column in columns]
+            if not set(columns) <= set(names):
+                columns = None  # one is missing; then a message can name what there is
+        for batch in file.iter_batches(batch_size=1024, columns=columns and list(dict.fromkeys(columns))):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}:{number}", row

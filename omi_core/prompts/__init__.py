@@ -31,6 +31,8 @@ Message = dict[str, str]
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]{2,})\}\}")
 _MEANT_AS_ONE = re.compile(r"\{\{ *([A-Za-z_]{2,}) *\}\}")
 _KEYS = ("system", "user", "examples")
+# What a style cannot be called, since in a dataset it is the name of something else.
+_TAKEN = ("all", "default", "longest", "mix", "raw")
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,9 @@ def _variants(label: str, section: Mapping[str, Any]) -> dict[str, dict[str, Any
     variants = {}
     for style, own in styles.items():
         here = f"{label}, style {style}"
-        if not isinstance(style, str) or not re.fullmatch(r"\w+", style, re.ASCII) or style == "all":
-            raise ConfigError(f"{here}: not a name; use letters, digits and _, in quotes, and not all")
+        if not isinstance(style, str) or not re.fullmatch(r"\w+", style, re.ASCII) or style in _TAKEN:
+            taken = ", ".join(_TAKEN)
+            raise ConfigError(f"{here}: not a name; use letters, digits and _, in quotes, and not {taken}")
         if isinstance(own, str):
             variants[style] = common | {"style": _text(here, own).strip()}
         elif isinstance(own, dict) or own is None:

@@ -17,6 +17,7 @@ from omi_core.publish.parts import (
     read_part,
 )
 from omi_core.publish.rows import COLUMNS, PUBLISHED, SCHEMAS, Schema, clean_text
+from omi_core.publish.styles import Styles
 from omi_core.publish.verify import verify
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PartManifest",
     "PartWriter",
     "Schema",
+    "Styles",
     "clean_text",
     "manifest_path",
     "merge_counts",

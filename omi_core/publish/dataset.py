@@ -5,6 +5,7 @@
       data/train-00000.parquet      the rows; other splits under their own names
       jsonl/train-00000.jsonl.zst   the same rows
       chat/                         where it is asked for: the same two, with the rows as chat messages
+      STYLE/                        of dialogues, instead of these: the same two, with the rows of a style
       stats.json                    counts and content hash
       config.json                   the configuration, as the caller gave it
 
@@ -26,6 +27,7 @@ from omi_core.publish.card import CardInfo, render_card
 from omi_core.publish.durable import fsync_tree, rename
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.publish.splits import TRAIN, Forms, write_splits
+from omi_core.publish.styles import Styles, write_styles
 
 STATS = "stats.json"
 _VERSION = 1
@@ -47,12 +49,14 @@ def publish(
     splits: Mapping[str, int] | None = None,
     seed: int = 42,
     chat: str | None = None,
+    styles: Styles | None = None,
 ) -> dict[str, Any]:
     """Write the rows of `parts`, in the order given and without exact duplicates, to `out_dir`.
 
     A row is a duplicate when problem and generated solution are those of an earlier row. All rows are the
     split `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With
-    `chat`, a name for the column of the answer, every split is there as chat messages, too. `counts` (by
+    `chat`, a name for the column of the answer, every split is there as chat messages, too. With `styles` the
+    rows are dialogues, and lie in a folder for each style; they have no other splits. `counts` (by
     default the sum of the parts' own) goes into `stats.json` as it is; like `config` it must have a JSON
     form and hold nothing that changes from one run of the same work to the next. Returns the content of
     `stats.json`. Memory: a few row groups for each split and form, and for every row of the parts 22 to 43
@@ -74,21 +78,18 @@ def publish(
     work = _beside(out_dir, "partial")
     work.mkdir(parents=True)
     try:
-        forms = Forms(columns, rows_per_file, chat)
-        written = write_splits(manifests, work, forms, splits or {}, seed)
+        if styles is None:
+            written = _with_splits(manifests, work, Forms(columns, rows_per_file, chat), splits or {}, seed)
+        else:
+            written = write_styles(manifests, work, columns, rows_per_file, styles)
         stats = {
             "version": _VERSION,
             "fingerprint": fingerprint,
             "rehearsal": card.rehearsal,
             "columns": list(columns),
-            "rows": written.splits[TRAIN]["rows"],
-            "duplicates_dropped": written.duplicates,
-            "content_hash": written.splits[TRAIN]["content_hash"],
-            "splits": written.splits,
             "counts": totals,
+            **written,
         }
-        if written.chat is not None:
-            stats["chat"] = written.chat
         _write_json(work / STATS, stats)
         _write_json(work / "config.json", config)
         (work / "README.md").write_text(render_card(card, columns, stats), encoding="utf-8")
@@ -98,6 +99,21 @@ def publish(
         raise
     _swap_in(work, out_dir)
     return stats
+
+
+def _with_splits(
+    manifests: Sequence[PartManifest], work: Path, forms: Forms, sizes: Mapping[str, int], seed: int
+) -> dict[str, Any]:
+    """Write `train` and the smaller splits; returns what `stats.json` says of them."""
+    written = write_splits(manifests, work, forms, sizes, seed)
+    train = written.splits[TRAIN]
+    said = {
+        "rows": train["rows"],
+        "duplicates_dropped": written.duplicates,
+        "content_hash": train["content_hash"],
+        "splits": written.splits,
+    }
+    return said if written.chat is None else said | {"chat": written.chat}
 
 
 def recover(out_dir: Path) -> None:

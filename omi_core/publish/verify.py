@@ -14,6 +14,7 @@ from omi_core.publish.dataset import STATS, read_stats
 from omi_core.publish.parts import decompress
 from omi_core.publish.rows import column_types, encode_row
 from omi_core.publish.splits import CHAT, TRAIN
+from omi_core.publish.styles import SPLIT, content_hash, raw_share
 
 
 def verify(dataset_dir: Path) -> None:
@@ -26,6 +27,13 @@ def verify(dataset_dir: Path) -> None:
     stats = read_stats(root)
     if stats is None:
         raise ValueError(f"{root}: has no {STATS}; it is not a dataset of this suite")
+    if "styles" in stats:
+        _verify_styles(root, stats)
+    else:
+        _verify_splits(root, stats)
+
+
+def _verify_splits(root: Path, stats: Mapping[str, Any]) -> None:
     for name, split in stats["splits"].items():
         _verify_split(root, name, split, _row_encoder(stats["columns"]))
     train = stats["splits"][TRAIN]
@@ -49,6 +57,41 @@ def _verify_chat(root: Path, stats: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{root}: split {name!r} has {chat['rows']} rows, as plain rows it has {split['rows']}"
             )
+
+
+def _verify_styles(root: Path, stats: Mapping[str, Any]) -> None:
+    """Every style and variant, with its tokens and the styles of its rows, and the figures of the whole."""
+    styles, variants = stats["styles"], stats["variants"]
+    for name, folder in (styles | variants).items():
+        tally = _Tally(_row_encoder(stats["columns"]))
+        _verify_split(root / name, SPLIT, folder, tally.encode)
+        expected = folder.get("styles", {name: {key: folder[key] for key in ("rows", "tokens")}})
+        if tally.styles != {style: figures for style, figures in expected.items() if figures["rows"]}:
+            raise ValueError(f"{root / name}: its styles or their tokens are not those that {STATS} says")
+        if folder["tokens"] != sum(figures["tokens"] for figures in tally.styles.values()):
+            raise ValueError(f"{root / STATS}: the tokens of {name!r} are not the sum of those of its rows")
+        if "raw_share" in folder and folder["raw_share"] != raw_share(tally.styles):
+            raise ValueError(f"{root / STATS}: raw_share of {name!r} is not that of its rows")
+    for key in ("rows", "tokens"):
+        if stats[key] != sum(style[key] for style in styles.values()):
+            raise ValueError(f"{root / STATS}: its {key} are not the sum of those of its styles")
+    if stats["content_hash"] != content_hash(styles):
+        raise ValueError(f"{root / STATS}: content_hash is not that of its styles")
+
+
+class _Tally:
+    """Encodes rows, and counts them and their tokens by style."""
+
+    def __init__(self, encode: Encoder) -> None:
+        self.styles: dict[str, dict[str, int]] = {}
+        self._encode = encode
+
+    def encode(self, row: Mapping[str, Any]) -> bytes:
+        line = self._encode(row)  # first: it says what is wrong with a row
+        style = self.styles.setdefault(row["style"], {"rows": 0, "tokens": 0})
+        style["rows"] += 1
+        style["tokens"] += row["tokens"]
+        return line
 
 
 Encoder = Callable[[Mapping[str, Any]], bytes]

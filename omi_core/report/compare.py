@@ -26,11 +26,13 @@ class Row:
 
     `samples` are the planned keys and `settled` those on disk. Hours are those of the tasks that left their
     times; `untimed_tasks` did not (killed, or at work), so with any of them hours are a lower bound.
-    `tokens_per_second` is that of one task. Hours per accepted sample are per published row.
+    `tokens_per_second` is that of one task. Hours per accepted sample are per published row. `tokens` are
+    those of the published rows, which are counted of dialogues alone.
     """
 
     run: str
     directory: str
+    task: str
     stage: str
     rehearsal: bool
     options: dict[str, Any]
@@ -44,6 +46,7 @@ class Row:
     tokens_per_solution: float | None
     kept_share: float | None
     rows: int | None
+    tokens: int | None
     tokens_per_second: float | None
     gpus_per_task: float
     gpu_hours: float | None
@@ -68,6 +71,7 @@ def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
     return Row(
         run=run.name,
         directory=str(run.layout.root),
+        task=run.task,
         stage=run.stage,
         rehearsal=run.rehearsal,
         options=dict(options or {}),
@@ -81,6 +85,7 @@ def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
         tokens_per_solution=_tokens_per_solution(run),
         kept_share=_ratio(counts.get("rows", 0), counts.get("samples")),
         rows=run.rows,
+        tokens=run.stats.get("tokens") if run.stats else None,
         tokens_per_second=_tokens_per_second(run),
         gpus_per_task=run.gpus,
         gpu_hours=run.gpu_hours,

@@ -106,6 +106,11 @@ class Facts:
         return None if self.stats is None else self.stats["rows"]
 
     @property
+    def task(self) -> str:
+        """What the samples are; those made elsewhere are solutions."""
+        return self.config.get("task", {}).get("name", "solutions")
+
+    @property
     def rehearsal(self) -> bool:
         return self.config.get("teacher", {}).get("kind") == "rehearsal"
 

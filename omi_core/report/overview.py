@@ -74,9 +74,7 @@ def figures(runs: Sequence[Facts], rows: Sequence[Row]) -> Iterator[Figure]:
         ),
         _bars("Agreement", "Mean share of votes for the majority.", rows, names, "agreement"),
         _bars("Rows", "Published rows.", rows, names, "rows"),
-        _bars(
-            "Tokens per solution", "New tokens of a sample, on average.", rows, names, "tokens_per_solution"
-        ),
+        _bars("Tokens per sample", "New tokens of a sample, on average.", rows, names, "tokens_per_solution"),
         _bars(
             "Speed", "New tokens per second of one task, start-up left out.", rows, names, "tokens_per_second"
         ),

@@ -56,15 +56,20 @@ def _side_by_side(runs: Sequence[Facts], rows: Sequence[Row], names: Sequence[st
     return _table_of_runs(rows) + _grid(overview.figures(runs, rows))
 
 
-_COLUMNS = (
-    ("stage", lambda row: row.stage),
-    ("coverage", lambda row: _dash(row.coverage, share)),
+_ANSWER_COLUMNS = (
     ("single", lambda row: _dash(row.single_accuracy, share)),
     ("voted", lambda row: _dash(row.voted_accuracy, share)),
     ("agreement", lambda row: _dash(row.agreement, share)),
+)
+_TOKEN_COLUMN = ("tokens", lambda row: _dash(row.tokens, count))
+_COLUMNS = (
+    ("stage", lambda row: row.stage),
+    ("coverage", lambda row: _dash(row.coverage, share)),
+    *_ANSWER_COLUMNS,
     ("tokens each", lambda row: _dash(row.tokens_per_solution, count)),
     ("kept", lambda row: _dash(row.kept_share, share)),
     ("rows", lambda row: _dash(row.rows, count)),
+    _TOKEN_COLUMN,
     ("tokens/s", lambda row: _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
     ("time of tasks", lambda row: _hours(row, row.task_hours)),
 )
@@ -81,7 +86,11 @@ _GPU_COLUMNS = (
 def _table_of_runs(rows: Sequence[Row]) -> str:
     """Every run with the options in which it differs, linked to its part of the page."""
     options = list(dict.fromkeys(key for row in rows for key in row.options))
-    columns = [*_COLUMNS, *(_GPU_COLUMNS if any(row.gpus_per_task for row in rows) else [_TASK_COLUMN])]
+    tasks_there = {row.task for row in rows}
+    absent = [] if "solutions" in tasks_there else list(_ANSWER_COLUMNS)
+    absent += [] if "dialogues" in tasks_there else [_TOKEN_COLUMN]
+    columns = [column for column in _COLUMNS if column not in absent]
+    columns += [*(_GPU_COLUMNS if any(row.gpus_per_task for row in rows) else [_TASK_COLUMN])]
     head = ["run", *options, *(name for name, _ in columns)]
     out = [tag("tr", *(tag("th", breakable(name), scope="col") for name in head))]
     for number, row in enumerate(rows):
@@ -116,14 +125,18 @@ def _where(run: Facts) -> str:
 
 def _tiles(run: Facts, row: Row) -> str:
     on_disk = f"{count(row.settled)} of {count(row.samples)}" if row.settled is not None else None
-    shown = [
-        ("rows published", _dash(row.rows, count)),
-        ("of the samples kept", _dash(row.kept_share, share)),
+    answers = [
         ("single samples right", _dash(row.single_accuracy, share)),
         ("majorities right", _dash(row.voted_accuracy, share)),
         ("mean agreement", _dash(row.agreement, share)),
+    ]
+    shown = [
+        ("rows published", _dash(row.rows, count)),
+        *([("tokens published", _dash(row.tokens, count))] if run.task == "dialogues" else []),
+        ("of the samples kept", _dash(row.kept_share, share)),
+        *(answers if run.task == "solutions" else []),
         (f"coverage: {on_disk}" if on_disk else "coverage", _dash(row.coverage, share)),
-        ("tokens per solution", _dash(row.tokens_per_solution, count)),
+        ("tokens per sample", _dash(row.tokens_per_solution, count)),
         ("tokens/s of a task", _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
         ("time of all tasks", _hours(row, row.task_hours)),
     ]

@@ -30,7 +30,7 @@ class Figure:
 
 def figures(run: Facts) -> Iterator[Figure]:
     """The charts for which the run has data."""
-    for make in (waterfall_figure, votes_figure, growth_figure, tasks_figure, shards_figure):
+    for make in (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure):
         if (figure := make(run)) is not None:
             yield figure
     for make in (lengths_figure, agreement_figure):
@@ -65,6 +65,26 @@ def waterfall_figure(run: Facts) -> Figure | None:
     return Figure(
         "From samples to rows", f"Each sample leaves at the first step that drops it.{ending}", chart
     )
+
+
+def styles_figure(run: Facts) -> Figure | None:
+    """Tokens of each style and variant of dialogues."""
+    if run.stats is None or "styles" not in run.stats:
+        return None
+    styles, variants = run.stats["styles"], run.stats["variants"]
+    rows, body = [], []
+    for name, part in (*styles.items(), *variants.items()):
+        words = f"{name}: {count(part['tokens'])} tokens in {count(part['rows'])} rows"
+        bar = Bar(0, part["tokens"], "k1" if name in styles else "k3", words)
+        rows.append(BarRow(name, [bar], count(part["tokens"])))
+        body.append([name, count(part["rows"]), count(part["tokens"])])
+    most = max(part["tokens"] for part in (styles | variants).values())
+    legend = [("k1", "a style"), ("k3", "a variant, of the same rows")]
+    chart = bar_rows(rows, zero(most, tight=True), Table(["style", "rows", "tokens"], body), legend)
+    total = f"{count(run.stats['tokens'])} tokens in all styles."
+    if "mix" in variants:
+        total += f" {share(variants['mix']['raw_share'])} of the tokens of mix are raw text."
+    return Figure("Tokens by style", total, chart)
 
 
 def votes_figure(run: Facts) -> Figure | None:

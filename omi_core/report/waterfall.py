@@ -47,6 +47,10 @@ def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
 def _by_chain(filters: Mapping[str, int]) -> list[tuple[str, int]]:
     """The filters in the order in which they run; stats.json has them by name."""
     from omi_core.filters import FILTERS
+    from omi_core.filters.conversations import CONVERSATION_FILTERS
+    from omi_core.filters.statements import STATEMENT_FILTERS
 
-    known = [name for name in FILTERS if name in filters]
+    chains = (FILTERS, CONVERSATION_FILTERS, STATEMENT_FILTERS)
+    chain = max(chains, key=lambda names: len(filters.keys() & names.keys()))
+    known = [name for name in chain if name in filters]
     return [(name, filters[name]) for name in [*known, *sorted(filters.keys() - set(known))]]

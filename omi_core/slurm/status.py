@@ -37,7 +37,8 @@ class Status:
 
     `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `failures` are
     those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
-    are of all chains, tasks that run included; `idle_share` is that of the shards that have ended.
+    are of all chains, tasks that run included; `idle_share` is that of the shards that have ended. `tokens`
+    are those of the dataset, which are counted of dialogues alone.
     """
 
     root: str
@@ -56,6 +57,7 @@ class Status:
     gpu_hours_per_row: float | None = None
     idle_share: float | None = None
     rows: int | None = None
+    tokens: int | None = None
     note: str | None = None
 
 
@@ -88,6 +90,7 @@ def gather(run: Run[Any]) -> Status:
         samples_done=int(np.count_nonzero(found.done)),
         errors=found.errors,
         rows=stats["rows"] if stats else None,
+        tokens=stats.get("tokens") if stats else None,
     )
     seen = _query(entries, status)
     status.tasks = _tasks(chain, seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from omi_core.config import Generate, Reduce
@@ -13,10 +13,14 @@ from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_ch
 from omi_core.filters.conversations.turns import turns
 from omi_core.filters.length import TokenCounter
 from omi_core.inputs import Skipped, read_rows
+from omi_core.publish.mix import RAW
 from omi_core.publish.rows import DIALOGUES
+from omi_core.publish.styles import Styles
 from omi_core.records import Record
+from omi_core.run.plan import Records
 from omi_core.stages.prompting import Prompting
 from omi_core.stages.reducing import Reading, Reducer, candidate
+from omi_core.stages.run import Run
 from omi_core.stages.tasks import Task
 from omi_core.stages.tokenizers import tokenizer_file
 
@@ -33,27 +37,53 @@ class DialoguesReducer(Reducer):
         self._chain = build(filter_options(config), known=CONVERSATION_FILTERS)
         self._tokens = TokenCounter(tokenizer_file(config, "documents") or "", "documents.tokenizer")
         self.chains = (self._chain,)
-        if config.publish.provenance:
-            self.provenance = DIALOGUES.optional
+        self.provenance = _provenance(config)
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         records = {record.id: record for record, _ in usable}
-        kept = self._chain.apply(
-            [candidate(record, sample) for record, samples in usable for sample in samples]
-        )
+        # Record by record: what a filter has found out about a chunk serves all its conversations.
+        kept = [
+            one
+            for record, samples in usable
+            for one in self._chain.apply([candidate(record, sample) for sample in samples])
+        ]
         for one, tokens in zip(kept, self._tokens([one.solution for one in kept]), strict=True):
             record, style = records[one.record_id], self._prompting.style(one.index)
             self._counts[f"styles/{style}/rows"] += 1
             self._counts[f"styles/{style}/tokens"] += tokens
-            row = {
-                "text": one.solution,
-                "style": style,
-                "document_id": record.extra["document"],
-                "chunk_id": f"{record.extra['document']}:{record.extra['chunk']}",
-                "tokens": tokens,
-            }
             optional = {"source": record.source, "sample": one.index, "teacher": self._teacher}
-            yield row | {name: optional[name] for name in self.provenance}
+            yield _row(record, one.solution, style, tokens, {key: optional[key] for key in self.provenance})
+
+
+def _provenance(config: Generate) -> tuple[str, ...]:
+    return DIALOGUES.optional if config.publish.provenance else ()
+
+
+def _row(record: Record, text: str, style: str, tokens: int, optional: Mapping[str, Any]) -> dict[str, Any]:
+    document = record.extra["document"]
+    return {
+        "text": text,
+        "style": style,
+        "document_id": document,
+        "chunk_id": f"{document}:{record.extra['chunk']}",
+        "tokens": tokens,
+        **optional,
+    }
+
+
+def _raw_rows(run: Run[Generate]) -> Iterator[dict[str, Any]]:
+    """A row for each chunk as it is, in order; nobody wrote it, so sample and teacher are null."""
+    provenance = _provenance(run.config)
+    for record in Records(run.layout.records).slice(0, run.plan.records):
+        optional = {"source": record.source, "sample": None, "teacher": None}
+        chosen = {name: optional[name] for name in provenance}
+        yield _row(record, record.text, RAW, record.extra["tokens"], chosen)
+
+
+def _styles(run: Run[Generate]) -> Styles:
+    variants = run.config.variants
+    names = Prompting(run.config).styles
+    return Styles(names, variants.longest, variants.mix, lambda: _raw_rows(run))
 
 
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
@@ -72,7 +102,8 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     splitter = Splitter.of(options)
     seen: set[str] = set()
     ordinal = 0
-    for document in read_documents(read_rows(config.data), options, skipped):
+    columns = [column for column in (options.text, options.id, options.source) if column is not None]
+    for document in read_documents(read_rows(config.data, columns), options, skipped):
         if document.id in seen:
             skipped.add("duplicate_document", document.id)
             continue
@@ -89,4 +120,4 @@ def _answers(config: Generate) -> Callable[[str], bool]:
     return lambda text: sum(1 for _ in turns(text)) > 1
 
 
-TASK = Task(_records, DialoguesReducer, filter_options, _answers)
+TASK = Task(_records, DialoguesReducer, filter_options, _answers, _styles)

@@ -108,6 +108,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     assert config.input is not None
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
+    schema.refuse_unread("solutions", config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
@@ -120,24 +121,22 @@ def plan_reduce(config: Reduce) -> Run[Any]:
 
 
 def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
-    """A run with the samples of another and its own answers, filters and publish options.
+    """A run with the samples of another and its own options of answers, filters and publishing.
 
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
     origin = open_run(source)
     if left := gate.count(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
+    again, sections = schema.reduced_again(origin.config, config)
     again = dataclasses.replace(
-        origin.config,
-        answers=config.answers,
-        filters=config.filters,
-        publish=config.publish,
+        again,
         cluster=config.cluster,
         reduce_tasks=config.reduce_tasks,
         plan=config.plan,
         run=config.run,
     )
-    changed = {name: _content(again)[name] for name in ("answers", "filters", "publish")}
+    changed = {name: value for name, value in _content(again).items() if name in sections}
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         layout.generate.mkdir()

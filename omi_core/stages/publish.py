@@ -32,6 +32,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     paths = [part_path(run.layout.parts(parts), part) for part in range(parts)]
     counts = merge_counts(read_manifest(path).counts for path in paths)
     counts["skipped_input_rows"] = dict(run.plan.skipped)
+    styles = task_of(run.config).styles
     return publish(
         paths,
         run.layout.dataset,
@@ -42,6 +43,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         splits=run.config.publish.splits,
         seed=run.config.publish.seed,
         chat=run.config.publish.chat,
+        styles=styles and styles(run),
     )
 
 

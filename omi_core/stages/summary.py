@@ -57,7 +57,7 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
             for label, value in rows.items():
                 table.add_row(f"  {label}", _shown(value, share=section == "shares"))
     console.print(table)
-    for name, split in stats["splits"].items():
+    for name, split in stats.get("splits", {}).items():
         if split.get("size", 0) > split["rows"]:
             asked = f"publish.splits.{name}={split['size']}"
             console.print(f"{asked}: the dataset has fewer rows, so this split is all of it", highlight=False)
@@ -86,10 +86,19 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
         "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
-        "splits": {name: split["rows"] for name, split in stats["splits"].items() if name != "train"},
+        "splits": {name: split["rows"] for name, split in stats.get("splits", {}).items() if name != "train"},
+        "tokens": _tokens(stats),
         "shares": rates(counts),
         "speed": speed(run),
     }
+
+
+def _tokens(stats: dict[str, Any]) -> dict[str, int]:
+    """Of all rows, and of each style and variant, where there are such."""
+    if "styles" not in stats:
+        return {}
+    by_name = {name: part["tokens"] for name, part in {**stats["styles"], **stats["variants"]}.items()}
+    return {"all styles": stats["tokens"], **by_name}
 
 
 def speed(run: Run) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from omi_core.config import Generate, Reduce
 from omi_core.inputs import Skipped
+from omi_core.publish.styles import Styles
 from omi_core.records import Record
 from omi_core.stages.reducing import Reducer
 from omi_core.stages.run import Run
@@ -21,13 +22,15 @@ class Task:
     `records` reads the input of a config; unusable rows go to Skipped, which it raises ConfigError for only
     when a file or column is missing. `reducer` makes a reducer, given the samples of a complete record.
     `filters` maps each filter that a config turns on to its options; ConfigError: a tokenizer is missing.
-    `answers` tells whether a text is what was asked for, as far as it can be told at a glance.
+    `answers` tells whether a text is what was asked for, as far as it can be told at a glance. `styles` says
+    how rows are published by style, for a task whose dataset has a folder for each.
     """
 
     records: Callable[[Generate, Skipped], Iterator[Record]]
     reducer: Callable[[Generate | Reduce, int | None], Reducer]
     filters: Callable[[Generate | Reduce], dict[str, dict[str, Any]]]
     answers: Callable[[Generate], Callable[[str], bool]]
+    styles: Callable[[Run[Generate]], Styles] | None = None
 
 
 def task_of(config: Generate | Reduce) -> Task:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from omi_core.run.files import read_json
 from tests.conftest import Here, Job
 
 REHEARSAL = ("teacher=rehearsal", "data.size=20", "samples=2", "cluster.workers=1")
@@ -21,7 +22,26 @@ MISTAKES = [
     (["samples=0"], "samples=0: must be at least 1"),
     (["samples"], "samples: not of the form OPTION=VALUE"),
     (["answers.pattern=^A: (.+)$"], "answers.pattern=^A: (.+)$: not of the form OPTION=VALUE"),
-    (["sampling.stop=x"], "sampling.stop=x: a list is expected, sampling.stop=[x]"),
+    (["sampling.stop=5"], "sampling.stop=5: a list is expected, sampling.stop=[5]"),
+    (["style=debate"], "style: solutions have none; leave it away"),
+    (
+        ["task=dialogues", "style=debat"],
+        "style=debat: not in prompt.name=tiny: dialogues (did you mean debate?)",
+    ),
+    (["task=dialogues", "style=debate,all"], "style=debate,all: all stands alone, and no style twice"),
+    (["task=dialogues", "variants.mix=1"], "variants.mix=1.0: must be less than 1"),
+    (
+        ["task=dialogues", "publish.chat=answer"],
+        "publish.chat: only of solutions; not read by task=dialogues",
+    ),
+    (
+        ["task=dialogues", "documents.text=body"],
+        "documents.text=body: demo:1 has no such column; it has problem,",
+    ),
+    (["task=dialogues", "documents.tokenizer=nowhere"], "documents.tokenizer=nowhere: no such file"),
+    (["task=dialogues", "conversations.tokenizer=nowhere"], "conversations.tokenizer=nowhere: no such file"),
+    (["data=openwebmath", "data.path=no.parquet"], "data.path=no.parquet: no such file"),
+    (["data=openwebmath", "task=solutions"], "documents.source: not read by task=solutions"),
     (["samples=2", "sampling.temperature=0"], "samples=2: with sampling.temperature=0"),
     (["sampling.temperature=-1"], "sampling.temperature=-1.0: must be at least 0"),
     (["publish.splits.train=5"], "publish.splits.train: not a name for a split"),
@@ -75,6 +95,22 @@ def test_a_sweep_makes_a_run_per_cell(here: Here, tmp_path: Path) -> None:
     assert code == 0, err
     assert len(list((tmp_path / "runs").iterdir())) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize("words", ["debate,interview", "[debate,interview]", "[debate, interview]"])
+def test_a_list_of_words_needs_no_brackets(here: Here, words: str) -> None:
+    dialogues = ("task=dialogues", "teacher=rehearsal", "data.size=3", "run.dir=r")
+    assert here("generate", *dialogues, "style=[debate,interview]")[0] == 0
+    code, _, err = here("generate", *dialogues, f"style={words}")
+    assert (code, "complete, nothing to do" in err) == (0, True), err
+
+
+def test_in_a_sweep_every_word_is_a_cell(here: Here, tmp_path: Path) -> None:
+    dialogues = ("task=dialogues", "teacher=rehearsal", "data.size=3")
+    code, _, err = here("generate", "-m", *dialogues, "style=debate,interview")
+    assert code == 0, err
+    styles = [read_json(path / "config.json")["style"] for path in (tmp_path / "runs").iterdir()]
+    assert sorted(styles) == [["debate"], ["interview"]]
 
 
 def test_another_config_for_the_same_directory_is_refused(here: Here) -> None:

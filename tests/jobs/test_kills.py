@@ -17,17 +17,18 @@ import pytest
 
 from tests.conftest import Job
 
-RUN = [
+EACH = [
     "teacher=rehearsal",
     "data.size=120",
-    "samples=6",
     "engine.max_num_seqs=16",
     "teacher.rehearsal.latency=0.02",
     "run.flush_samples=8",
-    "publish.splits.small=200",
-    "publish.chat=answer",
     "cluster.workers=1",
 ]
+RUNS = {
+    "solutions": ["samples=6", "publish.splits.small=200", "publish.chat=answer"],
+    "dialogues": ["task=dialogues", "variants.longest=true", "variants.mix=0.3"],
+}
 
 
 def dataset(directory: Path) -> dict[str, bytes]:
@@ -35,8 +36,8 @@ def dataset(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def start(directory: Path, tasks: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "jobs.generate", *RUN, f"run.dir={directory}", f"tasks={tasks}"]
+def start(options: list[str], directory: Path, tasks: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "jobs.generate", *options, f"run.dir={directory}", f"tasks={tasks}"]
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -44,17 +45,19 @@ def start(directory: Path, tasks: int) -> subprocess.Popen[bytes]:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("task", RUNS)
 def test_any_history_of_kills_gives_the_same_dataset(
-    job: Job, tmp_path: Path, long_form: Callable[[str], int]
+    job: Job, tmp_path: Path, long_form: Callable[[str], int], task: str
 ) -> None:
-    assert job("generate", *RUN, "run.dir=undisturbed", timeout=120).returncode == 0
+    options = EACH + RUNS[task]
+    assert job("generate", *options, "run.dir=undisturbed", timeout=120).returncode == 0
     expected = dataset(tmp_path / "undisturbed")
     draw = random.Random(7)
     kills = finished = 0
     wanted = long_form("kills")
     while kills < wanted or not finished:
         directory = tmp_path / f"run-{finished}"
-        process = start(directory, tasks=draw.choice([1, 2, 7]))
+        process = start(options, directory, tasks=draw.choice([1, 2, 7]))
         last = kills >= wanted
         try:
             _, shown = process.communicate(timeout=120 if last else draw.uniform(0.2, 6.0))

@@ -6,6 +6,8 @@ our own choice: the paper names the criterion, not its figures.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from omi_core.filters.base import Example, RowFilter
 from omi_core.filters.conversations.wording import longest, ngrams, share_of, wording
 from omi_core.filters.length import at_least
@@ -16,17 +18,19 @@ _N = 8
 _PAGE = "Two numbers are said to be coprime when no prime divides both of them, as in the case of 4 and 9."
 
 
-class _Source:
-    """Which runs of words of a conversation stand in its chunk; the last chunk is kept for its next one."""
+@lru_cache(maxsize=4)
+def _runs(chunk: str) -> frozenset[tuple[str, ...]]:
+    """The runs of words of a chunk, which serve all its conversations."""
+    return frozenset(ngrams(wording(chunk), _N))
 
-    def __init__(self) -> None:
-        self._chunk: str | None = None
-        self._runs: frozenset[tuple[str, ...]] = frozenset()
 
-    def copied(self, row: Candidate) -> list[bool]:
-        if row.problem != self._chunk:
-            self._chunk, self._runs = row.problem, frozenset(ngrams(wording(row.problem), _N))
-        return [run in self._runs for run in ngrams(wording(row.solution), _N)]
+# Both filters ask; a chain gets the conversations of one chunk after the other, so that a few are enough.
+@lru_cache(maxsize=64)
+def _copied(chunk: str, conversation: str) -> tuple[int, float]:
+    """The longest run of words that is copied, and the share of runs of 8 words that are."""
+    runs = _runs(chunk)
+    copied = [run in runs for run in ngrams(wording(conversation), _N)]
+    return longest(copied, _N), sum(copied) / max(len(copied), 1)
 
 
 class CopiedRun(RowFilter):
@@ -42,10 +46,9 @@ class CopiedRun(RowFilter):
 
     def __init__(self, limit: int = 100) -> None:
         self.limit = at_least("copied_run.limit", limit, 1)
-        self._source = _Source()
 
     def solution_after(self, row: Candidate) -> str | None:
-        return row.solution if longest(self._source.copied(row), _N) <= self.limit else None
+        return row.solution if _copied(row.problem, row.solution)[0] <= self.limit else None
 
 
 class CopiedShare(RowFilter):
@@ -65,8 +68,6 @@ class CopiedShare(RowFilter):
 
     def __init__(self, share: float = 0.5) -> None:
         self.share = share_of("copied_share.share", share)
-        self._source = _Source()
 
     def solution_after(self, row: Candidate) -> str | None:
-        copied = self._source.copied(row)
-        return row.solution if sum(copied) <= self.share * len(copied) else None
+        return row.solution if _copied(row.problem, row.solution)[1] <= self.share else None
