@@ -338,7 +338,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         )
     _refuse_unread(config)
     _check_answers(config.answers)
-    _check_splits(config.publish.splits)
+    check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
@@ -400,11 +400,11 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
     _check_answers(config.answers)
-    _check_splits(config.publish.splits)
+    check_splits(config.publish.splits)
     return config
 
 
-def _check_splits(splits: Mapping[str, int]) -> None:
+def check_splits(splits: Mapping[str, int]) -> None:
     """Names go into names of files and into `load_dataset(split=…)`, which takes "all" for itself."""
     for name, size in splits.items():
         if not re.fullmatch(r"\w+", name, re.ASCII) or name in ("train", "all"):
