@@ -192,6 +192,9 @@ class Answers:
         choices=("truth", "majority"),
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
+    min_votes: int = option(
+        0, "drop records with fewer samples that give the expected answer", ge=0, late=True
+    )
 
 
 @dataclass
@@ -207,6 +210,23 @@ class Filters:
     trim_after_answer: bool = option(True, "cut the text after the line with the final answer")
     strip_prefix: bool = option(True, "remove a leading 'My solution:' and the like")
     wrong_arithmetic: bool = option(True, "drop solutions that state a false equation of numbers")
+    ends_boxed: bool = option(
+        False, "drop solutions whose last line does not hold the boxed answer", late=True
+    )
+    max_words: int | None = option(None, "longest solution, in words; null: off", ge=1, late=True)
+    restates: float = option(
+        0.0,
+        "least share of the problem's words and numbers at the beginning of the solution; 0: off",
+        ge=0,
+        le=1,
+        late=True,
+    )
+    repeated_lines: float | None = option(
+        None, "largest share of lines that stand there before; null: off", ge=0, le=1, late=True
+    )
+    repeated_ngrams: float | None = option(
+        None, "largest share of words in runs of 10 that stand there before; null: off", ge=0, le=1, late=True
+    )
 
 
 @dataclass
@@ -322,7 +342,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         )
     refuse_unread(config.task.name, config)
     _check_answers(config.answers)
-    _check_splits(config.publish.splits)
+    check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
@@ -405,11 +425,11 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
     _check_answers(config.answers)
-    _check_splits(config.publish.splits)
+    check_splits(config.publish.splits)
     return config
 
 
-def _check_splits(splits: Mapping[str, int]) -> None:
+def check_splits(splits: Mapping[str, int]) -> None:
     """Names go into names of files and into `load_dataset(split=…)`, which takes "all" for itself."""
     for name, size in splits.items():
         if not re.fullmatch(r"\w+", name, re.ASCII) or name in ("train", "all"):

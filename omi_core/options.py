@@ -31,10 +31,15 @@ def option(
     lt: float | None = None,
     choices: tuple[str, ...] | None = None,
     transient: bool = False,
+    late: bool = False,
 ) -> Any:
-    """A leaf of a schema: its default, its help line, its bounds, and whether it is transient."""
+    """A leaf of a schema: its default, its help line, its bounds, and whether it is transient.
+
+    `late` marks an option that came when there were runs already: at its default it stays out of the
+    fingerprint, so that those runs are still continued.
+    """
     bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-    meta = {"help": help, **bounds, "choices": choices, "transient": transient}
+    meta = {"help": help, **bounds, "choices": choices, "transient": transient, "late": late}
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -127,11 +132,23 @@ def check_leaf(key: str, value: Any, meta: Mapping[str, Any]) -> None:
 
 
 def content(instance: Any) -> dict[str, Any]:
-    """The options that decide what is generated, as plain nested values (transient ones left out)."""
+    """The options that decide what is generated, as plain nested values.
+
+    Left out are transient ones, and late ones at their default.
+    """
     out: dict[str, Any] = {}
     for field in dataclasses.fields(instance):
         if field.metadata.get("transient"):
             continue
         value = getattr(instance, field.name)
+        if field.metadata.get("late") and value == default_of(field):
+            continue
         out[field.name] = content(value) if is_schema(value) else value
     return out
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of an option."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default

@@ -86,6 +86,14 @@ def stand_ins(tmp_path: Path) -> None:
     write("gsm8k_test.jsonl", [{"question": p.text} for p in problems[:3]])
     write("math_test.jsonl", [{"problem": p.text.upper()} for p in problems[2:4]])
     write("web.parquet", [{"text": p.text, "url": "http://x", "metadata": "{}"} for p in problems])
+    for name in ("math", "code", "general"):
+        said = [("user", f"{name}?"), ("assistant", "Yes.")]
+        messages = [{"role": role, "content": text} for role, text in said]
+        write(f"{name}_chat.jsonl", [{"messages": messages}] * 200)
+    (tmp_path / "omi/mixture").mkdir(parents=True)
+    mixture = re.search(r"^```yaml\n(# @package.*?)```$", page("combine.md"), re.M | re.S)
+    assert mixture is not None
+    (tmp_path / "omi/mixture/stage2.yaml").write_text(mixture[1])
     shutil.copy(Path(world.__file__).parent / "strong/tokenizer.json", tmp_path)
     for name, text in re.findall(r"(?ms)^```yaml\n# (\w+\.yaml)\n(.*?)^```$", page("prompts.md")):
         (tmp_path / name).write_text(text)
@@ -260,7 +268,7 @@ def test_every_filter_column_and_policy_is_documented() -> None:
     # A row of the table of filters says its option and default, in the order in which the filters run.
     assert re.findall(r"^\| `(\w+)` \| `filters\.\1=", dataset, flags=re.M) == list(FILTERS)
     for name, default in re.findall(r"\| `filters\.(\w+)=(\w+)` \|", dataset):
-        assert str(getattr(Generate().filters, name)).lower() == default
+        assert str(getattr(Generate().filters, name)).lower() == default.replace("null", "none")
     for column in SCHEMAS["solutions"].columns(SCHEMAS["solutions"].optional):
         assert f"| `{column}` |" in dataset
     rows = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", answers, flags=re.M))

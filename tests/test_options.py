@@ -77,3 +77,29 @@ def test_every_option_has_help(schema: type) -> None:
 def test_content_holds_what_changes_the_dataset_and_nothing_else(changed: dict[str, Any], same: bool) -> None:
     before, after = options.content(load_generate({})), options.content(load_generate(changed))
     assert (before == after) is same
+
+
+def late_options() -> list[tuple[str, Any]]:
+    return [(key, value) for key, value, field in options.leaves(Generate()) if field.metadata["late"]]
+
+
+def test_an_option_that_came_later_is_in_the_content_only_where_it_is_used() -> None:
+    assert late_options()
+    content = options.content(load_generate({}))
+    for key, _ in late_options():
+        section, name = key.split(".")
+        assert name not in content[section]
+    used = options.content(load_generate({"answers": {"min_votes": 2}, "filters": {"ends_boxed": True}}))
+    assert used["answers"] == content["answers"] | {"min_votes": 2}
+    assert used["filters"] == content["filters"] | {"ends_boxed": True}
+
+
+def test_the_filters_and_answers_of_the_first_runs_keep_their_content() -> None:
+    content = options.content(load_generate({}))
+    assert set(content["answers"]) == {
+        *("methods", "pattern", "policy", "deadline", "memory_gb", "expected", "min_agreement")
+    }
+    assert set(content["filters"]) == {
+        *("max_tokens", "tokenizer", "min_chars", "unfinished", "no_boxed", "several_boxed"),
+        *("trim_after_answer", "strip_prefix", "wrong_arithmetic"),
+    }

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from omi_core.config import Data
 from omi_core.decontaminate.hits import Questions
 from omi_core.inputs import Row, cell, file_rows, hub_rows, local_files
 from omi_core.options import ConfigError, did_you_mean
-from omi_core.run.layout import Layout
+from omi_core.publish.reading import dataset_files
 
 # What is read of the hub for a test set that is given by its name, and the column of its questions.
 KNOWN = {
@@ -115,23 +114,3 @@ def read_problems(given: str, column: str, whole_rows: bool = False) -> Iterator
             if not isinstance(text, str):
                 raise ConfigError(f"column={column}: {where} holds no text there")
             yield Problem(where, text, row)
-
-
-def dataset_files(key: str, given: str) -> list[Path]:
-    """The files of the option `key`: a file, a glob of them, the dataset of a run, or a dataset.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    path = Path(given)
-    if not path.is_dir():
-        return local_files(key, given)
-    dataset = Layout(path).dataset if Layout(path).plan.is_file() else path
-    # The other splits are parts of train: their rows would be there twice.
-    files = sorted((dataset / "data").glob("train-*.parquet")) or sorted((dataset / "data").glob("*.parquet"))
-    if not files:
-        raise ConfigError(
-            f"{key}={given}: has no dataset (no {dataset / 'data'}/*.parquet); give a run that is published, "
-            "a dataset or a file"
-        )
-    return files

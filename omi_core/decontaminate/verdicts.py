@@ -12,9 +12,9 @@ from hashlib import blake2b
 from typing import Any
 
 from omi_core.decontaminate.hits import Hit, Questions
-from omi_core.decontaminate.reading import dataset_files
 from omi_core.inputs import file_rows
 from omi_core.options import ConfigError
+from omi_core.publish.reading import dataset_files
 
 METHODS = ("judge", "unclear")
 COLUMNS = ("problem", "question", "test_set", "test_index", "score", "forward", "backward")

@@ -9,7 +9,9 @@ from typing import Any
 from omi_core.answers.extract import Extractor
 from omi_core.filters.answer import NoBoxed, SeveralBoxed, StripPrefix, TrimAfterAnswer
 from omi_core.filters.base import Filter
-from omi_core.filters.length import MaxTokens, MinChars, Unfinished
+from omi_core.filters.form import EndsBoxed, Restates
+from omi_core.filters.length import MaxTokens, MaxWords, MinChars, Unfinished
+from omi_core.filters.repetition import RepeatedLines, RepeatedNgrams
 from omi_core.filters.wrong_arithmetic import WrongArithmetic
 from omi_core.records import Candidate
 
@@ -23,8 +25,13 @@ FILTERS: dict[str, type[Filter]] = {
         SeveralBoxed,
         StripPrefix,
         TrimAfterAnswer,
+        EndsBoxed,
         MinChars,
+        MaxWords,
         MaxTokens,
+        Restates,
+        RepeatedLines,
+        RepeatedNgrams,
         WrongArithmetic,
     )
 }

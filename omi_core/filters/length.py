@@ -1,4 +1,4 @@
-"""Filters on length: too many tokens, too few characters, cut off by the token limit."""
+"""Filters on length: too many tokens or words, too few characters, cut off by the token limit."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ class MinChars(RowFilter):
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.strip()) >= self.limit else None
+
+
+class MaxWords(RowFilter):
+    """Drops solutions of more than `limit` words, as white space parts them.
+
+    AceMath (arXiv 2412.15084) drops those of more than 2,500.
+    """
+
+    name = "max_words"
+    examples = (
+        Example("one two\n three", "one two\n three", options={"limit": 3}),
+        Example("one two\n three 4", None, options={"limit": 3}),
+        Example("word " * 2501, None),
+    )
+
+    def __init__(self, limit: int = 2500) -> None:
+        self.limit = at_least("max_words.limit", limit, 1)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        return row.solution if len(row.solution.split()) <= self.limit else None
 
 
 class MaxTokens(Filter):

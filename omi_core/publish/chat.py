@@ -19,15 +19,21 @@ def chat_columns(answer: str) -> tuple[str, ...]:
     return ("messages", answer, "problem_source")
 
 
+def messages_type() -> pa.DataType:
+    """A list of `role` and `content`."""
+    import pyarrow as pa
+
+    return pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+
+
 def chat_schema(answer: str) -> pa.Schema:
     """Columns `messages` (a list of `role` and `content`), the answer as it is called, `problem_source`."""
     import pyarrow as pa
 
-    message = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
     messages, *others = chat_columns(answer)
     return pa.schema(
         [
-            pa.field(messages, pa.list_(message), nullable=False),
+            pa.field(messages, messages_type(), nullable=False),
             *(pa.field(name, pa.string(), nullable=False) for name in others),
         ]
     )

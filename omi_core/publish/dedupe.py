@@ -43,6 +43,20 @@ class SeenRows:
         new[first] = self._insert(low[first], high[first])
         return new
 
+    def has(self, digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of these digests are in the set; it stays as it is."""
+        low, high = digests[:, 0] | np.uint64(1), digests[:, 1]
+        found = np.zeros(len(digests), np.bool_)
+        pending = np.arange(len(digests))
+        slot = high & self._mask
+        while len(pending):
+            at = slot[pending]
+            here = (self._low[at] == low[pending]) & (self._high[at] == high[pending])
+            found[pending[here]] = True
+            pending = pending[~here & (self._low[at] != 0)]
+            slot[pending] = (slot[pending] + np.uint64(1)) & self._mask
+        return found
+
     def _insert(self, low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Insert distinct keys by linear probing, all of them one step at a time."""
         if len(low) > self._free:

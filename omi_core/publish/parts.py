@@ -110,7 +110,11 @@ class PartWriter:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row; ValueError names the column that is missing, unknown or of the wrong type."""
-        self._buffer += encode_row(row, self._types)
+        self.append(encode_row(row, self._types))
+
+    def append(self, line: bytes) -> None:
+        """Append one row as another part of the same columns holds it: its line, newline included."""
+        self._buffer += line
         self.rows += 1
         if len(self._buffer) >= _CHUNK:
             self._flush()

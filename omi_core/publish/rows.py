@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64", bool: "bool"}
+DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64", bool: "bool", list: "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,11 @@ COLUMNS: dict[str, Column] = {
     "test_index": Column(int, "index of the question in it, from 0", nullable=False),
     "contaminated": Column(bool, "whether the judge said yes, in either order", nullable=False),
     "score": Column(float, "how near the question is: the cosine of the embeddings", nullable=False),
+    "messages": Column(list, "who says what: `role` and `content` of each message", nullable=False),
+    "answer": Column(str, "the final answer, where the input has one"),
     "forward": Column(str, "what the judge said of problem and question: yes, no, or null if neither"),
     "backward": Column(str, "what it said with the two in the other order"),
-    "source": Column(str, "where the document is from"),
+    "source": Column(str, "where the document, or the conversation, is from"),
     "seed_problem": Column(str, "the problem that this one was made from"),
     "record_id": Column(str, "content hash of the input record"),
     "sample": Column(int, "index of the generation among those of its record"),
@@ -120,7 +122,9 @@ VERDICTS = Schema(
     ("record_id", "teacher"),
     key=4,
 )
-SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, PROBLEMS, DIALOGUES, VERDICTS)}
+# No task makes them: they are mixed out of chat messages of any origin.
+MIXTURE = Schema("mixture", ("messages", "answer", "source"), (), key=1)
+SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, PROBLEMS, DIALOGUES, VERDICTS, MIXTURE)}
 PUBLISHED = SOLUTIONS.required
 
 
@@ -169,6 +173,8 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
         return clean_text(value)
     if kind is bool and type(value) is bool:
         return value
+    if kind is list and isinstance(value, list):
+        return [_message(name, item) for item in value]
     if value is None and COLUMNS[name].nullable:
         return None
     if kind is int and type(value) is int and -(1 << 63) <= value < 1 << 63:
@@ -178,6 +184,13 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
     raise ValueError(
         f"row: column {name!r} must be {DTYPES[kind]}, not {str(value)[:40]!r} ({type(value).__name__})"
     )
+
+
+def _message(name: str, item: Any) -> dict[str, str]:
+    """A message as `role` and `content`, in this order, and nothing else."""
+    if not isinstance(item, Mapping) or not all(type(item.get(key)) is str for key in ("role", "content")):
+        raise ValueError(f"row: column {name!r} must hold texts `role` and `content`, not {str(item)[:40]!r}")
+    return {key: clean_text(item[key]) for key in ("role", "content")}
 
 
 _MIDDLE = b',"generated_solution":'

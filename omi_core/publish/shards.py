@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import zstandard
 
+from omi_core.publish.chat import messages_type
 from omi_core.publish.parts import LEVEL
 from omi_core.publish.rows import COLUMNS, PUBLISHED, column_types
 
@@ -42,7 +43,7 @@ def arrow_schema(columns: Iterable[str]) -> pa.Schema:
     """These columns with their types, not null where they never are; ValueError for an unknown column."""
     import pyarrow as pa
 
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: messages_type()}
     return pa.schema(
         [
             pa.field(name, kinds[kind], nullable=COLUMNS[name].nullable)

@@ -11,6 +11,8 @@ def shown(row: Mapping[str, Any]) -> tuple[str, list[str]]:
     if "generated_solution" in row:
         votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
         return f"{row['expected_answer']}{votes}", [row["problem"], row["generated_solution"]]
+    if "messages" in row:
+        return f"{row['source']}", [f"{said['role']}: {said['content']}" for said in row["messages"]]
     if "text" in row:
         return f"{row['style']}, {row['tokens']} tokens, of {row['chunk_id']}", [row["text"]]
     if "question" in row:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import zstandard
 
 from omi_core.publish.chat import chat_columns, chat_line, chat_schema
@@ -28,11 +29,15 @@ CHAT = "chat"  # the directory of the chat form, and its name as a configuration
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """What rows become: their columns, rows of a file, and the chat form's column for the answer, if any."""
+    """What rows become: their columns, rows of a file, and the chat form's column for the answer, if any.
+
+    With `keep_duplicates` a row that was there before is no less a row.
+    """
 
     columns: tuple[str, ...]
     rows_per_file: int
     chat: str | None = None
+    keep_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ def write_splits(
     fair = FairRows(rows, seed) if sizes else None
     stats: dict[str, dict[str, Any]] = {}
     with _Split(work, TRAIN, forms) as train:
-        duplicates = _write_train(manifests, SeenRows(rows), fair, train)
+        seen = None if forms.keep_duplicates else SeenRows(rows)
+        duplicates = _write_train(manifests, seen, fair, train)
         stats[TRAIN] = train.finish()
     if fair is not None:
         draws = _draw(fair, sizes)
@@ -106,7 +112,7 @@ class _Split:
 
 
 def _write_train(
-    manifests: Sequence[PartManifest], seen: SeenRows, fair: FairRows | None, train: _Split
+    manifests: Sequence[PartManifest], seen: SeenRows | None, fair: FairRows | None, train: _Split
 ) -> int:
     """Stream all rows that are new; returns how many were not."""
     duplicates = 0
@@ -114,7 +120,7 @@ def _write_train(
         schema = manifest.schema
         for lines in read_lines(manifest):
             digests = digest_keys([schema.duplicate_key(line) for line in lines])
-            new = seen.add(digests)
+            new = np.ones(len(lines), np.bool_) if seen is None else seen.add(digests)
             kept = list(compress(lines, new.tolist()))
             if fair is not None:
                 fair.add([schema.group_key(line) for line in kept], digests[new, 1])

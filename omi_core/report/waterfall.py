@@ -8,7 +8,7 @@ from typing import Any
 
 # The order in which a sample meets them; `docs/dataset.md` tells what they are.
 _EARLY = ("unfinished",)
-_SELECTION = ("no_answer", "unknown", "other_answer", "low_agreement")
+_SELECTION = ("no_answer", "unknown", "other_answer", "low_agreement", "few_votes")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from omi_core import config as schema
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.publish.dataset import STATS
+from omi_core.publish.reading import dataset_directory
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
@@ -71,10 +71,10 @@ def _with_files(config: Generate) -> Generate:
     given = config.data.path
     if given is None or not Path(given).is_dir():
         return config
-    for directory in (Path(given) / "dataset", Path(given)):
-        if (directory / STATS).is_file():
-            path = f"{glob.escape(str(directory))}/data/train-*.parquet"
-            return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
+    directory = dataset_directory(Path(given))
+    if directory is not None:
+        path = f"{glob.escape(str(directory))}/data/train-*.parquet"
+        return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
 

@@ -93,6 +93,8 @@ class SolutionsReducer(Reducer):
             return "other_answer"
         if judged.agreement < self._config.answers.min_agreement:
             return "low_agreement"
+        if judged.votes < self._config.answers.min_votes:
+            return "few_votes"
         return None
 
     def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
@@ -129,6 +131,12 @@ def provenance(config: Generate | Reduce) -> tuple[str, ...]:
     return (*columns, "solution_tokens", "teacher") if isinstance(config, Generate) else columns
 
 
+# Of filters that are off at 0 or null: the argument that takes the option's value.
+_LIMITS = {"min_chars": "limit", "max_words": "limit", "restates": "share"}
+# Of those that are off at null alone.
+_SHARES = ("repeated_lines", "repeated_ngrams")
+
+
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
     options = config.filters
@@ -140,12 +148,17 @@ def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
             "no_boxed",
             "several_boxed",
             "trim_after_answer",
+            "ends_boxed",
             "wrong_arithmetic",
         )
         if getattr(options, name)
     }
-    if options.min_chars:
-        out["min_chars"] = {"limit": options.min_chars}
+    for name, argument in _LIMITS.items():
+        if value := getattr(options, name):
+            out[name] = {argument: value}
+    for name in _SHARES:
+        if (share := getattr(options, name)) is not None:
+            out[name] = {"share": share}
     tokenizer = tokenizer_file(config) if options.max_tokens is not None else None
     if tokenizer is not None:
         out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}

@@ -14,6 +14,7 @@ DATA = HERE.parents[2] / "shared" / "data"
 BENCHES: dict[str, list[str]] = {
     "journals.py": ["--keys", "200000", "--journals", "50"],
     "publish.py": ["--rows", "100000"],
+    "combine.py": ["--rows", "50000"],
     "status.py": ["--tasks", "2000"],
     "answers.py": [str(DATA), "--pairs", "200"],
     "decontaminate.py": [str(DATA), "--problems", "50000"],

@@ -14,6 +14,7 @@ from omi_core.config import Data
 from omi_core.decontaminate import reading
 from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
 from omi_core.options import ConfigError
+from omi_core.publish import CardInfo, PartWriter, publish
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -54,6 +55,20 @@ def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> No
     known, _, hub = name.partition("=")
     assert asked[0].hub == (hub or KNOWN[known].hub)
     assert asked[0].split == KNOWN.get(known, Data(split="test")).split
+
+
+@pytest.mark.parametrize("given", ["run", "run/dataset", "run/dataset/data/train-*.parquet"])
+def test_of_a_dataset_all_rows_are_read_and_no_split_twice(tmp_path: Path, given: str) -> None:
+    (tmp_path / "run").mkdir()
+    with PartWriter(tmp_path / "run", 0, fingerprint="f") as part:
+        for number in range(5):
+            texts = ("problem", "generated_solution", "expected_answer", "problem_source")
+            part.write({name: str(number) for name in texts})
+        part.finish()
+    card = CardInfo(name="n", task="solutions", teacher="t", prompt="p", source="s", samples=1)
+    publish([part.path], tmp_path / "run/dataset", card=card, config={}, splits={"train_3": 3, "small": 2})
+    found = read_problems(str(tmp_path / given), "problem")
+    assert [problem.text for problem in found] == ["0", "1", "2", "3", "4"]
 
 
 MISTAKES = [

@@ -22,6 +22,14 @@ def test_it_agrees_with_a_set(batches: list[list[bytes]]) -> None:
     )
 
 
+@given(st.lists(st.binary(max_size=1), max_size=300), st.lists(st.binary(max_size=1), max_size=300))
+def test_it_tells_what_it_has_and_stays_as_it_is(keys: list[bytes], asked: list[bytes]) -> None:
+    seen = SeenRows(len(keys))
+    seen.add(digest_keys(keys))
+    for _ in range(2):
+        assert seen.has(digest_keys(asked)).tolist() == [key in set(keys) for key in asked]
+
+
 def test_a_crowded_table_still_finds_every_key() -> None:
     # 1023 keys is the most that 1024 slots take: long probe runs that wrap round the end.
     keys = [str(i).encode() for i in range(1023)]

@@ -218,7 +218,7 @@ def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     return damage
 
 
-DAMAGE: list[tuple[Callable[[Path], None], str]] = [
+DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
     (lambda root: (root / "debate/data/train-00000.parquet").unlink(), "train-00000.parquet: is missing"),
     (lambda root: shutil.rmtree(root / "mix"), "mix/.*: is missing"),
     (
@@ -237,7 +237,7 @@ DAMAGE: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE, ids=[message for _, message in DAMAGE])
-def test_verify_finds_what_is_wrong(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+def test_verify_finds_what_is_wrong(tmp_path: Path, damage: Callable[[Path], Any], message: str) -> None:
     # One file each: what is damaged is then the whole folder.
     dataset = published(tmp_path, [conversations(20)], everything(), rows_per_file=1000)
     verify(dataset)
@@ -256,7 +256,7 @@ def test_load_dataset_opens_every_configuration(
     def load(*name: str) -> Any:
         return load_dataset(str(dataset), *name, split="train", cache_dir=str(tmp_path / "cache"))
 
-    features = dict.fromkeys(("text", "style", "document_id", "chunk_id"), Value("string"))
+    features: dict[str, Any] = dict.fromkeys(("text", "style", "document_id", "chunk_id"), Value("string"))
     features["tokens"] = Value("int64")
     for name in (*STYLES, "longest", "mix"):
         loaded = load(name)

@@ -129,6 +129,28 @@ def test_min_agreement_drops_records_that_disagree(tmp_path: Path) -> None:
     assert all(row["agreement"] >= 0.8 for row in dataset_rows(run))
 
 
+def test_min_votes_keeps_records_of_which_so_many_samples_are_right(tmp_path: Path) -> None:
+    wrong = {"rehearsal": {"wrong": 0.5}}
+    run, stats = carry_out(
+        tmp_path / "run", samples=2, teacher=wrong, answers={"min_votes": 2}, publish={"splits": {}}
+    )
+    counts = stats["counts"]
+    rows = dataset_rows(run)
+    assert rows and all(row["votes"] == 2 for row in rows)
+    lone = counts["selection"]["few_votes"]
+    assert lone > 0 and (counts["truth"]["equal"] - lone) % 2 == 0
+
+
+def test_the_filters_on_form_and_repetition_are_off_until_they_are_asked_for(tmp_path: Path) -> None:
+    off = ("ends_boxed", "max_words", "restates", "repeated_lines", "repeated_ngrams")
+    _, stats = carry_out(tmp_path / "off")
+    assert not set(off) & set(stats["counts"]["filters"])
+    asked = {"ends_boxed": True, "max_words": 15, "restates": 0.1, "repeated_lines": 0.0}
+    _, stats = carry_out(tmp_path / "on", filters=asked | {"repeated_ngrams": 0.0}, publish={"splits": {}})
+    assert set(off) <= set(stats["counts"]["filters"])
+    assert stats["counts"]["filters"]["max_words"]["dropped"] > 0
+
+
 def test_the_vote_can_be_taken_with_the_truth_only_measuring_it(tmp_path: Path) -> None:
     wrong = {"rehearsal": {"wrong": 0.6}}
     truth, _ = carry_out(tmp_path / "truth", teacher=wrong)

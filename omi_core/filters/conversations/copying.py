@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.conversations.wording import longest, ngrams, share_of, wording
 from omi_core.filters.length import at_least
+from omi_core.filters.wording import longest, ngrams, share_of, wording
 from omi_core.records import Candidate
 
 # Runs shorter than this are idiom and formula, not copies.

@@ -11,7 +11,7 @@ import unicodedata
 
 from omi_core.documents.formulas import formulas
 from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.conversations.wording import share_of
+from omi_core.filters.wording import share_of
 from omi_core.records import Candidate
 
 _COMMON = frozenset(

@@ -1,78 +1,32 @@
-"""Filters on text that repeats itself, in lines or runs of words. After Gopher (arXiv 2112.11446, A1)."""
+"""The filter on conversations whose lines repeat each other, whoever says them."""
 
 from __future__ import annotations
 
-import re
-
-from omi_core.filters.base import Example, RowFilter
+from omi_core.filters import repetition
+from omi_core.filters.base import Example
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.conversations.wording import covered, ngrams, share_of, wording
-from omi_core.filters.length import at_least
-from omi_core.records import Candidate
 
-_LETTERS = re.compile(r"[^\W\d_]{2}")
 _SAME = "It is the very same line as before."
-_TEN = "one two three four five six seven eight nine ten"
 
 
-class RepeatedLines(RowFilter):
-    """Drops conversations of whose lines more than `share` stand there before, whoever says them.
+class RepeatedLines(repetition.RepeatedLines):
+    """Drops conversations of whose lines more than `share` stand there before, whoever says them."""
 
-    Lines without words, such as formulas, do not count. Gopher drops web pages from 0.3 on.
-    """
-
-    name = "repeated_lines"
     examples = (
+        *repetition.RepeatedLines.examples,
         Example(f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Really?", None),
-        Example(f"{_SAME}\n{_SAME.upper()}\n", None),
         Example(
             f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Oh.\nBob: Yes.",
             f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Oh.\nBob: Yes.",
         ),
         Example("Ann: Yes.\n5\n5\n5\n5\nBob: No.", "Ann: Yes.\n5\n5\n5\n5\nBob: No."),
-        Example(f"Ann: {_SAME}\nBob: {_SAME}", f"Ann: {_SAME}\nBob: {_SAME}", options={"share": 0.5}),
     )
 
-    def __init__(self, share: float = 0.3) -> None:
-        self.share = share_of("repeated_lines.share", share)
-
-    def solution_after(self, row: Candidate) -> str | None:
-        text = row.solution
+    def lines(self, text: str) -> list[str]:
         labels = {turn.start: turn.words for turn in turns(text)}
-        lines: list[str] = []
+        said: list[str] = []
         start = 0
         for line in text.splitlines(keepends=True):
-            said = text[labels.get(start, start) : start + len(line)].strip().casefold()
+            said.append(text[labels.get(start, start) : start + len(line)].strip().casefold())
             start += len(line)
-            if _LETTERS.search(said):
-                lines.append(said)
-        repeated = len(lines) - len(set(lines))
-        return row.solution if repeated <= self.share * len(lines) else None
-
-
-class RepeatedNgrams(RowFilter):
-    """Drops conversations of whose words more than `share` are in runs of `n` words that stand there before.
-
-    Gopher drops web pages from 0.1 on, for n = 10.
-    """
-
-    name = "repeated_ngrams"
-    examples = (
-        Example(f"Ann: {_TEN}. Bob: {_TEN}.", None),
-        Example("the " * 30, None),
-        Example(f"Ann: {_TEN}. Bob: one two three.", f"Ann: {_TEN}. Bob: one two three."),
-        Example(f"{_TEN}. Well: {_TEN}.", f"{_TEN}. Well: {_TEN}.", options={"share": 0.5}),
-        Example("yes it is, yes it is", None, options={"n": 3}),
-    )
-
-    def __init__(self, share: float = 0.1, n: int = 10) -> None:
-        self.share, self._n = share_of("repeated_ngrams.share", share), at_least("repeated_ngrams.n", n, 1)
-
-    def solution_after(self, row: Candidate) -> str | None:
-        words = wording(row.solution)
-        seen: set[tuple[str, ...]] = set()
-        repeated: list[bool] = []
-        for run in ngrams(words, self._n):
-            repeated.append(run in seen)
-            seen.add(run)
-        return row.solution if covered(repeated, self._n) <= self.share * len(words) else None
+        return said

@@ -1,0 +1,54 @@
+"""The end of jobs.combine and jobs.mix: what their failures mean, and what is shown of a dataset."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+from omi_core.combine.combining import KEPT, READ, Outcome
+from omi_core.combine.sources import InputDamaged
+from omi_core.options import ConfigError
+from omi_core.publish.dataset import NothingToPublish
+from omi_core.publish.parts import PartError
+from omi_core.run.files import LockTaken
+
+_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
+
+
+def finish(make: Callable[[], Outcome]) -> int:
+    """Makes a dataset and shows its figures; returns the exit code.
+
+    Raises:
+        ConfigError: as `make`; or another process works in the directory.
+    """
+    try:
+        show(make())
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
+    except (InputDamaged, NothingToPublish, PartError) as error:
+        return _failed(error)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        return _failed(error)
+    return 0
+
+
+def _failed(error: Exception) -> int:
+    print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1
+
+
+def show(made: Outcome) -> None:
+    """Prints what came of each input, the splits, and where the dataset lies."""
+    stats = made.stats
+    for key, count in stats["counts"]["inputs"].items():
+        told = sorted(item for item in count.items() if item[0] not in (READ, KEPT))
+        more = "".join(f", {name.replace('_', ' ')} {number:,}" for name, number in told)
+        print(f"{made.inputs[key]}: {count[READ]:,} rows, {count[KEPT]:,} taken{more}")
+    if stats["duplicates_dropped"]:
+        print(f"duplicates dropped: {stats['duplicates_dropped']:,}")
+    for name, split in stats["splits"].items():
+        print(f"{name}: {split['rows']:,} rows")
+    print(f"dataset: {made.dataset}  (datasets.load_dataset opens it)")

@@ -1,0 +1,26 @@
+"""Combine datasets into one: their rows one after another, without duplicates, with splits and chat messages.
+
+    python -m jobs.generate teacher=rehearsal data.size=40 run.dir=runs/a
+    python -m jobs.generate teacher=rehearsal data.size=40 data.seed=1 run.dir=runs/b
+    python -m jobs.combine inputs=[runs/a,runs/b] publish.chat=answer publish.splits.small=50 run.dir=runs/all
+    python -m jobs.combine inputs=[runs/all] keep_problems_of=runs/a run.dir=runs/part
+
+An input is a run, a published dataset, or a .jsonl, .jsonl.zst or .parquet file (or a glob of them). The
+same command again continues one that was killed, and does nothing when the dataset is there.
+"""
+
+from __future__ import annotations
+
+from jobs import _combining, _command
+from omi_core.combine.options import Combine, load_combine
+
+
+def main(config: Combine) -> int:
+    """Brings the combined dataset of this config to its end. Returns the exit code."""
+    from omi_core.combine.combining import combine
+
+    return _combining.finish(lambda: combine(config))
+
+
+if __name__ == "__main__":
+    _command.run("combine", Combine, load_combine, main, __doc__ or "")

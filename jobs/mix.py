@@ -1,0 +1,25 @@
+"""Mix chat messages of several inputs into one shuffled dataset for supervised fine-tuning.
+
+    python -m jobs.mix inputs.math.path=math_chat.jsonl inputs.code.path=code_chat.jsonl
+    python -m jobs.mix 'inputs={math: {path: math_chat.jsonl}, code: {path: code_chat.jsonl, share: 0.3}}'
+
+An input is a file (or a glob) with a column messages, a run or dataset with chat messages (publish.chat), or
+another mixture. Of each are taken all rows, limit= of them, or a share= of the mixture. The same command
+again continues one that was killed, and does nothing when the dataset is there.
+"""
+
+from __future__ import annotations
+
+from jobs import _combining, _command
+from omi_core.combine.options import Mix, load_mix
+
+
+def main(config: Mix) -> int:
+    """Brings the mixture of this config to its dataset. Returns the exit code."""
+    from omi_core.combine.mixing import mix
+
+    return _combining.finish(lambda: mix(config))
+
+
+if __name__ == "__main__":
+    _command.run("mix", Mix, load_mix, main, __doc__ or "")

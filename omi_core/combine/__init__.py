@@ -1,0 +1,1 @@
+"""Several datasets into one: `combining` puts rows of one kind together, `mixing` chat messages by shares."""

@@ -1,0 +1,263 @@
+"""Combining: the rows of several datasets, one after another, are published as one.
+
+Each input becomes a part, which a kill leaves whole or not at all, and the parts go the way of those of a
+run: duplicates out, splits, chat messages, card and statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from omi_core import options
+from omi_core.combine.directory import Directory, planned
+from omi_core.combine.options import Combine
+from omi_core.combine.problems import Problems
+from omi_core.combine.sources import Source, open_source
+from omi_core.inputs import Row, cell
+from omi_core.options import ConfigError
+from omi_core.publish.card import CardInfo, InputInfo
+from omi_core.publish.dataset import NothingToPublish, publish
+from omi_core.publish.parts import (
+    PartError,
+    PartManifest,
+    PartWriter,
+    manifest_path,
+    part_path,
+    read_lines,
+    read_manifest,
+)
+from omi_core.publish.rows import MIXTURE, SCHEMAS, SOLUTIONS, Schema, column_types
+
+_BATCH = 2048
+_FORMAT = 1  # raised when the same inputs and options would give other rows
+READ, KEPT, OTHER_PROBLEM = "read", "rows", "other_problem"  # counts of an input
+
+Numbered = Mapping[str, Source]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A dataset that is published: where, its `stats.json`, and what its inputs are called, by their keys."""
+
+    dataset: Path
+    stats: dict[str, Any]
+    inputs: Mapping[str, str]
+
+
+def combine(config: Combine) -> Outcome:
+    """Brings a combined dataset to its end from wherever it stands.
+
+    Raises:
+        ConfigError: an input cannot be read or does not fit, or the directory is another's.
+        InputDamaged: a published input is not what it was.
+        NothingToPublish: no row is left.
+        LockTaken: another process works in the directory.
+    """
+    sources = {str(number): open_source("inputs", given) for number, given in enumerate(config.inputs, 1)}
+    keep = open_source("keep_problems_of", config.keep_problems_of) if config.keep_problems_of else None
+    schema = _schema(config, sources)
+    if config.publish.chat is not None and schema is not SOLUTIONS:
+        raise ConfigError(
+            f"publish.chat={config.publish.chat}: {schema.task} have no chat messages; leave it away"
+        )
+    if keep is not None and "problem" not in schema.required:
+        raise ConfigError(f"keep_problems_of={config.keep_problems_of}: {schema.task} have no problem")
+    content = options.content(config) | {
+        "format": _FORMAT,
+        "task": schema.task,
+        "inputs": {number: source.described() for number, source in sources.items()},
+    }
+    if keep is not None:
+        content["keep_problems_of"] = keep.described()
+    with planned(config.run, config.name, "combine", content) as directory:
+        stats = directory.published()
+        if stats is None:
+            combining = _Combining(config, directory, sources, keep, schema)
+            stats = combining.publish()
+        directory.clear()
+        return Outcome(directory.dataset, stats, {key: source.name for key, source in sources.items()})
+
+
+def _schema(config: Combine, sources: Numbered) -> Schema:
+    """What the rows are: as the config says, or what all inputs hold. Raises ConfigError."""
+    found = {given: _task_of(source) for given, source in zip(config.inputs, sources.values(), strict=True)}
+    if config.task is not None:
+        return SCHEMAS[config.task]
+    for given, task in found.items():
+        if task is None:
+            raise ConfigError(
+                f"inputs={given}: holds no rows of a known kind, it has the columns "
+                f"{', '.join(sources[str(config.inputs.index(given) + 1)].columns[:12])}; solutions have "
+                f"{', '.join(SOLUTIONS.required)}"
+            )
+    kinds = {task: given for given, task in found.items()}
+    if len(kinds) > 1:
+        shown = "; ".join(f"{given} holds {task}" for task, given in kinds.items())
+        raise ConfigError(f"inputs: {shown}; combine one kind, or choose columns that all have by task=NAME")
+    return SCHEMAS[str(next(iter(kinds)))]
+
+
+def _task_of(source: Source) -> str | None:
+    """The first task whose columns the source has; solutions come before problems, which are part of them."""
+    tasks = (task for task in SCHEMAS if task != MIXTURE.task)
+    return next((task for task in tasks if {*SCHEMAS[task].required} <= {*source.columns}), None)
+
+
+class _Combining:
+    """The steps between a plan and its dataset."""
+
+    def __init__(
+        self, config: Combine, directory: Directory, sources: Numbered, keep: Source | None, schema: Schema
+    ) -> None:
+        self._config, self._directory, self._sources, self._keep = config, directory, sources, keep
+        self._schema = schema
+        common = [name for name in schema.optional if all(name in s.columns for s in sources.values())]
+        self._optional = common if config.publish.provenance else []
+
+    def publish(self) -> dict[str, Any]:
+        try:
+            return self._publish(self._parts())
+        except PartError:  # damaged since it was written: once more, from the inputs
+            self._discard_damaged()
+            return self._publish(self._parts())
+
+    def _parts(self) -> dict[str, PartManifest]:
+        """Every input as a part, those that are there already left as they are."""
+        folder = self._directory.work
+        folder.mkdir(exist_ok=True)
+        found: dict[str, PartManifest] = {}
+        for number in self._sources:
+            try:
+                manifest = read_manifest(part_path(folder, int(number)))
+            except PartError:
+                continue
+            if manifest.fingerprint == self._directory.fingerprint:
+                found[number] = manifest
+        missing = [number for number in self._sources if number not in found]
+        keep = Problems(self._keep) if self._keep is not None and missing else None
+        for number in missing:
+            found[number] = self._write(int(number), self._sources[number], keep)
+        return {number: found[number] for number in self._sources}
+
+    def _write(self, number: int, source: Source, keep: Problems | None) -> PartManifest:
+        types = column_types(self._schema.columns(self._optional))
+        counts: dict[str, int] = {READ: 0}
+        with PartWriter(
+            self._directory.work,
+            number,
+            fingerprint=self._directory.fingerprint,
+            provenance=self._optional,
+            schema=self._schema,
+        ) as part:
+            for rows in _batches(source, types, self._schema, counts):
+                kept = keep.holds([row["problem"] for row in rows]).tolist() if keep else [True] * len(rows)
+                for row, stays in zip(rows, kept, strict=True):
+                    if stays:
+                        part.write(row)
+                    else:
+                        counts[OTHER_PROBLEM] = counts.get(OTHER_PROBLEM, 0) + 1
+            return part.finish(counts | {KEPT: part.rows})
+
+    def _publish(self, parts: Mapping[str, PartManifest]) -> dict[str, Any]:
+        counts = {
+            KEPT: sum(part.rows for part in parts.values()),
+            "inputs": {number: part.counts for number, part in parts.items()},
+        }
+        config = self._config
+        if not counts[KEPT]:
+            raise NothingToPublish(f"{self._directory.root}: no row of the inputs is left ({_why(parts)})")
+        return publish(
+            [part.path for part in parts.values()],
+            self._directory.dataset,
+            card=self._card(parts),
+            config={"fingerprint": self._directory.fingerprint, **self._directory.content},
+            counts=counts,
+            rows_per_file=config.publish.rows_per_file,
+            splits=config.publish.splits,
+            seed=config.publish.seed,
+            chat=config.publish.chat,
+        )
+
+    def _card(self, parts: Mapping[str, PartManifest]) -> CardInfo:
+        inputs = [
+            InputInfo(source.name, source.teacher, parts[number].counts[READ], parts[number].rows)
+            for number, source in self._sources.items()
+        ]
+        notes = ["The rows of each input follow those of the one before; of equal rows the first stays."]
+        if self._keep is not None:
+            notes.append(f"Only rows were taken whose problem is also in `{self._keep.name}`.")
+        return CardInfo(
+            name=self._config.name,
+            task=self._schema.task,
+            teacher=", ".join(dict.fromkeys(source.teacher for source in self._sources.values())),
+            prompt="",
+            source=", ".join(dict.fromkeys(source.name for source in self._sources.values())),
+            samples=0,
+            rehearsal=any(source.rehearsal for source in self._sources.values()),
+            inputs=inputs,
+            notes=notes,
+        )
+
+    def _discard_damaged(self) -> None:
+        """Takes the manifest from every part whose data do not match it, so that it is made again."""
+        for number in self._sources:
+            path = part_path(self._directory.work, int(number))
+            try:
+                for _ in read_lines(read_manifest(path)):
+                    pass
+            except PartError:
+                manifest_path(path).unlink(missing_ok=True)
+
+
+def _why(parts: Mapping[str, PartManifest]) -> str:
+    total: dict[str, int] = {}
+    for part in parts.values():
+        for reason, count in part.counts.items():
+            if reason not in (KEPT, READ):
+                total[reason] = total.get(reason, 0) + count
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.items())) or "they hold none"
+
+
+def _batches(
+    source: Source, types: Mapping[str, type], schema: Schema, counts: dict[str, int]
+) -> Iterator[Sequence[Row]]:
+    """Usable rows with the columns that are published; the others are counted by reason."""
+    usable = _usable(source, types, schema, counts)
+    while rows := list(islice(usable, _BATCH)):
+        yield rows
+
+
+def _usable(
+    source: Source, types: Mapping[str, type], schema: Schema, counts: dict[str, int]
+) -> Iterator[Row]:
+    for where, row in source.rows():
+        counts[READ] += 1
+        out: Row = {}
+        for name, kind in types.items():
+            required = name in schema.required
+            value = cell(row, name, where, "inputs") if required else row.get(name)
+            if not _fits(value, kind, required):
+                reason = f"{'no' if required else 'wrong'}_{name}"
+                counts[reason] = counts.get(reason, 0) + 1
+                break
+            out[name] = value
+        else:
+            yield out
+
+
+def _fits(value: Any, kind: type, required: bool) -> bool:
+    """Is it a value of the type, and where one is required no text of white space?"""
+    if value is None:
+        return not required
+    if kind is str:
+        return isinstance(value, str) and (not required or bool(value.strip()))
+    if kind is int:
+        return type(value) is int and -(1 << 63) <= value < 1 << 63
+    if kind is float:
+        return type(value) is float and isfinite(value) or type(value) is int and abs(value) < 1 << 53
+    return type(value) is kind

@@ -1,0 +1,44 @@
+"""Chat messages as training takes them: what a row of a file must be to stand in a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omi_core.inputs import Row
+
+_SPEAKERS = ("user", "assistant")
+# Columns that may hold the final answer; the first that a row has counts.
+ANSWERS = ("answer", "expected_answer")
+
+
+def fault(row: Row) -> str | None:
+    """Why a row is no conversation to train on, in a word or two; None when it is one.
+
+    Messages begin with the system or the user, then user and assistant take turns, and the assistant ends. No
+    text is blank. An answer is a text, or there is none.
+    """
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return "no_messages"
+    if not all(isinstance(item, Mapping) for item in messages):
+        return "not_a_message"
+    roles = [item.get("role") for item in messages]
+    if any(role not in ("system", *_SPEAKERS) for role in roles):
+        return "unknown_role"
+    if not all(isinstance(item.get("content"), str) and item["content"].strip() for item in messages):
+        return "empty_message"
+    turns = roles[1:] if roles[0] == "system" else roles
+    if any(role != _SPEAKERS[at % 2] for at, role in enumerate(turns)):
+        return "not_alternating"
+    if len(turns) % 2 or not turns:
+        return "no_reply"
+    if not isinstance(answer_of(row), str | None):
+        return "answer_not_text"
+    return None
+
+
+def answer_of(row: Row) -> Any:
+    """What stands in the column of the answer; None where there is none, or a blank one."""
+    value = next((row[name] for name in ANSWERS if name in row), None)
+    return None if isinstance(value, str) and not value.strip() else value

@@ -1,0 +1,92 @@
+"""Filters on the form of a solution: it says the question again first, and ends with the boxed answer.
+
+AceMath (arXiv 2412.15084) keeps solutions of one uniform form; how it is told there is not published, so the
+measures here are our own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from omi_core.answers.extract import Extractor
+from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.wording import share_of, wording
+from omi_core.records import Candidate
+
+# What may stand on lines of its own below the box and still belong to its formula.
+_CLOSING = re.compile(r"(?:[\s$.*]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*+")
+
+# Words that tell nothing of a problem: any solution has them.
+_COMMON = frozenset(
+    "a an the of to in on at for from by with and or but if then than that this these those is are was "
+    "were be been being it its they them their there he she his her him you your we our i as so not no do "
+    "does did has have had can could will would should may might must what which who how many much when "
+    "where why each all any every per into out up down more most less find determine calculate compute "
+    "let given suppose value answer also only such same other both after before between during over under "
+    "about".split()
+)
+_MORE = 15  # words that may introduce the question
+_CHARACTERS = 100
+_QUESTION = "Ann has 3 brown eggs in her basket and buys 4 white eggs. How many eggs has she?"
+
+
+class EndsBoxed(RowFilter):
+    r"""Drops solutions whose last line does not hold the boxed answer.
+
+    A formula that the box stands in may end on further lines.
+    """
+
+    name = "ends_boxed"
+    examples = (
+        Example("We add.\nIt is \\boxed{5}.", "We add.\nIt is \\boxed{5}."),
+        Example("It is \\boxed{5} dollars.\n\n", "It is \\boxed{5} dollars.\n\n"),
+        Example("So\n\\[\nx = \\boxed{5}.\n\\]", "So\n\\[\nx = \\boxed{5}.\n\\]"),
+        Example("$$\n\\boxed{5}\n$$\n", "$$\n\\boxed{5}\n$$\n"),
+        Example("It is \\boxed{5}.\nNote that 5 is prime.", None),
+        Example("It is \\boxed{5}\n\\]\nas wanted.", None),
+        Example("It is 5.", None),
+        Example("It is \\boxed{5", None),
+    )
+
+    def __init__(self) -> None:
+        self._extract = Extractor(("boxed",))
+
+    def solution_after(self, row: Candidate) -> str | None:
+        text = row.solution
+        found = self._extract(text)
+        if found.kind == "none":
+            return None
+        _, _, below = text[found.end :].partition("\n")
+        return text if _CLOSING.fullmatch(below) else None
+
+
+class Restates(RowFilter):
+    """Drops solutions that do not begin with the question.
+
+    The numbers of the problem and its words, those left out that every text has, must stand to a share of at
+    least `share` among the first words of the solution: as many as the problem has, and 15 more.
+    """
+
+    name = "restates"
+    examples = (
+        Example(f"We are told that {_QUESTION} We add.", f"We are told that {_QUESTION} We add.", _QUESTION),
+        Example("Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.", None, _QUESTION),
+        Example(
+            "Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.",
+            "Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.",
+            _QUESTION,
+            options={"share": 0.6},
+        ),
+        Example("We add: 3 + 4 = 7. " * 5 + _QUESTION, None, _QUESTION),
+        Example("It is what it is.", "It is what it is.", problem="What is it?"),
+    )
+
+    def __init__(self, share: float = 0.8) -> None:
+        self.share = share_of("restates.share", share)
+
+    def solution_after(self, row: Candidate) -> str | None:
+        words = wording(row.problem)
+        told = {word for word in words if word.isalnum()} - _COMMON
+        # A word has a character at least, and a text may be endless; so it is not read to its end.
+        begin = wording(row.solution[: _CHARACTERS * (len(words) + _MORE)])[: len(words) + _MORE]
+        return row.solution if len(told & set(begin)) >= self.share * len(told) else None

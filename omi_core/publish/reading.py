@@ -1,0 +1,46 @@
+"""Published datasets as the input of another command: where they lie, and which files hold their rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omi_core.inputs import local_files
+from omi_core.options import ConfigError
+from omi_core.publish.dataset import STATS, read_stats
+from omi_core.publish.splits import TRAIN
+
+
+def dataset_directory(path: Path) -> Path | None:
+    """The dataset that lies at `path`, or in the run there; None where neither is."""
+    for directory in (path / "dataset", path):
+        if (directory / STATS).is_file():
+            return directory
+    return None
+
+
+def dataset_files(key: str, given: str) -> list[Path]:
+    """The files with the rows of what the option `key` names: a file, a glob, a run, or a dataset.
+
+    Of a dataset of this suite that is its split `train`, which holds all its rows.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    path = Path(given)
+    if not path.is_dir():
+        return local_files(key, given)
+    dataset = dataset_directory(path)
+    if dataset is not None:
+        stats = read_stats(dataset) or {}
+        names = stats["splits"][TRAIN]["files"]
+        files = [dataset / name for name in names if name.startswith("data/")]
+    else:
+        files = sorted((path / "data").glob(f"{TRAIN}-*.parquet")) or sorted(
+            (path / "data").glob("*.parquet")
+        )
+    if not files:
+        raise ConfigError(
+            f"{key}={given}: has no dataset (no {path / 'data'}/*.parquet); give a run that is published, "
+            "a dataset or a file"
+        )
+    return files
