@@ -13,11 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omi_core.combine.options import Combine, Mix, load_combine, load_mix
-
 from jobs import _command, _runs
 from jobs.decontaminate import Decontaminate
 from omi_core import options
+from omi_core.combine.options import Combine, Mix, load_combine, load_mix
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
 from omi_core.options import ConfigError
 from omi_core.pipeline.progress import file_digest

@@ -83,8 +83,16 @@ def worker(root: Path) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["the command", "the process of the step"])
-@pytest.mark.parametrize("step", STEPS)
+# Whether the command is killed, or the process of the step alone; each takes half a minute.
+SHORT = (("02-solve", True), ("03-check", False))
+KILLS = [
+    pytest.param(step, whole, marks=() if (step, whole) in SHORT else pytest.mark.long)
+    for step in STEPS
+    for whole in (True, False)
+]
+
+
+@pytest.mark.parametrize(("step", "whole"), KILLS)
 def test_killed_in_the_middle_of_any_step_it_continues_with_the_same_bytes(
     tmp_path: Path, job: Job, undisturbed: Made, step: str, whole: bool
 ) -> None:
