@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -152,13 +151,35 @@ def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made,
 
 
 def test_half_a_chain_whose_submission_was_killed_is_taken_back(line: Line, alone: Made) -> None:
+    line.submit("+cluster.options={hold: true}")
+    half, whole = line.step(STEPS[0]), line.step(STEPS[1])
+    array = half.job("generate")
+    for stage in ("advance", "publish", "reduce", "gate"):
+        line.cluster.run("scancel", half.job(stage))
+    keep(half.run / "ledger.jsonl", lambda entry: entry["stage"] in ("chain", "generate"))
+    keep(
+        line.root / "ledger.jsonl", lambda entry: (entry["stage"], entry.get("step")) != ("sent", "test_set")
+    )
+    said = line.submit()
+    assert line.cluster.settled(array) == {"CANCELLED"}
+    assert "solve: 5 of its jobs wait or run already" in said
+    for entry in whole.ledger():
+        if entry.get("job"):
+            line.cluster.run("scontrol", "release", entry["job"])
+    assert line.finished() == alone
+
+
+def keep(path: Path, wanted: Callable[[dict[str, str]], bool]) -> None:
+    """Leaves only these lines of a ledger, as if whoever wrote it had been killed before the others."""
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if wanted(orjson.loads(line))]
+    path.write_bytes(b"".join(lines))
+
+
+def test_a_submission_that_is_killed_in_the_middle_of_sbatch_is_made_again(line: Line, alone: Made) -> None:
     with line.cluster.calls.held("sbatch"):
-        started = line.chain.start("pipeline", *WORK, *SITE, "+cluster.options={hold: true}")
+        started = line.chain.start("pipeline", *WORK, *SITE)
         line.cluster.wait_for(lambda: line.cluster.calls.count("sbatch") > 0, 60, "it submits")
-        for _ in range(2):  # the first two jobs get through
-            line.cluster.calls.release("sbatch")
-            line.cluster.wait_for(lambda: bool(line.step(STEPS[0]).ledger("gate")), 60, "half a chain")
-        started.send_signal(signal.SIGKILL)
+        started.kill()
         started.communicate()
     assert line.ledger("sending") and line.ledger("sent") == []
     line.submit()
