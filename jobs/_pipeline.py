@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -100,7 +100,7 @@ class _Steps:
         return 2 if code == 2 else 1
 
 
-def _die_with(parent: int):  # noqa: ANN202
+def _die_with(parent: int) -> Callable[[], None]:
     """What a child runs first: it is killed when its parent is, and does not go on unseen."""
 
     def prepare() -> None:
