@@ -113,6 +113,8 @@ def _hydra_line(error: Exception, schema: type) -> str | None:
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+    if str(error).startswith("Config group override must be a string"):  # a plain ValueError
+        return "null: no choice of a group; give the name of one"
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
     text, cause = str(error), error.__cause__ or error.__context__

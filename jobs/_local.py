@@ -25,7 +25,6 @@ from omi_core.stages.summary import announce, show_summary
 from omi_core.teachers.base import EngineFailed
 
 _DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
-# Failures whose one line says all there is to know; anything else is a fault and shows its traceback.
 FAILURES = (
     AppendFailed,
     EngineFailed,
@@ -60,7 +59,34 @@ def finish_here(run: Run[Any]) -> int:
     return _here(run.config.run.drain_seconds, lambda: run)
 
 
+def bring_home(config: Config, plan: Callable[[Config], Run[Any]]) -> int:
+    """As `run_here`, for a step of a pipeline: what goes wrong is for the caller to tell.
+
+    Raises:
+        ConfigError, and what `is_failure` knows: as `run_here` tells them.
+    """
+    return _brought_home(config.run.drain_seconds, lambda: plan(config))
+
+
+def is_failure(error: BaseException) -> bool:
+    """Does its one line say all there is to know? Anything else is a fault and shows its traceback."""
+    return isinstance(error, FAILURES) or (isinstance(error, OSError) and error.errno in _DISK)
+
+
 def _here(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
+    try:
+        code = _brought_home(drain_seconds, make)
+    except Exception as error:
+        if not is_failure(error):
+            raise
+        print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    if code == 130:
+        print("stopped; the same command continues", file=sys.stderr)
+    return code
+
+
+def _brought_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
     with listening(Stop(drain_seconds)) as stop:
         try:
             run = make()
@@ -70,18 +96,5 @@ def _here(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
         except LockTaken as error:
             raise ConfigError(str(error)) from error
         except Stopped:
-            print("stopped; the same command continues", file=sys.stderr)
             return 130
-        except FAILURES as error:
-            return _failed(error)
-        except OSError as error:
-            if error.errno not in _DISK:
-                raise
-            return _failed(error)
     return 0
-
-
-def _failed(error: Exception) -> int:
-    line = " ".join(str(error).split())
-    print(f"failed: {line}", file=sys.stderr)
-    return 1

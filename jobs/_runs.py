@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from jobs import _command, _help
 from omi_core import options
 from omi_core.options import ConfigError, did_you_mean, option
+from omi_core.pipeline.plan import is_pipeline
 from omi_core.run.layout import Layout
 
 
@@ -51,18 +52,19 @@ def runs_command(
     *,
     least: int = 1,
     most: int | None = None,
+    pipelines: bool = False,
 ) -> None:
     """Runs `main(options, run directories)` on the command line, then exits.
 
     At least `least` and at most `most` (None: any number of) runs must be meant. With `least=0` and no RUN
-    the list is empty. Exits as `jobs._command.run` does; an OSError of `main` is a failure told
-    in one line.
+    the list is empty. With `pipelines` the directory of a pipeline is taken as one, else its runs are. Exits
+    as `jobs._command.run` does; an OSError of `main` is a failure told in one line.
     """
 
     def run(arguments: list[str]) -> int:
         values, words = parse(schema, arguments)
         config = options.load(schema, values)
-        runs = resolve(words, Path(config.root))
+        runs = resolve(words, Path(config.root), pipelines)
         _check_number(words, runs, least, most)
         return main(config, runs)
 
@@ -150,32 +152,34 @@ def _value(text: str, default: Any) -> Any:
     return text
 
 
-def resolve(words: Sequence[str], root: Path) -> list[Path]:
+def resolve(words: Sequence[str], root: Path, pipelines: bool = False) -> list[Path]:
     """The run directories that the words mean, each once, in the order given.
 
-    A word is a run directory, a folder that holds runs, the name of either below `root`, or a glob of
-    them. Runs that `run.fresh=true` moved aside are taken only when they are named themselves.
+    A word is a run directory, a folder that holds runs, the name of either below `root`, or a glob of them;
+    with `pipelines` also a pipeline, else that is a folder of runs. Runs that `run.fresh=true` moved aside
+    are taken only when they are named themselves.
 
     Raises:
         ConfigError: a word that means no run.
     """
     found: dict[Path, Path] = {}
     for word in words:
-        for run in _meant(word, root):
+        for run in _meant(word, root, pipelines):
             found.setdefault(run.resolve(), run)
     return list(found.values())
 
 
-def _meant(word: str, root: Path) -> list[Path]:
+def _meant(word: str, root: Path, pipelines: bool) -> list[Path]:
     places = [Path(word), root / word]
     for place in places:
-        if is_run(place):
+        if is_run(place) or (pipelines and is_pipeline(place)):
             return [place]
-        if runs := runs_in(place):
+        if runs := runs_in(place, pipelines):
             return runs
     for place in places:
         matches = [Path(match) for match in sorted(glob.glob(str(place)))]
-        runs = [run for match in matches for run in ([match] if is_run(match) else runs_in(match))]
+        one = [match for match in matches if is_run(match) or (pipelines and is_pipeline(match))]
+        runs = [run for match in matches for run in ([match] if match in one else runs_in(match, pipelines))]
         if runs:
             return runs
     if any(place.is_dir() for place in places):
@@ -191,14 +195,16 @@ def is_run(directory: Path) -> bool:
     return Layout(directory).plan.is_file()
 
 
-def runs_in(folder: Path) -> list[Path]:
-    """The runs right below a folder, by name; those being planned or moved aside are left out."""
+def runs_in(folder: Path, pipelines: bool = False) -> list[Path]:
+    """The runs (and pipelines) right below a folder, by name; those planned or moved aside are left out."""
     if not folder.is_dir():
         return []
     return sorted(
         entry
         for entry in folder.iterdir()
-        if not entry.name.startswith(".") and not _MOVED_ASIDE.search(entry.name) and is_run(entry)
+        if not entry.name.startswith(".")
+        and not _MOVED_ASIDE.search(entry.name)
+        and (is_run(entry) or (pipelines and is_pipeline(entry)))
     )
 
 

@@ -74,7 +74,7 @@ def submit_missing(run: Run[Generate], by: str) -> int:
             chain = Chain(run, ask_site(run.config))
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if gate.count(ranges):
-                canary = by == "generate" and wants_canary(run.config)
+                canary = by in ("generate", "pipeline") and wants_canary(run.config)
                 chain.generate(shares(run, ranges, canary))
             else:
                 chain.reduce()

@@ -5,6 +5,8 @@
     RUN gate ATTEMPT               are all keys on disk? else the next attempt, or the end of the chain
     RUN reduce PARTS JOBS          this task's parts, of an array of JOBS tasks
     RUN publish PARTS              the dataset
+    RUN advance                    of a run that is a step of a pipeline: submits the steps that wait for it
+    PIPELINE step NAME             a step that is no chain of jobs, or any on one machine; then as advance
 
 Exit codes: 0 done, 1 a failure, 74 one that could not be written down either, 75 work handed back before the
 time limit, 76 on SIGTERM.
@@ -26,6 +28,10 @@ def main(arguments: list[str]) -> int:
 
         root, stage, *rest = arguments
         try:
+            if stage in ("advance", "step"):
+                from jobs import _advance
+
+                return _advance.advance_job(root) if stage == "advance" else _advance.step_job(root, rest[0])
             return task.STAGES[stage](root, [int(value) for value in rest], stop)
         except Stopped:
             return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else task.TERMINATED

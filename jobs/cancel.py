@@ -1,4 +1,4 @@
-"""Cancel all jobs of a run, in order; what is on disk stays, and jobs.resume continues it.
+"""Cancel all jobs of a run or a pipeline, in order; what is on disk stays, and jobs.resume continues it.
 
 python -m jobs.cancel runs/mine
 """
@@ -11,7 +11,13 @@ from jobs._runs import Where, runs_command
 
 
 def main(config: Where, runs: list[Path]) -> int:
-    """Cancels the jobs of one run. Returns the exit code."""
+    """Cancels the jobs of one run or pipeline. Returns the exit code."""
+    from omi_core.pipeline.plan import is_pipeline, read_pipeline
+
+    if is_pipeline(runs[0]):
+        from jobs import _advance
+
+        return _advance.cancel(read_pipeline(runs[0]))
     from jobs._slurm import cancel
     from omi_core.run.layout import Layout
     from omi_core.stages.run import open_run
@@ -20,4 +26,4 @@ def main(config: Where, runs: list[Path]) -> int:
 
 
 if __name__ == "__main__":
-    runs_command("cancel", Where, main, __doc__ or "", most=1)
+    runs_command("cancel", Where, main, __doc__ or "", most=1, pipelines=True)

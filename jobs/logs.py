@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jobs._runs import Where, runs_command
+from jobs._runs import Where, runs_command, runs_in
 from omi_core.options import ConfigError, option
 
-STAGES = ("canary", "generate", "gate", "reduce", "publish")
+if TYPE_CHECKING:
+    from omi_core.run.layout import Layout
+
+STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "step")
 
 
 @dataclass
@@ -24,11 +28,20 @@ class Options(Where):
 
 
 def main(config: Options, runs: list[Path]) -> int:
-    """Prints the logs of one run, oldest job first. Returns the exit code."""
-    from omi_core.run import ledger
+    """Prints the logs of one run, or of all steps of a pipeline, oldest job first. Returns the exit code."""
     from omi_core.run.layout import Layout
 
-    layout = Layout(runs[0])
+    # Of a pipeline its own are the jobs of steps that are no runs.
+    shown = sum(_show(Layout(root), config) for root in [runs[0], *runs_in(runs[0])])
+    if not shown:
+        raise ConfigError(f"{runs[0]}: has no such log; jobs write theirs to {Layout(runs[0]).logs}")
+    return 0
+
+
+def _show(layout: Layout, config: Options) -> int:
+    """Prints the logs of one directory; returns how many."""
+    from omi_core.run import ledger
+
     wanted = config.stage or ("generate" if config.task is not None else None)
     entries = [entry for entry in ledger.read(layout.ledger) if entry.get("job")]
     shown = 0
@@ -42,10 +55,8 @@ def main(config: Options, runs: list[Path]) -> int:
             print(f"== {entry['stage']} {path}")
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             print("\n".join(lines if config.task is not None else lines[-config.lines :]))
-    if not shown:
-        raise ConfigError(f"{layout.root}: has no such log; jobs write theirs to {layout.logs}")
-    return 0
+    return shown
 
 
 if __name__ == "__main__":
-    runs_command("logs", Options, main, __doc__ or "", most=1)
+    runs_command("logs", Options, main, __doc__ or "", most=1, pipelines=True)

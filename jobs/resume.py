@@ -1,10 +1,11 @@
-"""Continue a run: submit what is missing of it, or finish it on this machine if it was made here.
+"""Continue a run or a pipeline: submit what is missing of it, or finish it here if it was made here.
 
     python -m jobs.resume runs/mine
     python -m jobs.resume runs/mine tasks=4     # spread what is missing over 4 tasks
 
 Nothing is repeated. A run whose jobs still wait or run is left alone; a complete one says so. With more
-tasks than before, what a few slow tasks have left is shared out anew.
+tasks than before, what a few slow tasks have left is shared out anew. Of a pipeline every step goes on that
+can.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from jobs._runs import Where, runs_command
 from omi_core.config import Generate
-from omi_core.options import option
+from omi_core.options import ConfigError, option
 
 
 @dataclass
@@ -24,7 +25,17 @@ class Options(Where):
 
 
 def main(config: Options, runs: list[Path]) -> int:
-    """Continues one run. Returns the exit code."""
+    """Continues one run or pipeline. Returns the exit code."""
+    from omi_core.pipeline.plan import is_pipeline, read_pipeline
+
+    if is_pipeline(runs[0]):
+        from jobs.pipeline import go_on
+
+        if config.tasks is not None:
+            raise ConfigError(
+                "tasks: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
+            )
+        return go_on(read_pipeline(runs[0]), by="resume")
     from omi_core.run.layout import Layout
     from omi_core.stages.run import Run, open_run
 
@@ -42,4 +53,4 @@ def main(config: Options, runs: list[Path]) -> int:
 
 
 if __name__ == "__main__":
-    runs_command("resume", Options, main, __doc__ or "", most=1)
+    runs_command("resume", Options, main, __doc__ or "", most=1, pipelines=True)

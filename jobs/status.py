@@ -1,4 +1,4 @@
-"""How runs stand: stages, samples, rate, time left, failures by cause. Without RUN: all runs, a line each.
+"""How runs and pipelines stand: stages, samples, rate, time left, failures. Without RUN: all, a line each.
 
     python -m jobs.status
     python -m jobs.status runs/mine
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from omi_core.pipeline.status import PipelineStatus
     from omi_core.slurm.failures import FailureGroup
     from omi_core.slurm.status import Status
 
@@ -38,12 +39,17 @@ class Options(Where):
 
 def main(config: Options, runs: list[Path]) -> int:
     """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
+    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.status import gather_pipeline
     from omi_core.slurm.status import ALIVE, gather_readable
 
     show = _print_json if config.json else _screen(config.watch)
     alive: set[str] = set()
     while True:
-        found = [gather_readable(path) for path in runs or runs_in(Path(config.root))]
+        found = [
+            gather_pipeline(path) if is_pipeline(path) else gather_readable(path)
+            for path in runs or runs_in(Path(config.root), pipelines=True)
+        ]
         show(found, bool(runs))
         # While the controller is away, what was alive is taken to be so still.
         alive = {each.root for each in found if each.state in ALIVE or (each.root in alive and each.note)}
@@ -52,7 +58,7 @@ def main(config: Options, runs: list[Path]) -> int:
         time.sleep(config.interval)
 
 
-def _print_json(found: Sequence[Status], in_full: bool) -> None:
+def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
     import orjson
 
     rows = [dataclasses.asdict(status) for status in found]
@@ -60,20 +66,53 @@ def _print_json(found: Sequence[Status], in_full: bool) -> None:
     sys.stdout.flush()
 
 
-def _screen(watch: bool) -> Callable[[Sequence[Status], bool], None]:
+def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], None]:
     """How statuses are shown: one below the other, or on a terminal that is watched always in one place."""
     from rich.console import Console, Group
 
     console = Console()
 
-    def show(found: Sequence[Status], in_full: bool) -> None:
-        shown = [part for status in found for part in one_run(status)] if in_full else all_runs(found)
+    def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
+        shown = [part for status in found for part in _one(status)] if in_full else all_runs(found)
         if watch and console.is_terminal:
             console.clear()
             shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
         console.print(Group(*shown), highlight=False)
 
     return show
+
+
+def _one(status: Status | PipelineStatus) -> list[RenderableType]:
+    from omi_core.slurm.status import Status
+
+    return one_run(status) if isinstance(status, Status) else one_pipeline(status)
+
+
+def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
+    """A pipeline: a line per step, then in full the runs of those that are at work or in trouble."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    if status.state == "unreadable":
+        return [f"unreadable: {escape(status.note or '')}"]
+    title = f"{status.root}: {status.state}, {status.done} of {len(status.steps)} steps of {status.recipe}"
+    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left")
+    for name in ("step", "command", "state", "samples", "rows in", "rows out", "hash"):
+        table.add_column(name, justify="right" if name in ("samples", "rows in", "rows out") else "left")
+    shown: list[RenderableType] = [table]
+    for step in status.steps:
+        samples = f"{step.run.samples_done:,} of {step.run.samples:,}" if step.run else ""
+        rows = ("" if count is None else f"{count:,}" for count in (step.rows_in, step.rows_out))
+        table.add_row(step.name, step.command, step.state, samples, *rows, (step.hash or "")[:12])
+        if step.reason:
+            shown.append(escape(f"{step.name}: {step.reason}"))
+        if step.run is not None:
+            shown += one_run(step.run)
+    if status.state in ("stopped", "cancelled"):
+        shown.append(escape(f"to continue: python -m jobs.resume {status.root}"))
+    return [*shown, escape(status.note)] if status.note else shown
 
 
 def one_run(status: Status) -> list[RenderableType]:
@@ -141,12 +180,14 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def all_runs(found: Sequence[Status]) -> list[RenderableType]:
-    """A table with a line per run."""
+def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+    """A table with a line per run and pipeline."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
+
+    from omi_core.slurm.status import Status
 
     if not found:
         return ["no runs here; root=DIR looks elsewhere"]
@@ -154,6 +195,10 @@ def all_runs(found: Sequence[Status]) -> list[RenderableType]:
     for name in ("run", "state", "samples", "done", "failures", "rows"):
         table.add_column(name, justify="left" if name in ("run", "state") else "right")
     for status in found:
+        if not isinstance(status, Status):
+            words = f"{status.done} of {len(status.steps)} steps"
+            table.add_row(Text(status.root), status.state, words, *("-" * 3))
+            continue
         failures = sum(group.count for group in status.failures)
         figures = (
             f"{status.samples:,}",
@@ -168,4 +213,4 @@ def all_runs(found: Sequence[Status]) -> list[RenderableType]:
 
 
 if __name__ == "__main__":
-    runs_command("status", Options, main, __doc__ or "", least=0)
+    runs_command("status", Options, main, __doc__ or "", least=0, pipelines=True)

@@ -308,9 +308,11 @@ def test_every_statistic_is_documented(here: Here, tmp_path: Path) -> None:
         assert f"`counts.selection.{reason}`" in text
 
 
-CHOICES = [(path.parent.name, path.stem) for path in sorted((ROOT / "hydra_conf").glob("*/*.yaml"))] + [
-    ("+cluster", path.stem) for path in sorted((ROOT / "cluster_profiles/cluster").glob("*.yaml"))
-]
+CHOICES = [
+    (path.parent.name, path.stem)
+    for path in sorted((ROOT / "hydra_conf").glob("*/*.yaml"))
+    if path.parent.name != "recipe"
+] + [("+cluster", path.stem) for path in sorted((ROOT / "cluster_profiles/cluster").glob("*.yaml"))]
 
 
 def holds(actual: Any, expected: Any) -> bool:

@@ -38,6 +38,12 @@ class Layout:
         return self.root / "config.json"
 
     @property
+    def pipeline(self) -> Path | None:
+        """The directory of the pipeline that the run is a step of, None where it is none."""
+        parent = self.root.absolute().parent
+        return parent if (parent / "pipeline.json").is_file() else None
+
+    @property
     def records(self) -> Path:
         return self.root / "records.jsonl.zst"
 

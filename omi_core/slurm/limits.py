@@ -120,12 +120,12 @@ class Fitting(NamedTuple):
     reduce: int
 
 
-def fit(generate: int, reduce: int, beside: int, limits: Limits, queued: int) -> Fitting:
+def fit(generate: int, reduce: int, beside: int, limits: Limits, queued: int, behind: int = 1) -> Fitting:
     """Fits a chain of two arrays into what is left of the submit limit, `queued` jobs being in the queue.
 
-    `beside` counts the jobs that have to be submitted with the generate array (canary, gate). The reduce
-    array and publish behind it come along when they fit, with fewer reduce jobs if need be; else as many
-    generate jobs as there is room for go alone.
+    `beside` counts the jobs that have to be submitted with the generate array (canary, gate), `behind` those
+    behind the reduce array (publish, and in a pipeline one more). The reduce array and these come along when
+    they fit, with fewer reduce jobs if need be; else as many generate jobs as there is room for go alone.
 
     Raises:
         SubmitLimit: there is not even room for one job beside those.
@@ -140,7 +140,7 @@ def fit(generate: int, reduce: int, beside: int, limits: Limits, queued: int) ->
             f"you have {queued} jobs there and may have {limits.max_submit_jobs}: no room for {beside + 1} "
             "more; wait for some to end, or choose another qos",
         )
-    left = room - generate - 1  # publish
+    left = room - generate - behind
     if left >= 1:
         return Fitting(generate, min(reduce, left))
     return Fitting(min(generate, room), 0)

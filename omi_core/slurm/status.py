@@ -24,7 +24,7 @@ from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.publish import published
 from omi_core.stages.run import Run, open_run
 
-_CHAIN = ("canary", "generate", "gate", "reduce", "publish")
+_CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")
 Entry = dict[str, Any]
 Seen = Mapping[TaskKey, TaskState]

@@ -1,5 +1,7 @@
 """Submitting a run: [canary] -> generate array -> gate -> reduce array -> publish, and back at once.
 
+A run that is a step of a pipeline has one job more at its end, `advance`, which submits the next steps.
+
 The gate, reduce and publish jobs wait with dependencies. The gate opens when every key is on disk; else it
 submits the next attempt with a chain of its own and cancels the rest of this one, so nothing waits for a
 job that can no longer succeed, and nothing is published with a hole. What the user's submit limit leaves no
@@ -19,7 +21,7 @@ from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, new_attempt, next_number
 from omi_core.run.keys import missing_ranges, split_ranges
 from omi_core.slurm import commands
-from omi_core.slurm.limits import Limits, fit, queued_jobs, read_limits, windows
+from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
 from omi_core.slurm.script import Job, replicas, submit
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
@@ -100,9 +102,7 @@ class Chain:
         per_job = replicas(self._run.config)
         tasks = min(tasks or self._run.config.tasks * per_job, _size(shares.array))
         beside = 1 if shares.canary is None else 2
-        now = fit(
-            math.ceil(tasks / per_job), part_count(self._run), beside, self._site.limits, self._site.queued
-        )
+        now = self._fit(math.ceil(tasks / per_job), beside)
         array = shares.array
         if now.generate * per_job < tasks:
             tasks, pieces = now.generate * per_job, split_ranges(array, tasks)
@@ -130,13 +130,22 @@ class Chain:
         """
         parts = part_count(self._run)
         if jobs is None:
-            jobs = fit(0, parts, 0, self._site.limits, self._site.queued).reduce
+            jobs = self._fit(0, 0).reduce
             if not jobs:
                 raise commands.SubmitLimit("queue", "no room for the reduce and publish jobs")
         array = (0, jobs - 1, self._run.config.cluster.cpu_throttle)
         reduce = self._send("reduce", parts, jobs, after=after, array=array)
-        self._send("publish", parts, after=f"afterany:{reduce}")
+        publish = self._send("publish", parts, after=f"afterany:{reduce}")
+        if self._run.layout.pipeline:
+            self._send("advance", after=f"afterany:{publish}")
         return self.submitted
+
+    def _fit(self, generate: int, beside: int) -> Fitting:
+        """What there is room for of a chain with so many generate jobs."""
+        behind = 2 if self._run.layout.pipeline else 1
+        return fit(
+            generate, part_count(self._run), beside, self._site.limits, self._site.queued, behind=behind
+        )
 
     def _attempt(self, ranges: np.ndarray, tasks: int) -> Attempt:
         """An attempt over that many shards: array tasks times the replicas of each."""

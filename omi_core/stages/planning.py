@@ -46,20 +46,30 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
-    prompting = Prompting(config)
-    _check_teacher(config)
-    content = _content(config)
-    content["prompt"] = prompting.content()
-    _name_weights(config.teacher, content["teacher"])
+    content = generate_content(config)
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped()
         records = task_of(config).records(_with_files(config), skipped)
         count, digest = write_records(layout.records, records)
-        return _plan(content | {"input": digest}, count, prompting.samples, True, skipped)
+        return _plan(content | {"input": digest}, count, Prompting(config).samples, True, skipped)
 
     return _make(config, name, content, fill)
+
+
+def generate_content(config: Generate) -> dict[str, Any]:
+    """What the fingerprint of a run of `jobs.generate` covers, but for its records.
+
+    Raises:
+        ConfigError: the prompt, the model or the tokenizer cannot be had.
+    """
+    prompting = Prompting(config)
+    _check_teacher(config)
+    content = _content(config)
+    content["prompt"] = prompting.content()
+    _name_weights(config.teacher, content["teacher"])
+    return content
 
 
 def _with_files(config: Generate) -> Generate:
@@ -118,6 +128,11 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         return _plan(content, found.records, found.samples, False, skipped)
 
     return _make(config, f"reduce-{config.data.name}", _content(config), fill)
+
+
+def reduce_content(config: Reduce) -> dict[str, Any]:
+    """As `generate_content`, for a run of `jobs.reduce`: what its samples add is not in it."""
+    return _content(config)
 
 
 def _plan_again(config: Reduce, source: Layout) -> Run[Any]:

@@ -1,0 +1,203 @@
+"""Carrying a pipeline out on this machine, and what its user sees of it: the plan, the steps, the table.
+
+Every step is a process of its own: it gives back all the memory of an engine or a model when it ends, on a
+GPU, too, and what crashes it does not take the pipeline with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from jobs._local import is_failure
+from jobs._steps import COMMANDS
+from omi_core.config import load_generate
+from omi_core.options import ConfigError
+from omi_core.pipeline import progress
+from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline.recipe import PLACE
+from omi_core.run.files import LockTaken, lock
+from omi_core.stages.stopping import SIGNALS
+
+_PR_SET_PDEATHSIG = 1
+
+
+def run_here(pipeline: Pipeline) -> int:
+    """Brings a pipeline from wherever it stands to its end, one step after the other; returns the exit code.
+
+    Raises:
+        ConfigError: another process works on the pipeline.
+    """
+    try:
+        with lock(pipeline.layout.lock), _Steps() as steps:
+            done = progress.done_steps(pipeline)
+            while (step := next(progress.ready(pipeline, done), None)) is not None:
+                _heading(pipeline, step)
+                progress.note(pipeline, "begun", step)
+                if code := steps.carry_out(pipeline, step):
+                    return code
+                done = progress.done_steps(pipeline)
+                if step.name not in done:
+                    print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
+                    return 1
+                progress.note_done(pipeline, done)
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
+    show_table(pipeline)
+    return 0
+
+
+class _Steps:
+    """Processes of steps, one at a time; a signal to this process is handed on to the one at work."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def __enter__(self) -> _Steps:
+        self._before = {number: signal.signal(number, self._hand_on) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+        self._stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def carry_out(self, pipeline: Pipeline, step: Step) -> int:
+        """Runs a step to its end; the exit code of the pipeline, 0 to go on."""
+        if not self._stopped:
+            command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
+            # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at
+            # once.
+            self._process = subprocess.Popen(command, process_group=0, preexec_fn=_die_with(os.getpid()))
+            if self._stopped:  # a signal that came while it was started
+                self._process.send_signal(signal.SIGTERM)
+            code = self._process.wait()
+            self._process = None
+            if not code and not self._stopped:
+                return 0
+            if code and code != 130:
+                return self._failed(pipeline, step, code)
+        print("stopped; the same command continues", file=sys.stderr)
+        return 130
+
+    def _failed(self, pipeline: Pipeline, step: Step, code: int) -> int:
+        reason = progress.failure(pipeline, step)
+        if reason is None and code < 0:
+            reason = f"its process was killed by {signal.Signals(-code).name}"
+        reason = reason or f"its process ended with exit code {code}, see above"
+        print(f"failed: step {step.name}: {reason}; the same command continues", file=sys.stderr)
+        return 2 if code == 2 else 1
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What a child runs first: it is killed when its parent is, and does not go on unseen."""
+
+    def prepare() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return prepare
+
+
+def carry_out(pipeline: Pipeline, name: str) -> int:
+    """What the process of a step does; returns its exit code. Why it fails goes into the ledger."""
+    step = pipeline.step(name)
+    try:
+        if progress.result(pipeline, step) is not None:
+            return 0
+        os.chdir(pipeline.cwd)  # paths in options are as they were typed there
+        if not step.is_run:
+            pipeline.directory(step).mkdir(exist_ok=True)
+        with _interrupted():
+            code = COMMANDS[step.command].run(pipeline.config(step))
+        if code == 0 and not step.is_run:
+            progress.write_result(pipeline, step)
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        mistake = isinstance(error, ConfigError)
+        known = mistake or is_failure(error)
+        line = " ".join(str(error).split()) if known else f"{type(error).__name__}: {error}"
+        try:
+            progress.note(pipeline, "failed", step, reason=line)
+        except OSError as unwritable:
+            print(f"failed: {line}; {unwritable}", file=sys.stderr)
+        if not known:
+            raise
+        return 2 if mistake else 1
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    """Signals to stop raise KeyboardInterrupt, unless the command listens to them itself."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _heading(pipeline: Pipeline, step: Step) -> None:
+    where = f"{step.number} of {len(pipeline.steps)}"
+    print(f"== step {where}: {step.name} (jobs.{step.command})", file=sys.stderr, flush=True)
+
+
+def show_plan(pipeline: Pipeline, exists: bool) -> int:
+    """Prints the steps, what they read, and what is done of them; returns the exit code. Makes nothing."""
+    print(f"pipeline   {pipeline.root} ({'continued' if exists else 'new'})")
+    print(f"recipe     {pipeline.recipe}")
+    done = progress.done_steps(pipeline) if exists else []
+    for step in pipeline.steps:
+        print(f"\n{step.number:>2}  {step.name}: jobs.{step.command}")
+        print(f"    needs    {', '.join(step.needs) or 'nothing of an earlier step'}")
+        if step.name in done and (made := progress.result(pipeline, step)):
+            print(f"    done     {made.rows_out:,} rows, {made.hash[:12]}")
+        else:
+            print(f"    makes    {_expected(pipeline, step, done)}")
+    return 0
+
+
+def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
+    """How many samples a step is going to make, where that can be known."""
+    if step.command != "generate":
+        return f"{step.folder}/{step.product}"
+    from omi_core.stages.planning import plan_generate
+    from omi_core.stages.prompting import Prompting
+
+    config = load_generate(pipeline.config(step))
+    each = f"{Prompting(config).samples} samples by {config.teacher.name}"
+    read = (step.config["data"]["path"] or "").startswith(PLACE)
+    if read and not all(name in done for name in step.needs):
+        return f"records not known yet x {each}"
+    config.plan = True
+    run = plan_generate(config)
+    return f"{run.plan.records:,} records x {each}: {run.plan.keys:,}"
+
+
+def show_table(pipeline: Pipeline) -> None:
+    """Prints step, rows in, rows out, time and hash of every step that is done."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, title=str(pipeline.root), title_justify="left")
+    for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
+        table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
+    for cells in progress.table(pipeline):
+        table.add_row(*cells)
+    Console().print(table, highlight=False)

@@ -1,0 +1,211 @@
+"""From a command line to a pipeline: the recipe, its parameters, and every step composed and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jobs._steps import COMMANDS, compose_step, compose_words
+from omi_core import options
+from omi_core.config import Generate, load_generate
+from omi_core.options import ConfigError, did_you_mean, option, section
+from omi_core.pipeline.plan import Pipeline, Step, content_of
+from omi_core.pipeline.progress import result
+from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
+from omi_core.run.fingerprint import fingerprint
+from omi_core.slurm.script import check_cluster
+
+
+@dataclass
+class Run:
+    dir: str | None = option(None, "the pipeline's directory; null: ROOT/<recipe>-<fingerprint>")
+    root: str = option("runs", "where directories of pipelines are made")
+    fresh: bool = option(False, "start anew: an old pipeline of that name is moved aside, not continued")
+
+
+@dataclass
+class Options:
+    """The options of `jobs.pipeline` itself."""
+
+    recipe: str | None = option(None, "a recipe that comes with the project, or a file of your own, *.yaml")
+    plan: bool = option(False, "show the steps, what they read and what is done; do nothing")
+    run: Run = section(Run)
+
+
+@dataclass
+class Words:
+    """A command line, sorted: own options, parameters, and words for the cluster, all runs or one step."""
+
+    own: Options = field(default_factory=Options)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    cluster: list[str] = field(default_factory=list)
+    generate: list[str] = field(default_factory=list)
+    steps: dict[str, list[str]] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+def recipe_files(folder: Path | None) -> dict[str, Path]:
+    """Recipes by name: those of the project, and those in the folder `recipe` of a --config-dir."""
+    places = [Path(str(files("hydra_conf") / "recipe")), *([folder / "recipe"] if folder else [])]
+    return {path.stem: path for place in places for path in sorted(place.glob("*.yaml"))}
+
+
+def find_recipe(name: str | None, folder: Path | None) -> Recipe:
+    """The recipe of that name or in that file. Raises ConfigError when there is none."""
+    known = recipe_files(folder)
+    if name is None:
+        raise ConfigError(f"recipe: missing; give recipe=NAME, one of {', '.join(known)}, or a file")
+    if name.endswith((".yaml", ".yml")):
+        return read_recipe(Path(name))
+    if name not in known:
+        near = did_you_mean(name, list(known))
+        raise ConfigError(f"recipe={name}: no such recipe{near}; one of {', '.join(known)}, or a file *.yaml")
+    return read_recipe(known[name])
+
+
+def read_words(arguments: Sequence[str]) -> tuple[Recipe, Words]:
+    """The recipe that a command line means, and its words sorted.
+
+    Raises:
+        ConfigError: no such recipe, parameter, step or option of the pipeline.
+    """
+    words, rest = Words(), list(arguments)
+    if "--config-dir" in rest[:-1]:
+        at = rest.index("--config-dir")
+        rest[at : at + 2] = [f"--config-dir={rest[at + 1]}"]
+    pairs: list[tuple[str, str, str]] = []
+    for argument in rest:
+        key, equals, value = argument.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{argument}: not an option; options are NAME=VALUE, --help lists them")
+        if key == "--config-dir":
+            words.folder = Path(value)
+            if not words.folder.is_dir():
+                raise ConfigError(f"--config-dir {value}: no such directory")
+            continue
+        pairs.append((argument, key, value))
+    known = {key for key, _, _ in options.leaves(Options())}
+    run_options = {key for key, _, _ in options.leaves(Generate()) if key.startswith("run.")}
+    own: dict[str, Any] = {}
+    for _, key, value in pairs:
+        if key in known:
+            head, _, leaf = key.rpartition(".")
+            place = own.setdefault(head, {}) if head else own
+            place[leaf] = None if value == "null" else value
+    words.own = options.load(Options, own)
+    recipe = find_recipe(words.own.recipe, words.folder)
+    for argument, key, value in pairs:
+        if key in known:
+            continue
+        if key in recipe.parameters:
+            words.parameters[key] = _parameter(key, value, recipe.parameters[key])
+        elif found := re.fullmatch(r"steps\.(\w+)\.([^=]+)", key):
+            words.steps.setdefault(found[1], []).append(f"{found[2]}={value}")
+        elif re.match(r"\+*cluster(\.|$)", key):
+            words.cluster.append(argument)
+        elif key.partition(".")[0] in ("run", "steps") and key not in run_options:
+            near = did_you_mean(key, [*known, *run_options])
+            raise ConfigError(f"{key}: no such option of a pipeline{near}; of a step it is steps.NAME.OPTION")
+        else:
+            words.generate.append(argument)
+    names = [draft.name for draft in recipe.steps]
+    for name in words.steps:
+        if name not in names:
+            near = did_you_mean(name, names)
+            raise ConfigError(
+                f"steps.{name}: no such step{near}; recipe={recipe.name} has {', '.join(names)}"
+            )
+    return recipe, words
+
+
+def _parameter(key: str, text: str, default: Any) -> Any:
+    """A parameter's value from the command line, as YAML, of the type of its default."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if value is None:
+        return None
+    kind = type(default)
+    if kind is list and not isinstance(value, list):
+        raise ConfigError(f"{key}={text}: a list is expected, {key}=[{text}]")
+    if kind is dict and not isinstance(value, dict):
+        raise ConfigError(f"{key}={text}: names with values are expected, {key}={{NAME: VALUE}}")
+    if kind in (int, float, bool) and (isinstance(value, bool) != (kind is bool) or isinstance(value, str)):
+        raise ConfigError(f"{key}={text}: not a value of the right type; the default is {default}")
+    return text if kind is str or (default is None and not isinstance(value, (list, dict))) else value
+
+
+def compose(recipe: Recipe, words: Words) -> Pipeline:
+    """The pipeline of a recipe, every step composed; nothing is made, and no input is read but for digests.
+
+    Raises:
+        ConfigError: a step that its command would refuse, a reference to what is not there before it.
+    """
+    cluster = load_generate(compose_words("generate", Generate, words.cluster, words.folder)).cluster
+    check_cluster(cluster)
+    steps: list[Step] = []
+    contents: dict[str, dict[str, Any]] = {}
+    for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
+        command = COMMANDS[draft.command]
+        given = [*words.cluster, *words.generate] if draft.command == "generate" else []
+        given += words.steps.get(draft.name, [])
+        try:
+            folder = step_directory(number, draft.name)
+            values = compose_step(command, folder, draft.options, given, words.folder)
+            if draft.command == "generate" and values["cluster"]["kind"] != cluster.kind:
+                raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
+            contents[draft.name] = command.content(values)
+        except ConfigError as error:
+            raise ConfigError(f"recipe={recipe.name}: step {draft.name}: {error}") from error
+        read = str(_value(values, command.input))
+        reads = tuple(step.name for step in steps if f"{PLACE}/{step.folder}" in read)
+        steps.append(
+            Step(number, draft.name, draft.command, values, needs, reads, command.is_run, command.product)
+        )
+    content = content_of(steps, contents)
+    name = f"{recipe.name}-{fingerprint(content)[:8]}"
+    root = Path(words.own.run.dir) if words.own.run.dir else Path(words.own.run.root) / name
+    return Pipeline(
+        root=root.absolute(),
+        recipe=recipe.name,
+        fingerprint=fingerprint(content),
+        content=content,
+        steps=tuple(steps),
+        cluster=dataclasses.asdict(cluster),
+        cwd=os.getcwd(),
+    )
+
+
+def _value(values: dict[str, Any], key: str) -> Any:
+    head, _, leaf = key.rpartition(".")
+    return (values[head] if head else values)[leaf]
+
+
+def _outputs(draft: Draft) -> Outputs:
+    if draft.command not in COMMANDS:
+        near = did_you_mean(draft.command, list(COMMANDS))
+        raise ConfigError(
+            f"step {draft.name}: command: {draft.command}: not one that can be a step{near}; "
+            f"one of {', '.join(COMMANDS)}"
+        )
+    return COMMANDS[draft.command].outputs
+
+
+def check_inputs(pipeline: Pipeline) -> None:
+    """Raises ConfigError when a step that has not begun reads from outside what cannot be had."""
+    for step in pipeline.steps:
+        if pipeline.directory(step).exists() and (step.is_run or result(pipeline, step) is not None):
+            continue
+        try:
+            COMMANDS[step.command].check(step.config, pipeline.root)
+        except ConfigError as error:
+            raise ConfigError(f"recipe={pipeline.recipe}: step {step.name}: {error}") from error

@@ -1,0 +1,339 @@
+"""The commands that may be steps of a pipeline: how their options are composed, checked and carried out.
+
+A step is composed as its own command line would be, so its help, checks and messages are those of the
+command. To make another command a step, add it to `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jobs import _command, _runs
+from jobs.decontaminate import Decontaminate
+from omi_core import options
+from omi_core.combine.options import Combine, Mix, load_combine, load_mix
+from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
+from omi_core.options import ConfigError
+from omi_core.pipeline.progress import file_digest
+from omi_core.pipeline.recipe import PLACE, placed
+from omi_core.publish.dataset import read_stats
+
+Values = dict[str, Any]
+
+# Decided for the pipeline as a whole.
+_OF_THE_PIPELINE = ("plan", "run.fresh", "run.root")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What a pipeline has to know of a command; its options are plain values, composed and checked.
+
+    `compose(options, words, folder)` makes them of the recipe's options and further words of a command line,
+    groups of which may lie in `folder`, too. `content` is what of them decides the step's result, by the
+    bytes of files, not by where they lie. `check` raises ConfigError when what is read from outside cannot
+    be had, for a pipeline in the given directory; `run` does the work. `owned` are options that the pipeline
+    sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
+    a name under "". `product` is the
+    result of a step that `is_run` says is no run; `input` is the option that names the rows it takes on.
+    """
+
+    compose: Callable[[Values, Sequence[str], Path | None], Values]
+    content: Callable[[Values], Values]
+    check: Callable[[Values, Path], None]
+    run: Callable[[Values], int]
+    owned: Mapping[str, str]
+    outputs: Mapping[str, str]
+    is_run: bool
+    product: str = "dataset"
+    input: str = "data.path"
+
+
+def word(key: str, value: Any) -> str:
+    """`KEY=VALUE` in Hydra's grammar, for a value as YAML has it."""
+    plus = "+" if key == "cluster" and isinstance(value, str) else ""
+    return f"{plus}{key}={_written(value)}"
+
+
+def _written(value: Any) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+    text = str(value)
+    plain = text.replace("_", "").isalnum() and text.isascii() and text[0].isalpha()
+    if plain and text.lower() not in ("null", "true", "false", "nan", "inf"):
+        return text  # the name of a group's choice
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | None) -> Values:
+    """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
+
+    Raises:
+        ConfigError: a word that the command would refuse.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
+    given = [_command._with_plus(each, schema) for each in words]
+    try:
+        with initialize_config_module("hydra_conf", version_base="1.3"):
+            composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])
+            values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    except Exception as error:
+        line = _command._hydra_line(error, schema)
+        if line is None:
+            raise
+        raise ConfigError(line) from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _composer(name: str, schema: type, load: Callable[[Values], Any]) -> Callable[..., Values]:
+    def compose(given: Values, words: Sequence[str], folder: Path | None) -> Values:
+        all_words = [*(word(key, value) for key, value in given.items()), *words]
+        return dataclasses.asdict(load(compose_words(name, schema, all_words, folder)))
+
+    return compose
+
+
+def _compose_decontaminate(given: Values, words: Sequence[str], folder: Path | None) -> Values:
+    values, rest = _runs.parse(Decontaminate, words)
+    if rest:
+        raise ConfigError(f"{rest[0]}: not an option; options are NAME=VALUE")
+    return dataclasses.asdict(options.load(Decontaminate, given | values))
+
+
+def _generate_content(values: Values) -> Values:
+    from omi_core.stages.planning import generate_content
+
+    config = load_generate(values)
+    return generate_content(config) | {"data": _chosen(values["data"], Data())}
+
+
+def _reduce_content(values: Values) -> Values:
+    from omi_core.stages.planning import reduce_content
+
+    config = load_reduce(values)
+    read = {"input": _by_bytes(config.input), "solution": config.solution, "finish": config.finish_reason}
+    return reduce_content(config) | read | {"data": _chosen(values["data"], Data())}
+
+
+def _content(schema: type) -> Callable[[Values], Values]:
+    where = {*_CHECK_FILES, "run"}
+    return lambda values: _chosen({key: values[key] for key in values if key not in where}, schema())
+
+
+def _chosen(values: Values, default: Any) -> Values:
+    """The options that differ from their defaults, so that one that a later version adds changes nothing."""
+    chosen = {}
+    for key, value in values.items():
+        known = getattr(default, key)
+        if options.is_schema(known):
+            chosen[key] = _chosen(value, known)
+        elif value != known:
+            chosen[key] = _by_bytes(value)
+    return chosen
+
+
+def _by_bytes(value: Any) -> Any:
+    """The value with local files, also as NAME=FILE, replaced by a digest of their bytes."""
+    if isinstance(value, dict):
+        return {key: _by_bytes(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_by_bytes(item) for item in value]
+    if not isinstance(value, str) or PLACE in value:
+        return value
+    name, equals, path = value.partition("=")
+    if os.path.isdir(value):  # a run or a dataset
+        for folder in (Path(value) / "dataset", Path(value)):
+            if stats := read_stats(folder):
+                return stats["content_hash"]
+        return value
+    if digest := file_digest(value):
+        return digest
+    digest = file_digest(path) if equals else None
+    return f"{name}={digest}" if digest else value
+
+
+def _check_generate(values: Values, root: Path) -> None:
+    """Plans the run for its first record alone, and makes nothing."""
+    from omi_core.slurm.script import check_cluster, replicas
+    from omi_core.stages.planning import plan_generate
+
+    config = load_generate(placed(values, root))
+    if config.cluster.kind == "slurm":
+        check_cluster(config.cluster)
+        replicas(config)
+    if PLACE in (values["data"]["path"] or ""):
+        return
+    config.data.limit, config.plan, config.run.fresh = 1, True, True
+    plan_generate(config)
+
+
+def _check_reduce(values: Values, root: Path) -> None:
+    from omi_core.inputs import file_rows, local_files
+
+    given = load_reduce(values).input
+    if given and PLACE not in given and not Path(given).is_dir():
+        next(file_rows(local_files("input", given)[0]), None)
+
+
+def _check_decontaminate(values: Values, root: Path) -> None:
+    from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+    from omi_core.options import did_you_mean
+
+    if values["input"] is None:
+        raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
+    if PLACE not in values["input"]:
+        next(read_problems(values["input"], values["column"]), None)
+    if values["model"] and find_spec("sentence_transformers") is None:
+        raise ConfigError(
+            f"model={values['model']}: the package sentence-transformers is missing; install it"
+        )
+    outside = [given for given in values["test"] if PLACE not in given]
+    local = [given for given in outside if file_digest(given.partition("=")[2])]
+    if local or not values["test"]:
+        read_sets(local, values["test_column"])
+    for given in outside:
+        name, _, source = given.partition("=")
+        if not source and name not in KNOWN:
+            near = did_you_mean(name, list(KNOWN))
+            raise ConfigError(f"test={given}: no known test set{near}; give test=[{name}=FILE]")
+        if source.endswith((".jsonl", ".jsonl.zst", ".json", ".parquet")) and given not in local:
+            raise ConfigError(f"test={given}: no such file")
+
+
+def _run_generate(values: Values) -> int:
+    from jobs._local import bring_home
+    from omi_core.stages.planning import plan_generate
+
+    return bring_home(load_generate(values), plan_generate)
+
+
+def _run_reduce(values: Values) -> int:
+    from jobs._local import bring_home
+    from omi_core.stages.planning import plan_reduce
+
+    return bring_home(load_reduce(values), plan_reduce)
+
+
+def _run_decontaminate(values: Values) -> int:
+    from jobs import decontaminate
+
+    return decontaminate.main(options.load(Decontaminate, values))
+
+
+def _check_inputs(values: Values, root: Path) -> None:
+    """Of a combination or a mixture: every input from outside is there."""
+    from omi_core.combine.sources import open_source
+
+    given = values["inputs"]
+    if isinstance(given, list):
+        named = [("inputs", path) for path in given]
+    else:
+        named = [(f"inputs.{name}.path", item["path"]) for name, item in given.items()]
+    for key, path in [*named, ("keep_problems_of", values.get("keep_problems_of"))]:
+        if path is not None and PLACE not in path:
+            open_source(key, path)
+
+
+def _run_combine(values: Values) -> int:
+    from jobs import combine
+
+    return combine.main(load_combine(values))
+
+
+def _run_mix(values: Values) -> int:
+    from jobs import mix
+
+    return mix.main(load_mix(values))
+
+
+_RUN_OUTPUTS = {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
+_CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest": "nearest.jsonl"}
+
+COMMANDS = {
+    "generate": Command(
+        compose=_composer("generate", Generate, load_generate),
+        content=_generate_content,
+        check=_check_generate,
+        run=_run_generate,
+        owned={"run.dir": ""},
+        outputs=_RUN_OUTPUTS,
+        is_run=True,
+    ),
+    "reduce": Command(
+        compose=_composer("reduce", Reduce, load_reduce),
+        content=_reduce_content,
+        check=_check_reduce,
+        run=_run_reduce,
+        owned={"run.dir": ""},
+        outputs=_RUN_OUTPUTS,
+        is_run=True,
+        input="input",
+    ),
+    "decontaminate": Command(
+        compose=_compose_decontaminate,
+        content=_content(Decontaminate),
+        check=_check_decontaminate,
+        run=_run_decontaminate,
+        owned=_CHECK_FILES,
+        outputs={"": "clean.jsonl", **_CHECK_FILES},
+        is_run=False,
+        product="clean.jsonl",
+        input="input",
+    ),
+    "combine": Command(
+        compose=_composer("combine", Combine, load_combine),
+        content=_content(Combine),
+        check=_check_inputs,
+        run=_run_combine,
+        owned={"run.dir": ""},
+        outputs=_RUN_OUTPUTS,
+        is_run=False,
+        input="inputs",
+    ),
+    "mix": Command(
+        compose=_composer("mix", Mix, load_mix),
+        content=_content(Mix),
+        check=_check_inputs,
+        run=_run_mix,
+        owned={"run.dir": ""},
+        outputs=_RUN_OUTPUTS,
+        is_run=False,
+        input="inputs",
+    ),
+}
+
+
+def compose_step(
+    command: Command, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
+) -> Values:
+    """The options of a step in the directory `folder` below its pipeline's.
+
+    Raises:
+        ConfigError: as the command itself, or an option that the pipeline sets.
+    """
+    keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in words)]
+    for key in keys:
+        if key in command.owned or key in _OF_THE_PIPELINE:
+            raise ConfigError(f"{key}: is the pipeline's to set; leave it away")
+    places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in command.owned.items()}
+    return command.compose(given | places, words, config_dir)

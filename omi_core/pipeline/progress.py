@@ -1,0 +1,170 @@
+"""How far a pipeline has come: which steps are done, what they made, and how long that took."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omi_core.options import ConfigError
+from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.publish.dataset import read_stats, recover
+from omi_core.records import digest128
+from omi_core.run import ledger
+from omi_core.run.files import read_json, write_json
+from omi_core.run.fingerprint import fingerprint
+from omi_core.run.layout import Layout
+from omi_core.run.plan import read_plan
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step that is done took and made: rows, and the hash of what later steps read.
+
+    How many rows came in is not known (None) of a file from outside.
+    """
+
+    rows_in: int | None
+    rows_out: int
+    hash: str
+
+
+def result(pipeline: Pipeline, step: Step) -> Result | None:
+    """What a step has made; None while it is not done."""
+    if step.is_run:
+        return _of_run(Layout(pipeline.directory(step)))
+    try:
+        manifest = read_json(pipeline.manifest(step))
+        if manifest.pop("content") != _content(pipeline, step):
+            return None
+        return Result(**manifest) if (pipeline.directory(step) / step.product).exists() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or damaged: make it anew
+        return None
+
+
+def _of_run(layout: Layout) -> Result | None:
+    if not layout.plan.is_file():
+        return None
+    plan = read_plan(layout)
+    stats = read_stats(layout.dataset)
+    if stats is None or stats["fingerprint"] != plan.fingerprint:
+        return None
+    return Result(plan.records, stats["rows"], stats["content_hash"][:32])
+
+
+def write_result(pipeline: Pipeline, step: Step) -> None:
+    """Says, durably, that a step that is no run is done; its product is read for that."""
+    directory = pipeline.directory(step)
+    sources = [result(pipeline, pipeline.step(name)) for name in step.reads]
+    read = sum(source.rows_out for source in sources if source) if sources else None
+    stats = None
+    if (directory / step.product).is_dir():
+        recover(directory / step.product)
+        stats = read_stats(directory / step.product)
+    if stats is not None:
+        made = Result(read, stats["rows"], stats["content_hash"][:32])
+    else:
+        made = Result(read, *_rows_and_hash(directory / step.product))
+    write_json(pipeline.manifest(step), asdict(made) | {"content": _content(pipeline, step)})
+
+
+def _content(pipeline: Pipeline, step: Step) -> str:
+    return fingerprint(pipeline.content["steps"][step.name])
+
+
+def _rows_and_hash(path: Path) -> tuple[int, str]:
+    """Lines of a file and the hash of its bytes."""
+    import hashlib
+
+    digest, lines = hashlib.blake2b(digest_size=16), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            lines += chunk.count(b"\n")
+    return lines, digest.hexdigest()
+
+
+def file_digest(pattern: str) -> str | None:
+    """Digest of the bytes of a local file or a glob of them, over 64 MiB of name and size. None: no file.
+
+    Moved or renamed, a small file is the same.
+    """
+    # By os.path: it takes a text that cannot be a path for one of no file.
+    names = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern))
+    parts: list[str | bytes | int] = []
+    for path in map(Path, names):
+        if path.is_file():
+            size = path.stat().st_size
+            parts += [path.name, size] if size > 64 << 20 else [path.read_bytes()]
+    return digest128("files", *parts) if parts else None
+
+
+def ready(pipeline: Pipeline, done: Sequence[str]) -> Iterator[Step]:
+    """Steps that are not done, in order, all of whose needs are."""
+    for step in pipeline.steps:
+        if step.name not in done and all(name in done for name in step.needs):
+            yield step
+
+
+def done_steps(pipeline: Pipeline) -> list[str]:
+    """Names of the steps that are done, in order; one is not while a step that it needs is not."""
+    done: list[str] = []
+    for step in pipeline.steps:
+        if all(name in done for name in step.needs) and result(pipeline, step) is not None:
+            done.append(step.name)
+    return done
+
+
+def note(pipeline: Pipeline, stage: str, step: Step, **more: Any) -> None:
+    """A line in the pipeline's ledger: a step was `begun`, is `done`, has `failed` with a reason, ..."""
+    ledger.append(pipeline.layout.ledger, {"stage": stage, "step": step.name, **more})
+
+
+def note_done(pipeline: Pipeline, done: Sequence[str]) -> None:
+    """Notes the steps that are done of which the ledger does not say so yet."""
+    noted = {entry["step"] for entry in ledger.read(pipeline.layout.ledger) if entry["stage"] == "done"}
+    for name in done:
+        if name not in noted:
+            note(pipeline, "done", pipeline.step(name))
+
+
+def seconds(pipeline: Pipeline) -> dict[str, float]:
+    """Step -> seconds from when it was first begun to when it was noted as done, whatever lay between."""
+    begun: dict[str, float] = {}
+    took: dict[str, float] = {}
+    for entry in ledger.read(pipeline.layout.ledger):
+        if entry["stage"] == "begun":
+            begun.setdefault(entry["step"], entry["time"])
+        elif entry["stage"] == "done" and entry["step"] in begun:
+            took[entry["step"]] = entry["time"] - begun[entry["step"]]
+    return took
+
+
+def failure(pipeline: Pipeline, step: Step) -> str | None:
+    """Why a step failed the last time, None when it did not or was begun again since."""
+    last = None
+    for entry in ledger.read(pipeline.layout.ledger):
+        if entry.get("step") == step.name:
+            last = entry["reason"] if entry["stage"] == "failed" else None
+    return last
+
+
+def table(pipeline: Pipeline) -> list[tuple[str, ...]]:
+    """Rows of cells for the steps that are done: step, command, rows in, rows out, seconds, hash."""
+    took = seconds(pipeline)
+    rows = []
+    for step in pipeline.steps:
+        try:
+            made = result(pipeline, step)
+        except (ConfigError, ValueError) as error:
+            raise ConfigError(f"step {step.name}: {error}") from error
+        if made is not None:
+            read = "-" if made.rows_in is None else f"{made.rows_in:,}"
+            cells = (read, f"{made.rows_out:,}", f"{took.get(step.name, 0):,.1f}")
+            rows.append((step.name, step.command, *cells, made.hash[:12]))
+    return rows

@@ -1,0 +1,174 @@
+"""Recipes: a YAML file with parameters and ordered steps becomes steps with their parameters filled in.
+
+    parameters: {teacher: llama31_70b, data: null}
+    steps:
+      solve: {command: generate, options: {data: math, data.path: "${data}", teacher: "${teacher}"}}
+      check: {command: decontaminate, options: {input: "${step:solve}", test: [gsm8k]}}
+
+`${NAME}` is a parameter; alone in a value it keeps its type. `${step:NAME}`, or `${step:NAME.OUTPUT}`, is
+what an earlier step makes; it becomes a path below `PLACE`, which stands for the pipeline's directory
+wherever that lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omi_core.options import ConfigError, did_you_mean
+
+# Begins every path below the pipeline's directory, until a step starts. No user's path begins like it.
+PLACE = "//pipeline"
+
+_STEP_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_WORDS = re.compile(r"\$\{([^{}]*)\}")
+Outputs = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A step as the recipe has it."""
+
+    name: str
+    command: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as its file has it: the parameters with their defaults, and the steps in order."""
+
+    name: str
+    path: Path
+    parameters: dict[str, Any]
+    steps: tuple[Draft, ...]
+
+
+def step_directory(number: int, name: str) -> str:
+    """The directory of a step, counted from 1, below that of its pipeline."""
+    return f"{number:02d}-{name}"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is not of the form of a recipe.
+    """
+    import yaml
+
+    where = f"recipe={path.stem}"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{where}: {path} cannot be read ({' '.join(str(error).split())})") from error
+    values = _mapping(where, values, ("parameters", "steps"))
+    parameters = _mapping(f"{where}: parameters", values.get("parameters") or {})
+    for name in parameters:
+        if not re.fullmatch(r"[a-z_]\w*", name, re.ASCII) or name in ("recipe", "steps", "plan", "run"):
+            raise ConfigError(f"{where}: parameters.{name}: not a name for a parameter; choose another")
+    steps = _mapping(f"{where}: steps", values.get("steps"))
+    if not steps:
+        raise ConfigError(f"{where}: has no steps; give steps: {{NAME: {{command: ..., options: ...}}}}")
+    return Recipe(path.stem, path, parameters, tuple(_draft(where, *item) for item in steps.items()))
+
+
+def _draft(where: str, name: str, values: Any) -> Draft:
+    where = f"{where}: step {name}"
+    if not _STEP_NAME.fullmatch(name):
+        raise ConfigError(f"{where}: not a name for a step; use small letters, digits and _")
+    values = _mapping(where, values, ("command", "options"))
+    if not isinstance(values.get("command"), str):
+        raise ConfigError(f"{where}: says no command; give command: generate, or another")
+    return Draft(name, values["command"], _mapping(f"{where}: options", values.get("options") or {}))
+
+
+def _mapping(where: str, value: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"{where}: names with values are expected, NAME: VALUE")
+    for key in value:
+        if known and key not in known:
+            raise ConfigError(f"{where}: {key}: no such key{did_you_mean(key, list(known))}")
+    return value
+
+
+def fill(
+    recipe: Recipe, given: Mapping[str, Any], outputs_of: Callable[[Draft], Outputs]
+) -> list[tuple[Draft, tuple[str, ...]]]:
+    """(step with its options filled in, names of the steps it needs), in order.
+
+    `given` are parameters that replace their defaults. `outputs_of` tells what a step makes: output name to
+    path in the step's directory, the unnamed one under "".
+
+    Raises:
+        ConfigError: a word in `${}` that is neither a parameter nor an output of an earlier step.
+    """
+    parameters = recipe.parameters | dict(given)
+    outputs: dict[str, tuple[str, Outputs]] = {}
+    filled = []
+    for number, draft in enumerate(recipe.steps, 1):
+        needs: dict[str, None] = {}
+
+        def value_of(word: str, where: str, needs: dict[str, None] = needs) -> Any:
+            if word.startswith("step:"):
+                name, _, output = word.removeprefix("step:").partition(".")
+                needs[name] = None
+                return _path(name, output, outputs, f"{where}: ${{{word}}}")
+            if word not in parameters:
+                raise ConfigError(
+                    f"{where}: ${{{word}}}: no such parameter{did_you_mean(word, list(parameters))}; "
+                    f"there are {', '.join(parameters) or 'none'}, and step:NAME"
+                )
+            return parameters[word]
+
+        where = f"recipe={recipe.name}: step {draft.name}"
+        options = {key: _filled(value, f"{where}: {key}", value_of) for key, value in draft.options.items()}
+        filled.append((Draft(draft.name, draft.command, options), tuple(needs)))
+        outputs[draft.name] = (step_directory(number, draft.name), outputs_of(draft))
+    return filled
+
+
+def _path(name: str, output: str, outputs: Mapping[str, tuple[str, Outputs]], where: str) -> str:
+    if name not in outputs:
+        raise ConfigError(f"{where}: no such step before this one{did_you_mean(name, list(outputs))}")
+    folder, made = outputs[name]
+    if output not in made:
+        known = [word for word in made if word]
+        raise ConfigError(
+            f"{where}: step {name} makes no {output or 'file'}{did_you_mean(output, known)}; "
+            f"it makes {', '.join(known)}"
+        )
+    return "/".join(part for part in (PLACE, folder, made[output]) if part)
+
+
+def _filled(value: Any, where: str, value_of: Callable[[str, str], Any]) -> Any:
+    """The value with every `${…}` in it replaced, at any depth."""
+    if isinstance(value, dict):
+        return {key: _filled(item, where, value_of) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, where, value_of) for item in value]
+    if not isinstance(value, str):
+        return value
+    if whole := _WORDS.fullmatch(value):
+        return value_of(whole[1], where)
+    return _WORDS.sub(lambda found: _text(value_of(found[1], where), found[0], where), value)
+
+
+def _text(value: Any, word: str, where: str) -> str:
+    if value is None or isinstance(value, (dict, list)):
+        raise ConfigError(f"{where}: {word} is {value!r}, which has no place inside a text; set it")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def placed(value: Any, root: Path) -> Any:
+    """The value with `PLACE` replaced by the pipeline's directory, at any depth."""
+    if isinstance(value, dict):
+        return {key: placed(item, root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [placed(item, root) for item in value]
+    if isinstance(value, str):
+        return re.sub(rf"{PLACE}(?=/|$)", lambda _: str(root), value)
+    return value

@@ -1,0 +1,117 @@
+"""The state of a pipeline: each of its steps, from their files, the ledgers and one look at Slurm's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omi_core.options import ConfigError
+from omi_core.pipeline import progress
+from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
+from omi_core.run import ledger
+from omi_core.run.layout import Layout
+from omi_core.slurm import commands, states
+from omi_core.slurm.status import Status, gather_readable
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class StepStatus:
+    """A step: `done`, `to do`, or as its run or its job is; of a run that is being made its own status."""
+
+    name: str
+    command: str
+    state: str
+    rows_in: int | None = None
+    rows_out: int | None = None
+    hash: str | None = None
+    reason: str | None = None
+    run: Status | None = None
+
+
+@dataclass
+class PipelineStatus:
+    """What `jobs.status` shows of a pipeline."""
+
+    root: str
+    state: str
+    recipe: str = ""
+    steps: list[StepStatus] = field(default_factory=list)
+    note: str | None = None
+
+    @property
+    def done(self) -> int:
+        return sum(step.state == "done" for step in self.steps)
+
+
+def gather_pipeline(root: Path) -> PipelineStatus:
+    """The status of a pipeline; one that cannot be read is `unreadable`, and says why in its note."""
+    try:
+        return _gather(read_pipeline(root), str(root))
+    except (ConfigError, ValueError, KeyError, TypeError, OSError) as error:
+        return PipelineStatus(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split())}")
+
+
+def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
+    status = PipelineStatus(root, "", pipeline.recipe)
+    live: dict[str, bool] = {}  # job that waits or runs -> it runs
+    try:
+        seen = states.query_submitted(
+            [entry for step in pipeline.steps for entry in step_entries(pipeline, step)]
+        )
+        for key, task in seen.items():
+            if task.state in states.ACTIVE:
+                live[key.job_id] = live.get(key.job_id, False) or task.state in ("RUNNING", "COMPLETING")
+    except commands.SlurmError as error:
+        status.note = f"Slurm does not answer ({error}); what follows is from the pipeline's files"
+    done = progress.done_steps(pipeline)
+    status.steps = [_step(pipeline, step, step.name in done, live) for step in pipeline.steps]
+    status.state = _state(pipeline, status, live)
+    return status
+
+
+def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool]) -> StepStatus:
+    made = progress.result(pipeline, step) if done else None
+    if made is not None:
+        return StepStatus(step.name, step.command, "done", made.rows_in, made.rows_out, made.hash)
+    status = StepStatus(step.name, step.command, "to do", reason=progress.failure(pipeline, step))
+    jobs = [live[entry["job"]] for entry in step_entries(pipeline, step) if entry["job"] in live]
+    if step.is_run and Layout(pipeline.directory(step)).plan.is_file():
+        status.run = gather_readable(pipeline.directory(step))
+        status.state = status.run.state
+    elif jobs:
+        status.state = "running" if any(jobs) else "waiting"
+    elif status.reason:
+        status.state = "failed"
+    elif any(entry.get("step") == step.name for entry in ledger.read(pipeline.layout.ledger)):
+        status.state = "stopped"
+    return status
+
+
+def _state(pipeline: Pipeline, status: PipelineStatus, live: dict[str, bool]) -> str:
+    """One word, as the table in docs/pipeline.md has it."""
+    if status.done == len(status.steps):
+        return "finished"
+    if live:
+        return "running" if any(live.values()) else "waiting"
+    entries = ledger.read(pipeline.layout.ledger)
+    if not entries:
+        return "planned"
+    if status.note is not None:
+        return "unknown"
+    return "cancelled" if entries[-1]["stage"] == "cancel" else "stopped"
+
+
+def step_entries(pipeline: Pipeline, step: Step) -> list[Entry]:
+    """The lines of ledgers about jobs of a step, oldest first."""
+    if step.command == "generate":
+        return _with_job(ledger.read(Layout(pipeline.directory(step)).ledger))
+    entries = _with_job(ledger.read(pipeline.layout.ledger))
+    return [entry for entry in entries if entry.get("step") == step.name]
+
+
+def _with_job(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.get("job")]
