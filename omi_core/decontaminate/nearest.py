@@ -133,12 +133,11 @@ def load_model(name: str) -> Encoder:
     # It would tell of every retry; the outcome is enough.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
-        # Where the library is not installed its type is not known, and where it is, it promises less.
         model: Any = SentenceTransformer(str(name if Path(name).is_dir() else packaged(name) or name))
-        return model
     except Exception as error:  # the library raises many kinds; all mean "not to be had"
         text = " ".join(str(error).split())[:200]
         raise ConfigError(f"model={name}: cannot be loaded ({type(error).__name__}: {text})") from error
+    return model
 
 
 def packaged(name: str) -> Path | None:

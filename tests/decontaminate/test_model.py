@@ -59,7 +59,11 @@ def test_any_text_has_its_nearest_questions(model: Encoder) -> None:
     assert all(-1 <= hit.score <= 1 for hits in found for hit in hits)
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(None, marks=pytest.mark.long)], ids=["some", "all"])
+@pytest.mark.parametrize(
+    "count",
+    [300, pytest.param(None, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+    ids=["some", "all"],
+)
 def test_the_nearest_question_is_the_one_that_was_rephrased(
     here: Here, folder: Path, shared_data: Path, tmp_path: Path, count: int | None
 ) -> None:
