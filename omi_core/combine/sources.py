@@ -21,7 +21,7 @@ from omi_core.inputs import Row, file_rows
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import decompress, split_lines
-from omi_core.publish.reading import dataset_directory, dataset_files
+from omi_core.publish.reading import dataset_directory, dataset_files, train_of
 from omi_core.publish.splits import CHAT, TRAIN
 from omi_core.run.files import read_json
 
@@ -107,25 +107,26 @@ def open_source(key: str, given: str, *, chat: bool = False) -> Source:
 
 
 def _published(key: str, given: str, dataset: Path, chat: bool) -> Source:
+    split = train_of(key, given, dataset)
     try:
         stats = read_stats(dataset)
         config = read_json(dataset / "config.json")
     except (ValueError, OSError) as error:
         raise ConfigError(f"{key}={given}: {error}") from error
     assert stats is not None
-    described, folder = stats, dataset
+    columns, folder = stats["columns"], dataset
     if chat and "messages" not in stats["columns"]:
         if CHAT not in stats:
             raise ConfigError(
                 f"{key}={given}: is published without chat messages; make them with jobs.combine "
                 f"inputs=[{given}] publish.chat=answer"
             )
-        described, folder = stats[CHAT], dataset / CHAT
-    split = described["splits"][TRAIN]
+        columns, folder = stats[CHAT]["columns"], dataset / CHAT
+        split = stats[CHAT]["splits"][TRAIN]
     return Source(
         _card_name(dataset) or Path(given).name,
         tuple(folder / name for name in split["files"] if name.startswith("jsonl/")),
-        tuple(described["columns"]),
+        tuple(columns),
         split["content_hash"],
         _teacher(config),
         bool(stats["rehearsal"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from omi_core.inputs import local_files
 from omi_core.options import ConfigError
@@ -31,16 +32,32 @@ def dataset_files(key: str, given: str) -> list[Path]:
         return local_files(key, given)
     dataset = dataset_directory(path)
     if dataset is not None:
-        stats = read_stats(dataset) or {}
-        names = stats["splits"][TRAIN]["files"]
-        files = [dataset / name for name in names if name.startswith("data/")]
+        files = [
+            dataset / name for name in train_of(key, given, dataset)["files"] if name.startswith("data/")
+        ]
     else:
-        files = sorted((path / "data").glob(f"{TRAIN}-*.parquet")) or sorted(
-            (path / "data").glob("*.parquet")
-        )
+        data = path / "data"
+        files = sorted(data.glob(f"{TRAIN}-*.parquet")) or sorted(data.glob("*.parquet"))
     if not files:
         raise ConfigError(
             f"{key}={given}: has no dataset (no {path / 'data'}/*.parquet); give a run that is published, "
             "a dataset or a file"
         )
     return files
+
+
+def train_of(key: str, given: str, dataset: Path) -> dict[str, Any]:
+    """What `stats.json` says of the split `train`.
+
+    Raises:
+        ConfigError: it is damaged, or the dataset lies in a folder for each style and has no such split.
+    """
+    try:
+        stats = read_stats(dataset) or {}
+    except ValueError as error:
+        raise ConfigError(f"{key}={given}: {error}") from error
+    if "splits" not in stats:
+        raise ConfigError(
+            f"{key}={given}: has a folder for each style; give the files of one, {dataset}/STYLE/data/*"
+        )
+    return stats["splits"][TRAIN]

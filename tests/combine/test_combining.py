@@ -255,6 +255,15 @@ def test_a_part_that_is_damaged_between_two_commands_is_made_again(
     assert contents(combined(*inputs, out="2").dataset) == expected
 
 
+def test_dialogues_by_style_are_combined_by_the_files_of_a_style(combined: Combining, tmp_path: Path) -> None:
+    (tmp_path / "run/dataset").mkdir(parents=True)
+    (tmp_path / "run/dataset/stats.json").write_text('{"styles": {}, "columns": []}')
+    with pytest.raises(
+        ConfigError, match="has a folder for each style; give the files of one, .*/STYLE/data"
+    ):
+        combined(tmp_path / "run")
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"inputs": []}, "inputs: missing"),
     ({"inputs": ["nowhere"]}, "inputs=nowhere: no such file"),
