@@ -24,9 +24,9 @@ AnyText = TypeVar("AnyText", bound=Text)
 class Mix:
     """Chooses chunk by chunk, so that in the end `share` (above 0, below 1) of all tokens is raw text.
 
-    While the share so far is not above, the chunk's raw text is taken; while it is, conversations of the
-    chunk are, each of the style that has given the fewest rows so far, of several the first. So the share is
-    off by one text's tokens at most, and the styles are used alike. No text is taken twice.
+    While the share so far is not above, the chunk's raw text is taken; while it is, conversations of it are,
+    each of the style that has given the fewest rows so far, of several the first. So the share is off by
+    one text's tokens at most, and the styles are used alike. No text is taken twice.
     """
 
     def __init__(self, share: float, styles: Sequence[str]) -> None:
