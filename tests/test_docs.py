@@ -32,6 +32,7 @@ from jobs import _command, _runs
 from omi_core import options
 from omi_core.config import Generate, Policy, Reduce, load_generate
 from omi_core.filters import FILTERS
+from omi_core.filters.conversations import CONVERSATION_FILTERS
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
 from omi_core.run import ledger
@@ -275,6 +276,19 @@ def test_every_filter_column_and_policy_is_documented() -> None:
     assert rows == {field.name: str(getattr(Policy(), field.name)).lower() for field in fields(Policy)}
 
 
+def test_every_option_of_dialogues_is_documented_with_its_default() -> None:
+    row = r"^\| `((?:documents|conversations|variants)\.\w+)` \| (\S+) \|"
+    rows = dict(re.findall(row, page("dialogues.md"), flags=re.M))
+    rows["conversations.tokenizer"] = "null"  # it stands beside the option that reads it
+    assert rows == {
+        f"{name}.{key}": "null" if value is None else str(value).lower()
+        for name in ("documents", "conversations", "variants")
+        for key, value, _ in leaves(getattr(Generate(), name))
+    }
+    filters = [name.partition(".")[2] for name in rows if name.startswith("conversations.")]
+    assert filters == [*CONVERSATION_FILTERS, "tokenizer"]
+
+
 def documented(table: str) -> re.Pattern[str]:
     """What the first cells of a table name; in "`a.b`, `.c`" the second is a.c, and capitals are any key."""
     names = []
@@ -291,6 +305,27 @@ def flat(counts: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
+
+
+def test_every_statistic_of_dialogues_is_documented(here: Here, tmp_path: Path) -> None:
+    arguments = [
+        "task=dialogues",
+        "teacher=rehearsal",
+        "variants.longest=true",
+        "variants.mix=0.5",
+        "run.dir=r",
+    ]
+    assert here("generate", *arguments, "style=debate,interview", "data.size=20")[0] == 0
+    stats = orjson.loads((tmp_path / "r/dataset/stats.json").read_bytes())
+    text = page("dataset.md")
+    own = text[text.index("## Dialogues, by style") : text.index("## The same samples")]
+    known = documented(own + text[text.index("## `stats.json`") : text.index("## Check a dataset")])
+    top = {*stats.keys() - {"counts", "styles", "variants"}, "styles.debate", "variants.mix"}
+    counts = {f"counts.{key}" for key in stats["counts"] if not isinstance(stats["counts"][key], dict)}
+    styles = {f"counts.styles.{style}" for style in stats["counts"]["styles"]}
+    assert {name for name in top | counts | styles if not known.fullmatch(name)} == set()
+    figures = {key for part in (stats["styles"] | stats["variants"]).values() for key in part}
+    assert {key for key in figures if f"`{key}`" not in own} == set()
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.chain import SITE, WORK, Chain
+from tests.cluster.chain import SITE, WORK, Chain, files
 from tests.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
@@ -24,6 +24,22 @@ def test_the_chain_publishes_what_one_machine_would(
     assert chain.status()["state"] == "published"
     again = chain.type("generate", *WORK, *SITE, "run.dir=run")
     assert "complete, nothing to do" in again.stderr
+
+
+def test_dialogues_are_published_by_style_as_one_machine_would(chain: Chain) -> None:
+    talk = (
+        "task=dialogues",
+        "teacher=rehearsal",
+        "data.size=12",
+        "style=debate,interview",
+        "variants.mix=0.4",
+    )
+    done = chain.type("generate", *talk, *SITE, "run.dir=run", "tasks=2", "reduce_tasks=3")
+    assert done.returncode == 0, done.stderr
+    alone = chain.type("generate", *talk, "run.dir=alone")
+    assert alone.returncode == 0, alone.stderr
+    assert {name.partition("/")[0] for name in chain.dataset()} >= {"debate", "interview", "mix"}
+    assert chain.dataset() == files(chain.place / "alone/dataset")
 
 
 def test_no_more_tasks_run_at_once_than_the_throttle_allows(

@@ -123,6 +123,21 @@ def test_solutions_from_elsewhere_have_no_coverage_and_no_hours(here: Here, tmp_
     assert "-" in out.splitlines()[-2].split()
 
 
+def test_dialogues_are_compared_and_shown_by_their_tokens(here: Here, tmp_path: Path) -> None:
+    for style in ("debate", "interview"):
+        options = ("task=dialogues", f"style={style}", f"run.dir=runs/{style}")
+        assert here("generate", *REHEARSAL, *options)[0] == 0
+    code, out, _ = here("compare", "runs")
+    assert code == 0
+    assert "tokens" in out and not {"single", "voted", "agree"} & set(out.split())
+    rows = orjson.loads(here("compare", "runs", "json=true")[1])
+    for row, style in zip(rows, ("debate", "interview"), strict=True):
+        stats = orjson.loads((tmp_path / f"runs/{style}/dataset/stats.json").read_bytes())
+        assert row["options"] == {"style": [style]}
+        assert row["tokens"] == stats["tokens"]
+        assert f"{stats['rows']:,} rows, {stats['tokens']:,} tokens" in here("status", f"runs/{style}")[1]
+
+
 def test_help_shows_every_option(here: Here) -> None:
     code, out, _ = here("compare", "--help")
     assert code == 0

@@ -105,6 +105,29 @@ def test_the_figures_of_the_page_are_those_of_stats_json(
     assert f"{stats['rows']:,}" in page.words
 
 
+def test_a_run_of_dialogues_shows_tokens_and_no_answers(
+    here: Here, drawn: Callable[..., str], tmp_path: Path
+) -> None:
+    variants = ("variants.longest=true", "variants.mix=0.4")
+    assert here("generate", *REHEARSAL, "task=dialogues", *variants, "run.dir=runs/talk")[0] == 0
+    page, stats = Page(drawn("talk")), stats_of(tmp_path / "runs/talk")
+    parts = [*stats["styles"].items(), *stats["variants"].items()]
+    assert page.tables["Tokens by style"][1:] == [
+        [name, f"{part['rows']:,}", f"{part['tokens']:,}"] for name, part in parts
+    ]
+    steps = [row[0] for row in page.tables["From samples to rows"][2:]]
+    assert steps[:3] == ["quarantined", "unfinished", "strip preamble"], "in the order in which they run"
+    assert "tokens published" in page.words and "mean agreement" not in page.words
+    assert page.tables.keys().isdisjoint({"Agreement", "Accuracy against votes"})
+
+
+def test_a_run_of_new_problems_has_no_answers_either(here: Here, drawn: Callable[..., str]) -> None:
+    assert here("generate", *REHEARSAL, "task=problems", "samples=2", "run.dir=runs/new")[0] == 0
+    page = Page(drawn("new"))
+    assert "rows published" in page.words and "single samples right" not in page.words
+    assert page.tables.keys().isdisjoint({"Agreement", "Accuracy against votes", "Tokens by style"})
+
+
 def test_the_page_needs_nothing_but_itself_and_is_the_same_each_time(
     here: Here, drawn: Callable[..., str]
 ) -> None:
