@@ -86,7 +86,9 @@ class _Steps:
             self._process = None
             if not code and not self._stopped:
                 return 0
-            if code and code != 130:
+            # At its very start or end the process does not listen to signals yet, or any more.
+            stopped = self._stopped and -code in SIGNALS
+            if code and code != 130 and not stopped:
                 return self._failed(pipeline, step, code)
         print("stopped; the same command continues", file=sys.stderr)
         return 130
