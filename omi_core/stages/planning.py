@@ -46,6 +46,7 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
+    _with_absolute_paths(config)
     content = generate_content(config)
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
@@ -88,6 +89,21 @@ def _with_files(config: Generate) -> Generate:
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
 
+def _with_absolute_paths(config: Generate | Reduce) -> None:
+    """Paths that the jobs read again become absolute: they work in another directory than this command."""
+    sections = [config.filters, config.conversations]
+    if isinstance(config, Generate):
+        sections.append(config.documents)
+    for section in sections:
+        if section.tokenizer is not None:
+            section.tokenizer = os.path.abspath(section.tokenizer)
+    if isinstance(config, Generate):
+        if config.prompt.path is not None:
+            config.prompt.path = os.path.abspath(os.path.expanduser(config.prompt.path))
+        if config.teacher.kind == "vllm" and Path(config.teacher.model).expanduser().is_dir():
+            config.teacher.model = os.path.abspath(os.path.expanduser(config.teacher.model))
+
+
 def _check_teacher(config: Generate) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
@@ -116,6 +132,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         ConfigError: as `plan_generate`; or the other run is not complete.
     """
     assert config.input is not None
+    _with_absolute_paths(config)
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
     schema.refuse_unread("solutions", config)

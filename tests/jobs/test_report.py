@@ -161,7 +161,7 @@ def test_several_runs_stand_side_by_side(here: Here, drawn: Callable[..., str], 
         "Agreement",
         "Rows",
         "Speed",
-        "Tokens per solution",
+        "Tokens per sample",
         "Cost of a row",
     } <= page.tables.keys()
     sections = {attributes.get("id") for name, attributes in page.elements if name == "section"}

@@ -13,15 +13,18 @@ import pytest
 
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
+from omi_core.prompts import load
 from omi_core.publish.verify import verify
 from omi_core.run.files import LockTaken, lock
 from omi_core.run.index import index_path
 from omi_core.run.keys import settled
+from omi_core.run.layout import Layout
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
 from omi_core.stages.stopping import Stop, Stopped
+from omi_core.teachers import tiny
 
 
 def config(directory: Path, **values: Any) -> Generate:
@@ -321,3 +324,21 @@ def test_an_existing_directory_that_is_no_run_is_never_written_to(tmp_path: Path
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     assert plan_generate(config(tmp_path / "mine")).layout.plan.exists()
+
+
+def test_paths_are_absolute_for_jobs_that_work_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny.path("tiny"), "model")
+    Path("mine.yaml").write_text('solutions: {user: "Solve: {{text}}"}\n')
+    teacher = {"kind": "vllm", "model": "./model"}
+    filters = {"tokenizer": "model"}
+    run = plan_generate(config(Path("run"), teacher=teacher, filters=filters, prompt={"path": "mine.yaml"}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    again = open_run(Layout(tmp_path / run.layout.root)).config
+    assert isinstance(again, Generate)
+    assert Path(again.teacher.model).is_dir()
+    assert again.filters.tokenizer is not None and Path(again.filters.tokenizer).is_dir()
+    assert load("solutions", None, again.prompt.path)

@@ -23,7 +23,12 @@ TINY = {"model": "embedded:strong", "dtype": "float32", "max_model_len": 512}
     ("teacher", "extra", "message"),
     [
         ({"model": "{tmp}"}, {}, r"teacher\.model=/.*: cannot be loaded: Invalid repository ID or local"),
-        ({"model": "no-such/model-at-all"}, {}, r"teacher\.model=no-such/model-at-all: cannot be loaded: "),
+        pytest.param(
+            {"model": "no-such/model-at-all"},
+            {},
+            r"teacher\.model=no-such/model-at-all: cannot be loaded: ",
+            marks=pytest.mark.long,  # the hub's client tries again and again
+        ),
         ({"model": "bad id"}, {}, r"teacher\.model=bad id: cannot be loaded: Repo id must use"),
         ({}, {"nope": 1}, r"engine\.extra: .* unexpected keyword argument 'nope'"),
         (
