@@ -3,19 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-long test-engines lint bench clean
+.PHONY: setup demo test test-long test-slow lint bench clean
 
 demo: setup ## run the main job on the embedded teacher, about a minute after set-up
 	$(BIN)/python -m jobs.generate run.dir=runs/demo
 
 test: setup ## the tests, but those below
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not slurm and not engine"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not slurm and not slow"
 
 test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(long or slurm) and not engine"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(long or slurm) and not slow"
 
-test-engines: setup ## vLLM over several processes and nodes: killed, orphaned, signalled; some ten minutes
-	$(BIN)/python -m pytest -m engine
+test-slow: setup ## engines of several processes, every demo on a cluster, every kill: an hour
+	$(BIN)/python -m pytest -m slow
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

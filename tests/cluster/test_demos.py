@@ -18,7 +18,7 @@ import pytest
 from omi_core.publish.verify import verify
 from tests.cluster.chain import SITE, Chain
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 SMALL = {
     "openmathinstruct2_demo": ("size=12", "test_size=8"),

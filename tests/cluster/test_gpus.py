@@ -95,7 +95,7 @@ def engines(chain: Chain) -> list[int]:
     return [child.pid for child in started if "EngineCore" in " ".join(child.cmdline())]
 
 
-@pytest.mark.engine
+@pytest.mark.slow
 def test_an_engine_that_is_killed_is_started_again_by_its_task(
     cluster: Cluster, chain: Chain, tiny: Dataset
 ) -> None:

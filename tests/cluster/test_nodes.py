@@ -73,7 +73,7 @@ def test_a_rank_that_is_killed_ends_its_job_which_is_sent_again(
     assert f"1 x {cause}" in chain.logs(), chain.logs()
 
 
-@pytest.mark.engine
+@pytest.mark.slow
 @pytest.mark.vllm
 @pytest.mark.timeout(900)
 def test_a_model_over_two_nodes_publishes_what_one_machine_would(chain: Chain) -> None:

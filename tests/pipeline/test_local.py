@@ -99,7 +99,7 @@ def worker(root: Path) -> int | None:
 # Whether the command is killed, or the process of the step alone; each takes half a minute.
 SHORT = (("02-solve", True), ("03-check", False))
 KILLS = [
-    pytest.param(step, whole, marks=() if (step, whole) in SHORT else pytest.mark.long)
+    pytest.param(step, whole, marks=() if (step, whole) in SHORT else pytest.mark.slow)
     for step in STEPS
     for whole in (True, False)
 ]
@@ -132,7 +132,7 @@ def test_killed_in_the_middle_of_any_step_it_continues_with_the_same_bytes(
     assert len(begun) == len(STEPS) + 1  # nothing else was begun again
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_stops_it_and_the_same_command_continues(
     tmp_path: Path, job: Job, undisturbed: Made, number: signal.Signals
 ) -> None:

@@ -22,7 +22,7 @@ from omi_core.stages.run import Run
 from tests.slurm.composing import compose
 from tests.slurm.ranks import count, trouble, wait_for
 
-pytestmark = [pytest.mark.vllm, pytest.mark.engine, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 START_SECONDS = 300

@@ -26,7 +26,7 @@ from tests.slurm.ranks import Ranks, Start, count, trouble, wait_for
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.engine,
+    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings("default"),
 ]

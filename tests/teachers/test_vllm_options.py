@@ -27,7 +27,7 @@ TINY = {"model": "embedded:strong", "dtype": "float32", "max_model_len": 512}
             {"model": "no-such/model-at-all"},
             {},
             r"teacher\.model=no-such/model-at-all: cannot be loaded: ",
-            marks=pytest.mark.long,  # the hub's client tries again and again
+            marks=pytest.mark.slow,  # the hub's client tries again and again
         ),
         ({"model": "bad id"}, {}, r"teacher\.model=bad id: cannot be loaded: Repo id must use"),
         ({}, {"nope": 1}, r"engine\.extra: .* unexpected keyword argument 'nope'"),
