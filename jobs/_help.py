@@ -73,7 +73,7 @@ def _bounds(field: dataclasses.Field[Any]) -> str:
         return f" [{', '.join(field.metadata['choices'])}]"
     words = [
         f"{sign} {field.metadata[name]:g}"
-        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="))
+        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
         if field.metadata.get(name) is not None
     ]
     return f" [{', '.join(words)}]" if words else ""

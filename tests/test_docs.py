@@ -30,7 +30,8 @@ from omegaconf import OmegaConf
 
 from jobs import _command, _runs
 from omi_core import options
-from omi_core.config import Generate, Policy, Reduce, load_generate
+from omi_core.answer_options import Policy
+from omi_core.config import Generate, Reduce, load_generate
 from omi_core.filters import FILTERS
 from omi_core.filters.conversations import CONVERSATION_FILTERS
 from omi_core.options import leaves

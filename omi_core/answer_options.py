@@ -1,0 +1,82 @@
+"""Options of solutions: how answers are found and compared, and which solutions the filters keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omi_core.options import option, section
+
+
+@dataclass
+class Policy:
+    """Open cases of "the same answer"; docs of each in `omi_core.answers.Policy`."""
+
+    percent: str = option("either", "what 50\\% is: 0.5, 50, or either", choices=("either", "value", "drop"))
+    units: str = option(
+        "lenient",
+        "a unit on one side only: fine, not fine, or no unit ever looked at",
+        choices=("lenient", "strict", "ignore"),
+    )
+    bases: str = option("lenient", "whether 101_2 may equal 101", choices=("lenient", "strict"))
+    ordered_lists: bool = option(False, "1,2 differs from 2,1")
+    bare_tuples: bool = option(True, "(1,2) equals 1,2")
+    set_equals_tuple: bool = option(False, "{1,2} equals (1,2)")
+    singleton_sets: bool = option(True, "{5} equals 5")
+    interval_ends: str = option("strict", "whether (1,2) differs from [1,2]", choices=("strict", "ignore"))
+    assignments: bool = option(True, "x=5 equals 5")
+    fold_case: bool = option(True, "letters may differ in case")
+    tolerance: float = option(0.0, "relative difference of two equal numbers; 0 is exact", ge=0, le=0.5)
+
+
+@dataclass
+class Answers:
+    methods: list[str] = option(
+        ["boxed", "hashes", "pattern"], "where the final answer is looked for, in this order"
+    )
+    pattern: str | None = option(
+        None, "regular expression for the final answer: its first group, or the whole match"
+    )
+    policy: Policy = section(Policy)
+    deadline: float = option(5.0, "CPU seconds for a comparison before its verdict is UNKNOWN", gt=0)
+    memory_gb: float = option(1.0, "memory of one comparing worker", gt=0)
+    expected: str = option(
+        "truth",
+        "truth: the ground truth, where there is one; majority: always the vote, the truth only measures",
+        choices=("truth", "majority"),
+    )
+    min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
+    min_votes: int = option(
+        0, "drop records with fewer samples that give the expected answer", ge=0, late=True
+    )
+
+
+@dataclass
+class Filters:
+    max_tokens: int | None = option(1024, "longest problem and longest solution, in tokens; null: off", ge=1)
+    tokenizer: str | None = option(
+        None, "tokenizer.json (file or its directory) for max_tokens; null: the teacher's own"
+    )
+    min_chars: int = option(0, "shortest solution, in characters; 0: off", ge=0)
+    unfinished: bool = option(True, "drop solutions cut off by a token limit")
+    no_boxed: bool = option(True, "drop solutions without a \\boxed{} answer")
+    several_boxed: bool = option(True, "drop solutions with more than one \\boxed{}")
+    trim_after_answer: bool = option(True, "cut the text after the line with the final answer")
+    strip_prefix: bool = option(True, "remove a leading 'My solution:' and the like")
+    wrong_arithmetic: bool = option(True, "drop solutions that state a false equation of numbers")
+    ends_boxed: bool = option(
+        False, "drop solutions whose last line does not hold the boxed answer", late=True
+    )
+    max_words: int | None = option(None, "longest solution, in words; null: off", ge=1, late=True)
+    restates: float = option(
+        0.0,
+        "least share of the problem's words and numbers at the beginning of the solution; 0: off",
+        ge=0,
+        le=1,
+        late=True,
+    )
+    repeated_lines: float | None = option(
+        None, "largest share of lines that stand there before; null: off", ge=0, le=1, late=True
+    )
+    repeated_ngrams: float | None = option(
+        None, "largest share of words in runs of 10 that stand there before; null: off", ge=0, le=1, late=True
+    )
