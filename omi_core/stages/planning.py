@@ -94,14 +94,17 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
     sections = [config.filters, config.conversations]
     if isinstance(config, Generate):
         sections.append(config.documents)
+        config.prompt.path = _absolute(config.prompt.path)
+        if config.teacher.kind == "vllm":
+            config.teacher.model = _absolute(config.teacher.model) or ""
     for section in sections:
-        if section.tokenizer is not None:
-            section.tokenizer = os.path.abspath(section.tokenizer)
-    if isinstance(config, Generate):
-        if config.prompt.path is not None:
-            config.prompt.path = os.path.abspath(os.path.expanduser(config.prompt.path))
-        if config.teacher.kind == "vllm" and Path(config.teacher.model).expanduser().is_dir():
-            config.teacher.model = os.path.abspath(os.path.expanduser(config.teacher.model))
+        section.tokenizer = _absolute(section.tokenizer)
+
+
+def _absolute(path: str | None) -> str | None:
+    """The path from the root if it is there; else as it was typed, for the message that says so."""
+    there = path and os.path.exists(os.path.expanduser(path))
+    return os.path.abspath(os.path.expanduser(path)) if path and there else path
 
 
 def _check_teacher(config: Generate) -> None:

@@ -133,7 +133,7 @@ def test_a_killed_publish_stops_the_pipeline_until_it_is_resumed(line: Line, alo
     assert line.finished() == alone
 
 
-@pytest.mark.parametrize("fault", ["node crash", "killed"])
+@pytest.mark.parametrize("fault", [pytest.param("node crash", marks=pytest.mark.slow), "killed"])
 def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made, fault: str) -> None:
     line.submit()
     last = line.step("02-solve")
@@ -150,6 +150,7 @@ def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made,
     assert len(line.ledger("step")) == 1  # one job for check
 
 
+@pytest.mark.slow
 def test_half_a_chain_whose_submission_was_killed_is_taken_back(line: Line, alone: Made) -> None:
     line.submit("+cluster.options={hold: true}")
     half, whole = line.step(STEPS[0]), line.step(STEPS[1])
@@ -175,6 +176,7 @@ def keep(path: Path, wanted: Callable[[dict[str, str]], bool]) -> None:
     path.write_bytes(b"".join(lines))
 
 
+@pytest.mark.slow
 def test_a_submission_that_is_killed_in_the_middle_of_sbatch_is_made_again(line: Line, alone: Made) -> None:
     with line.cluster.calls.held("sbatch"):
         started = line.chain.start("pipeline", *WORK, *SITE)
@@ -186,6 +188,7 @@ def test_a_submission_that_is_killed_in_the_middle_of_sbatch_is_made_again(line:
     assert line.finished() == alone
 
 
+@pytest.mark.slow
 def test_a_gate_that_sends_a_chain_of_its_own_takes_the_pipeline_along(line: Line, alone: Made) -> None:
     line.submit(*SLOW)
     chain = line.step("02-solve")
@@ -196,6 +199,7 @@ def test_a_gate_that_sends_a_chain_of_its_own_takes_the_pipeline_along(line: Lin
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
 
 
+@pytest.mark.slow
 def test_a_controller_that_is_busy_while_a_step_is_submitted(line: Line, alone: Made) -> None:
     line.submit()
     line.cluster.calls.refuse("sbatch", times=3)
@@ -218,6 +222,7 @@ def test_a_cancelled_pipeline_submits_nothing_until_it_is_resumed(line: Line, al
     assert line.finished() == alone
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_told_by_name_and_holds_up_what_waits_for_it(line: Line, alone: Made) -> None:
     line.submit("steps.solve.canary=true", "steps.solve.cluster.canary.min_answers=1")
     line.cluster.wait_for(lambda: bool(line.step("02-solve").ledger("end")), 120, "the canary fails")

@@ -97,7 +97,7 @@ def worker(root: Path) -> int | None:
 
 
 # Whether the command is killed, or the process of the step alone; each takes half a minute.
-SHORT = (("02-solve", True), ("03-check", False))
+SHORT = (("02-solve", True),)
 KILLS = [
     pytest.param(step, whole, marks=() if (step, whole) in SHORT else pytest.mark.slow)
     for step in STEPS
