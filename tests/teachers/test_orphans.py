@@ -19,8 +19,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="
 
 # An owner that starts an engine process and says its id. With "stubborn" the engine ignores SIGTERM.
 OWNER = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from omi_core.teachers import orphans
+orphans.MARKER = f"OMI_ENGINE_OF_{os.getppid()}"
 code = "import signal, sys, time\\n"
 if sys.argv[1] == "stubborn":
     code += "signal.signal(signal.SIGTERM, signal.SIG_IGN)\\n"
@@ -32,6 +33,12 @@ plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
 print(engine.pid, plain.pid, flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def marker_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines that other tests start at the same time end orphans, too; of these they know nothing."""
+    monkeypatch.setattr(orphans, "MARKER", f"OMI_ENGINE_OF_{os.getpid()}")
 
 
 class Owner:
