@@ -42,7 +42,7 @@ def clashes(tasks: list[dict[str, Any]]) -> list[tuple[int, int]]:
 
 
 # Two whole nodes, or four jobs that share nodes.
-@pytest.mark.parametrize(("per_node", "jobs"), [(8, 2), (4, 4)])
+@pytest.mark.parametrize(("per_node", "jobs"), [(8, 2), pytest.param(4, 4, marks=pytest.mark.slow)])
 def test_sixteen_replicas_at_once_have_a_gpu_each(
     cluster: Cluster, chain: Chain, undisturbed: Dataset, per_node: int, jobs: int
 ) -> None:

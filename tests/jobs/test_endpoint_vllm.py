@@ -19,7 +19,7 @@ from omi_core.run.journal import read_samples
 from omi_core.teachers.models import model_path
 from tests.conftest import Job
 
-pytestmark = [pytest.mark.vllm, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 RUN = ["prompt=tiny", "data.size=60", "samples=8", "run.flush_samples=16", "cluster.workers=1"]

@@ -45,7 +45,9 @@ def start(options: list[str], directory: Path, tasks: int) -> subprocess.Popen[b
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("task", RUNS)
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=pytest.mark.slow if task == "dialogues" else ()) for task in RUNS]
+)
 def test_any_history_of_kills_gives_the_same_dataset(
     job: Job, tmp_path: Path, long_form: Callable[[str], int], task: str
 ) -> None:
