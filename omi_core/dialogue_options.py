@@ -21,14 +21,14 @@ class Documents:
         None, "column that says where it is from, such as url; a.b reaches inside", transient=True
     )
     max_tokens: int = option(500, "longest chunk, in tokens", ge=16)
-    tokenizer: str | None = option(None, "tokenizer.json that chunks are counted with; null: bytes")
+    tokenizer: str | None = option(None, "tokenizer.json that chunks are counted with; null: the teacher's")
 
 
 @dataclass
 class Conversations:
     """The heuristic filter of conversations; null or false turns a criterion off."""
 
-    tokenizer: str | None = option(None, "tokenizer.json that min_tokens counts with; null: bytes")
+    tokenizer: str | None = option(None, "tokenizer.json that min_tokens counts with; null: the teacher's")
     unfinished: bool = option(True, "drop conversations cut off by a token limit")
     strip_preamble: bool = option(True, "cut an announcement before the first turn")
     min_tokens: int | None = option(50, "shortest conversation, in tokens", ge=1)

@@ -67,6 +67,8 @@ def combine(config: Combine) -> Outcome:
         )
     if keep is not None and "problem" not in schema.required:
         raise ConfigError(f"keep_problems_of={config.keep_problems_of}: {schema.task} have no problem")
+    if config.unique == "problems" and schema.required[0] != "problem":
+        raise ConfigError(f"unique=problems: {schema.task} have no problem")
     content = options.content(config) | {
         "format": _FORMAT,
         "task": schema.task,
@@ -181,6 +183,7 @@ class _Combining:
             splits=config.publish.splits,
             seed=config.publish.seed,
             chat=config.publish.chat,
+            unique=config.unique,
         )
 
     def _card(self, parts: Mapping[str, PartManifest]) -> CardInfo:
@@ -188,7 +191,8 @@ class _Combining:
             InputInfo(source.name, source.teacher, parts[number].counts[READ], parts[number].rows)
             for number, source in self._sources.items()
         ]
-        notes = ["The rows of each input follow those of the one before; of equal rows the first stays."]
+        same = "rows with one problem" if self._config.unique == "problems" else "equal rows"
+        notes = [f"The rows of each input follow those of the one before; of {same} the first stays."]
         if self._keep is not None:
             notes.append(f"Only rows were taken whose problem is also in `{self._keep.name}`.")
         return CardInfo(

@@ -83,7 +83,7 @@ class _Mixing:
             config={"fingerprint": self._directory.fingerprint, **self._directory.content},
             counts=counts,
             rows_per_file=self._config.rows_per_file,
-            keep_duplicates=True,
+            unique=None,
         )
 
     def _part(self, folder: Path, number: int, name: str) -> PartManifest:

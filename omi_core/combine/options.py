@@ -40,6 +40,11 @@ class Combine:
         "keep only rows whose problem, to the letter, is also in this run, dataset or file",
         transient=True,
     )
+    unique: str = option(
+        "rows",
+        "of equal rows the first is kept; problems: of rows with one problem, but for case and white space",
+        choices=("rows", "problems"),
+    )
     publish: Publish = section(Publish)
     run: Place = section(Place, transient=True)
 

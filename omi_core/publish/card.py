@@ -175,7 +175,7 @@ def _counts(info: CardInfo, stats: Mapping[str, Any]) -> str:
         shown = ", ".join(f"{key}={value}" for key, value in options.items())
         row = [_code(name), _code(shown) if shown else "", count.get("dropped", 0), count.get("rewritten", 0)]
         rows.append([cell if isinstance(cell, str) else f"{cell:,}" for cell in row])
-    rows.append(["exact duplicates", "", f"{stats['duplicates_dropped']:,}", "0"])
+    rows.append(["duplicates", "", f"{stats['duplicates_dropped']:,}", "0"])
     return text + _table(("filter, in order", "options", "dropped", "rewritten"), rows)
 
 

@@ -49,19 +49,20 @@ def publish(
     splits: Mapping[str, int] | None = None,
     seed: int = 42,
     chat: str | None = None,
-    keep_duplicates: bool = False,
+    unique: str | None = "rows",
     styles: Styles | None = None,
 ) -> dict[str, Any]:
     """Write the rows of `parts`, in the order given and without exact duplicates, to `out_dir`.
 
-    A row is a duplicate when problem and generated solution are those of an earlier row; `keep_duplicates`
-    is for rows that are repeated on purpose. All rows are the split `train`; `splits` maps names to sizes of
-    further ones, drawn fairly by `seed` (see `fair`). With `chat`, a name for the column of the answer, every
-    split is there as chat messages, too. With `styles` the rows are dialogues, and lie in a folder for each
-    style; they have no other splits. `counts` (by default the sum of the parts' own) goes into `stats.json`
-    as it is; like `config` it must have a JSON form and hold nothing that changes from one run of the same
-    work to the next. Returns the content of `stats.json`. Memory: a few row groups for each split and form,
-    and for every row of the parts 22 to 43 bytes, with splits up to 4 more and one for each of them.
+    A row is a duplicate when problem and generated solution are those of an earlier row; with `unique`
+    "problems" when the problem is, and None is for rows that are repeated on purpose. All rows are the split
+    `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With `chat`, a
+    name for the column of the answer, every split is there as chat messages, too. With `styles` the rows are
+    dialogues, and lie in a folder for each style; they have no other splits. `counts` (by default the sum of
+    the parts' own) goes into `stats.json` as it is; like `config` it must have a JSON form and hold nothing
+    that changes from one run of the same work to the next. Returns the content of `stats.json`. Memory: a few
+    row groups for each split and form, and for every row of the parts 22 to 43 bytes, with splits up to 4
+    more and one for each of them.
 
     An older dataset at `out_dir` stays until the new one is complete on disk. One publisher per `out_dir`
     at a time: the run's lock is the caller's business. Raises PartError (a part is damaged, or differs in
@@ -80,7 +81,7 @@ def publish(
     work.mkdir(parents=True)
     try:
         if styles is None:
-            forms = Forms(columns, rows_per_file, chat, keep_duplicates)
+            forms = Forms(columns, rows_per_file, chat, unique)
             written = _with_splits(manifests, work, forms, splits or {}, seed)
         else:
             written = write_styles(manifests, work, columns, rows_per_file, styles)

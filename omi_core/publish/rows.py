@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -81,6 +81,10 @@ class Schema:
         if unknown:
             raise ValueError(f"unknown column {min(unknown)!r}; known are {', '.join(self.optional)}")
         return self.required + tuple(name for name in self.optional if name in wanted)
+
+    def by_problem(self) -> Schema:
+        """The same columns, where one row of each problem is enough."""
+        return replace(self, key=1, normalised=True)
 
     def duplicate_key(self, line: bytes) -> bytes:
         """The part of a canonical line that holds the first `key` columns, and determines them.

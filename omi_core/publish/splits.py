@@ -31,13 +31,14 @@ CHAT = "chat"  # the directory of the chat form, and its name as a configuration
 class Forms:
     """What rows become: their columns, rows of a file, and the chat form's column for the answer, if any.
 
-    With `keep_duplicates` a row that was there before is no less a row.
+    `unique` says which rows are dropped: those that were there before ("rows"), also those whose problem was
+    ("problems", compared after `normal_text`), or none.
     """
 
     columns: tuple[str, ...]
     rows_per_file: int
     chat: str | None = None
-    keep_duplicates: bool = False
+    unique: str | None = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def write_splits(
     fair = FairRows(rows, seed) if sizes else None
     stats: dict[str, dict[str, Any]] = {}
     with _Split(work, TRAIN, forms) as train:
-        seen = None if forms.keep_duplicates else SeenRows(rows)
-        duplicates = _write_train(manifests, seen, fair, train)
+        seen = SeenRows(rows) if forms.unique else None
+        duplicates = _write_train(manifests, forms.unique, seen, fair, train)
         stats[TRAIN] = train.finish()
     if fair is not None:
         draws = _draw(fair, sizes)
@@ -112,12 +113,16 @@ class _Split:
 
 
 def _write_train(
-    manifests: Sequence[PartManifest], seen: SeenRows | None, fair: FairRows | None, train: _Split
+    manifests: Sequence[PartManifest],
+    unique: str | None,
+    seen: SeenRows | None,
+    fair: FairRows | None,
+    train: _Split,
 ) -> int:
     """Stream all rows that are new; returns how many were not."""
     duplicates = 0
     for manifest in manifests:
-        schema = manifest.schema
+        schema = manifest.schema.by_problem() if unique == "problems" else manifest.schema
         for lines in read_lines(manifest):
             digests = digest_keys([schema.duplicate_key(line) for line in lines])
             new = np.ones(len(lines), np.bool_) if seen is None else seen.add(digests)

@@ -120,4 +120,4 @@ def _answers(config: Generate) -> Callable[[str], bool]:
     return lambda text: sum(1 for _ in turns(text)) > 1
 
 
-TASK = Task(_records, DialoguesReducer, filter_options, _answers, _styles)
+TASK = Task(_records, DialoguesReducer.of, filter_options, _answers, _styles)

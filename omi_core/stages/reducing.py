@@ -11,6 +11,7 @@ from omi_core.config import Generate, Reduce
 from omi_core.filters.chain import FilterChain
 from omi_core.publish.rows import Schema
 from omi_core.records import Candidate, Record, Sample
+from omi_core.stages.run import Run
 
 Reading = tuple[Record, list[Sample]]
 
@@ -30,6 +31,16 @@ class Reducer(ABC):
         self._teacher = config.teacher.name if isinstance(config, Generate) else None
         self._counts: Counter[str] = Counter()
         self._samples = samples
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """The reducer of a run, to be entered."""
+        return cls(run.config, cls.samples_of(run))
+
+    @staticmethod
+    def samples_of(run: Run) -> int | None:
+        """How many samples a record has when it is complete; None: the run filters those that are there."""
+        return run.plan.samples if run.plan.complete else None
 
     def __enter__(self) -> Self:
         return self

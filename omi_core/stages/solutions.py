@@ -174,4 +174,4 @@ def _answers(config: Generate) -> Callable[[str], bool]:
     return lambda text: extract(text).answer is not None
 
 
-TASK = Task(_records, SolutionsReducer, filter_options, _answers)
+TASK = Task(_records, SolutionsReducer.of, filter_options, _answers)

@@ -20,14 +20,14 @@ class Task:
     """What the stages need to know of a task.
 
     `records` reads the input of a config; unusable rows go to Skipped, which it raises ConfigError for only
-    when a file or column is missing. `reducer` makes a reducer, given the samples of a complete record.
+    when a file or column is missing. `reducer` makes the reducer of a run.
     `filters` maps each filter that a config turns on to its options; ConfigError: a tokenizer is missing.
     `answers` tells whether a text is what was asked for, as far as it can be told at a glance. `styles` says
     how rows are published by style, for a task whose dataset has a folder for each.
     """
 
     records: Callable[[Generate, Skipped], Iterator[Record]]
-    reducer: Callable[[Generate | Reduce, int | None], Reducer]
+    reducer: Callable[[Run], Reducer]
     filters: Callable[[Generate | Reduce], dict[str, dict[str, Any]]]
     answers: Callable[[Generate], Callable[[str], bool]]
     styles: Callable[[Run[Generate]], Styles] | None = None
@@ -41,4 +41,4 @@ def task_of(config: Generate | Reduce) -> Task:
 
 def open_reducer(run: Run) -> Reducer:
     """The reducer of a run, to be entered."""
-    return task_of(run.config).reducer(run.config, run.plan.samples if run.plan.complete else None)
+    return task_of(run.config).reducer(run)

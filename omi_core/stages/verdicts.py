@@ -137,4 +137,4 @@ def _answers(config: Generate) -> Callable[[str], bool]:
     return lambda text: read_yes_no(text) is not None
 
 
-TASK = Task(_records, VerdictsReducer, _no_filters, _answers)
+TASK = Task(_records, VerdictsReducer.of, _no_filters, _answers)

@@ -148,6 +148,15 @@ def test_only_problems_of_another_dataset_are_kept_and_the_others_counted(
     assert len(read_rows(combined(a, out="2", keep_problems_of=str(file)).dataset)) == 2
 
 
+def test_one_row_of_each_problem_is_kept_if_that_is_asked_for(dataset: Dataset, combined: Combining) -> None:
+    a = dataset("a", [solution("p", "one"), solution("P ", "two"), solution("q", "three")])
+    b = dataset("b", [solution("q", "four"), solution("r", "five")])
+    made = combined(a, b, unique="problems")
+    assert [row["generated_solution"] for row in read_rows(made.dataset)] == ["one", "three", "five"]
+    assert made.stats["duplicates_dropped"] == 2
+    assert "of rows with one problem the first stays" in (made.dataset / "README.md").read_text()
+
+
 def test_nothing_left_says_why(dataset: Dataset, combined: Combining, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "f.jsonl", [{"problem": "q"}])
     with pytest.raises(NothingToPublish, match="no row of the inputs is left .other_problem 1"):
@@ -264,6 +273,7 @@ def test_dialogues_by_style_are_combined_by_the_files_of_a_style(combined: Combi
         combined(tmp_path / "run")
 
 
+TALK = {"text": "A: Hello.", "style": "debate", "document_id": "d", "chunk_id": "d-0", "tokens": 3}
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"inputs": []}, "inputs: missing"),
     ({"inputs": ["nowhere"]}, "inputs=nowhere: no such file"),
@@ -272,6 +282,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"inputs": ["other.jsonl"]}, "inputs=other.jsonl: holds no rows of a known kind"),
     ({"inputs": ["other.jsonl"], "task": "solutions"}, "inputs=problem: other.jsonl:1 has no such column"),
     ({"inputs": ["p.jsonl"], "publish": {"chat": "answer"}}, "publish.chat=answer: problems have no chat"),
+    ({"inputs": ["talk.jsonl"], "unique": "problems"}, "unique=problems: dialogues have no problem"),
     ({"inputs": ["p.jsonl"], "keep_problems_of": "other.jsonl"}, "keep_problems_of=problem: other.jsonl:1"),
     ({"inputs": ["p.jsonl"], "publish": {"splits": {"train": 3}}}, "publish.splits.train: not a name"),
     ({"inputs": ["p.jsonl"], "run": {"dir": "p.jsonl"}}, "run.dir=p.jsonl: cannot be made"),
@@ -287,6 +298,7 @@ def test_a_mistake_is_told_in_one_line(
     Path("bad.jsonl").write_text("{\n")
     write_lines(Path("other.jsonl"), [{"question": "q"}])
     write_lines(Path("p.jsonl"), [{"problem": "q", "problem_source": "s"}])
+    write_lines(Path("talk.jsonl"), [TALK])
     with pytest.raises(ConfigError) as caught:
         combine(load_combine({"run": {"dir": "out"}} | values))
     assert str(caught.value).startswith(message)

@@ -13,6 +13,7 @@ from omi_core.publish import CardInfo, PartWriter, publish
 from omi_core.publish.rows import PROBLEMS
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
+from omi_core.run.plan import Records
 from omi_core.stages.problems import ProblemsReducer
 from tests.stages.test_local import carry_out, config
 
@@ -22,6 +23,7 @@ TASK: dict[str, Any] = {
     "publish": {"splits": {}, "chat": None},
 }
 SEED = "Ada has 12 keys. She buys 30 more. How many keys does Ada have now?"
+OTHER_SEED = "Ben has 7 pens. He loses 2. How many pens does Ben have now?"
 OTHER = "Ada has 13 keys. She buys 30 more. How many keys does Ada have now?"
 
 
@@ -37,16 +39,16 @@ def rows(directory: Path) -> list[dict[str, Any]]:
 
 def reduced(tmp_path: Path, *texts: str, seed: str = SEED, **values: Any) -> tuple[list[str], dict[str, Any]]:
     """The problems kept of these texts, written from one seed, and the counts."""
-    with ProblemsReducer(config(tmp_path, **TASK, **values), len(texts)) as reducer:
+    with ProblemsReducer(config(tmp_path, **TASK, **values), len(texts), [seed, OTHER_SEED]) as reducer:
         record = Record.make(0, seed, None, "math")
         samples = [Sample(0, record.id, at, text, "stop", 1, 1, 0.0) for at, text in enumerate(texts)]
         return [row["problem"] for row in reducer.reduce([(record, samples)])], reducer.counts()
 
 
-def test_copies_of_the_seed_are_dropped_whatever_their_case_and_blanks(tmp_path: Path) -> None:
-    kept, counts = reduced(tmp_path, OTHER, SEED, SEED.upper(), SEED.replace(" ", "\n  "))
+def test_copies_of_any_seed_are_dropped_whatever_their_case_and_blanks(tmp_path: Path) -> None:
+    kept, counts = reduced(tmp_path, OTHER, SEED, SEED.upper(), SEED.replace(" ", "\n  "), OTHER_SEED)
     assert kept == [OTHER]
-    assert counts["selection"] == {"copy_of_seed": 3}
+    assert counts["selection"] == {"copy_of_seed": 4}
 
 
 def test_every_text_that_is_not_kept_has_its_count(tmp_path: Path) -> None:
@@ -89,6 +91,15 @@ def test_a_run_publishes_new_problems_with_their_source_style_and_seed(tmp_path:
     counts = stats["counts"]
     gone = sum(count["dropped"] for count in counts["filters"].values()) + sum(counts["selection"].values())
     assert counts["samples"] == 480 == len(found) + gone + stats["duplicates_dropped"]
+
+
+def test_the_reducer_of_a_run_knows_the_seeds_of_all_records(tmp_path: Path) -> None:
+    run, _ = carry_out(tmp_path / "run", **TASK)
+    first, last = (Records(run.layout.records)[at] for at in (0, run.plan.records - 1))
+    with ProblemsReducer.of(run) as reducer:
+        copy = Sample(0, first.id, 0, last.text.upper(), "stop", 1, 1, 0.0)
+        assert list(reducer.reduce([(first, [copy])])) == []
+        assert reducer.counts()["selection"] == {"copy_of_seed": 1}
 
 
 def test_a_problem_written_twice_is_published_once_whatever_its_case_and_blanks(tmp_path: Path) -> None:
