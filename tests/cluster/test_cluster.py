@@ -200,8 +200,9 @@ OWNER = """
 import json, os, sys, time
 from tests.cluster.cluster import Cluster
 with Cluster(nodes=1, accounting=False) as cluster:
-    cluster.submit("setsid sleep 303 & sleep 304")
-    cluster.wait_for(lambda: len([j for j in cluster.jobs() if j.state == "RUNNING"]) == 1, 20)
+    begun = cluster.directory / "begun"
+    cluster.submit(f"setsid sleep 303 & touch {begun}; sleep 304")
+    cluster.wait_for(begun.exists, 30)
     print(json.dumps(str(cluster.directory)), flush=True)
     time.sleep(300)
 """

@@ -72,9 +72,8 @@ class Line:
         try:
             self.cluster.wait_for(lambda: "solve_again" in self.ledger("done"), 180, "the pipeline is done")
         except AssertionError as error:
-            raise AssertionError(
-                f"{error}\n{self.logs()}\n{(self.root / 'ledger.jsonl').read_text()}"
-            ) from None
+            ledgers = [path.read_text() for path in sorted(self.root.rglob("ledger.jsonl"))]
+            raise AssertionError("\n".join([*ledgers, self.logs(), str(error)])) from None
         self.chain.idle()
         return made(self.root)
 

@@ -13,33 +13,25 @@ import pytest
 
 from omi_core.publish import verify
 from tests.combine.conftest import Dataset, chat, contents, solution, write_lines
+from tests.crashing import DIE_AT
 
-# Kills itself at the Nth call that makes something durable or visible, and prints how many there were.
-PROGRAM = """
-import os, runpy, signal, sys
+# Kills itself at the Nth call, and prints how many there were.
+PROGRAM = (
+    DIE_AT
+    + """
+import runpy, sys
 
 kill_at, command = int(sys.argv[1]), sys.argv[2]
 sys.argv[:] = sys.argv[2:]
-calls = 0
-
-def counted(call):
-    def run(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*args, **kwargs)
-    return run
-
-for name in ("mkdir", "fsync", "rename", "replace", "unlink", "rmdir", "truncate"):
-    setattr(os, name, counted(getattr(os, name)))
+die_at(kill_at, "mkdir", "fsync", "rename", "replace", "unlink", "rmdir", "truncate")
 import omi_core.combine.shuffling
 omi_core.combine.shuffling.BUCKET_BYTES = 1 << 16
 try:
     runpy.run_module(f"jobs.{command}", run_name="__main__", alter_sys=False)
 finally:
-    print(calls)
+    print(made())
 """
+)
 
 
 @pytest.fixture

@@ -14,34 +14,25 @@ from pathlib import Path
 import pytest
 
 from omi_core.publish import CardInfo, publish, read_stats, recover, verify
+from tests.crashing import DIE_AT
 
-PROGRAM = """
-import os, signal, sys
+PROGRAM = (
+    DIE_AT
+    + """
+import sys
 from pathlib import Path
 from omi_core.publish import CardInfo, publish
 
 directory, kill_at = Path(sys.argv[1]), int(sys.argv[2])
-calls = 0
-
-def counted(call):
-    def run(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*args, **kwargs)
-    return run
-
-if kill_at:
-    for name in ("mkdir", "fsync", "rename", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
+die_at(kill_at, "mkdir", "fsync", "rename", "unlink", "rmdir")
 card = CardInfo(name="new", task="solutions", teacher="tiny", prompt="concise", source="demo", samples=4)
 publish(
     sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={}, rows_per_file=5000,
     splits={"small": 3000, "large": 15000}, chat="answer",
 )
-print(calls)
+print(made())
 """
+)
 
 
 def run(directory: Path, kill_at: int = 0) -> subprocess.Popen[str]:
