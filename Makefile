@@ -5,14 +5,17 @@ STAMP := .venv/.installed
 
 .PHONY: setup demo test test-long test-slow lint bench clean
 
+# A worker takes whole files, in the order that tests/conftest.py gives them. Tests on a Slurm mostly wait.
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
+
 demo: setup ## run the main job on the embedded teacher, about a minute after set-up
 	$(BIN)/python -m jobs.generate run.dir=runs/demo
 
 test: setup ## the tests, but those below
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not slurm and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m "not long and not slurm and not slow"
 
 test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(long or slurm) and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 4 -m "(long or slurm) and not slow"
 
 test-slow: setup ## engines of several processes, every demo on a cluster, every kill: an hour
 	$(BIN)/python -m pytest -m slow

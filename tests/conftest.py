@@ -25,6 +25,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Each takes a minute or so. Workers take files in this order, so that in the end none waits long for another.
+LONG_FILES = (
+    "tests/cluster/test_pipeline.py",
+    "tests/cluster/test_faults_of_the_site.py",
+    "tests/cluster/test_faults_of_tasks.py",
+    "tests/cluster/test_faults_of_stages.py",
+    "tests/cluster/test_gpus.py",
+    "tests/cluster/test_cluster.py",
+    "tests/test_docs.py",
+    "tests/pipeline/test_local.py",
+    "tests/pipeline/test_recipe.py",
+    "tests/jobs/test_vllm.py",
+    "tests/jobs/test_endpoint.py",
+    "tests/jobs/test_kills.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of `LONG_FILES` first, all others as they came."""
+    root = Path(__file__).resolve().parents[1]
+    ranks = {root / name: rank for rank, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def long_form(pytestconfig: pytest.Config) -> Callable[[str], int]:
     """The count that an option such as --kills asks for."""
