@@ -18,8 +18,7 @@ from omi_core.run.journal import AppendFailed
 from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import KeysMissing, run_locally
-from omi_core.stages.publish import published
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, published
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
 from omi_core.teachers.base import EngineFailed

@@ -19,8 +19,7 @@ from omi_core.slurm.script import script
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
-from omi_core.stages.publish import published
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, published
 
 _MESSAGE_CHARACTERS = 70
 

@@ -19,8 +19,7 @@ from omi_core.slurm.script import check_cluster, replicas
 from omi_core.slurm.submit import Chain, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.publish import published
-from omi_core.stages.run import Run, open_run
+from omi_core.stages.run import Run, open_run, published
 from omi_core.stages.summary import announce
 
 

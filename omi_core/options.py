@@ -12,7 +12,8 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     Raises:
         ConfigError: an unknown key, a value of the wrong type, or one out of its range.
     """
+    if not values:
+        return cls()
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -68,6 +71,51 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     for key, value, field in leaves(instance):
         check_leaf(key, value, field.metadata)
     return instance
+
+
+def restore(cls: type[T], values: Mapping[str, Any]) -> T:
+    """The instance that was written as these values: as `load`, many times faster, and nothing is converted.
+
+    Options that are not there, for they came later, have their defaults.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or one out of its range.
+    """
+    refuse_unknown(cls, values)
+    instance = _restored(cls, values, "")
+    for key, value, field in leaves(instance):
+        check_leaf(key, value, field.metadata)
+    return instance
+
+
+def _restored(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    hints = get_type_hints(cls)
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint):
+            given[name] = _restored(hint, value, f"{prefix}{name}.")  # type: ignore[arg-type]
+        elif _fits(value, hint):
+            given[name] = value
+        else:
+            raise ConfigError(f"{prefix}{name}={value!r}: not a value of type {hint}")
+    return cls(**given)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Is this what an option of that type is written as?"""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(each, arguments[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(each, arguments[1]) for each in value.values())
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
 def first_line(error: BaseException) -> str:

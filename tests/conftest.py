@@ -27,18 +27,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Each takes a minute or so. Workers take files in this order, so that in the end none waits long for another.
 LONG_FILES = (
-    "tests/cluster/test_pipeline.py",
-    "tests/cluster/test_faults_of_the_site.py",
     "tests/cluster/test_faults_of_tasks.py",
-    "tests/cluster/test_faults_of_stages.py",
     "tests/cluster/test_gpus.py",
-    "tests/cluster/test_cluster.py",
+    "tests/cluster/test_pipeline.py",
+    "tests/jobs/test_vllm.py",
     "tests/test_docs.py",
     "tests/pipeline/test_local.py",
     "tests/pipeline/test_recipe.py",
-    "tests/jobs/test_vllm.py",
     "tests/jobs/test_endpoint.py",
-    "tests/jobs/test_kills.py",
+    "tests/cluster/test_faults_of_stages.py",
+    "tests/cluster/test_faults_of_the_site.py",
+    "tests/cluster/test_nodes.py",
+    "tests/cluster/test_cluster.py",
+    "tests/cluster/test_resume.py",
+    "tests/cluster/test_sweep.py",
+    "tests/cluster/test_chain.py",
+    "tests/teachers/tiny/test_evaluate.py",
+    "tests/jobs/test_generate.py",
+    "tests/decontaminate/test_model.py",
+    "tests/combine/test_kills.py",
+    "tests/jobs/test_reduce.py",
+    "tests/answers/test_pool.py",
+    "tests/publish/test_crash.py",
 )
 
 

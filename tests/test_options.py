@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import orjson
 import pytest
 
 from omi_core import options
@@ -38,6 +40,42 @@ def test_a_mistake_is_one_line_that_names_the_option(values: dict[str, Any], mes
         load_generate(values)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+WRITTEN: list[dict[str, Any]] = [
+    {},
+    {"samples": 7, "style": ["inspired"], "task": {"name": "problems"}, "canary": False},
+    {"sampling": {"temperature": 1, "stop": ["\n\n"]}, "publish": {"splits": {"small": 5}, "chat": None}},
+    {"cluster": {"name": "x", "kind": "slurm", "options": {"hold": True, "nice": 3}, "gpus_per_node": 8}},
+]
+
+
+@pytest.mark.parametrize("values", WRITTEN, ids=[",".join(values) or "nothing" for values in WRITTEN])
+def test_a_config_is_restored_from_what_it_was_written_as(values: dict[str, Any]) -> None:
+    config = load_generate(values)
+    written = orjson.loads(orjson.dumps(dataclasses.asdict(config)))
+    assert options.restore(Generate, written) == config
+    del written["sampling"]["top_k"], written["problems"]  # an option that came later
+    assert options.restore(Generate, written) == config
+
+
+DAMAGED: list[tuple[dict[str, Any], str]] = [
+    ({"sample": 3}, "sample: no such option"),
+    ({"samples": "4"}, "samples='4': not a value of type"),
+    ({"samples": True}, "samples=True: not a value of type"),
+    ({"samples": 0}, "samples=0: must be at least 1"),
+    ({"data": [1]}, "data: a section, not a value"),
+    ({"sampling": {"stop": [3]}}, "sampling.stop=[3]: not a value of type"),
+    ({"sampling": {"top_p": None}}, "sampling.top_p=None: not a value of type"),
+    ({"publish": {"splits": {"small": "5"}}}, "publish.splits={'small': '5'}: not a value of type"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), DAMAGED, ids=[message[:30] for _, message in DAMAGED])
+def test_what_no_config_was_written_as_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        options.restore(Generate, values)
+    assert str(caught.value).startswith(message)
 
 
 def test_greedy_decoding_is_fine_with_one_sample() -> None:

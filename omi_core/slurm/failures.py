@@ -94,7 +94,12 @@ def find_failures(
             groups[key] = make()
 
     cancelled = bool(chain) and chain[-1]["stage"] == "cancel"
+    troubled_places = {(attempt, shard - shard % replicas) for attempt, shard in left}
     for place in places(chain, replicas):
+        state = seen.get(place.key)
+        failed = state is not None and state.state in states.FAILURES
+        if not failed and (place.attempt, place.shard) not in troubled_places:
+            continue  # of thousands of tasks nearly all
         shards = [(place.attempt, place.shard + rank) for rank in range(replicas)]
         troubled = [shard for shard in shards if shard in left]
         for shard in troubled:
@@ -102,8 +107,7 @@ def find_failures(
                 trouble = left[shard]
                 key = (trouble["class"], str(trouble.get("at")))
                 add(key, lambda p=place, s=shard, t=trouble: _of_trouble(layout, p, s, t))
-        state = seen.get(place.key)
-        if troubled or state is None or state.state not in states.FAILURES:
+        if troubled or state is None:
             continue
         if (state.state == "CANCELLED" and cancelled) or all(is_done(*shard) for shard in shards):
             continue

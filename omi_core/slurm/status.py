@@ -21,8 +21,7 @@ from omi_core.slurm import commands, states
 from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
 from omi_core.slurm.script import replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
-from omi_core.stages.publish import published
-from omi_core.stages.run import Run, open_run
+from omi_core.stages.run import Run, open_run, published
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")

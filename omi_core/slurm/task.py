@@ -26,9 +26,9 @@ from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
-from omi_core.stages.publish import publish_run, published
+from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import finished_part, part_range, run_part
-from omi_core.stages.run import Run, open_run
+from omi_core.stages.run import Run, open_run, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.base import EngineFailed, Teacher

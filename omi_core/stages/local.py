@@ -20,9 +20,9 @@ from omi_core.run.flight import forget_kills
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
-from omi_core.stages.publish import publish_run, published
+from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_count, part_range, run_part
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, published
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
 from omi_core.teachers.restarting import RestartingTeacher

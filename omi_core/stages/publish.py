@@ -10,16 +10,10 @@ from typing import Any
 from omi_core import prompts
 from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
-from omi_core.publish.dataset import publish, read_stats
+from omi_core.publish.dataset import publish
 from omi_core.publish.parts import merge_counts, part_path, read_manifest
 from omi_core.stages.run import Run
 from omi_core.stages.tasks import task_of
-
-
-def published(run: Run) -> dict[str, Any] | None:
-    """The statistics of the run's dataset if it is published and belongs to this fingerprint."""
-    stats = read_stats(run.layout.dataset)
-    return stats if stats is not None and stats["fingerprint"] == run.plan.fingerprint else None
 
 
 def publish_run(run: Run, parts: int) -> dict[str, Any]:

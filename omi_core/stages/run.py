@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from omi_core.config import Generate, Reduce, load_generate, load_reduce
+from omi_core import options
+from omi_core.config import Generate, Reduce
+from omi_core.publish.dataset import read_stats
 from omi_core.run.files import read_json
 from omi_core.run.layout import Layout
 from omi_core.run.plan import Plan, read_plan
@@ -30,4 +32,14 @@ def open_run(layout: Layout) -> Run[Generate | Reduce]:
     """
     plan = read_plan(layout)
     values = read_json(layout.config)
-    return Run(layout, plan, load_generate(values) if plan.complete else load_reduce(values))
+    return Run(layout, plan, options.restore(Generate if plan.complete else Reduce, values))
+
+
+def published(run: Run[Any]) -> dict[str, Any] | None:
+    """The statistics of the run's dataset if it is published and belongs to this fingerprint.
+
+    Raises:
+        ValueError: `stats.json` is damaged.
+    """
+    stats = read_stats(run.layout.dataset)
+    return stats if stats is not None and stats["fingerprint"] == run.plan.fingerprint else None

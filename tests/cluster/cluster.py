@@ -8,6 +8,7 @@ that install.sh names.
 from __future__ import annotations
 
 import os
+import random
 import re
 import secrets
 import shutil
@@ -26,6 +27,10 @@ from tests.cluster.calls import Calls
 from tests.cluster.client import Client
 from tests.cluster.settings import CLUSTER_NAME, GPUS_PER_NODE, Site
 
+# For each step of a start. Several sessions may start their clusters at once, on a machine of few cores.
+_START_S = 120.0
+# Below those that the kernel gives to outgoing connections, one of which might take a port before its daemon.
+_PORTS = range(12000, 30000)
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun", "slurmdbd", "mariadbd")
 INSTALL = "tests/cluster/install.sh"
 
@@ -96,7 +101,7 @@ class Cluster(Client):
         for i in range(GPUS_PER_NODE):
             os.mknod(self.directory / "dev" / f"nvidia{i}", 0o20666, os.makedev(1, 3))
         self._daemons["munged"].start()
-        self.wait_for(self.site.munge_socket.exists, 10, "munged listens")
+        self.wait_for(self.site.munge_socket.exists, _START_S, "munged listens")
         if self.accounting:
             self._start_accounting()
         self.start_controller()
@@ -104,16 +109,16 @@ class Cluster(Client):
             (self.directory / "spool" / node).mkdir()
             self._daemons[node].start()
         for node in self.nodes:
-            self.wait_for(lambda node=node: self._usable(node), 30, f"{node} is up")
+            self.wait_for(lambda node=node: self._usable(node), _START_S, f"{node} is up")
         if self.accounting:
-            self.wait_for(lambda: self.ask("sacct", "-n", "-X").returncode == 0, 20, "sacct answers")
+            self.wait_for(lambda: self.ask("sacct", "-n", "-X").returncode == 0, _START_S, "sacct answers")
 
     def _start_accounting(self) -> None:
         database.create(self.directory / "db", self.directory / "log" / "mariadb-create.log")
         self._daemons["mariadbd"].start()
-        self.wait_for((self.directory / "run" / "mariadb.sock").exists, 30, "MariaDB listens")
+        self.wait_for((self.directory / "run" / "mariadb.sock").exists, _START_S, "MariaDB listens")
         self._daemons["slurmdbd"].start()
-        self.wait_for(lambda: self._manage("show", "cluster").returncode == 0, 30, "slurmdbd answers")
+        self.wait_for(lambda: self._manage("show", "cluster").returncode == 0, _START_S, "slurmdbd answers")
         for made in (
             ("cluster", CLUSTER_NAME),
             ("account", "lab", "Description=tests", "Organization=tests"),
@@ -166,7 +171,7 @@ class Cluster(Client):
     def start(self, node: str) -> None:
         """Bring a crashed or drained node back, and wait until it takes jobs; nothing to do when it does."""
         self._daemons[node].start()
-        self.wait_for(lambda: self._usable(node), 30, f"{node} is up")
+        self.wait_for(lambda: self._usable(node), _START_S, f"{node} is up")
 
     def drain(self, node: str) -> None:
         """Let a node finish what it runs and take nothing new."""
@@ -195,7 +200,7 @@ class Cluster(Client):
     def start_controller(self) -> None:
         """Start slurmctld, and wait until it answers."""
         self._daemons["slurmctld"].start()
-        self.wait_for(lambda: self.ask("scontrol", "ping").returncode == 0, 20, "slurmctld answers")
+        self.wait_for(lambda: self.ask("scontrol", "ping").returncode == 0, _START_S, "slurmctld answers")
 
     @contextmanager
     def controller_hangs(self) -> Iterator[None]:
@@ -282,12 +287,12 @@ def _version() -> tuple[int, int]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now, all different; held together while choosing."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports nobody listens on now, all different, drawn at random: others may be drawing at the same time."""
+    found: list[int] = []
+    for port in random.Random(secrets.randbits(64)).sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
