@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a failure (with its traceback), 2 a user's mistake (one li
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -39,7 +40,8 @@ def run(
     try:
         # Every cell of a sweep is checked before the first one runs.
         configs = [load(values) for values in _compose(name, schema)]
-        sys.exit(max(main(config) for config in configs))
+        # None at all where Hydra was only to show something, as with --cfg.
+        sys.exit(max((main(config) for config in configs), default=0))
     except ConfigError as error:
         _mistake(str(error))
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -62,6 +64,12 @@ def _print_page(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+# Hydra's own flags, and those of them that a word follows.
+_FLAGS = ("-m", "--multirun", "--hydra-help", "--version", "--resolve", "--run", "-r")
+_FLAGS_OF_WORDS = (
+    *("--cfg", "-c", "--info", "-i", "--package", "-p", "--shell-completion", "-sc"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+)
 _QUOTES = "a value with spaces, commas, brackets or the like takes two pairs of quotes, \"a.b='(x) y'\""
 
 
@@ -84,12 +92,35 @@ def _compose(name: str, schema: type) -> list[dict[str, Any]]:
         assert isinstance(values, dict)
         composed.append({str(key): value for key, value in values.items()})
 
+    sys.argv[1:] = _flags_first(sys.argv[1:])
     sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
     sys.argv[1:] = [_with_brackets(_with_plus(argument, schema), schema, sweep) for argument in sys.argv[1:]]
     with TemporaryDirectory() as scratch:  # where Hydra's sweeper leaves a file nobody needs
         sys.argv.append(f"hydra.sweep.dir={scratch}")
         hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(collect)()
     return composed
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """The arguments with the flags in front, the only place where Hydra is sure to take them.
+
+    Raises:
+        ConfigError: a flag that Hydra does not know, which it would answer with all those it does.
+    """
+    flags: list[str] = []
+    words: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, _, value = argument.partition("=")
+        if not argument.startswith("-"):
+            words.append(argument)
+        elif name in _FLAGS_OF_WORDS:
+            flags += [argument] if value else [argument, *itertools.islice(rest, 1)]
+        elif argument in _FLAGS:
+            flags.append(argument)
+        else:
+            raise ConfigError(f"{argument}: no such flag; options are NAME=VALUE, --help lists them")
+    return flags + words
 
 
 def _with_plus(argument: str, schema: type) -> str:

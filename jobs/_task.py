@@ -14,6 +14,7 @@ time limit, 76 on SIGTERM.
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 
@@ -22,6 +23,7 @@ from omi_core.stages.stopping import Stop, Stopped, listening
 
 def main(arguments: list[str]) -> int:
     """Runs one stage of one task; returns its exit code."""
+    faulthandler.enable()  # what crashes outright says on its log where it was
     # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
     with listening(Stop()) as stop:
         from omi_core.slurm import task

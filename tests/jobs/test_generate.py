@@ -62,6 +62,8 @@ MISTAKES = [
     (["teacher.model=embedded:huge"], "teacher.model=embedded:huge: no such embedded model"),
     (["run.dir=/proc/nowhere/run"], "run.dir: cannot write in /proc/nowhere"),
     (["-m", "teacher=rehearsal", "samples=2,0"], "samples=0: must be at least 1"),
+    (["teacher=rehearsal", "samples=2,0", "-m", "tasks=2"], "samples=0: must be at least 1"),
+    (["--multi", "teacher=rehearsal"], "--multi: no such flag; options are NAME=VALUE"),
 ]
 
 
@@ -88,6 +90,13 @@ def test_a_run_prints_its_summary_and_a_second_one_does_nothing(here: Here, tmp_
     assert "complete, nothing to do" in err
     assert "generate:" not in err
     assert [path.name for path in directory.glob("generate/*-*.zst")] == ["0001-00000.jsonl.zst"]
+
+
+def test_hydras_own_views_of_a_config_run_nothing(here: Here, tmp_path: Path) -> None:
+    code, out, err = here("generate", *REHEARSAL, "--cfg", "job")
+    assert (code, err) == (0, "")
+    assert "kind: rehearsal" in out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_makes_a_run_per_cell(here: Here, tmp_path: Path) -> None:
