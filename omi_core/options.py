@@ -21,6 +21,9 @@ T = TypeVar("T")
 class ConfigError(ValueError):
     """A mistake the user can mend: one line saying what, where and what to do. Commands exit with 2."""
 
+    def __init__(self, line: str) -> None:
+        super().__init__(" ".join(line.splitlines()))  # what it quotes may hold line breaks
+
 
 def option(
     default: Any,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omi_core import prompts
@@ -110,9 +110,9 @@ def test_the_texts_of_examples_are_as_verbatim_as_any(mine: Path) -> None:
 def test_the_fingerprint_of_solutions_covers_what_it_did_before_there_were_styles() -> None:
     section = yaml.safe_load(files("omi_core.prompts").joinpath("concise.yaml").read_text())["solutions"]
     expected = [["system", section["system"].strip()]]
-    for example in section["examples"]:
-        expected.append(["user", section["user"].replace("{{text}}", example["text"].strip())])
-        expected.append(["assistant", example["solution"].strip()])
+    for shown in section["examples"]:
+        expected.append(["user", section["user"].replace("{{text}}", shown["text"].strip())])
+        expected.append(["assistant", shown["solution"].strip()])
     assert only("solutions").content() == {"turns": expected, "user": section["user"]}
 
 
@@ -253,6 +253,7 @@ _YAML = st.recursive(
 
 @settings(deadline=None)
 @given(st.one_of(_YAML, st.builds(lambda section: {"solutions": section}, _YAML)))
+@example({"solutions": "a\nb"})
 def test_any_file_is_either_a_template_or_a_mistake_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, values: Any
 ) -> None:
