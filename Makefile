@@ -18,7 +18,7 @@ test-long: setup ## the tests that kill again and again, and those on a real Slu
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 4 -m "(long or slurm) and not slow"
 
 test-slow: setup ## engines of several processes, every demo on a cluster, every kill: an hour
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m slow
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
