@@ -50,8 +50,8 @@ def pass_generate(run: Run[Generate], number: int | None) -> None:
         WindowSent: those that had no place in the queue yet have one now; nothing failed.
         ChainEnded: tasks failed; what they left is submitted again, or the chain is over.
     """
-    _refuse_left_behind(run)
-    with lock(run.layout.lock, wait=300):
+    with lock(run.layout.lock, wait=300):  # whoever still submits this chain has it
+        _refuse_left_behind(run)
         ranges = gate.missing(run)
         missing = gate.count(ranges)
         if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
@@ -159,15 +159,17 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
 
 
 def _refuse_left_behind(run: Run[Any]) -> None:
-    """Raises ChainEnded where the chain is over, or goes on in later jobs than this one.
+    """Raises ChainEnded where the chain is over, or goes on in later jobs than this one, or without it.
 
-    So it is for a gate that its node's failure starts a second time, and for a publish job that could not
-    be cancelled.
+    So it is for a gate that its node's failure starts a second time, for a publish job that could not be
+    cancelled, and for a gate whose submission was killed before it could be written down.
     """
     if (last := this_chain(run)[-1])["stage"] == "end":
         raise ChainEnded(last["reason"])
     own = _own_job()
     stages = {entry["job"]: entry["stage"] for entry in this_chain(run) if entry.get("job")}
+    if own is not None and own not in stages:
+        raise ChainEnded(f"job {own} is none of the chain that {run.layout.ledger} tells of; nothing done")
     later = [job for job, stage in stages.items() if stage == stages.get(own)]
     if later and later[-1] != own:
         raise ChainEnded(f"the chain goes on in job {later[-1]}")

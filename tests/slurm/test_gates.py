@@ -37,6 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run[Generate]:
     def unknown(jobs: object) -> dict[str, str]:
         raise commands.NotInstalled("squeue", "not here")
 
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)  # of a job that the tests run in
     monkeypatch.setattr(gates.states, "query_submitted", unknown)
     monkeypatch.setattr(gates, "_send", lambda *arguments: None)
     ledger.append(run.layout.ledger, {"stage": "chain", "by": "test", "keys": run.plan.keys})
@@ -79,6 +80,21 @@ def test_attempts_that_bring_the_end_nearer_may_be_any_number(run: Run[Generate]
         number = attempt(run, 2)
         with pytest.raises(gates.ChainEnded, match=f"{missing} of 16 samples .* sent again, half is done"):
             gates.pass_generate(run, number)
+
+
+def test_a_gate_that_nobody_wrote_down_sends_nothing(
+    run: Run[Generate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = attempt(run, 1)
+    ledger.append(run.layout.ledger, {"stage": "gate", "job": "6", "after": None})
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    before = ledger.read(run.layout.ledger)
+    with pytest.raises(gates.ChainEnded, match="job 5 is none of the chain"):
+        gates.pass_generate(run, number)
+    assert ledger.read(run.layout.ledger) == before
+    monkeypatch.setenv("SLURM_JOB_ID", "6")
+    with pytest.raises(gates.ChainEnded, match="sent again"):
+        gates.pass_generate(run, number)
 
 
 def test_the_gate_opens_when_nothing_is_missing(
