@@ -29,7 +29,9 @@ _TROUBLE = re.compile(r"(\d{4,})-(\d{5,})\.trouble\.json")
 _TAIL_BYTES = 16_384
 _MESSAGE_CHARACTERS = 300
 # Lines of a log that do not say why it ends: progress, and what srun adds about every task that failed.
-_NO_REASON = re.compile(r"(\w+: [\d,]+ of [\d,]+ \w+ \(.*\))|(srun: (error: .* Exited with|Terminating).*)")
+_NO_REASON = re.compile(
+    r"(\w+: [\d,]+ of [\d,]+ \w+ \(.*\))|(srun: (error: .* Exited with|error: .*: Killed|Terminating).*)"
+)
 
 
 class Place(NamedTuple):
@@ -178,8 +180,8 @@ def _of_trouble(
 
 
 def _of_state(layout: Layout, place: Place, state: TaskState, words: str) -> FailureGroup:
-    log, line = _said(layout, place.key)
-    cause = policy.cause_of(None, state.state, state.exit_code, state.signal).value
+    log, line = said(layout, place.key)
+    cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
     return FailureGroup(
         cause, 1, words, place.stage, place.attempt, place.key.array_index, log=log, line=line
     )
@@ -203,8 +205,8 @@ def _of_cpu_jobs(
             continue
         if key.job_id in spoke or (ended and stage in ("gate", "publish")):
             continue
-        cause = policy.cause_of(None, state.state, state.exit_code, state.signal).value
-        log, line = _said(layout, key)
+        log, line = said(layout, key)
+        cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
         yield FailureGroup(cause, 1, _words(state), stage, None, key.array_index, log=log, line=line)
 
 
@@ -222,7 +224,7 @@ def log_path(layout: Layout, key: TaskKey, rank: int) -> Path:
     return layout.logs / f"{key}_{rank}.log"
 
 
-def _said(layout: Layout, key: TaskKey) -> tuple[str | None, str | None]:
+def said(layout: Layout, key: TaskKey) -> tuple[str | None, str | None]:
     """Path and last line of the log of a job's first task, or of its script where that says why it ended."""
     task, script = log_path(layout, key, 0), layout.logs / f"{key}.sbatch.log"
     for path in (script, task):  # Slurm writes into the script's log; ours hardly ever does

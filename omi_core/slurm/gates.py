@@ -22,7 +22,7 @@ from omi_core.run.files import lock, read_json, write_json
 from omi_core.run.flight import last_words
 from omi_core.run.keys import settled
 from omi_core.slurm import commands, policy, states
-from omi_core.slurm.failures import log_path, places
+from omi_core.slurm.failures import log_path, places, said
 from omi_core.slurm.script import replicas
 from omi_core.slurm.submit import Chain, Shares, ask_site
 from omi_core.stages import gate
@@ -213,7 +213,8 @@ def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
             trouble = read_json(path)
         state = seen.get(key) if key else None
         told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
-        cause = policy.cause_of(trouble, *told)
+        line = said(run.layout, key)[1] if key and trouble is None else None
+        cause = policy.cause_of(trouble, *told, line)
         message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
         if cause is policy.Cause.CRASH:
             message = last_words(run.layout.flight(number, shard))

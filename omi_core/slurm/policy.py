@@ -4,7 +4,7 @@
 |---|---|---|---|
 | TIMEOUT | exit 75, or Slurm's TIMEOUT | the task requeues itself; then the gate | resubmit what is missing |
 | PREEMPTED, NODE_FAIL | Slurm's state | Slurm requeues; then the gate | resubmit; a failed node is excluded |
-| OUT_OF_MEMORY | Slurm's state, or the engine's error | the gate | resubmit with half the samples at once |
+| OUT_OF_MEMORY | Slurm's words, or the engine's | the gate | resubmit with half the samples at once |
 | ENGINE | the engine fails | the task starts it again; then the gate | resubmit; its node is excluded |
 | SERVER | an endpoint gives no answer | the gate | resubmit; neither samples nor nodes are to blame |
 | CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ _ENGINE_ERRORS = (
 )
 # Sent to a process by what it does itself.
 _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)
+_KILLED_FOR_MEMORY = re.compile(r"exceeded memory limit|\boom[-_ ]kill", re.IGNORECASE)
 _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 _DISK_ERRORS = ("AppendFailed", "OSError", "PermissionError")
 
@@ -94,9 +96,16 @@ class Decision:
 
 
 def cause_of(
-    trouble: Mapping[str, Any] | None, state: str | None, exit_code: int | None, signal: int | None = None
+    trouble: Mapping[str, Any] | None,
+    state: str | None,
+    exit_code: int | None,
+    signal: int | None = None,
+    said: str | None = None,
 ) -> Cause:
-    """The cause, from what the task wrote before it ended, else from Slurm's state, exit code and signal."""
+    """The cause, from what the task wrote before it ended, else from Slurm's state, exit code and signal.
+
+    `said` is the last line of its log: without cgroups Slurm only there says that it killed for memory.
+    """
     if trouble is not None:
         name, message = str(trouble.get("class")), str(trouble.get("message"))
         if name == "ServerLost":
@@ -110,6 +119,8 @@ def cause_of(
         return Cause.BUG
     if state in _STATES:
         return _STATES[state]
+    if said and _KILLED_FOR_MEMORY.search(said):
+        return Cause.OUT_OF_MEMORY
     if exit_code == HANDED_BACK:
         return Cause.TIMEOUT
     if exit_code == UNWRITABLE:

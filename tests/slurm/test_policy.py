@@ -74,6 +74,23 @@ def test_the_cause_of_a_failure(
     assert cause_of(left, state, exit_code, ended_by) is Cause[cause]
 
 
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (
+            "slurmstepd-n1: error: StepId=86.0 exceeded memory limit (126 > 104), being killed",
+            "OUT_OF_MEMORY",
+        ),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.", "OUT_OF_MEMORY"),
+        ("slurmstepd: error: Detected 1 oom-kill event(s) in step 7.0 cgroup.", "OUT_OF_MEMORY"),
+        ("generate: a room kill of records", "UNKNOWN"),
+        (None, "UNKNOWN"),
+    ],
+)
+def test_slurm_may_say_only_on_the_log_that_it_killed_for_memory(said: str | None, cause: str) -> None:
+    assert cause_of(None, "FAILED", 0, signal.SIGKILL, said) is Cause[cause]
+
+
 def failures(*causes: Cause | tuple[Cause, str]) -> list[Failure]:
     """One task each, on a node of its own; messages differ unless they are given."""
     made = []
