@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.chain import SLOW, Chain, files
+from tests.cluster.chain import SLOW, WORK, Chain, files
 from tests.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
@@ -86,6 +86,6 @@ def test_a_model_over_two_nodes_publishes_what_one_machine_would(chain: Chain) -
         "teacher.tensor_parallel=2",
     )
     chain.submit(*work, "teacher.nodes=2", "cluster.mem=8G")
-    one = [sys.executable, "-m", "jobs.generate", *work, "run.dir=one"]
+    one = [sys.executable, "-m", "jobs.generate", *WORK, *work, "run.dir=one"]
     subprocess.run(one, cwd=chain.place, check=True, capture_output=True)
     assert chain.dataset(600) == files(chain.place / "one/dataset")
