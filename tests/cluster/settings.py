@@ -93,7 +93,7 @@ class Site:
             "GresTypes": "gpu",
             # The nodes are larger than the machine.
             "SlurmdParameters": "config_overrides",
-            "DefMemPerCPU": "100",
+            "DefMemPerCPU": "2000",
             **self._accounting(),
             **self.changes,
         }
