@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
 from omi_core.run import ledger
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
+from omi_core.slurm.failures import said, words_of
 from omi_core.slurm.status import Status, gather_readable
 
 Entry = dict[str, Any]
+Seen = Mapping[states.TaskKey, states.TaskState]
 
 
 @dataclass
@@ -58,6 +60,7 @@ def gather_pipeline(root: Path) -> PipelineStatus:
 def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
     status = PipelineStatus(root, "", pipeline.recipe)
     live: dict[str, bool] = {}  # job that waits or runs -> it runs
+    seen: Seen = {}
     try:
         seen = states.query_submitted(
             [entry for step in pipeline.steps for entry in step_entries(pipeline, step)]
@@ -68,27 +71,38 @@ def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the pipeline's files"
     done = progress.done_steps(pipeline)
-    status.steps = [_step(pipeline, step, step.name in done, live) for step in pipeline.steps]
+    status.steps = [_step(pipeline, step, step.name in done, live, seen) for step in pipeline.steps]
     status.state = _state(pipeline, status, live)
     return status
 
 
-def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool]) -> StepStatus:
+def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], seen: Seen) -> StepStatus:
     made = progress.result(pipeline, step) if done else None
     if made is not None:
         return StepStatus(step.name, step.command, "done", made.rows_in, made.rows_out, made.hash)
     status = StepStatus(step.name, step.command, "to do", reason=progress.failure(pipeline, step))
-    jobs = [live[entry["job"]] for entry in step_entries(pipeline, step) if entry["job"] in live]
+    entries = step_entries(pipeline, step)
+    jobs = [live[entry["job"]] for entry in entries if entry["job"] in live]
     if step.is_run and Layout(pipeline.directory(step)).plan.is_file():
         status.run = gather_readable(pipeline.directory(step))
         status.state = status.run.state
     elif jobs:
         status.state = "running" if any(jobs) else "waiting"
-    elif status.reason:
-        status.state = "failed"
+    elif reason := status.reason or _killed(pipeline, entries[-1:], seen):
+        status.state, status.reason = "failed", reason
     elif any(entry.get("step") == step.name for entry in ledger.read(pipeline.layout.ledger)):
         status.state = "stopped"
     return status
+
+
+def _killed(pipeline: Pipeline, last: list[Entry], seen: Seen) -> str | None:
+    """Why a step's job ended that could not write it down itself, for it was killed."""
+    for entry in last:
+        key = states.TaskKey(entry["job"], None)
+        if (task := seen.get(key)) is not None and task.state in states.FAILURES - {"CANCELLED"}:
+            log, line = said(pipeline.layout, key)
+            return ": ".join(filter(None, (f"job {key}", words_of(task), line or log)))
+    return None
 
 
 def _state(pipeline: Pipeline, status: PipelineStatus, live: dict[str, bool]) -> str:

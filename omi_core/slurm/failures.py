@@ -114,7 +114,7 @@ def find_failures(
         if (state.state == "CANCELLED" and cancelled) or all(is_done(*shard) for shard in shards):
             continue
         add(
-            (words := _words(state), place.stage),
+            (words := words_of(state), place.stage),
             lambda p=place, s=state, w=words: _of_state(layout, p, s, w),
         )
     for group in _of_cpu_jobs(layout, chain, seen):
@@ -207,10 +207,10 @@ def _of_cpu_jobs(
             continue
         log, line = said(layout, key)
         cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
-        yield FailureGroup(cause, 1, _words(state), stage, None, key.array_index, log=log, line=line)
+        yield FailureGroup(cause, 1, words_of(state), stage, None, key.array_index, log=log, line=line)
 
 
-def _words(state: TaskState) -> str:
+def words_of(state: TaskState) -> str:
     """`TIMEOUT`, `FAILED by SIGKILL`, `FAILED with exit code 1`."""
     if state.signal:
         with suppress(ValueError):

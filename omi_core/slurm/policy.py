@@ -69,7 +69,7 @@ _ENGINE_ERRORS = (
 )
 # Sent to a process by what it does itself.
 _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)
-_KILLED_FOR_MEMORY = re.compile(r"exceeded memory limit|\boom[-_ ]kill", re.IGNORECASE)
+_KILLED_FOR_MEMORY = re.compile(r"exceeded (job )?memory limit|\boom[-_ ]kill", re.IGNORECASE)
 _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 _DISK_ERRORS = ("AppendFailed", "OSError", "PermissionError")
 

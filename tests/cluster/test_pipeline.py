@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -128,6 +129,21 @@ def test_a_killed_publish_stops_the_pipeline_until_it_is_resumed(line: Line, alo
     assert line.state() == "stopped"
     shown = line.chain.type("status", "all").stdout
     assert "to continue: python -m jobs.resume all" in shown
+    line.resume()
+    assert line.finished() == alone
+
+
+@pytest.mark.slow
+def test_a_step_that_is_killed_is_told_with_how_its_job_ended(line: Line, alone: Made) -> None:
+    line.submit()
+    Chain(line.cluster, line.chain.place, "all").kill("step", seconds=120)
+    line.chain.idle(120)
+    assert line.state() == "stopped"
+    shown = orjson.loads(line.chain.type("status", "all", "json=true").stdout)[0]
+    (step,) = [step for step in shown["steps"] if step["name"] == "check"]
+    assert step["state"] == "failed"
+    assert re.match(r"job \d+: FAILED( by SIGKILL| with exit code \d+)", step["reason"])
+    assert step["reason"] in line.chain.type("status", "all").stdout
     line.resume()
     assert line.finished() == alone
 

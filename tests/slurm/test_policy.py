@@ -81,6 +81,7 @@ def test_the_cause_of_a_failure(
             "slurmstepd-n1: error: StepId=86.0 exceeded memory limit (126 > 104), being killed",
             "OUT_OF_MEMORY",
         ),
+        ("slurmstepd-n1: error: Exceeded job memory limit", "OUT_OF_MEMORY"),
         ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.", "OUT_OF_MEMORY"),
         ("slurmstepd: error: Detected 1 oom-kill event(s) in step 7.0 cgroup.", "OUT_OF_MEMORY"),
         ("generate: a room kill of records", "UNKNOWN"),
