@@ -176,18 +176,7 @@ class _ParquetFiles(_Files):
         self._schema = schema
 
     def _begin(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
-        options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
-            "compression": "zstd",
-            "compression_level": LEVEL,
-            "use_dictionary": [name for name in _DICTIONARY if name in self._schema.names]
-            + [_ROLE] * ("messages" in self._schema.names),
-            "write_statistics": [name for name in self._schema.names if name not in _NO_STATISTICS],
-            # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
-            "store_schema": False,
-        }
-        self._writer = pq.ParquetWriter(path, self._schema, **options)
+        self._writer = parquet_writer(path, self._schema)
 
     def _append(self, block: bytes) -> None:
         self._writer.write_table(parse_lines(block, self._schema), row_group_size=ROWS_PER_GROUP)
@@ -215,6 +204,22 @@ class _JsonlFiles(_Files):
             self._writer.close()
         finally:  # on a full disk the writer cannot end its frame, and would leave the file open
             self._file.close()
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Opens a parquet file as all published ones are written."""
+    import pyarrow.parquet as pq
+
+    options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
+        "compression": "zstd",
+        "compression_level": LEVEL,
+        "use_dictionary": [name for name in _DICTIONARY if name in schema.names]
+        + [_ROLE] * ("messages" in schema.names),
+        "write_statistics": [name for name in schema.names if name not in _NO_STATISTICS],
+        # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
+        "store_schema": False,
+    }
+    return pq.ParquetWriter(path, schema, **options)
 
 
 def parse_lines(block: bytes, schema: pa.Schema) -> pa.Table:
