@@ -10,7 +10,7 @@ Each measurement runs in a process of its own, so that its peak memory is its ow
 The floors are what cannot be saved, measured on the files just published, all splits and forms of them, in
 one thread and without a flush to disk: `decode` reads every .jsonl.zst line by line and decodes each line by
 orjson; `jsonl` compresses the same bytes again to a file, zstd level 3; `parquet` writes the tables of every
-.parquet again with the same options, so to the same bytes. What a floor reads before it writes is not counted.
+.parquet again with the same options, so to the same bytes. What a floor reads to write it is not counted.
 
 Prints a table and a line of JSON. `x floors` is CPU time against the sum of the three in CPU time, `wall x`
 the same in elapsed time; `x train` is CPU time against publishing `train` alone in the same run, `x rows` the
