@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A test says what holds, not how fast: beside other work any example may take longer than the 200 ms allowed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Job = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., tuple[int, str, str]]

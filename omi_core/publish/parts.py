@@ -8,6 +8,7 @@ not finished and is refused. Writing a part again replaces it.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -233,13 +234,13 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """The lines of chunks, newline included, in lists of about a chunk; a torn last one is left out."""
     tail: list[bytes] = []
     for chunk in chunks:
-        head, newline, rest = chunk.rpartition(b"\n")
-        if not newline:
+        end = chunk.rfind(b"\n") + 1
+        if not end:
             tail.append(chunk)
             continue
-        lines = b"".join([*tail, head]).split(b"\n")
-        tail = [rest] if rest else []
-        yield [line + b"\n" for line in lines]
+        # Not `splitlines`: that also takes a carriage return for the end of a line.
+        yield io.BytesIO(b"".join([*tail, chunk[:end]])).readlines()
+        tail = [chunk[end:]] if end < len(chunk) else []
 
 
 def _decompressed(path: Path) -> Iterator[bytes]:

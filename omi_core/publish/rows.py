@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -73,6 +73,12 @@ class Schema:
     optional: tuple[str, ...]
     key: int
     normalised: bool = False
+    _key_end: bytes = field(init=False, repr=False)
+    _group_end: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, after in (("_key_end", self.key), ("_group_end", 1)):
+            object.__setattr__(self, name, b',"%b":' % self.required[after].encode())
 
     def columns(self, optional: Iterable[str] = ()) -> tuple[str, ...]:
         """The required columns, then the given optional ones in their fixed order. Raises ValueError."""
@@ -91,14 +97,14 @@ class Schema:
 
         Inside a JSON string a quote always follows a backslash, so the first `,"NEXT":` is the next key.
         """
-        key = line[: line.index(b',"%b":' % self.required[self.key].encode())]
+        key = line[: line.index(self._key_end)]
         if not self.normalised:
             return key
         return normal_text(next(iter(orjson.loads(key + b"}").values()))).encode()
 
     def group_key(self, line: bytes) -> bytes:
         """The part of a canonical line that determines its first column."""
-        return line[: line.index(b',"%b":' % self.required[1].encode())]
+        return line[: line.index(self._group_end)]
 
 
 SOLUTIONS = Schema(

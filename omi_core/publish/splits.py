@@ -58,8 +58,7 @@ def write_splits(
     fair = FairRows(rows, seed) if sizes else None
     stats: dict[str, dict[str, Any]] = {}
     with _Split(work, TRAIN, forms) as train:
-        seen = SeenRows(rows) if forms.unique else None
-        duplicates = _write_train(manifests, forms.unique, seen, fair, train)
+        duplicates = _write_train(manifests, forms.unique, fair, train)
         stats[TRAIN] = train.finish()
     if fair is not None:
         draws = _draw(fair, sizes)
@@ -115,11 +114,11 @@ class _Split:
 def _write_train(
     manifests: Sequence[PartManifest],
     unique: str | None,
-    seen: SeenRows | None,
     fair: FairRows | None,
     train: _Split,
 ) -> int:
     """Stream all rows that are new; returns how many were not."""
+    seen = SeenRows(sum(manifest.rows for manifest in manifests)) if unique else None
     duplicates = 0
     for manifest in manifests:
         schema = manifest.schema.by_problem() if unique == "problems" else manifest.schema
