@@ -48,7 +48,7 @@ _TOKEN = re.compile(
 )
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"(?<=\s)[A-Za-z]{2,}")
-_LOOK_BACK = 200
+_LOOK_BACK = (32, 256)  # most often a word stands just before
 _BINARY = {"plus", "minus", "times", "over", "power"}
 
 # Two letters are more often a product of variables than a word, except these.
@@ -128,8 +128,11 @@ def _runs_with_equals(text: str) -> Iterator[re.Match[str]]:
     while equals >= 0:
         # No run goes over a word, so none is under way there, and looking for runs may begin.
         begin = done
-        for word in _WORD.finditer(text, max(done, equals - _LOOK_BACK), equals):
-            begin = word.end()
+        for width in _LOOK_BACK:
+            for word in _WORD.finditer(text, max(done, equals - width), equals):
+                begin = word.end()
+            if begin > done:
+                break
         run = next(run for run in _RUN.finditer(text, begin) if run.end() > equals)
         yield run
         done = run.end()
