@@ -147,12 +147,13 @@ def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
 
     One pass with a stack; a box that never closes hides nothing that comes after it.
     """
-    if "box" not in text:
+    start = _first_box(text)
+    if start is None:
         return [], []
     done: list[_Box] = []
     bare: list[_Box] = []
     open_braces: list[tuple[int, int] | None] = []  # (start, inner) for a box, None for a plain brace
-    for match in _BOX_SCAN.finditer(text):
+    for match in _BOX_SCAN.finditer(text, start):
         mark = match.group()
         if mark == "{":
             open_braces.append(None)
@@ -172,6 +173,23 @@ def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
             if content is not None:
                 bare.append(_Box(match.start(), content.start(), content.end(), content.end()))
     return done, bare
+
+
+def _first_box(text: str) -> int | None:
+    """Where looking for boxes may begin: braces before the first command change nothing."""
+    found = [at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0]
+    if not found:
+        return None
+    start = min(found)
+    while start and text[start - 1] == "\\":  # pairs of backslashes are told from their first
+        start -= 1
+    return start
+
+
+def count_boxes(text: str) -> int:
+    """Boxes in the text, not those inside others: `boxed_count` of its `Extraction`."""
+    boxes, bare = _boxes(text)
+    return len(boxes) + len(bare)
 
 
 def _last_box(text: str, boxes: list[_Box], bare: list[_Box]) -> tuple[str, int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from omi_core.answers.extract import Extractor
+from omi_core.answers.extract import Extractor, count_boxes
 from omi_core.filters.base import Example, RowFilter
 from omi_core.records import Candidate
 
@@ -20,11 +20,8 @@ class NoBoxed(RowFilter):
         Example("2 + 3 = \\boxed{5}", "2 + 3 = \\boxed{5}"),
     )
 
-    def __init__(self) -> None:
-        self._extract = Extractor(("boxed",))
-
     def solution_after(self, row: Candidate) -> str | None:
-        return row.solution if self._extract(row.solution).boxed_count else None
+        return row.solution if count_boxes(row.solution) else None
 
 
 class SeveralBoxed(RowFilter):
@@ -38,11 +35,8 @@ class SeveralBoxed(RowFilter):
         Example("no box at all", "no box at all"),
     )
 
-    def __init__(self) -> None:
-        self._extract = Extractor(("boxed",))
-
     def solution_after(self, row: Candidate) -> str | None:
-        return row.solution if self._extract(row.solution).boxed_count <= 1 else None
+        return row.solution if count_boxes(row.solution) <= 1 else None
 
 
 class StripPrefix(RowFilter):

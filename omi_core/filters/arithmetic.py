@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
-from omi_core.filters.expression import PAIRS, Token, evaluate
+from omi_core.filters import plain_sums
+from omi_core.filters.expression import PAIRS, Rational, Token, evaluate
 
 _CONTEXT = 24
 
@@ -25,8 +25,10 @@ _RUN = re.compile(
     rf"(?>[\d.,;+\-−*/^(){{}}%$&\s~×·∗⋅÷°=]+|:(?=\s)|\\{_COMMANDS}|\\[,;:! %$\[\]()\\]"
     r"|(?<=\^)\\circ(?![A-Za-z])|(?<=\^\{)\\circ(?=\})|(?<=[\d)%\s])[xX](?=[\s\d($.]))++"
 )
+# Most of what is between tokens comes first, and without a name.
 _TOKEN = re.compile(
-    r"""(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|,?\\!|\\,)\d{3})++(?!\d)|\d++)(?:\.\d++)?+(?!\.\d)|\.\d++(?!\.\d))
+    r"""\ ++
+    |(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|,?\\!|\\,)\d{3})++(?!\d)|\d++)(?:\.\d++)?+(?!\.\d)|\.\d++(?!\.\d))
     |(?P<frac>\\[dtc]?frac(?![A-Za-z]))
     |(?P<power>(?<=[\d)])\*\*(?=[\d(])|\^(?!\\circ|\{\\circ))
     |(?P<cut>\*\*|[,;.](?=\s|[$"]|\\[\\\])]|\Z)|\\[\[\]()]|\\q?quad|(?<!\s):)
@@ -45,6 +47,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _DIGIT = re.compile(r"\d")
+_WORD = re.compile(r"(?<=\s)[A-Za-z]{2,}")
+_LOOK_BACK = (32, 256)  # most often a word stands just before
 _BINARY = {"plus", "minus", "times", "over", "power"}
 
 # Two letters are more often a product of variables than a word, except these.
@@ -83,8 +87,8 @@ class Statement:
 
     start: int
     end: int
-    left: tuple[Fraction, ...]
-    right: tuple[Fraction, ...]
+    left: tuple[Rational, ...]
+    right: tuple[Rational, ...]
     decimals: int | None
 
 
@@ -103,20 +107,40 @@ class _Side:
         )
 
 
-def statements(text: str) -> Iterator[Statement]:
-    """The statements of `text` that can be evaluated, in order; `a = b = c` gives `a = b` and `b = c`."""
-    if "=" not in text:
-        return
-    for run in _RUN.finditer(text):
+def statements(text: str, *, doubtful: bool = False) -> Iterator[Statement]:
+    """The statements of `text` that can be evaluated, in order; `a = b = c` gives `a = b` and `b = c`.
+
+    With `doubtful` those of runs that plainly hold (`plain_sums`) are left out.
+    """
+    for run in _runs_with_equals(text):
         numeric = [_DIGIT.search(side) is not None for side in run.group().split("=")]
         if not any(left and right for left, right in zip(numeric, numeric[1:], strict=False)):
+            continue
+        if doubtful and plain_sums.hold(run.group()):
             continue
         for chain in _chains(text, run):
             yield from _pairs(chain)
 
 
+def _runs_with_equals(text: str) -> Iterator[re.Match[str]]:
+    """The runs of `text` that hold an equals sign; most runs are but a blank between words."""
+    done, equals = 0, text.find("=")
+    while equals >= 0:
+        # No run goes over a word, so none is under way there, and looking for runs may begin.
+        begin = done
+        for width in _LOOK_BACK:
+            for word in _WORD.finditer(text, max(done, equals - width), equals):
+                begin = word.end()
+            if begin > done:
+                break
+        run = next(run for run in _RUN.finditer(text, begin) if run.end() > equals)
+        yield run
+        done = run.end()
+        equals = text.find("=", done)
+
+
 def _pairs(chain: list[_Side]) -> Iterator[Statement]:
-    left_values: tuple[Fraction, ...] | None = None  # None: not evaluated yet
+    left_values: tuple[Rational, ...] | None = None  # None: not evaluated yet
     for number, (left, right) in enumerate(zip(chain, chain[1:], strict=False)):
         # `x = 5 = 6` is a conclusion; a bare `5 = 6` may be anything.
         if not (left.clean and right.clean) or not (number or left.calculates or right.calculates):
@@ -141,9 +165,9 @@ def _decimals(side: _Side) -> int | None:
 def _chains(text: str, run: re.Match[str]) -> Iterator[list[_Side]]:
     """The run's tokens, cut into chains of sides; the text around the run says if the outer are whole."""
     tokens = [
-        Token(match.lastgroup or "bad", match.group(), match.start(), match.end())
+        Token(match.lastgroup, match.group(), match.start(), match.end())
         for match in _TOKEN.finditer(text, run.start(), run.end())
-        if match.lastgroup != "space"
+        if match.lastgroup is not None and match.lastgroup != "space"
     ]
     if not tokens:
         return

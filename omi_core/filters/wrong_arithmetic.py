@@ -14,6 +14,7 @@ from math import isfinite
 
 from omi_core.filters.arithmetic import Statement, statements
 from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.expression import Rational
 from omi_core.records import Candidate
 
 # Words that turn an equation into something else than a claim that it holds exactly.
@@ -110,7 +111,7 @@ class WrongArithmetic(RowFilter):
 
     def first_wrong(self, text: str) -> Statement | None:
         """The first statement of `text` that does not hold."""
-        for statement in statements(text):
+        for statement in statements(text, doubtful=True):
             if not self._holds(statement) and not _hedged(text, statement):
                 return statement
         return None
@@ -118,7 +119,9 @@ class WrongArithmetic(RowFilter):
     def _holds(self, statement: Statement) -> bool:
         return any(self._close(a, b, statement.decimals) for a in statement.left for b in statement.right)
 
-    def _close(self, left: Fraction, right: Fraction, decimals: int | None) -> bool:
+    def _close(self, left: Rational, right: Rational, decimals: int | None) -> bool:
+        if left == right:
+            return True
         difference = abs(left - right)
         if difference <= self._tolerance * max(abs(left), abs(right)):
             return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
 from omi_core.records import Record
@@ -22,14 +22,13 @@ class Judged:
     expected: str | None
     answers: list[str | None]
     verdicts: list[Verdict | None]
+    voters: int = field(init=False)
+    votes: int = field(init=False)
 
-    @property
-    def voters(self) -> int:
-        return sum(verdict is not None for verdict in self.verdicts)
-
-    @property
-    def votes(self) -> int:
-        return sum(verdict is Verdict.EQUAL for verdict in self.verdicts)
+    def __post_init__(self) -> None:
+        # Every sample of the record asks for them, so they are not counted anew each time.
+        object.__setattr__(self, "voters", sum(verdict is not None for verdict in self.verdicts))
+        object.__setattr__(self, "votes", sum(verdict is Verdict.EQUAL for verdict in self.verdicts))
 
     @property
     def agreement(self) -> float:

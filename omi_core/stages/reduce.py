@@ -1,14 +1,13 @@
 """The reduce stage: merge, vote and filter. One task turns a range of ordinals into one part.
 
-Records are taken in windows, so memory does not grow with the range; comparisons of a window go to the
-grader in bulk, so that its workers are kept busy.
+Records are taken in windows, bounded in records and in samples, so memory does not grow with the range;
+comparisons of a window go to the grader in bulk, so that its workers are kept busy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import islice
 
 from omi_core.publish.parts import (
     PartError,
@@ -27,6 +26,7 @@ from omi_core.stages.stopping import Stop, Stopped
 from omi_core.stages.tasks import open_reducer
 
 WINDOW = 256
+WINDOW_SAMPLES = 16_384
 
 
 def part_range(records: int, parts: int, part: int) -> tuple[int, int]:
@@ -103,5 +103,13 @@ def _readings(run: Run, first: int, last: int) -> Iterator[Reading]:
 
 
 def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
-    while window := list(islice(readings, WINDOW)):
+    window: list[Reading] = []
+    samples = 0
+    for reading in readings:
+        window.append(reading)
+        samples += len(reading[1])
+        if len(window) == WINDOW or samples >= WINDOW_SAMPLES:
+            yield window
+            window, samples = [], 0
+    if window:
         yield window

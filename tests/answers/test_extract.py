@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi_core.answers import Extractor, gsm8k_ground_truth, math_ground_truth
+from omi_core.answers import Extractor, extract, gsm8k_ground_truth, math_ground_truth
 from omi_core.answers.extract import MAX_ANSWER
 
 
@@ -198,3 +199,13 @@ def test_every_gsm8k_ground_truth_extracts_as_a_number(rows: Callable[[str], lis
         assert len(truths) == count
         for truth in truths:
             assert truth and re.fullmatch(r"-?[0-9]*\.?[0-9]+", truth)
+
+
+@given(
+    st.lists(st.sampled_from(["{", "}", "\\\\", "\\boxed{", "\\fbox", "boxed", "5", " ", "x"]), max_size=16)
+)
+def test_looking_for_boxes_may_begin_at_the_first_command(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    with patch.object(extract, "_first_box", lambda text: 0):
+        from_the_start = Extractor()(text)
+    assert Extractor()(text) == from_the_start

@@ -40,6 +40,7 @@ NUMBERS = [
     (r"2 \cdot \frac{1}{2}", "1", EQUAL),
     (r"0.\overline{3}", "1/3", EQUAL),
     (r"0.1\overline{6}", "1/6", EQUAL),
+    ("0.50", "1/2", EQUAL),
     ("0.333", "1/3", NOT),
     ("3.14", r"\pi", NOT),
     ("1/2^99", "1/2^98", NOT),

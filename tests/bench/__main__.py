@@ -17,6 +17,8 @@ BENCHES: dict[str, list[str]] = {
     "combine.py": ["--rows", "50000"],
     "status.py": ["--tasks", "2000"],
     "answers.py": [str(DATA), "--pairs", "200"],
+    "reduce.py": ["--data", str(DATA), "--samples", "20000", "--plain", "320", "--repeat", "1"],
+    "tokens.py": [str(DATA), "--samples", "2000"],
     "decontaminate.py": [str(DATA), "--problems", "50000"],
     "contamination.py": [str(DATA), "--train", "1000"],
     "explore.py": ["--problems", "50000"],
