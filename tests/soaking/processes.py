@@ -86,7 +86,7 @@ class Process:
             return None
         return f"{self.name}: exit code {code}\n{text[-3000:]}"
 
-    def left_behind(self, seconds: float = 10.0) -> list[int]:
+    def left_behind(self, seconds: float = 60.0) -> list[int]:
         """Processes it started that are alive `seconds` after it ended."""
         deadline = time.monotonic() + seconds
         while (left := _members(self.pid)) and time.monotonic() < deadline:

@@ -42,7 +42,8 @@ _SESSION_S = 900.0
 _LAST = CALM_FROM + 2
 _STAGES = (ANY, GENERATE, REDUCE, PUBLISH)
 
-_GENERATED = ["teacher=rehearsal", "data.size=150", "samples=6", "cluster.workers=1"]
+# Few hostile answers: each of them takes seconds to refuse, and here it is not the grader that is tried.
+_GENERATED = ["teacher=rehearsal", "data.size=150", "samples=6", "teacher.rehearsal.hostile=0.002"]
 _PUBLISHED = ["publish.splits.small=200", "publish.chat=answer"]
 # Some 300 samples a second and a flush for every 8, so that most faults fall between two flushes.
 _SLOWLY = ["teacher.rehearsal.latency=0.05", "engine.max_num_seqs=16", "run.flush_samples=8"]
@@ -58,10 +59,10 @@ class References:
     def options(self, command: str) -> list[str]:
         """What the command is given; `reduce` takes on the rows that `generate` publishes."""
         if command == "generate":
-            return [*_GENERATED, *_PUBLISHED]
+            return [*_GENERATED, *_PUBLISHED, "cluster.workers=1"]
         self.of("generate")
         rows = self._folder / "undisturbed-generate/dataset/jsonl/train-00000.jsonl.zst"
-        return [f"input={rows}", "cluster.workers=1", *_PUBLISHED]
+        return [f"input={rows}", *_PUBLISHED, "cluster.workers=1"]
 
     def of(self, command: str) -> dict[str, str]:
         """SHA-256 of the dataset's files, by path. Raises Difference: the run or its dataset is no good."""
