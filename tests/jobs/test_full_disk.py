@@ -49,10 +49,9 @@ def test_an_array_task_that_finds_the_disk_full_ends_with_one_line_and_goes_on_w
     if stage == "reduce":
         shutil.rmtree(disk / "run/reduce")
     ballast = disk / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
             file.write(bytes(4096))
-            file.flush()
     words = [f"{disk}/run", stage, "1", *(["1"] if stage == "reduce" else [])]
     ended = job("_task", *words)
     assert ended.returncode == 1
