@@ -11,7 +11,7 @@ read and checked: what was on disk once must be there, nothing may be there twic
 be the bytes of an undisturbed run. Beside the rounds one task is at work all the time, and must not grow.
 
 Prints a line for each round, then a table and a line of JSON. Exit code 1 on the first difference, with the
-round's run and log kept in DIR.
+round's run and logs kept in DIR.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _soak(options: argparse.Namespace, folder: Path) -> tuple[list[Report], Figu
                 raise _Failed(f"round {number}: {words}", f"{again} --round {number}") from error
             print(_line(number, reports[-1]), flush=True)
             shutil.rmtree(round_.root)
-            round_.log.unlink()
+            shutil.rmtree(round_.logs)
         try:
             return reports, steady.finish() if steady else None
         except Difference as error:

@@ -18,7 +18,7 @@ _FULL_DISK_CODES = (1, 2, 74)
 
 
 class Process:
-    """`python -m MODULE ARGUMENTS` in a session of its own; what it prints is added to `log`."""
+    """`python -m MODULE ARGUMENTS` in a session of its own; what it prints is added to `log`, its own."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None

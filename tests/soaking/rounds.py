@@ -95,7 +95,7 @@ class Report:
 
 
 class Round:
-    """Round `number`; its run lies on `disk`, its log in `folder`."""
+    """Round `number`; its run lies on `disk`, what its processes print in `logs`, below `folder`."""
 
     def __init__(
         self, number: int, references: References, disk: Disk, folder: Path, draw: Callable[[int], Session]
@@ -103,7 +103,8 @@ class Round:
         # Every third run is an import: it has nothing to generate, and its plan takes longer.
         self.report = Report("reduce" if number % 3 == 2 else "generate")
         self.root = disk.folder / f"round-{number}"
-        self.log = folder / f"round-{number}.log"
+        self.logs = folder / f"round-{number}-logs"
+        self.logs.mkdir()
         self.references = references
         self.disk = disk
         self._draw = draw
@@ -115,7 +116,7 @@ class Round:
         started = time.monotonic()
         expected = self.references.of(self.report.command)
         for number in range(_LAST):
-            _Play(self._draw(number), self).run()
+            _Play(self._draw(number), self, number).run()
             self.report.sessions += 1
             if self._published():
                 break
@@ -142,8 +143,8 @@ class Round:
 class _Play:
     """One session of a round."""
 
-    def __init__(self, session: Session, round_: Round) -> None:
-        self._session = session
+    def __init__(self, session: Session, round_: Round, number: int) -> None:
+        self._session, self._number = session, number
         self._round = round_
         self._report, self.keys, self.layout = round_.report, round_.keys, round_.layout
         self.disk = round_.disk
@@ -264,7 +265,10 @@ class _Play:
 
     def _task(self, task: int, stage: str, *numbers: int) -> Process:
         words = [str(self._round.root), stage, *map(str, numbers)]
-        return self._process("jobs._task", words, {"SLURM_ARRAY_TASK_ID": str(task)})
+        return self._process("jobs._task", words, {"SLURM_ARRAY_TASK_ID": str(task)}, task)
 
-    def _process(self, module: str, words: list[str], variables: dict[str, str] | None = None) -> Process:
-        return Process(module, words, self._round.log, variables)
+    def _process(
+        self, module: str, words: list[str], variables: dict[str, str] | None = None, task: int = 0
+    ) -> Process:
+        log = self._round.logs / f"{self._number:02}-{task}.log"
+        return Process(module, words, log, variables)
