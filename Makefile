@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-long test-slow lint bench clean
+.PHONY: setup demo test test-long test-slow lint bench soak clean
 
 # A worker takes whole files, in the order that tests/conftest.py gives them. Tests on a Slurm mostly wait.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
@@ -27,6 +27,9 @@ lint: setup ## style and types
 
 bench: setup ## benchmarks: tables and JSON under build/bench
 	$(BIN)/python -m tests.bench
+
+soak: setup ## half an hour of kills, pauses and full disks; as root, else without the full disks
+	$(BIN)/python -m tests.soak
 
 setup: $(STAMP)
 

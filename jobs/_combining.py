@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 
@@ -11,9 +10,7 @@ from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
-from omi_core.run.files import LockTaken
-
-_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
+from omi_core.run.files import LockTaken, disk_failed
 
 
 def finish(make: Callable[[], Outcome]) -> int:
@@ -29,7 +26,7 @@ def finish(make: Callable[[], Outcome]) -> int:
     except (InputDamaged, NothingToPublish, PartError) as error:
         return _failed(error)
     except OSError as error:
-        if error.errno not in _DISK:
+        if not disk_failed(error):
             raise
         return _failed(error)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
-from omi_core.run.files import LockTaken
+from omi_core.run.files import LockTaken, disk_failed
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.stages.gate import ImportDamaged
@@ -23,7 +22,6 @@ from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
 from omi_core.teachers.base import EngineFailed
 
-_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 FAILURES = (
     AppendFailed,
     EngineFailed,
@@ -69,7 +67,7 @@ def bring_home(config: Config, plan: Callable[[Config], Run[Any]]) -> int:
 
 def is_failure(error: BaseException) -> bool:
     """Does its one line say all there is to know? Anything else is a fault and shows its traceback."""
-    return isinstance(error, FAILURES) or (isinstance(error, OSError) and error.errno in _DISK)
+    return isinstance(error, FAILURES) or disk_failed(error)
 
 
 def _here(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:

@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # what crashes outright says on its log where it was
     # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
     with listening(Stop()) as stop:
+        from omi_core.run.files import disk_failed
         from omi_core.slurm import task
 
         root, stage, *rest = arguments
@@ -37,7 +38,9 @@ def main(arguments: list[str]) -> int:
             return task.STAGES[stage](root, [int(value) for value in rest], stop)
         except Stopped:
             return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else task.TERMINATED
-        except task.FAILURES as error:
+        except (*task.FAILURES, OSError) as error:
+            if not isinstance(error, task.FAILURES) and not disk_failed(error):
+                raise
             print(f"failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             return 1
         except task.Unwritable as error:

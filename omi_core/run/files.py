@@ -26,10 +26,17 @@ log = logging.getLogger(__name__)
 # Some network and FUSE file systems have no fsync for directories; there the rename is all there is.
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 _NO_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# What the disk, and not a fault of ours, makes of a call.
+_OF_THE_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 class LockTaken(RuntimeError):
     """Another process holds the lock; the message names it."""
+
+
+def disk_failed(error: BaseException) -> bool:
+    """Whether an error says that the disk is full or not to be written to; its one line then says it all."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_DISK
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from omi_core.run.keys import settled
 from omi_core.run.layout import Layout
-from tests.conftest import Here, SmallDisk
+from tests.conftest import Here, Job, SmallDisk
 
 RUN = ["teacher=rehearsal", "data.size=150", "samples=6", "run.flush_samples=50", "cluster.workers=1"]
 
@@ -36,3 +37,26 @@ def test_a_full_disk_costs_nothing_that_was_finished(
         return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
     assert files(disk / "run/dataset") == files(tmp_path / "undisturbed/dataset")
+
+
+@pytest.mark.parametrize("stage", ["reduce", "publish"])
+def test_an_array_task_that_finds_the_disk_full_ends_with_one_line_and_goes_on_with_space(
+    here: Here, job: Job, small_disk: SmallDisk, stage: str
+) -> None:
+    disk = small_disk("8m")
+    assert here("generate", *RUN, f"run.dir={disk}/run")[0] == 0
+    shutil.rmtree(disk / "run/dataset")
+    if stage == "reduce":
+        shutil.rmtree(disk / "run/reduce")
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+    words = [f"{disk}/run", stage, "1", *(["1"] if stage == "reduce" else [])]
+    ended = job("_task", *words)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("failed: ")
+    assert "No space left on device" in ended.stderr and "Traceback" not in ended.stderr
+    ballast.unlink()
+    ended = job("_task", *words)
+    assert ended.returncode == 0, ended.stderr
