@@ -15,6 +15,8 @@ from omi_core.publish import verify
 from tests.combine.conftest import Dataset, chat, contents, solution, write_lines
 from tests.crashing import DIE_AT
 
+pytestmark = pytest.mark.long
+
 # Kills itself at the Nth call, and prints how many there were.
 PROGRAM = (
     DIE_AT
@@ -94,7 +96,6 @@ def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     assert {entry.name for entry in out.iterdir()} == {".lock", f"{command}.json", "dataset"}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("command", ["combine", "mix"])
 def test_killed_at_random_moments_it_makes_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str

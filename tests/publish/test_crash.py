@@ -16,6 +16,8 @@ import pytest
 from omi_core.publish import CardInfo, publish, read_stats, recover, verify
 from tests.crashing import DIE_AT
 
+pytestmark = pytest.mark.long
+
 PROGRAM = (
     DIE_AT
     + """

@@ -51,6 +51,7 @@ def keys_on_disk(journal: Path) -> list[int]:
     return [ordinal * 3 + index for frame in found.frames for ordinal, index in frame.keys.tolist()]
 
 
+@pytest.mark.long
 def test_nothing_flushed_is_lost_and_nothing_comes_twice_however_often_the_writer_is_killed(
     tmp_path: Path, script: ModuleType
 ) -> None:
