@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Each takes a minute or so. Workers take files in this order, so that in the end none waits long for another.
 LONG_FILES = (
     "tests/cluster/test_demos.py",
-    "tests/cluster/test_faults_of_tasks.py",
     "tests/cluster/test_gpus.py",
+    "tests/cluster/test_faults_of_tasks.py",
     "tests/cluster/test_pipeline.py",
     "tests/jobs/test_vllm.py",
     "tests/test_docs.py",

@@ -181,6 +181,15 @@ class Cluster(Client):
         """Let a drained node take jobs again."""
         self.run("scontrol", "update", f"nodename={node}", "state=resume")
 
+    @contextmanager
+    def closed(self, partition: str = "batch") -> Iterator[None]:
+        """For a while the jobs of a partition wait; those that run already go on."""
+        self.run("scontrol", "update", f"partitionname={partition}", "state=down")
+        try:
+            yield
+        finally:
+            self.run("scontrol", "update", f"partitionname={partition}", "state=up")
+
     def controller_runs(self) -> bool:
         return self._daemons["slurmctld"].alive()
 

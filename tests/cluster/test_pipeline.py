@@ -223,16 +223,16 @@ def test_a_controller_that_is_busy_while_a_step_is_submitted(line: Line, alone: 
 
 
 def test_a_cancelled_pipeline_submits_nothing_until_it_is_resumed(line: Line, alone: Made) -> None:
-    line.submit(*SLOW)
-    line.step("02-solve").begun()
-    again = line.chain.type("pipeline", *WORK, *SITE, *SLOW)
-    assert "wait or run already" in again.stdout
-    done = line.chain.type("cancel", "all")
-    assert done.returncode == 0, done.stderr
-    assert "jobs.resume" in done.stdout
-    line.chain.idle()
+    with line.cluster.closed():
+        line.submit()
+        again = line.chain.type("pipeline", *WORK, *SITE)
+        assert "wait or run already" in again.stdout
+        done = line.chain.type("cancel", "all")
+        assert done.returncode == 0, done.stderr
+        assert "jobs.resume" in done.stdout
+        line.chain.idle()
     assert line.state() == "cancelled"
-    assert line.ledger("sent")[:2] == ["test_set", "solve"]
+    assert set(line.ledger("sent")) == {"test_set", "solve"}
     line.resume()
     assert line.finished() == alone
 
