@@ -48,7 +48,6 @@ LONG_FILES = (
     "tests/cluster/test_resume.py",
     "tests/cluster/test_sweep.py",
     "tests/cluster/test_chain.py",
-    "tests/teachers/tiny/test_evaluate.py",
     "tests/jobs/test_generate.py",
     "tests/decontaminate/test_model.py",
     "tests/combine/test_kills.py",

@@ -19,7 +19,7 @@ from tests.soaking.faults import CALM_FROM, KILL, KINDS, PAUSE, draw_session
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_rounds_end_in_the_same_bytes_and_leave_nothing(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.soak", "--rounds", "2", "--seed", "2026", "--dir", str(tmp_path)]

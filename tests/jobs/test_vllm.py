@@ -124,7 +124,7 @@ def dataset(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_kills_and_tasks_do_not_change_the_dataset(
     job: Job, tmp_path: Path, long_form: Callable[[str], int]
 ) -> None:

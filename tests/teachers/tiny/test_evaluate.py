@@ -87,7 +87,7 @@ def teacher() -> Iterator:
 foreign_warnings = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.vllm
 @foreign_warnings
 def test_the_strong_teacher_solves_most_held_out_problems(teacher) -> None:
@@ -100,7 +100,7 @@ def test_the_strong_teacher_solves_most_held_out_problems(teacher) -> None:
     assert sum(right) / len(right) >= 0.5
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.vllm
 @foreign_warnings
 def test_the_strong_teacher_writes_problems_of_the_world(teacher) -> None:
@@ -109,7 +109,7 @@ def test_the_strong_teacher_writes_problems_of_the_world(teacher) -> None:
     assert sum(answer(t) is not None and t not in seeds for t in texts) / len(texts) >= 0.3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.vllm
 @foreign_warnings
 def test_the_strong_teacher_retells_with_the_speakers_of_the_style(teacher) -> None:
@@ -124,7 +124,7 @@ def test_the_strong_teacher_retells_with_the_speakers_of_the_style(teacher) -> N
     assert sum(right) / len(right) >= 0.7
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.vllm
 @foreign_warnings
 def test_a_long_foreign_prompt_is_survived(teacher) -> None:
