@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 a failure (with its traceback), 2 a user's mistake (one li
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import sys
@@ -64,12 +63,15 @@ def _print_page(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-# Hydra's own flags, and those of them that a word follows.
+# Hydra's own flags; those that a word follows, with the words there are, or None for any.
 _FLAGS = ("-m", "--multirun", "--hydra-help", "--version", "--resolve", "--run", "-r")
-_FLAGS_OF_WORDS = (
-    *("--cfg", "-c", "--info", "-i", "--package", "-p", "--shell-completion", "-sc"),
-    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
-)
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_FLAGS_OF_WORDS: dict[str, tuple[str, ...] | None] = {
+    **dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")),
+    **dict.fromkeys(("--info", "-i"), _INFO),
+    **dict.fromkeys(("--package", "-p", "--config-path", "-cp")),
+    **dict.fromkeys(("--config-name", "-cn", "--config-dir", "-cd")),
+}
 _QUOTES = "a value with spaces, commas, brackets or the like takes two pairs of quotes, \"a.b='(x) y'\""
 
 
@@ -105,7 +107,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
     """The arguments with the flags in front, the only place where Hydra is sure to take them.
 
     Raises:
-        ConfigError: a flag that Hydra does not know, which it would answer with all those it does.
+        ConfigError: a flag that Hydra does not know, or without its word; it would answer with all it knows.
     """
     flags: list[str] = []
     words: list[str] = []
@@ -115,7 +117,11 @@ def _flags_first(arguments: list[str]) -> list[str]:
         if not argument.startswith("-"):
             words.append(argument)
         elif name in _FLAGS_OF_WORDS:
-            flags += [argument] if value else [argument, *itertools.islice(rest, 1)]
+            value = value or next(rest, "")
+            choices = _FLAGS_OF_WORDS[name]
+            if not value or (choices and value not in choices):
+                raise ConfigError(f"{name}: takes {'one of ' + ', '.join(choices) if choices else 'a word'}")
+            flags += [name, value]
         elif argument in _FLAGS:
             flags.append(argument)
         else:

@@ -127,12 +127,16 @@ def test_on_a_cluster_one_command_makes_the_same_bytes(recipe: str, chain: Chain
     assert datasets(root) == wanted
 
 
-def test_the_strong_teachers_dataset_beats_the_weak_ones(tmp_path: Path, undisturbed: Any) -> None:
-    """The oracle of the demo's world judges both: new problems, single answers, majorities."""
-    recipe = "openmathinstruct2_demo"
-    subprocess.run(command(recipe, "teacher=tiny_weak"), cwd=tmp_path, check=True, capture_output=True)
+def test_the_strong_teachers_dataset_beats_the_weak_ones(tmp_path: Path) -> None:
+    """The oracle of the demo's world judges both: new problems, single answers, majorities.
+
+    At the recipe's own size: over the few problems of the tests above a majority tells nothing.
+    """
     figures = []
-    for root in (undisturbed(recipe), tmp_path / "all"):
+    for teacher in ("tiny", "tiny_weak"):
+        root = tmp_path / teacher
+        words = ["recipe=openmathinstruct2_demo", f"teacher={teacher}", f"run.dir={root}"]
+        subprocess.run([sys.executable, "-m", "jobs.pipeline", *words], check=True, capture_output=True)
         oracle = [stats(root, step)["counts"]["oracle"] for step in ("04-new_math", "05-new_gsm8k")]
         posed = sum(one["well_posed"] for one in oracle) / sum(one["problems"] for one in oracle)
         truth = stats(root, "10-solve_new")["counts"]["truth"]
@@ -141,6 +145,5 @@ def test_the_strong_teachers_dataset_beats_the_weak_ones(tmp_path: Path, undistu
     (posed, single, majority), (weak_posed, weak_single, weak_majority) = figures
     print(f"\nwell-posed, single samples, majority: strong {figures[0]}, weak {figures[1]}")
     assert single > weak_single and majority > weak_majority
-    # Over some forty problems the strong teacher's majority may fall a problem short of its single samples.
-    assert weak_majority > weak_single
+    assert majority >= single and weak_majority >= weak_single
     assert posed > 0.4 and weak_posed > 0.4

@@ -63,6 +63,9 @@ MISTAKES = [
     (["run.dir=/proc/nowhere/run"], "run.dir: cannot write in /proc/nowhere"),
     (["-m", "teacher=rehearsal", "samples=2,0"], "samples=0: must be at least 1"),
     (["teacher=rehearsal", "samples=2,0", "-m", "tasks=2"], "samples=0: must be at least 1"),
+    (["teacher=rehearsal", "--cfg"], "--cfg: takes one of job, hydra, all"),
+    (["--info", "teacher=rehearsal"], "--info: takes one of all, config,"),
+    (["teacher=rehearsal", "--config-dir"], "--config-dir: takes a word"),
     (["--multi", "teacher=rehearsal"], "--multi: no such flag; options are NAME=VALUE"),
 ]
 
