@@ -190,6 +190,8 @@ def test_every_recipe_composes(recipe: str) -> None:
     words = [f"recipe={recipe}", *NEEDED.get(recipe, [])]
     pipeline = _recipes.compose(*_recipes.read_words(words))
     assert pipeline.steps
+    again = _recipes.compose(*_recipes.read_words([*words, "run.dir=else", "tasks=3"]))
+    assert again.fingerprint == pipeline.fingerprint
 
 
 @pytest.fixture(scope="module")
