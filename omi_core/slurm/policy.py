@@ -125,10 +125,13 @@ def cause_of(
         return Cause.TIMEOUT
     if exit_code == UNWRITABLE:
         return Cause.DISK
-    if signal in _CRASHES:
+    # A script that ends sooner than its step is heard of leaves accounting with the signal in the code's place;
+    # no task ends with such a code by itself.
+    by = signal or exit_code
+    if by in _CRASHES:
         return Cause.CRASH
     # A task that ends on SIGTERM within the grace time of a preemption is FAILED for Slurm, by that signal.
-    return Cause.PREEMPTED if signal == SIGTERM or exit_code == TERMINATED else Cause.UNKNOWN
+    return Cause.PREEMPTED if by in (SIGTERM, TERMINATED) else Cause.UNKNOWN
 
 
 def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts: int) -> Decision:

@@ -324,7 +324,8 @@ def _program(exit_code: tuple[int, int], derived: tuple[int, int]) -> tuple[int,
     """Exit code and signal of the program, from those of the script and of its worst step.
 
     When a signal n kills the program, srun and the shell end with 128 + n, which sacct shows as n; an exit
-    code c above 128 it shows as c - 128. The step has the truth. Without a step 128 + n is taken for n.
+    code c above 128 it shows as c - 128. The step has the truth. Without a step 128 + n is taken for n. (A
+    script that ends sooner than slurmctld hears of its step leaves sacct without: then n stays a code.)
     """
     code, signal = exit_code
     if signal or not code:

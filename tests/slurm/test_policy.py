@@ -61,6 +61,8 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (trouble("EngineFailed", "EngineDeadError: EngineCore encountered an issue"), "FAILED", 1, "ENGINE"),
         (trouble("EngineFailed", "OutOfMemoryError: CUDA out of memory"), "FAILED", 1, "OUT_OF_MEMORY"),
         (None, "FAILED", 9, "UNKNOWN"),
+        (None, "FAILED", 11, "CRASH"),  # SIGSEGV, where accounting missed that it was a signal
+        (None, "FAILED", 15, "PREEMPTED"),
         (None, "FAILED", 1, "UNKNOWN"),
         (None, "COMPLETED", 0, "UNKNOWN"),  # its samples are gone all the same
         (None, states.GONE, None, "UNKNOWN"),
