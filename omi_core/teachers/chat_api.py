@@ -96,7 +96,8 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
         Again: it is no completion, or one that was broken off.
     """
     try:
-        choice = orjson.loads(raw)["choices"][0]
+        answer = orjson.loads(raw)
+        choice = answer["choices"][0]
         message, reason = choice["message"], choice["finish_reason"]
         text = message["content"]
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
@@ -112,7 +113,7 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
     if not isinstance(reason, str) or reason not in _FINISHED:
         # A server that is shut down breaks its answers off ("abort"); they are no samples.
         raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
-    usage = orjson.loads(raw).get("usage")
+    usage = answer.get("usage")
     return Completion(
         text, _FINISHED[reason], _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     )

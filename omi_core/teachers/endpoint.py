@@ -34,8 +34,6 @@ _TICK_SECONDS = 0.2
 _CONNECT_SECONDS = 30.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 20.0
-# Connections of a client: what it does for each request grows with them.
-_POOL = 8
 # A control request is sent so often at most while nothing is answered.
 _CONTROL_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
@@ -69,18 +67,19 @@ class EndpointTeacher(Teacher):
             headers["Authorization"] = f"Bearer {self._key}"
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         trusted = httpx2.create_ssl_context()
+        # A client each: what one does for a request grows with its connections.
         self._clients = [
             httpx2.AsyncClient(
                 headers=headers,
                 cookies=no_cookies,
                 follow_redirects=False,  # the key is for this address alone
-                limits=httpx2.Limits(max_connections=_POOL, max_keepalive_connections=_POOL),
+                limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
                 timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
                 verify=trusted,
             )
-            for _ in range(self._options.concurrency // _POOL + 1)  # with room for the control request
+            for _ in range(self._options.concurrency + 1)  # with room for the control request
         ]
-        self._free = self._clients * _POOL
+        self._free = list(self._clients)
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples as they are answered. Closing the generator breaks off what is in flight.

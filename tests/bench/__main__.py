@@ -12,6 +12,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[2] / "shared" / "data"
 BENCHES: dict[str, list[str]] = {
+    "bookkeeping.py": ["--records", "30000", "--journals", "50", "--tasks", "500", "--times", "3"],
+    "generate.py": ["--rounds", "3", "data.size=32"],
+    "sample_cost.py": ["--samples", "5000"],
     "journals.py": ["--keys", "200000", "--journals", "50"],
     "publish.py": ["--rows", "100000"],
     "combine.py": ["--rows", "50000"],
