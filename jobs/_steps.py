@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,13 @@ def _written(value: Any) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
+@cache
+def _store(name: str, schema: type) -> None:
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name=name, node=schema)
+
+
 def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | None) -> Values:
     """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
 
@@ -86,10 +94,9 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
         ConfigError: a word that the command would refuse.
     """
     from hydra import compose, initialize_config_module
-    from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
-    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    _store(f"{name}_schema", schema)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
     given = [_command._with_plus(each, schema) for each in words]
     try:
@@ -123,14 +130,14 @@ def _compose_decontaminate(given: Values, words: Sequence[str], folder: Path | N
 def _generate_content(values: Values) -> Values:
     from omi_core.stages.planning import generate_content
 
-    config = load_generate(values)
+    config = options.restore(Generate, values)
     return generate_content(config) | {"data": _chosen(values["data"], Data())}
 
 
 def _reduce_content(values: Values) -> Values:
     from omi_core.stages.planning import reduce_content
 
-    config = load_reduce(values)
+    config = options.restore(Reduce, values)
     read = {"input": _by_bytes(config.input), "solution": config.solution, "finish": config.finish_reason}
     return reduce_content(config) | read | {"data": _chosen(values["data"], Data())}
 

@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -67,13 +68,21 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
 
     refuse_unknown(cls, values)
     try:
-        instance = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), dict(values)))
+        instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), dict(values)))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(instance, cls)
     for key, value, field in leaves(instance):
         check_leaf(key, value, field.metadata)
     return instance
+
+
+@cache
+def _structured(cls: type) -> Any:
+    """OmegaConf's reading of a schema, slow to make. To be merged only, which copies it."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(cls)
 
 
 def restore(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -112,6 +112,8 @@ def statements(text: str, *, doubtful: bool = False) -> Iterator[Statement]:
 
     With `doubtful` those of runs that plainly hold (`plain_sums`) are left out.
     """
+    if doubtful and plain_sums.all_hold(text):
+        return
     for run in _runs_with_equals(text):
         numeric = [_DIGIT.search(side) is not None for side in run.group().split("=")]
         if not any(left and right for left, right in zip(numeric, numeric[1:], strict=False)):

@@ -125,8 +125,8 @@ def cause_of(
         return Cause.TIMEOUT
     if exit_code == UNWRITABLE:
         return Cause.DISK
-    # A script that ends sooner than its step is heard of leaves accounting with the signal in the code's place;
-    # no task ends with such a code by itself.
+    # A script that ends before its step is heard of leaves accounting with the signal in the code's place; no
+    # task ends with such a code by itself.
     by = signal or exit_code
     if by in _CRASHES:
         return Cause.CRASH

@@ -20,6 +20,7 @@ def create(data: Path, log: Path) -> None:
     That script needs the client package too, for one small program; the tables alone need only the server.
     """
     data.mkdir()
+    _temporary(data).mkdir()
     scripts = _scripts()
     prologue = "create database if not exists mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n"
     with log.open("wb") as out:
@@ -55,7 +56,13 @@ def _server(data: Path) -> list[str]:
         "--no-defaults",
         "--user=root",
         f"--datadir={data}",
+        f"--tmpdir={_temporary(data)}",
     ]
+
+
+def _temporary(data: Path) -> Path:
+    """Where the server in `data` has its temporary tables: one that starts removes all it finds there."""
+    return data.with_name(f"{data.name}-tmp")
 
 
 def _scripts() -> list[Path]:

@@ -26,7 +26,10 @@ def continued(chain: Chain, undisturbed: Dataset) -> bool:
     return chain.dataset() == undisturbed
 
 
-@pytest.mark.parametrize("which", ["running", "pending", "all"])
+@pytest.mark.parametrize(
+    "which",
+    [pytest.param("running", marks=pytest.mark.slow), pytest.param("pending", marks=pytest.mark.slow), "all"],
+)
 def test_what_a_user_cancels_ends_the_chain_and_is_not_sent_again(
     cluster: Cluster, chain: Chain, undisturbed: Dataset, which: str
 ) -> None:

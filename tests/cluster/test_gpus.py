@@ -76,15 +76,17 @@ def submit(chain: Chain, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_vllm_in_several_replicas_of_several_jobs_makes_what_one_does(
-    cluster: Cluster, chain: Chain, tiny: Dataset
+# A job of two replicas, or two that share a node.
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_vllm_in_several_replicas_makes_what_one_does(
+    cluster: Cluster, chain: Chain, tiny: Dataset, jobs: int
 ) -> None:
     for node in cluster.nodes[1:]:
         cluster.drain(node)
-    submit(chain, "cluster.gpus_per_node=2", "tasks=2")
+    submit(chain, "cluster.gpus_per_node=2", f"tasks={jobs}")
     assert chain.dataset(240) == tiny
     tasks = chain.manifests()
-    assert sorted(gpu for task in tasks for gpu in task["gpus"]) == ["0", "1", "2", "3"]
+    assert sorted(gpu for task in tasks for gpu in task["gpus"]) == [str(gpu) for gpu in range(2 * jobs)]
     assert {task["teacher"]["engine"] for task in tasks} == {"vllm"}
     assert clashes(tasks) == []
 

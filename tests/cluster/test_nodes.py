@@ -61,7 +61,9 @@ def test_a_job_of_two_nodes_hands_back_its_work_before_the_time_limit(
     assert "failed" not in chain.logs()
 
 
-@pytest.mark.parametrize(("number", "cause"), [(0, "unknown"), (1, "engine failure")])
+@pytest.mark.parametrize(
+    ("number", "cause"), [pytest.param(0, "unknown", marks=pytest.mark.slow), (1, "engine failure")]
+)
 def test_a_rank_that_is_killed_ends_its_job_which_is_sent_again(
     chain: Chain, undisturbed: Dataset, number: int, cause: str
 ) -> None:

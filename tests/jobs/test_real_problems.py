@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.long, pytest.mark.filterwarnings("de
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 
-@pytest.mark.parametrize("data", ["gsm8k", "math"])
+@pytest.mark.parametrize("data", [pytest.param("gsm8k", marks=pytest.mark.slow), "math"])
 def test_real_problems_run_end_to_end(here: Here, tmp_path: Path, shared_data: Path, data: str) -> None:
     code, shown, err = here(
         "generate",
