@@ -27,7 +27,9 @@ _LETTER = "a-wyzA-WYZ"
 _BEGINS = rf"(?:(?<=[{_LETTER}][ \n][0-9])|(?<=[{_LETTER}][ \n]\$[0-9])|(?<=[{_LETTER}0-9][.,;] [0-9]))"
 _ENDS = rf"(?=[.,;]?+(?:\s[{_LETTER}]|\Z)|[.,;] [0-9])"
 _TOTAL = r" ?+= ?+\$?+"
-_SHORT_SUM = re.compile(rf"([0-9]{_BEGINS}[0-9]{{0,11}}+) ?+([-+*/]) ?+([0-9]{{1,12}}+){_TOTAL}([0-9]{{1,12}}+){_ENDS}")
+_SHORT_SUM = re.compile(
+    rf"([0-9]{_BEGINS}[0-9]{{0,11}}+) ?+([-+*/]) ?+([0-9]{{1,12}}+){_TOTAL}([0-9]{{1,12}}+){_ENDS}"
+)
 _LONG_SUM = re.compile(
     rf"[0-9]{_BEGINS}[0-9,.]*+(?: ?+[-+*/] ?+\$?+[0-9][0-9,.]*+)++{_TOTAL}{_NUMBER}{_ENDS}"
 )
