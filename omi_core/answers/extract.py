@@ -30,6 +30,7 @@ SHORT_TAIL = 200  # for patterns with three open-ended repeats
 METHODS = ("boxed", "hashes", "pattern")
 
 _BOX_SCAN = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s{0,4}(?P<open>\{)?|\\.|[{}]", re.DOTALL)
+_PLAIN_BOX = re.compile(r"\\boxed\{([^{}\\]*+)\}")
 _BARE_BOX = re.compile(
     r"-?[0-9][0-9,]{0,40}(?:\.[0-9]{1,40})?|[A-Za-z](?![A-Za-z])"
     r"|-?\\[a-zA-Z]{1,20}(?:\{[^{}]{0,100}\}|[0-9]){0,2}"
@@ -97,6 +98,23 @@ class Extractor:
         """The final answer of `text`. Never raises on any string."""
         boxes, bare = _boxes(text)
         count = len(boxes) + len(bare)
+        found = self._find(text, boxes, bare)
+        if found is None:
+            return Extraction(None, len(text), len(text), "none", count)
+        method, answer, start, end = found
+        refused = _refusal(answer, self.max_answer)
+        clean = None if refused else answer.strip()
+        return Extraction(clean, start, _closed(text, start, end), method, count, refused)
+
+    def answer(self, text: str) -> str | None:
+        """The `answer` of the extraction alone, in less time."""
+        found = self._find(text, *_boxes(text))
+        if found is None or _refusal(found[1], self.max_answer):
+            return None
+        return found[1].strip()
+
+    def _find(self, text: str, boxes: list[_Box], bare: list[_Box]) -> tuple[str, str, int, int] | None:
+        """(method, answer, start, end) of the first method that finds one."""
         for method in self.methods:
             if method == "boxed":
                 found = _last_box(text, boxes, bare)
@@ -105,11 +123,8 @@ class Extractor:
             else:
                 found = self._last_match(text)
             if found is not None:
-                answer, start, end = found
-                refused = _refusal(answer, self.max_answer)
-                clean = None if refused else answer.strip()
-                return Extraction(clean, start, _closed(text, start, end), method, count, refused)
-        return Extraction(None, len(text), len(text), "none", count)
+                return method, *found
+        return None
 
     def _last_match(self, text: str) -> tuple[str, int, int] | None:
         if self.pattern is None:
@@ -134,6 +149,8 @@ def _refusal(answer: str, max_answer: int) -> str | None:
         return f"longer than {max_answer} characters"
     if FORBIDDEN.search(stripped):
         return "control characters"
+    if stripped.count("{") <= MAX_DEPTH:
+        return None
     depth = 0
     for match in re.finditer(r"\\.|[{}]", stripped, re.DOTALL):
         depth += (match.group() == "{") - (match.group() == "}")
@@ -150,6 +167,9 @@ def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
     start = _first_box(text)
     if start is None:
         return [], []
+    plain = _PLAIN_BOX.match(text, start)
+    if plain is not None and _first_box(text, plain.end()) is None:  # most solutions
+        return [_Box(start, *plain.span(1), plain.end())], []
     done: list[_Box] = []
     bare: list[_Box] = []
     open_braces: list[tuple[int, int] | None] = []  # (start, inner) for a box, None for a plain brace
@@ -175,12 +195,12 @@ def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
     return done, bare
 
 
-def _first_box(text: str) -> int | None:
+def _first_box(text: str, begin: int = 0) -> int | None:
     """Where looking for boxes may begin: braces before the first command change nothing."""
-    found = [at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0]
-    if not found:
+    boxed, fbox = text.find("\\boxed", begin), text.find("\\fbox", begin)
+    if boxed < 0 and fbox < 0:
         return None
-    start = min(found)
+    start = max(boxed, fbox) if boxed < 0 or fbox < 0 else min(boxed, fbox)
     while start and text[start - 1] == "\\":  # pairs of backslashes are told from their first
         start -= 1
     return start

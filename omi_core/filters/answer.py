@@ -94,9 +94,7 @@ class TrimAfterAnswer(RowFilter):
         Example("No answer. None at all.", "No answer. None at all."),
     )
 
-    _MATH = re.compile(
-        r"\\\\|\\\$|(\\\[|\\\]|\\\(|\\\)|\$\$|\$|\\begin\{[a-z]{1,20}\*?\}|\\end\{[a-z]{1,20}\*?\})"
-    )
+    _MATH = re.compile(r"\$\$?|\\(?:[\\$\[\]()]|(?:begin|end)\{[a-z]{1,20}\*?\})")
     # A formula on the way is stepped over: `$11! + 12!$` ends no sentence.
     _SENTENCE_END = re.compile(r"\$[^$\n]*\$|\n|[.!?](?=[\s\"'*)_]|$)")
     _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
@@ -127,8 +125,8 @@ class TrimAfterAnswer(RowFilter):
         """The closers, outermost first, of what is open at `end`; a stray closer closes nothing."""
         closers: list[str] = []
         for match in self._MATH.finditer(text, 0, end):
-            mark = match[1]
-            if mark is None:
+            mark = match.group()
+            if mark in ("\\\\", "\\$"):
                 continue
             if closers and mark == closers[-1]:
                 closers.pop()

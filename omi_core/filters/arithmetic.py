@@ -11,8 +11,9 @@ commands, and ambiguous juxtaposition (`2\frac{1}{2}`, `3 4`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from string import ascii_letters
 
 from omi_core.filters import plain_sums
 from omi_core.filters.expression import PAIRS, Rational, Token, evaluate
@@ -46,6 +47,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+# An x may be a sign; the letters of some commands are in a run.
+_LETTERS = frozenset(ascii_letters) - {"x", "X"}
+_LETTER_AFTER = re.compile("= ?[a-wyzA-WYZ]")
+_LONGEST_COMMAND = len("\\displaystyle")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"(?<=\s)[A-Za-z]{2,}")
 _LOOK_BACK = (32, 256)  # most often a word stands just before
@@ -112,9 +117,8 @@ def statements(text: str, *, doubtful: bool = False) -> Iterator[Statement]:
 
     With `doubtful` those of runs that plainly hold (`plain_sums`) are left out.
     """
-    if doubtful and plain_sums.all_hold(text):
-        return
-    for run in _runs_with_equals(text):
+    settled = plain_sums.settled(text) if doubtful else ()
+    for run in _runs_with_equals(text, settled):
         numeric = [_DIGIT.search(side) is not None for side in run.group().split("=")]
         if not any(left and right for left, right in zip(numeric, numeric[1:], strict=False)):
             continue
@@ -124,10 +128,13 @@ def statements(text: str, *, doubtful: bool = False) -> Iterator[Statement]:
             yield from _pairs(chain)
 
 
-def _runs_with_equals(text: str) -> Iterator[re.Match[str]]:
-    """The runs of `text` that hold an equals sign; most runs are but a blank between words."""
+def _runs_with_equals(text: str, settled: Container[int]) -> Iterator[re.Match[str]]:
+    """The runs of `text` with an equals sign that may have numbers on both sides; most are but a blank."""
     done, equals = 0, text.find("=")
     while equals >= 0:
+        if equals in settled or _beside_letters(text, equals):
+            equals = text.find("=", equals + 1)
+            continue
         # No run goes over a word, so none is under way there, and looking for runs may begin.
         begin = done
         for width in _LOOK_BACK:
@@ -139,6 +146,16 @@ def _runs_with_equals(text: str) -> Iterator[re.Match[str]]:
         yield run
         done = run.end()
         equals = text.find("=", done)
+
+
+def _beside_letters(text: str, equals: int) -> bool:
+    """Whether a letter is next to the sign that ends a run there: `x = 3`, `cost = 12`, `3 = n`."""
+    if _LETTER_AFTER.match(text, equals):
+        return True
+    at = equals - 2 if text[equals - 1 : equals] == " " else equals - 1
+    if at < 0 or text[at] not in _LETTERS:
+        return False
+    return text.find("\\", max(0, at - _LONGEST_COMMAND), at) < 0
 
 
 def _pairs(chain: list[_Side]) -> Iterator[Statement]:

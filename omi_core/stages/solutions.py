@@ -65,7 +65,7 @@ class SolutionsReducer(Reducer):
     def _answer(self, sample: Sample) -> str | None:
         # What is dropped for being cut off has no say in what the answer is either.
         cut_off = self._config.filters.unfinished and sample.finish_reason == "length"
-        answer = None if cut_off else self._extract(sample.text).answer
+        answer = None if cut_off else self._extract.answer(sample.text)
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
@@ -171,7 +171,7 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
 
 def _answers(config: Generate) -> Callable[[str], bool]:
     extract = Extractor(config.answers.methods, config.answers.pattern)
-    return lambda text: extract(text).answer is not None
+    return lambda text: extract.answer(text) is not None
 
 
 TASK = Task(_records, SolutionsReducer.of, filter_options, _answers)

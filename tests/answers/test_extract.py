@@ -202,10 +202,14 @@ def test_every_gsm8k_ground_truth_extracts_as_a_number(rows: Callable[[str], lis
 
 
 @given(
-    st.lists(st.sampled_from(["{", "}", "\\\\", "\\boxed{", "\\fbox", "boxed", "5", " ", "x"]), max_size=16)
+    st.lists(
+        st.sampled_from(["{", "}", "\\\\", "\\boxed{", "\\boxed{5}", "\\fbox", "boxed", "5", " ", "x"]),
+        max_size=16,
+    )
 )
-def test_looking_for_boxes_may_begin_at_the_first_command(pieces: list[str]) -> None:
+def test_shortcuts_to_the_box_find_what_a_look_at_the_whole_text_does(pieces: list[str]) -> None:
     text = "".join(pieces)
-    with patch.object(extract, "_first_box", lambda text: 0):
+    with patch.object(extract, "_first_box", lambda text, begin=0: 0):
         from_the_start = Extractor()(text)
     assert Extractor()(text) == from_the_start
+    assert Extractor().answer(text) == from_the_start.answer
