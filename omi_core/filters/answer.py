@@ -98,13 +98,18 @@ class TrimAfterAnswer(RowFilter):
     # A formula on the way is stepped over: `$11! + 12!$` ends no sentence.
     _SENTENCE_END = re.compile(r"\$[^$\n]*\$|\n|[.!?](?=[\s\"'*)_]|$)")
     _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
+    _NOTHING_AFTER = re.compile(r"\\boxed\{[^{}\\]*+\}\$?\.?\s*\Z")
     _CLOSES = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 
     def __init__(self, extract: Extractor | None = None) -> None:
         self._extract = extract or Extractor()
+        self._boxed_first = self._extract.methods[0] == "boxed"
 
     def solution_after(self, row: Candidate) -> str | None:
         text = row.solution
+        box = text.rfind("\\boxed{") if self._boxed_first else -1
+        if box >= 0 and text[box - 1 : box] != "\\" and self._NOTHING_AFTER.match(text, box):
+            return text  # as most solutions end
         found = self._extract(text)
         if found.answer is None:
             return text

@@ -30,10 +30,11 @@ _BEGINS = "|".join(
     for sign in ("", r"\$")
 )
 _ENDS = rf"(?=[.,;]?+(?:\s[{_LETTER}]|\Z)|[.,;] [0-9])"
-_SUM = re.compile(
-    rf"([0-9](?:{_BEGINS})[0-9,.]*+)((?: ?+[-+*/x] ?+\$?+[0-9][0-9,.]*+)++) ?+(=) ?+\$?+({_NUMBER}){_ENDS}"
+_BEGIN = rf"[0-9](?:{_BEGINS})"
+_SHORT_SUM = re.compile(
+    rf"({_BEGIN}[0-9]{{0,11}}+) ?+([-+*/x]) ?+\$?+([0-9]{{1,12}}+) ?+(=) ?+\$?+([0-9]{{1,12}}+){_ENDS}"
 )
-_ONE_STEP = re.compile(r" ?([-+*/x]) ?\$?([0-9]{1,12})")
+_SUM = re.compile(rf"{_BEGIN}[0-9,.]*+(?: ?+[-+*/x] ?+\$?+[0-9][0-9,.]*+)++ ?+(=) ?+\$?+{_NUMBER}{_ENDS}")
 _LONGEST_COMMAND = len(r"\displaystyle ")
 
 Quotient = tuple[int, int]
@@ -41,18 +42,18 @@ Quotient = tuple[int, int]
 
 def settled(text: str) -> set[int]:
     """Where in `text` there are equals signs of plain sums between words that are true."""
-    signs = set()
-    for found in _SUM.finditer(text):
-        a, rest, _, c = found.groups()
-        step = _ONE_STEP.fullmatch(rest)
-        if step is not None and a.isdigit() and c.isdigit() and len(a) <= 12:
-            true = _adds_up(int(a), step[1], int(step[2]), int(c))
-        else:
-            true = hold(found[0])
-        # The letter before it may be the end of a command: `2 \cdot 3 * 4 = 12`.
-        if true and text.find("\\", max(0, found.start() - _LONGEST_COMMAND), found.start()) < 0:
-            signs.add(found.start(3))
-    return signs
+    sums = []
+    for found in _SHORT_SUM.finditer(text):
+        a, sign, b, _, total = found.groups()
+        if _adds_up(int(a), sign, int(b), int(total)):
+            sums.append((found.start(4), found.start()))
+    if len(sums) < text.count("="):
+        short = {sign for sign, _ in sums}
+        for found in _SUM.finditer(text):
+            if found.start(1) not in short and hold(found[0]):
+                sums.append((found.start(1), found.start()))
+    # The letter before it may be the end of a command: `2 \cdot 3 * 4 = 12`.
+    return {at for at, start in sums if text.find("\\", max(0, start - _LONGEST_COMMAND), start) < 0}
 
 
 def _adds_up(a: int, sign: str, b: int, total: int) -> bool:

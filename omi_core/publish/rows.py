@@ -174,8 +174,22 @@ def encode_row(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
     if row.keys() != types.keys():
         name = min(row.keys() ^ types.keys())
         raise ValueError(f"row: column {name!r} is {'missing' if name in types else 'not one of the part'}")
+    if tuple(row) == tuple(types) and all(map(_plain, row.values(), types.values())):
+        try:
+            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # a lone surrogate
+            pass
     clean = {name: _checked(name, row[name], kind) for name, kind in types.items()}
     return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any, kind: type[Any]) -> bool:
+    """Whether orjson writes the value as it is: no None, no list, no number that JSON cannot hold."""
+    if type(value) is not kind:
+        return False
+    if kind is int:
+        return -(1 << 63) <= value < 1 << 63
+    return kind is str or (kind is float and math.isfinite(value))
 
 
 def _checked(name: str, value: Any, kind: type[Any]) -> Any:

@@ -9,7 +9,8 @@ duplicates and writes parquet and jsonl.zst, is measured by itself and added. Pl
 JSON, the last box, the ground truth parsed once per problem, `verify(gold, parse(answer))` per answer, a
 Counter for the vote, the tokenizer per solution, a set for the duplicates, JSON to a zstd stream. It works on
 the first `--plain` samples, and its CPU time per sample is taken for all; its imports are not counted, those
-of the fused stage and its workers are. It has no filter on arithmetic and trims nothing. `plain, verdicts
+of the fused stage and its workers are. It is spared the answers that math libraries choke on (`HOSTILE`),
+which the fused stage has to survive. It has no filter on arithmetic and trims nothing. `plain, verdicts
 cached` keeps the verdict of a pair, which its reader might not think of. Fused and plain take turns.
 
 Prints a table and a line of JSON. CPU time is that of a process and the workers it has ended; `peak` that of
@@ -36,7 +37,7 @@ import orjson
 import zstandard
 from answers import cpu_seconds
 from journals import measured
-from solutions import KINDS
+from solutions import HOSTILE, KINDS
 from synthesise import synthesise
 from tokens import texts_of, train_tokenizer
 
@@ -100,6 +101,8 @@ def as_lines(root: Path, path: Path, samples: int) -> dict[str, Any]:
                 row = {"problem": record.text, "expected_answer": record.expected_answer}
                 row |= {"problem_source": record.source, "generated_solution": sample.text}
                 row |= {"finish_reason": sample.finish_reason}
+                if any(hostile in sample.text for hostile in HOSTILE):
+                    continue
                 out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
                 count += 1
     return {"samples": count}

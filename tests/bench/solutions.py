@@ -47,9 +47,11 @@ _CHATTER = (
     " This completes the solution.",
     "\n\n**Note:** the same method works for other numbers, too.",
 )
+# Math libraries take seconds to minutes over these.
+HOSTILE = ("10^{10^{10}}", r"(10^6)!")
 _ODD = (
-    *("", "?", r"\text{cannot be determined}", r"\text{No solution}", "10^{10^{10}}", "1\u200b2", "x"),
-    *("9" * 300, r"\frac{1}{", "1 or 2", r"\infty", r"(10^6)!", r"\text{see above}"),
+    *("", "?", r"\text{cannot be determined}", r"\text{No solution}", "1\u200b2", "x", "9" * 300),
+    *(r"\frac{1}{", "1 or 2", r"\infty", r"\text{see above}", *HOSTILE),
 )
 
 
