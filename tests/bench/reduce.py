@@ -13,8 +13,9 @@ of the fused stage and its workers are. It is spared the answers that math libra
 which the fused stage has to survive. It has no filter on arithmetic and trims nothing. `plain, verdicts
 cached` keeps the verdict of a pair, which its reader might not think of. Fused and plain take turns.
 
-Prints a table and a line of JSON. CPU time is that of a process and the workers it has ended; `peak` that of
-one part's process, `worker` that of its largest worker.
+Prints a table and a line of JSON. CPU time is that of a process and the workers it has ended; `x` compares
+it, `x wall` the elapsed time of all samples, with the plain chain on its one core and without its imports.
+`peak` is that of one part's process, `worker` that of its largest worker.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -131,7 +133,7 @@ def plain(path: Path, tokenizer: Path, cached: bool) -> dict[str, Any]:
     logging.disable(logging.CRITICAL)
     count = Tokenizer.from_file(str(tokenizer))
     verify(parse("$1$"), parse("$2$"))  # their first call builds tables
-    began, samples, rows = cpu_seconds(), 0, 0
+    began, started, samples, rows = cpu_seconds(), time.perf_counter(), 0, 0
     seen: set[tuple[str, str]] = set()
     groups: dict[str, list[dict[str, Any]]] = {}
     with path.open("rb") as lines:
@@ -161,7 +163,8 @@ def plain(path: Path, tokenizer: Path, cached: bool) -> dict[str, Any]:
                 row["votes"] = votes[answer]
                 out.write(json.dumps(row).encode() + b"\n")
                 rows += 1
-    return {"all_cpu": cpu_seconds() - began, "samples": samples, "rows": rows}
+    spent = {"all_cpu": cpu_seconds() - began, "all_seconds": time.perf_counter() - started}
+    return spent | {"samples": samples, "rows": rows}
 
 
 def compare(root: Path, tokenizer: Path, samples: int, plain_samples: int, repeat: int) -> dict[str, Any]:
@@ -175,7 +178,8 @@ def compare(root: Path, tokenizer: Path, samples: int, plain_samples: int, repea
         for name, cached in (("plain", False), ("plain, verdicts cached", True)):
             one[name] = measured(plain, lines, tokenizer, cached)
         for result in one.values():
-            result["us"] = 1e6 * result["all_cpu"] / result.get("samples", samples)
+            count, wall = result.get("samples", samples), result.get("all_seconds", result["seconds"])
+            result["us"], result["us_wall"] = 1e6 * result["all_cpu"] / count, 1e6 * wall / count
         out["rounds"].append(one)
     for name, parts in (
         ("fused", ("fused",)),
@@ -186,10 +190,13 @@ def compare(root: Path, tokenizer: Path, samples: int, plain_samples: int, repea
     ):
         costs = [sum(one[part]["us"] for part in parts) for one in out["rounds"]]
         ratios = [one["plain"]["us"] / cost for one, cost in zip(out["rounds"], costs, strict=True)]
+        walls = [sum(one[part]["us_wall"] for part in parts) for one in out["rounds"]]
+        by_wall = [one["plain"]["us_wall"] / wall for one, wall in zip(out["rounds"], walls, strict=True)]
         first = out["rounds"][0][parts[0]]
         out[name] = {
             "us": statistics.median(costs),
             "x": statistics.median(ratios),
+            "x_wall": statistics.median(by_wall),
             "seconds": first["seconds"],
             "peak_mb": max(one[parts[0]]["peak_mb"] for one in out["rounds"]),
             "worker_mb": first.get("worker_mb"),
@@ -200,13 +207,14 @@ def compare(root: Path, tokenizer: Path, samples: int, plain_samples: int, repea
 
 def show(kind: str, made: dict, result: dict[str, Any]) -> None:
     print(f"\n{kind}: {made['samples']} samples, {made['text']:.0f} bytes of text each\n")
-    print(f"{'':26}{'µs / sample':>12}{'x':>8}{'wall s':>9}{'peak MB':>9}{'worker MB':>11}{'rows':>10}")
+    print(f"{'':26}{'µs / sample':>12}{'x':>8}{'x wall':>8}{'wall s':>9}", end="")
+    print(f"{'peak MB':>9}{'worker MB':>11}{'rows':>10}")
     for name, row in result.items():
         if name == "rounds":
             continue
         worker = f"{row['worker_mb']:.0f}" if row["worker_mb"] else ""
         print(
-            f"{name:26}{row['us']:12.0f}{row['x']:8.1f}{row['seconds']:9.1f}{row['peak_mb']:9.0f}"
+            f"{name:26}{row['us']:12.0f}{row['x']:8.1f}{row['x_wall']:8.1f}{row['seconds']:9.1f}{row['peak_mb']:9.0f}"
             f"{worker:>11}{row['rows']:10}"
         )
 
