@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from omi_core.run.files import fsync_directory, read_json, write_atomic
-from omi_core.run.keys import split_ranges
+from omi_core.run.keys import running_sizes, share_of
 from omi_core.run.layout import Layout
 
 _ATTEMPT = re.compile(r"(\d{4,})\.json")
@@ -34,11 +34,13 @@ class Attempt:
 
     def share(self, task: int) -> np.ndarray:
         """The key ranges of one task, shape (r, 2)."""
-        return self._shares[task]
+        if not 0 <= task < self.tasks:
+            raise IndexError(f"attempt {self.number} has no task {task}, only {self.tasks}")
+        return share_of(self.ranges, self._ends, task, self.tasks)
 
     @cached_property
-    def _shares(self) -> list[np.ndarray]:
-        return split_ranges(self.ranges, self.tasks)
+    def _ends(self) -> np.ndarray:
+        return running_sizes(self.ranges)
 
     def share_size(self, task: int) -> int:
         """Keys of one task's share."""

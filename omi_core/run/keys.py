@@ -102,15 +102,19 @@ def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
     """
     if parts < 1:
         raise ValueError(f"keys can be split into 1 or more parts, not {parts}")
-    ends = np.cumsum(ranges[:, 1] - ranges[:, 0])
-    total = int(ends[-1]) if len(ends) else 0
-    small, larger = divmod(total, parts)
-    cuts = [part * small + min(part, larger) for part in range(parts + 1)]
-    return [_slice(ranges, ends, start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    ends = running_sizes(ranges)
+    return [share_of(ranges, ends, part, parts) for part in range(parts)]
 
 
-def _slice(ranges: np.ndarray, ends: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The keys number `start` up to `stop` of `ranges`, whose running sizes are `ends`."""
+def running_sizes(ranges: np.ndarray) -> np.ndarray:
+    """For each range the keys up to its end, int64 of shape (r,)."""
+    return np.cumsum(ranges[:, 1] - ranges[:, 0])
+
+
+def share_of(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int) -> np.ndarray:
+    """One share of `split_ranges`, of `ranges` with these `running_sizes`."""
+    small, larger = divmod(int(ends[-1]) if len(ends) else 0, parts)
+    start, stop = (number * small + min(number, larger) for number in (part, part + 1))
     if start == stop:
         return np.empty((0, 2), dtype=np.int64)
     a = int(np.searchsorted(ends, start, "right"))
