@@ -49,7 +49,7 @@ _TOKEN = re.compile(
 )
 # An x may be a sign; the letters of some commands are in a run.
 _LETTERS = frozenset(ascii_letters) - {"x", "X"}
-_LETTER_AFTER = re.compile("= ?[a-wyzA-WYZ]")
+_NO_NUMBER_AFTER = re.compile(rf"= ?(?:[a-wyzA-WYZ]|\\(?!{_COMMANDS}|[,;:! %$\[\]()\\]))")
 _LONGEST_COMMAND = len("\\displaystyle")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"(?<=\s)[A-Za-z]{2,}")
@@ -132,7 +132,7 @@ def _runs_with_equals(text: str, settled: Container[int]) -> Iterator[re.Match[s
     """The runs of `text` with an equals sign that may have numbers on both sides; most are but a blank."""
     done, equals = 0, text.find("=")
     while equals >= 0:
-        if equals in settled or _beside_letters(text, equals):
+        if equals in settled or _beside_an_end(text, equals):
             equals = text.find("=", equals + 1)
             continue
         # No run goes over a word, so none is under way there, and looking for runs may begin.
@@ -148,9 +148,9 @@ def _runs_with_equals(text: str, settled: Container[int]) -> Iterator[re.Match[s
         equals = text.find("=", done)
 
 
-def _beside_letters(text: str, equals: int) -> bool:
-    """Whether a letter is next to the sign that ends a run there: `x = 3`, `cost = 12`, `3 = n`."""
-    if _LETTER_AFTER.match(text, equals):
+def _beside_an_end(text: str, equals: int) -> bool:
+    r"""Whether a run ends right beside the sign: `x = 3`, `cost = 12`, `3 = n`, `3 = \sqrt{9}`."""
+    if _NO_NUMBER_AFTER.match(text, equals):
         return True
     at = equals - 2 if text[equals - 1 : equals] == " " else equals - 1
     if at < 0 or text[at] not in _LETTERS:
