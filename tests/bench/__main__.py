@@ -1,6 +1,7 @@
 """All benchmarks, small enough for a few minutes: `python -m tests.bench` (or `make bench`).
 
-Each script also runs by itself, with options for larger sizes; figures are ratios within one run.
+Each also runs by itself, `python -m tests.bench.NAME`, with options for larger sizes. Figures are ratios
+within one run.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[2] / "shared" / "data"
 BENCHES: dict[str, list[str]] = {
-    "bookkeeping.py": ["--records", "30000", "--journals", "50", "--tasks", "500", "--times", "3"],
-    "generate.py": ["--rounds", "3", "data.size=32"],
-    "sample_cost.py": ["--samples", "5000"],
-    "journals.py": ["--keys", "200000", "--journals", "50"],
-    "publish.py": ["--rows", "1000000", "--only", "splits"],
-    "combine.py": ["--rows", "50000"],
-    "status.py": ["--tasks", "2000"],
-    "answers.py": [str(DATA), "--pairs", "200"],
-    "reduce.py": ["--data", str(DATA), "--samples", "100000", "--plain", "2000", "--repeat", "1"],
-    "tokens.py": [str(DATA), "--samples", "2000"],
-    "decontaminate.py": [str(DATA), "--problems", "50000"],
-    "contamination.py": [str(DATA), "--train", "1000"],
-    "explore.py": ["--problems", "50000"],
+    "bookkeeping": ["--records", "30000", "--journals", "50", "--tasks", "500", "--times", "3"],
+    "generate": ["--rounds", "3", "data.size=32"],
+    "sample_cost": ["--samples", "5000"],
+    "journals": ["--keys", "200000", "--journals", "50"],
+    "publish": ["--rows", "1000000", "--only", "splits"],
+    "combine": ["--rows", "50000"],
+    "status": ["--tasks", "2000"],
+    "answers": [str(DATA), "--pairs", "200"],
+    "reduce": ["--data", str(DATA), "--samples", "100000", "--plain", "2000", "--repeat", "1"],
+    "tokens": [str(DATA), "--samples", "2000"],
+    "decontaminate": [str(DATA), "--problems", "50000"],
+    "contamination": [str(DATA), "--train", "1000"],
+    "explore": ["--problems", "50000"],
 }
 
 
@@ -35,8 +36,8 @@ def main() -> int:
         if str(DATA) in arguments and not DATA.is_dir():
             print(f"{name}: skipped, the folder {DATA} with real problems and answers is not there")
             continue
-        print(f"\n{name} {' '.join(arguments)}", flush=True)
-        command = [sys.executable, str(HERE / name), *arguments]
+        print(f"\npython -m tests.bench.{name} {' '.join(arguments)}", flush=True)
+        command = [sys.executable, "-m", f"tests.bench.{name}", *arguments]
         failed |= subprocess.run(command, cwd=HERE.parents[1], check=False).returncode != 0
     return int(failed)
 

@@ -1,7 +1,7 @@
 r"""Which step settles real pairs of answers, and how fast, beside `verify(parse(a), parse(b))` alone.
 
-    python tests/bench/answers.py ../shared/data
-    python tests/bench/answers.py ../shared/data --pairs 500 --show
+    python -m tests.bench.answers ../shared/data
+    python -m tests.bench.answers ../shared/data --pairs 500 --show
 
 The folder holds `math/{train,test}.jsonl` and `real_samples/gsm8k_test_gpt3_4x1319.jsonl`. Three sets of
 pairs: GSM8K, ground truth against what four models answered; MATH "other", ground truths of two problems of
@@ -20,6 +20,7 @@ import re
 import resource
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 from omi_core.answers import Extractor, Grader, Verdict, math_ground_truth
 
@@ -94,7 +95,7 @@ def theirs(pairs: list[Pair]) -> tuple[list[bool], float]:
     return verdicts, cpu_seconds() - start
 
 
-def measure(name: str, pairs: list[Pair], baseline: int, show: bool) -> dict[str, object]:
+def measure(name: str, pairs: list[Pair], baseline: int, show: bool) -> dict[str, Any]:
     _, seconds, report = ours(pairs)
     distinct = sum(report[step] for step in ("integer", "exact", "refused", "worker")) + report["string"]
     sample = pairs[:baseline]
@@ -113,12 +114,12 @@ def measure(name: str, pairs: list[Pair], baseline: int, show: bool) -> dict[str
             for step in ("string", "integer", "exact", "refused", "worker")
         },
         "unknown": report["unknown"],
-        "microseconds_per_pair": round(1e6 * seconds / len(pairs), 1),
+        "us": 1e6 * seconds / len(pairs),
         "baseline_pairs": len(sample),
-        "baseline_microseconds_per_pair": round(1e6 * their_seconds / len(sample), 1),
-        "ours_on_baseline_pairs": round(1e6 * my_seconds / len(sample), 1),
-        "times_faster": round(their_seconds / len(sample) / (seconds / len(pairs)), 1),
-        "verdicts_ours_theirs": {f"{m}/{t}": n for (m, t), n in sorted(outcomes.items())},
+        "baseline_us": 1e6 * their_seconds / len(sample),
+        "us_on_baseline_pairs": 1e6 * my_seconds / len(sample),
+        "x": their_seconds / len(sample) / (seconds / len(pairs)),
+        "verdicts": {f"{m}/{t}": n for (m, t), n in sorted(outcomes.items())},
     }
 
 
@@ -138,13 +139,25 @@ def main() -> None:
     rng.shuffle(flat)
     gsm8k = gsm8k_pairs(options.data)
     rng.shuffle(gsm8k)
-    for name, pairs in (
-        ("gsm8k", gsm8k),
-        ("math other", other_pairs(answers, rng)),
-        ("math rewritten", [(answer, rewritten(answer)) for answer in flat]),
-    ):
-        row = measure(name, pairs, options.pairs, options.show)
-        print(json.dumps(row, indent=1))
+    rows = [
+        measure(name, pairs, options.pairs, options.show)
+        for name, pairs in (
+            ("gsm8k", gsm8k),
+            ("math other", other_pairs(answers, rng)),
+            ("math rewritten", [(answer, rewritten(answer)) for answer in flat]),
+        )
+    ]
+    steps = list(rows[0]["settled_by"])
+    print(f"{'':16}{'pairs':>8}" + "".join(f"{step:>9}" for step in steps), end="")
+    print(f"{'UNKNOWN':>9}{'µs / pair':>11}{'math-verify':>13}{'x':>7}")
+    for row in rows:
+        shares = "".join(f"{row['settled_by'][step]:9.2%}" for step in steps)
+        print(f"{row['set']:16}{row['pairs']:8}{shares}{row['unknown']:9}", end="")
+        print(f"{row['us']:11.1f}{row['baseline_us']:13.1f}{row['x']:7.1f}")
+    for row in rows:
+        verdicts = ", ".join(f"{verdict} {count}" for verdict, count in row["verdicts"].items())
+        print(f"{row['set']}: verdicts on {row['baseline_pairs']} pairs, ours/math-verify: {verdicts}")
+    print(json.dumps({"options": {"pairs": options.pairs}, "results": rows}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a run's own books cost: its plan, what of it is missing, and the start of commands.
 
-    python tests/bench/bookkeeping.py                       # a tenth of the largest published set
-    python tests/bench/bookkeeping.py --records 600000 --journals 1000 --tasks 10000
+    python -m tests.bench.bookkeeping                       # a tenth of the largest published set
+    python -m tests.bench.bookkeeping --records 600000 --journals 1000 --tasks 10000
 
 Plan: a JSONL file of problems becomes a run (`plan_generate`), and all of it the first attempt of a thousand
 tasks. Missing: journals of all its keys (records x 24) but a few are counted by their indexes, and as the
@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-from journals import WORDS, measured, text_of
-from status import lay_out, sacct_rows, squeue_rows
+
+from tests.bench.journals import WORDS, measured, text_of
+from tests.bench.status import lay_out, sacct_rows, squeue_rows
 
 SAMPLES = 24
 FRAME = 256

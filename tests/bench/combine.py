@@ -1,7 +1,7 @@
 """What combining and mixing cost in time and memory, beside publishing the same rows.
 
-    python tests/bench/combine.py                          # two inputs of 500,000 rows, a tenth of them kept
-    python tests/bench/combine.py --rows 4000000
+    python -m tests.bench.combine                          # two inputs of 500,000 rows, a tenth of them kept
+    python -m tests.bench.combine --rows 4000000
 
 Each measurement runs in a process of its own, so that its peak memory is its own. Prints a table and a line
 of JSON; `x publish` is CPU time against publishing the rows of one input in the same run.
@@ -17,13 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from journals import measured
-from publish import synthesise
-
 from omi_core.combine.combining import combine
 from omi_core.combine.mixing import mix
 from omi_core.combine.options import load_combine, load_mix
 from omi_core.publish import CardInfo, part_path, publish
+from tests.bench.journals import measured
+from tests.bench.publish import synthesise
 
 
 def published(place: Path, parts: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Recall and false positives of each method: tests/bench/contamination.py DATA [--model MODEL]
+"""Recall and false positives of each method.
 
 DATA is a folder with gsm8k and contamination as the tests use them. Problems are the 1,319 test questions of
 GSM8K as they are, the same rephrased, and the training questions. A planted problem is found when a method

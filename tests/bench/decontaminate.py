@@ -1,4 +1,4 @@
-"""What the search without a model costs, and what it finds: tests/bench/decontaminate.py DATA [--problems N]
+"""What the search without a model costs, and what it finds.
 
 DATA is a folder with gsm8k, math, amc23, aime24, olympiadbench and contamination as the tests use them. The
 problems are training problems of GSM8K and MATH in turn, again and again with other numbers, so that no two
@@ -9,12 +9,14 @@ textbook's table for the subsequence.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import resource
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -117,16 +119,19 @@ def main() -> None:
     each = spent / options.problems * 1e6
     print(f"{options.problems:,} problems in {spent:.1f} s of CPU time: {each:.0f} us each")
     print(f"the plain way takes {plain / ours:.1f} times as long (on {few:,} of them)")
+    results: dict[str, Any] = {"us": each, "x": plain / ours, "peak_mb": peak}
     text = worst(baseline.ngrams)
     ours, plain = (seconds(hits, iter((text[:5000],)), 1) for hits in (search.hits, baseline.hits))
     most = seconds(search.hits, iter((text,)), 1)
     print(f"the worst text of {len(text):,} characters: {most:.2f} s; its first quarter: {ours:.2f} s,")
     print(f"the plain way takes {plain / ours:.0f} times as long")
+    results["worst"] = {"seconds": most, "x": plain / ours}
     embeddings = np.random.default_rng(0).standard_normal((12_000, 384), dtype=np.float32)
     some, others = embeddings[:2000], embeddings[2000:]
     five = seconds(lambda _: nearest(some, others, 5), iter(("",)), 1)
     product = seconds(lambda _: some @ others.T, iter(("",)), 1)
     print(f"nearest 5 of {len(others):,} embeddings: {five / product:.1f} times the matrix product alone")
+    results["nearest"] = {"x_floor": five / product}
 
     groups = {
         "gsm8k test, as it is": texts(options.data / SETS["gsm8k"], "question"),
@@ -141,6 +146,8 @@ def main() -> None:
         counts = "".join(f"{best.count(method):>7}" for method in ("exact", "whole", "ngram"))
         other = sum(map(bool, of_problem.search(problems)))
         print(f"{name:<24}{len(problems):>6}{counts}{len(best):>7}{other:>16}")
+        results[name] = {"problems": len(problems), "found": len(best), "length=problem": other}
+    print(json.dumps({"options": {"problems": options.problems}, "results": results}))
 
 
 if __name__ == "__main__":

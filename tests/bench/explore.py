@@ -1,7 +1,7 @@
 """What the page of problems beside test questions costs: to make, and to use in a browser.
 
-    python tests/bench/explore.py                       # 600,000 problems, 20,000 of them on the page
-    python tests/bench/explore.py --problems 50000
+    python -m tests.bench.explore                       # 600,000 problems, 20,000 of them on the page
+    python -m tests.bench.explore --problems 50000
 
 Every problem has five nearest questions out of 7,000. Making is measured in a process of its own, against
 reading the lines twice and doing nothing with them. The times in the browser are medians; without a chromium
@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-from journals import measured, text_of
 
 from omi_core.explore import gather, render
+from tests.bench.journals import measured, text_of
 from tests.browser import CHROMIUM, Browser
 
 QUESTIONS = 7_000

@@ -1,8 +1,8 @@
 """Tokens per second of a shard beside `LLM.generate`, on one engine: what prompts, seeds and journal cost.
 
-    python tests/bench/generate.py                               # the embedded teacher, on a CPU
-    python tests/bench/generate.py --rounds 7 data.size=1024 samples=4
-    python tests/bench/generate.py --rounds 3 teacher=llama31_8b data=math data.path=train.jsonl
+    python -m tests.bench.generate                               # the embedded teacher, on a CPU
+    python -m tests.bench.generate --rounds 7 data.size=1024 samples=4
+    python -m tests.bench.generate --rounds 3 teacher=llama31_8b data=math data.path=train.jsonl
 
 Takes the options of `python -m jobs.generate`, so with another teacher it runs on a GPU. The engine is
 started once, by the suite. A shard (plan on disk; prompts, seeds, journal and fsync included) and

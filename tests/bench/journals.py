@@ -1,8 +1,8 @@
 """How fast journals are written, counted and read, and in how much memory.
 
-    python tests/bench/journals.py                                  # 1e6 keys in 100 journals
-    python tests/bench/journals.py --keys 14000000 --journals 1000  # the size of the largest published set
-    python tests/bench/journals.py --dir /dev/shm                   # without the cost of fsync
+    python -m tests.bench.journals                                  # 1e6 keys in 100 journals
+    python -m tests.bench.journals --keys 14000000 --journals 1000  # the size of the largest published set
+    python -m tests.bench.journals --dir /dev/shm                   # without the cost of fsync
 
 Each measurement runs in a process of its own, so that its peak memory is its own. Prints a table and a line
 of JSON; `x floor` is CPU time per key against one plain zstd stream of JSON lines, written or read by the

@@ -1,8 +1,8 @@
 """What publishing costs beside its floors, and how much of it further splits and the chat form add.
 
-    python tests/bench/publish.py                                    # 1e6 rows, 24 for each problem
-    python tests/bench/publish.py --rows 14000000 --only splits      # the size of OpenMathInstruct-2
-    python tests/bench/publish.py --per-problem 1                    # every row a problem of its own
+    python -m tests.bench.publish                                    # 1e6 rows, 24 for each problem
+    python -m tests.bench.publish --rows 14000000 --only splits      # the size of OpenMathInstruct-2
+    python -m tests.bench.publish --per-problem 1                    # every row a problem of its own
 
 Each measurement runs in a process of its own, so that its peak memory is its own. The splits hold a 14th, two
 14ths and five 14ths of the rows, as `train_1M`, `train_2M` and `train_5M` of OpenMathInstruct-2 do.
@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 import orjson
 import zstandard
-from journals import WORDS, measured
 
 from omi_core.publish import CardInfo, PartWriter, part_path, publish, read_part
 from omi_core.publish.rows import SOLUTIONS
+from tests.bench.journals import WORDS, measured
 
 PART = 250_000
 PROVENANCE = ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")

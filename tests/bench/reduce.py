@@ -1,7 +1,7 @@
 r"""The fused reduce stage on two cores, beside the plain chain of library calls that does the same.
 
-    python tests/bench/reduce.py --data ../shared/data                      # 1e5 samples of each kind
-    python tests/bench/reduce.py --data ../shared/data --kinds math --samples 100000 1000000 --repeat 1
+    python -m tests.bench.reduce --data ../shared/data                      # 1e5 samples of each kind
+    python -m tests.bench.reduce --data ../shared/data --kinds math --samples 100000 1000000 --repeat 1
 
 `synthesise` makes the runs. Fused is the product's `run_part`, two parts in two processes at once: it reads
 the journals, extracts, compares, votes, filters, counts tokens and writes the parts; publishing, which drops
@@ -37,11 +37,6 @@ from typing import Any
 
 import orjson
 import zstandard
-from answers import cpu_seconds
-from journals import measured
-from solutions import HOSTILE, KINDS
-from synthesise import synthesise
-from tokens import texts_of, train_tokenizer
 
 from omi_core.run.journal import read_samples
 from omi_core.run.layout import Layout
@@ -50,6 +45,11 @@ from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import run_part
 from omi_core.stages.run import open_run
 from omi_core.stages.stopping import Stop
+from tests.bench.answers import cpu_seconds
+from tests.bench.journals import measured
+from tests.bench.solutions import HOSTILE, KINDS
+from tests.bench.synthesise import synthesise
+from tests.bench.tokens import texts_of, train_tokenizer
 
 PARTS = 2
 LIMIT = 1024

@@ -1,7 +1,7 @@
-"""CPU time that the suite spends on a sample outside the engine: tests/bench/sample_cost.py
+"""CPU time that the suite spends on a sample outside the engine.
 
-    python tests/bench/sample_cost.py
-    python tests/bench/sample_cost.py --samples 50000 --concurrency 512
+    python -m tests.bench.sample_cost
+    python -m tests.bench.sample_cost --samples 50000 --concurrency 512
 
 A whole shard (prompts, seeds, journal, fsync) with teachers that have nothing to wait for: one that answers
 at once; the vLLM teacher on an engine that answers at once, which adds prompt tokens and sampling parameters
@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import orjson
 import zstandard
-from journals import measured, text_of
 
 from omi_core.config import Endpoint, Engine, Generate, Sampling
 from omi_core.config import Teacher as TeacherOptions
@@ -39,6 +38,7 @@ from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.stopping import Stop
 from omi_core.teachers.base import Request, Teacher
+from tests.bench.journals import measured, text_of
 
 TIMES = 3
 TEXTS = 997

@@ -19,9 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from answers import MODELS, rewritten
-
 from omi_core.answers import gsm8k_ground_truth, math_ground_truth
+from tests.bench.answers import MODELS, rewritten
 
 KINDS = ("gsm8k", "math")
 CUT_OFF, NO_ANSWER, ODD, AGAIN, PREFIX, SECOND_BOX, CHATTER = 0.015, 0.01, 0.005, 0.02, 0.02, 0.02, 0.15

@@ -1,4 +1,4 @@
-"""How long `jobs.status` takes for a run of many tasks, Slurm's own time left out: tests/bench/status.py
+"""How long `jobs.status` takes for a run of many tasks, Slurm's own time left out.
 
 A run of 10,000 array tasks is laid out on disk: 9,000 of them ended and left journal, index and manifest, 40
 of those failed ones left their trouble; squeue still knows the last 1,000, as compact rows, sacct the others.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -112,9 +113,11 @@ def main() -> None:
         asked.clear()
         seconds, status = timed(lambda: gather(made), options.times)
         calls = {name: asked.count(name) / options.times for name in printed}
-    shown = {key: value for key, value in dataclasses.asdict(status).items() if key != "failures"}
-    print(f"{options.tasks:,} tasks: {seconds:.2f} s of CPU time, calls {calls}", shown, sep="\n")
+    print(f"{options.tasks:,} tasks: {seconds:.2f} s of CPU time, calls {calls}")
     print(*status.failures, sep="\n")
+    told = dataclasses.asdict(status)
+    del told["failures"]
+    print(json.dumps({"options": {"tasks": options.tasks}, "cpu": seconds, "calls": calls, "status": told}))
 
 
 if __name__ == "__main__":

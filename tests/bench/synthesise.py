@@ -1,7 +1,7 @@
 """Runs of `task=solutions` as a real teacher leaves them: planned, with all journals, ready for reduce.
 
-    python tests/bench/synthesise.py build/run --kind math --samples 100000
-    python tests/bench/synthesise.py build/run --samples 14000000 --per-problem 32 --data ../shared/data
+    python -m tests.bench.synthesise build/run --kind math --samples 100000
+    python -m tests.bench.synthesise build/run --samples 14000000 --per-problem 32 --data ../shared/data
 
 Problems and answers are those of `--data` (the folder holds `gsm8k/`, `math/` and `real_samples/`), and where
 that is not there those of the demo's world; more problems than there are get a number behind their text. The
@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from solutions import KINDS, SampleTexts, Source, sources
 
 from omi_core.config import Generate
 from omi_core.records import Sample
@@ -39,6 +38,7 @@ from omi_core.run.plan import Records
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
+from tests.bench.solutions import KINDS, SampleTexts, Source, sources
 
 KEYS_PER_TASK = 250_000
 IN_FLIGHT = 256

@@ -1,7 +1,7 @@
 r"""What counting tokens costs: per row, in batches, after the byte bound, and with tiktoken on equal tokens.
 
-    python tests/bench/tokens.py ../shared/data
-    python tests/bench/tokens.py ../shared/data --tokenizer tokenizer.json --samples 20000
+    python -m tests.bench.tokens ../shared/data
+    python -m tests.bench.tokens ../shared/data --tokenizer tokenizer.json --samples 20000
 
 Solutions of `synthesise` (of both kinds), the question is which have more than 1,024 tokens. The tokenizer is
 a byte-level BPE of 32,000 tokens trained on the problems and solutions of the folder, with the splitting rule
@@ -24,10 +24,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solutions import KINDS, SampleTexts, sources
-
 from omi_core.filters.length import MaxTokens
 from omi_core.records import Candidate
+from tests.bench.solutions import KINDS, SampleTexts, sources
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
