@@ -54,6 +54,26 @@ def test_nothing_is_claimed_of_what_is_false_or_not_plain(run: str) -> None:
     assert not plain_sums.hold(run)
 
 
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("So 3 * 4 = 12 in all, and $2 + $3 = $5.", 2),
+        ("It is: 1,200 / 4 - 1 = 299. 2 + 2 = 4", 2),
+        ("we get 3 * 4 = 13 in all", 0),
+        ("and 2 + 3 * 4 = 14 of them", 1),
+        ("2 + 3 * 4 = 14 of them", 0),  # nothing before it: something may stand there on the line above
+        (r"2 \cdot 3 * 4 = 12 of them", 0),
+        ("so 3 * 4 = 12 = 13 in all", 0),
+        ("so 3 * 4 = 12 + 1", 0),
+        ("so 3 * 4 = 12x", 0),
+        ("the max x 3 * 4 = 12 there", 0),  # a letter that may be a sign
+        ("so " + "9" * 5000 + " + 1 = 2 or", 0),
+    ],
+)
+def test_sums_between_words_are_settled(text: str, signs: int) -> None:
+    assert len(plain_sums.settled(text)) == signs
+
+
 def with_care(text: str) -> tuple[int, int] | None:
     """The first wrong statement by reading every statement, the true ones too."""
     item = WrongArithmetic()
@@ -89,7 +109,7 @@ PIECES = st.sampled_from(
         ),
         *("-", "*", " x ", "/", " / ", r"\times ", r"\cdot", r"\frac{1}{2}", r"\frac12", "(", ")", "{", "}"),
         *("$", r"\$", "&", r"\\", r"\[", r"\]", r"\quad", r"\,", "%", "^", ".", ", ", ". ", ":", ";", "x"),
-        *("So ", "and ", "a", "km"),
+        *("So ", "and ", "a", "km", "so 3 * 4 = 12 ", "so 3 * 4 = 13 ", "we 2 x 3 = $6. ", "is 5 / 2 = 2.5"),
     ]
 )
 
