@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -80,13 +81,20 @@ def _mistake(line: str) -> None:
     sys.exit(2)
 
 
+@cache
+def store_schema(name: str, schema: type) -> None:
+    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+
+
 def _compose(name: str, schema: type) -> list[dict[str, Any]]:
     """The composed values: one config, or one for each cell of a sweep (-m)."""
     import hydra
-    from hydra.core.config_store import ConfigStore
     from omegaconf import DictConfig, OmegaConf
 
-    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    store_schema(name, schema)
     composed: list[dict[str, Any]] = []
 
     def collect(config: DictConfig) -> None:

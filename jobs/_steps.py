@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,13 +79,6 @@ def _written(value: Any) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
-@cache
-def _store(name: str, schema: type) -> None:
-    from hydra.core.config_store import ConfigStore
-
-    ConfigStore.instance().store(name=name, node=schema)
-
-
 def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | None) -> Values:
     """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
 
@@ -96,7 +88,7 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    _store(f"{name}_schema", schema)
+    _command.store_schema(name, schema)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
     given = [_command._with_plus(each, schema) for each in words]
     try:

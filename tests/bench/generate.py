@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs._steps import compose_words
 from omi_core.config import Generate, load_generate
 from omi_core.records import sample_seed
 from omi_core.run.attempts import new_attempt
@@ -46,16 +47,8 @@ DEFAULTS = ["data.size=512", "samples=8"]
 
 def compose(overrides: list[str], folder: str) -> Generate:
     """The config that `python -m jobs.generate` would have, with its run in `folder`."""
-    from hydra import compose, initialize_config_module
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
-
-    ConfigStore.instance().store(name="generate_schema", node=Generate)
-    with initialize_config_module("hydra_conf", version_base="1.3"):
-        values = compose("generate", [*DEFAULTS, *overrides, f"run.dir={folder}/run"])
-    composed = OmegaConf.to_container(values, resolve=True, enum_to_str=True)
-    assert isinstance(composed, dict)
-    return load_generate({str(key): value for key, value in composed.items()})
+    words = [*DEFAULTS, *overrides, f"run.dir={folder}/run"]
+    return load_generate(compose_words("generate", Generate, words, None))
 
 
 class Watched:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,49 @@ def test_trimming_follows_the_configured_pattern() -> None:
     item = TrimAfterAnswer(extract=Extractor(("pattern",), r"final answer is (\d+)"))
     (after,) = item.apply([candidate("\\boxed{3}. The final answer is 5. Anything else?")])
     assert after is not None and after.solution == "\\boxed{3}. The final answer is 5."
+
+
+ENDINGS = st.sampled_from(
+    [
+        *(
+            "$",
+            "$$",
+            r"\$",
+            r"\\",
+            r"\[",
+            r"\]",
+            r"\(",
+            r"\)",
+            r"\begin{a}",
+            r"\end{a}",
+            "x",
+            " ",
+            "\n",
+            "\n\n",
+        ),
+        *(
+            r"\boxed{5}",
+            r"\boxed{5}$.",
+            r"\boxed{5}.",
+            r"\boxed{",
+            "}",
+            r"\boxed{}",
+            r"\fbox{3}",
+            r"\boxed 5",
+        ),
+        *("#### 7", "So. ", "!", ".", "**"),
+    ]
+)
+
+
+@given(
+    st.lists(ENDINGS, max_size=10).map("".join), st.sampled_from([("boxed", "hashes"), ("hashes", "boxed")])
+)
+def test_the_glance_at_a_box_that_ends_the_text_changes_nothing(text: str, methods: tuple[str, str]) -> None:
+    item = TrimAfterAnswer(extract=Extractor(methods))
+    after = item.solution_after(candidate(text))
+    with patch.object(item, "_NOTHING_AFTER", re.compile("(?!)")):
+        assert item.solution_after(candidate(text)) == after
 
 
 # --- the chain
