@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -162,41 +162,32 @@ def test_trimming_follows_the_configured_pattern() -> None:
     assert after is not None and after.solution == "\\boxed{3}. The final answer is 5."
 
 
-ENDINGS = st.sampled_from(
-    [
-        *(
-            "$",
-            "$$",
-            r"\$",
-            r"\\",
-            r"\[",
-            r"\]",
-            r"\(",
-            r"\)",
-            r"\begin{a}",
-            r"\end{a}",
-            "x",
-            " ",
-            "\n",
-            "\n\n",
-        ),
-        *(
-            r"\boxed{5}",
-            r"\boxed{5}$.",
-            r"\boxed{5}.",
-            r"\boxed{",
-            "}",
-            r"\boxed{}",
-            r"\fbox{3}",
-            r"\boxed 5",
-        ),
-        *("#### 7", "So. ", "!", ".", "**"),
-    ]
-)
+BEFORE = [
+    "$",
+    "$$",
+    r"\$",
+    r"\\",
+    r"\[",
+    r"\(",
+    r"\begin{a}",
+    r"\boxed{3}",
+    r"\boxed{",
+    "#### 7\n",
+    "x ",
+    "\n\n",
+]
+BOXES = [r"\boxed{5}", r"\boxed{5}.", r"\boxed{5}$.", r"\boxed{}", r"\boxed{{5}}", r"\fbox{5}"]
+BEHIND = ["$", ".", "!", " ", "\n", "\n\n", "}", r"\]", r"\end{a}", "So. ", "x", "**"]
 
 
+@settings(max_examples=500)
 @given(
-    st.lists(ENDINGS, max_size=10).map("".join), st.sampled_from([("boxed", "hashes"), ("hashes", "boxed")])
+    st.tuples(
+        st.lists(st.sampled_from(BEFORE), max_size=3).map("".join),
+        st.sampled_from(BOXES),
+        st.lists(st.sampled_from(BEHIND), max_size=3).map("".join),
+    ).map("".join),
+    st.sampled_from([("boxed", "hashes"), ("hashes", "boxed")]),
 )
 def test_the_glance_at_a_box_that_ends_the_text_changes_nothing(text: str, methods: tuple[str, str]) -> None:
     item = TrimAfterAnswer(extract=Extractor(methods))
