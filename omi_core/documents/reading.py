@@ -32,8 +32,8 @@ def read_documents(
     Equal texts stay: they have the same id, unless the input names another.
 
     Raises:
-        ConfigError: a bad row, as `skipped` has it: it lacks a column that the options name, or id or source is
-            neither a text nor a number.
+        ConfigError: a bad row, as `skipped` has it: it lacks a column that the options name, or its id or
+            source is neither a text nor a number.
     """
     for where, row in rows:
         try:

@@ -9,12 +9,13 @@ from omi_core.inputs.files import Row, file_rows, local_files
 from omi_core.inputs.numbers import Number, json_form
 from omi_core.inputs.origins import hub_rows, read_rows, world_rows
 from omi_core.inputs.records import RowReader, read_records
-from omi_core.inputs.skipped import BadRow, Skipped
+from omi_core.inputs.skipped import BadRow, OnBad, Skipped, refuse
 from omi_core.inputs.values import cell, described, last_answer, one_text, only_item, problem_text
 
 __all__ = [
     "BadRow",
     "Number",
+    "OnBad",
     "Row",
     "RowReader",
     "Skipped",
@@ -30,5 +31,6 @@ __all__ = [
     "problem_text",
     "read_records",
     "read_rows",
+    "refuse",
     "world_rows",
 ]

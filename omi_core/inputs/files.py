@@ -46,9 +46,9 @@ def file_rows(
 ) -> Iterator[tuple[str, Row]]:
     """(where, row) for the rows of one local file, streamed.
 
-    `columns` says which are needed, if not all; a.b lies inside a. What stands in the others cannot spoil a row.
-    In the columns `texts` (None: in all) numbers that Python might spell otherwise are `Number`s. `bad` is told
-    of each row that is none; by default the first one ends the reading.
+    `columns` says which are needed, if not all; a.b lies inside a. What stands in the others cannot spoil a
+    row; they may be there or not. In the columns `texts` (None: in all) numbers that Python might spell
+    otherwise are `Number`s. `bad` is told of each bad row; by default the first one ends the reading.
 
     Raises:
         ConfigError: the file is damaged; or as `bad` does.
@@ -162,12 +162,13 @@ def _parquet_rows(
 
     number = 0
     with pq.ParquetFile(path) as file:
-        if columns is not None:
+        if columns:
             names = file.schema_arrow.names
             columns = [column if column in names else head(column) for column in columns]
             if not set(columns) <= set(names):
                 columns = None  # one is missing; then a message can name what there is
-        for batch in file.iter_batches(batch_size=1024, columns=columns and list(dict.fromkeys(columns))):
+        chosen = list(dict.fromkeys(columns)) if columns else None
+        for batch in file.iter_batches(batch_size=1024, columns=chosen):
             yield from arrow_rows(batch, f"{path}", number, texts, bad)
             number += batch.num_rows
 
@@ -183,8 +184,8 @@ def arrow_rows(
 ) -> Iterator[tuple[str, Row]]:
     """(where, row) for the rows of an Arrow batch, which `before` others precede; as `file_rows`.
 
-    Where the batch was `converted` from something else, a large float may have been another whole number there,
-    so it makes a bad row.
+    Where the batch was `converted` from something else, a large float may have been another whole number
+    there, so it makes a bad row.
     """
     wanted = None if texts is None else set(_with_heads(texts))
     kinds = {
@@ -198,8 +199,8 @@ def arrow_rows(
             bad(BadRow("broken_text", where, f"{where}: holds broken text (bytes that are not UTF-8)"))
             continue
         if converted and any(is_rounded(row[column]) for column in kinds):
-            line = f"{where}: holds a number of more than 15 digits as a float; download the file, data.path=FILE"
-            bad(BadRow("lost_digits", where, line))
+            line = f"{where}: holds a number of more than 15 digits as a float, so some may be lost"
+            bad(BadRow("lost_digits", where, f"{line}; download the file and give it by data.path=FILE"))
             continue
         for column, kind in kinds.items():
             row[column] = typed(row[column], kind)
@@ -207,7 +208,7 @@ def arrow_rows(
 
 
 def _python_rows(batch: pa.RecordBatch | pa.Table) -> Iterator[Row | None]:
-    """The rows; None in place of one with text that is not UTF-8, which Arrow does not check when it reads."""
+    """The rows; None in place of one with text that is not UTF-8, which Arrow does not check."""
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """Numbers as they stand in the input: text, so that nothing of them is lost on the way through a float.
 
-JSON's own spelling is kept: `1.50`, `1e400` and 3**50 stay what they are. A parquet file has no spelling; of a
-float that is the shortest text which its own type reads back, so 0.1 of 32 bits is 0.1, and a decimal has the
+JSON's own spelling is kept: `1.50`, `1e400` and 3**50 stay what they are. A parquet file has no spelling: there
+a float is the shortest text that its own type reads back, so 0.1 of 32 bits is 0.1, and a decimal has the
 digits of its scale.
 """
 
@@ -19,6 +19,8 @@ import orjson
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Up to here every whole number is a float of this many bits.
+_ALL_WHOLE = {16: 2**11, 32: 2**24, 64: 2**53}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -68,7 +70,9 @@ def is_rounded(value: Any) -> bool:
 
 def is_broken_text(value: Any) -> bool:
     """Whether there is a lone surrogate in a value, at any depth, or in a key."""
-    return any(type(leaf) is str and not leaf.isascii() and _SURROGATE.search(leaf) for leaf in _leaves(value))
+    return any(
+        type(leaf) is str and not leaf.isascii() and _SURROGATE.search(leaf) for leaf in _leaves(value)
+    )
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -119,9 +123,11 @@ def typed(value: Any, kind: pa.DataType) -> Any:
 
 
 def float_text(value: float, bits: int = 64) -> Number:
-    """The shortest text of a finite float of so many bits, without `.0` at its end."""
+    """The shortest text of a finite float of this many bits, without `.0` at its end."""
     import numpy as np
 
+    if value.is_integer() and 0 < abs(value) <= _ALL_WHOLE[bits]:
+        return Number(int(value))
     text = repr(value) if bits == 64 else str({16: np.float16, 32: np.float32}[bits](value))
     return Number(text.removesuffix(".0"))
 

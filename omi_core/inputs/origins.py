@@ -40,9 +40,7 @@ def read_rows(
         raise ConfigError("data.path: missing; give a .jsonl, .jsonl.zst or .parquet file")
 
 
-def hub_rows(
-    data: Data, texts: Sequence[str] | None = (), bad: OnBad = refuse
-) -> Iterator[tuple[str, Row]]:
+def hub_rows(data: Data, texts: Sequence[str] | None = (), bad: OnBad = refuse) -> Iterator[tuple[str, Row]]:
     """Rows of a dataset on the hub, streamed, its configurations one after another; as `file_rows`.
 
     Of JSON files there the datasets library makes 64-bit numbers before anybody sees how they were spelled.

@@ -62,7 +62,9 @@ class RowReader:
 
     def _record(self, row: Row, where: str) -> Record | None:
         data = self._data
-        text = problem_text(cell(row, data.problem, where, "data.problem"), where, f"data.problem={data.problem}")
+        text = problem_text(
+            cell(row, data.problem, where, "data.problem"), where, f"data.problem={data.problem}"
+        )
         if not text:
             self._skipped.add("empty_problem", where)
             return None
@@ -80,7 +82,7 @@ def _others(answers: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 class GroundTruth:
-    """The ground truth of a row, by `data.answer_format`: no answer, one, or several of which any is right."""
+    """The ground truth of a row by `data.answer_format`: no answer, one, or several of which any is right."""
 
     def __init__(self, data: Data, pattern: str | None) -> None:
         from omi_core.answers import Extractor, gsm8k_ground_truth, math_ground_truth
@@ -98,7 +100,7 @@ class GroundTruth:
         }[data.answer_format]
 
     def __call__(self, row: Row, where: str) -> tuple[str, ...]:
-        """Raises BadRow: what stands there is no answer, or there are several and nothing says what they mean."""
+        """Raises BadRow: there is no answer, or there are several and nothing says what they mean."""
         column = self._data.answer
         if column is None:
             return ()
@@ -130,20 +132,14 @@ class GroundTruth:
         return self._read(text)
 
     def _several(self, value: list[Any], where: str) -> BadRow:
-        column, choice = self._data.answer, self._data.several_answers
-        if choice == "all":
-            return BadRow(
-                "several_answers",
-                where,
-                f"data.answer={column}: {where} holds {described(value)}, one of which is no answer, so there are "
-                "not all of them",
-            )
-        return BadRow(
-            "several_answers",
-            where,
-            f"data.answer={column}: {where} holds {described(value)}; choose data.several_answers=any (one of them "
-            f"is enough) or all (all of them are the answer), or take one, data.answer={column}.0",
-        )
+        column = self._data.answer
+        line = f"data.answer={column}: {where} holds {described(value)}"
+        if self._data.several_answers == "all":
+            line += ", in one of which no answer is found, so they are not all there"
+        else:
+            line += "; choose data.several_answers=any (one of them is enough) or all (together they are the "
+            line += f"answer), or take one, data.answer={column}.0"
+        return BadRow("several_answers", where, line)
 
 
 def oracle(text: str) -> str | None:

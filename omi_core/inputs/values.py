@@ -98,7 +98,9 @@ def is_messages(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(item, Mapping) and any(one.keys() <= item.keys() for one in _FORMS) for item in value)
+        and all(
+            isinstance(item, Mapping) and any(one.keys() <= item.keys() for one in _FORMS) for item in value
+        )
     )
 
 

@@ -116,7 +116,9 @@ def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
     value = cell(row, config.finish_reason, where, "finish_reason")
     reasons = value if isinstance(value, list) else [value] * count
     if len(reasons) != count:
-        line = f"finish_reason={config.finish_reason}: {where} has {len(reasons)} of them for {count} solutions"
+        line = (
+            f"finish_reason={config.finish_reason}: {where} has {len(reasons)} of them for {count} solutions"
+        )
         raise BadRow("finish_reasons", where, line)
     return ["length" if reason == "length" else "stop" for reason in reasons]
 

@@ -17,7 +17,7 @@ Held = tuple[str | None, Verdict | None]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One record's outcome: what each sample answered, the expected answer it is held against, and the verdict.
+    """One record's outcome: of each sample its answer, the expected one it is held against, and the verdict.
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
