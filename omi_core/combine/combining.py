@@ -35,6 +35,8 @@ from omi_core.publish.rows import MIXTURE, SCHEMAS, SOLUTIONS, Schema, column_ty
 
 _BATCH = 2048
 _FORMAT = 1  # raised when the same inputs and options would give other rows
+# Columns in which a number is the text that stands in the file, and a list of one is its element.
+_AS_TEXT = ("expected_answer", "problem_source")
 READ, KEPT, OTHER_PROBLEM = "read", "rows", "other_problem"  # counts of an input
 
 Numbered = Mapping[str, Source]
@@ -243,8 +245,7 @@ def _batches(rows: Iterator[Row]) -> Iterator[Sequence[Row]]:
 
 def _usable(source: Source, types: Mapping[str, type], schema: Schema, skipped: Skipped) -> Iterator[Row]:
     """Usable rows with the columns that are published; the others go to `skipped`."""
-    texts = [name for name, kind in types.items() if kind is str]
-    for where, row in source.rows(tuple(types), texts, skipped.bad):
+    for where, row in source.rows(tuple(types), _AS_TEXT, skipped.bad):
         out: Row = {}
         for name, kind in types.items():
             required = name in schema.required
@@ -253,7 +254,7 @@ def _usable(source: Source, types: Mapping[str, type], schema: Schema, skipped: 
             except BadRow as fault:
                 skipped.bad(fault)
                 break
-            if kind is str and (text := one_text(only_item(value))) is not None:
+            if name in _AS_TEXT and (text := one_text(only_item(value))) is not None:
                 value = text
             if not _fits(value, kind, required):
                 skipped.add(f"{'no' if required else 'wrong'}_{name}", where)

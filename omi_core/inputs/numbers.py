@@ -1,8 +1,8 @@
 """Numbers as they stand in the input: text, so that nothing of them is lost on the way through a float.
 
-JSON's own spelling is kept: `1.50`, `1e400` and 3**50 stay what they are. A parquet file has no spelling: there
-a float is the shortest text that its own type reads back, so 0.1 of 32 bits is 0.1, and a decimal has the
-digits of its scale.
+JSON's own spelling is kept: `1.50`, `1e400` and 3**50 stay what they are. A parquet file has no
+spelling: there a float is the shortest text that its own type reads back, so 0.1 of 32 bits is 0.1, and a
+decimal has the digits of its scale.
 """
 
 from __future__ import annotations

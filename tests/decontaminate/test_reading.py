@@ -16,6 +16,7 @@ from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
+from tests.conftest import Here
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -129,3 +130,18 @@ def test_of_parquet_only_the_column_is_read(tmp_path: Path) -> None:
 def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no dataset"):
         list(read_problems(str(tmp_path), "problem", Skipped()))
+
+
+def test_a_bad_row_stops_or_is_left_out_and_clean_rows_keep_their_numbers(here: Here, tmp_path: Path) -> None:
+    good = b'{"problem":"How many?","n":%d,"x":1.50}\n' % 3**50
+    (tmp_path / "in.jsonl").write_bytes(b"\xef\xbb\xbf" + good + b'{"problem": null}\n{torn\n')
+    write(tmp_path / "test.jsonl", [{"problem": "Another question altogether?"}])
+    command = ["decontaminate", "input=in.jsonl", "test=[mine=test.jsonl]", "clean=clean.jsonl"]
+    code, _, err = here(*command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "in.jsonl:2 holds null" in err and "on_bad_row=skip" in err
+    assert not (tmp_path / "clean.jsonl").exists()
+    code, out, err = here(*command, "on_bad_row=skip")
+    assert code == 0, err
+    assert "left out: 1 rows, not_json (in.jsonl:3)" in out
+    assert (tmp_path / "clean.jsonl").read_bytes() == good

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi_core.config import Data
-from omi_core.inputs import Skipped, read_records, skipped as skipping
+from omi_core.inputs import Skipped, read_records
+from omi_core.inputs import skipped as skipping
 from omi_core.options import ConfigError
 from tests.conftest import Here
 
