@@ -106,7 +106,7 @@ def _json_row(
     if not isinstance(row, dict):
         raise BadRow("not_json", where, f"{where}: not a JSON object; one object per line is expected")
     names = row if exact is None else exact
-    if any(is_inexact(row[name], line) for name in names if name in row):
+    if any(name in row and type(row[name]) is not str and is_inexact(row[name], line) for name in names):
         again = _decode(line, where, exactly=True)
         row.update({name: again[name] for name in names if name in row})
     return row

@@ -57,8 +57,6 @@ def decode(line: bytes, *, exactly: bool) -> Any:
 
 def is_inexact(value: Any, line: bytes) -> bool:
     """Whether a value that orjson read out of a line may have lost how its numbers are spelled."""
-    if type(value) is str:
-        return False
     minus_zero = b"-0" in line
     return any(type(leaf) is float or minus_zero and leaf == 0 for leaf in _leaves(value))
 

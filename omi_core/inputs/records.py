@@ -105,6 +105,9 @@ class GroundTruth:
         if column is None:
             return ()
         value = cell(row, column, where, "data.answer")
+        if type(value) is str:  # nearly always
+            answer = self._read(value)
+            return () if answer is None else (answer,)
         if self._data.answer_format == "oracle":
             value = problem_text(value, where, f"data.answer={column}")
         value = only_item(value)

@@ -79,6 +79,8 @@ def problem_text(value: Any, where: str, key: str) -> str:
 
     "" where the cell is empty. Raises BadRow: it holds neither a text nor such a list.
     """
+    if type(value) is str:  # nearly always
+        return value.strip()
     value = only_item(value)
     if is_messages(value):
         value = last_turn(value, _ASKING)

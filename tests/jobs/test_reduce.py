@@ -362,10 +362,8 @@ def test_finish_reasons_must_be_as_many_as_solutions(here: Here, tmp_path: Path)
     )
     code, _, err = here("reduce", "input=in.jsonl", "finish_reason=why")
     assert code == 2
-    assert (
-        err
-        == "error: finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions; to leave out such rows, data.on_bad_row=skip\n"
-    )
+    line = "finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions"
+    assert err == f"error: {line}; to leave out such rows, data.on_bad_row=skip\n"
 
 
 def test_a_row_with_no_solution_at_all_is_counted(reduce: Reduce) -> None:
