@@ -2,9 +2,9 @@ r"""Verdicts that need no worker: two readings compared under a policy, by proof
 
 `compare_readings` answers EQUAL or NOT_EQUAL where that follows from exact arithmetic, from enclosures that
 do not meet, from what a worker proved, or from the shapes under the policy; UNKNOWN where the question is
-settled as undecidable here (units that cannot be converted, limits passed); and None where nothing decided it,
-which is UNKNOWN, too, unless `rules.open` holds formulas that a worker could be asked about. The order of its
-arguments does not matter.
+settled as undecidable here (units that cannot be converted, limits passed); and None where nothing decided
+it, which is UNKNOWN, too, unless `rules.open` holds formulas that a worker could be asked about. The order of
+its arguments does not matter.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def compare_values(a: Value, b: Value, rules: Rules) -> Answer:
 
 
 def _words(a: Value, b: Value) -> Answer:
-    """Different words may say the same, so they are different answers only where the words are of one kind."""
+    """Different words may say the same; they are different answers only where they are of one kind."""
     if isinstance(a, Words) and isinstance(b, Words):
         first, second = _bare(a.text), _bare(b.text)
         if first == second:
@@ -110,7 +110,7 @@ _KINDS = tuple(
 
 
 def _is_number(value: Value) -> bool:
-    """Whether it is a number or a formula, which no set, tuple or matrix is; a lone letter may name anything."""
+    """Whether it is a number or a formula, which no set, tuple or matrix is; a letter may name anything."""
     if not isinstance(value, Scalar) or value.form is None:
         return False
     letters = value.form.atoms()

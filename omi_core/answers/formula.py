@@ -4,8 +4,8 @@ Readings: `2 1/2` and `2\frac{1}{2}` are mixed numbers, but only with a proper f
 `1/2x` are refused as ambiguous; `\frac12` is 1/2 and `x^10` has exponent 10; `0.1\overline{6}` repeats; `\pm`
 takes the sign it is given, the same for every `\pm` of the formula. A letter before a bracket is a function
 where letters usually are (`f(0)`, `P(A)`, `p(2)`), else a factor (`n(n+1)`); `f'`, `f^{-1}(2)` and `x_1` are
-names of their own. `5\%` inside a formula is 0.05, `30^\circ` is \pi/6. Capital letters in a row are one name,
-as of a segment or a triangle, unless `names` is false: then they are a product.
+names of their own. `5\%` inside a formula is 0.05, `30^\circ` is \pi/6. Capital letters in a row are one
+name, as of a segment or a triangle, unless `names` is false: then they are a product.
 """
 
 from __future__ import annotations

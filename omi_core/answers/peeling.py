@@ -1,9 +1,10 @@
-r"""What stands around a number: its currency, its unit, its percent or degree sign, taken off where that is sound.
+r"""What stands around a number: its currency, its unit, its percent or degree sign, taken off where that is
+sound.
 
 A mark is taken off a number or a product, never off a sum or a function's argument: the percent sign of
 `1+5\%` and the degrees of `\sin 30^\circ` belong to what stands right before them, and stay for the formula's
-reader. Words are a unit unless one of them makes another number of it: `3 million` is multiplied out, `1 out of
-6` is a fraction, `5 less` is prose, which no step reads.
+reader. Words are a unit unless one of them makes another number of it: `3 million` is multiplied out, `1 out
+of 6` is a fraction, `5 less` is prose, which no step reads.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ def _without_words(body: list[Token]) -> tuple[list[Token], list[str]]:
 
 
 def _without_degree(body: list[Token]) -> tuple[list[Token], str | None]:
-    """The number of degrees, and "°", "° c" or "° f"; no unit where the sign belongs to a part of the formula."""
+    """The number of degrees, and "°", "° c" or "° f"; no unit where the sign belongs to a part of the
+    formula.
+    """
     scale = ""
     inner = body
     if len(body) > 2 and body[-1][1].lower() in _SCALES and body[-1][0] in "vt":

@@ -1,5 +1,5 @@
-r"""A few worker processes behind one call: pairs of formulas in, verdicts out, and no pair can hold up or take down the
-rest.
+r"""A few worker processes behind one call: pairs of formulas in, verdicts out, and no pair can hold up or
+take down the rest.
 
 `Pool.judge(pairs)` keeps every worker busy with one pair at a time. A pair that uses up its CPU time, or that
 kills or exhausts a fresh worker, is UNKNOWN. A pair whose worker dies otherwise (out of memory after many

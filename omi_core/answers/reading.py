@@ -31,15 +31,15 @@ _NOTHING = frozenset({"no solution", "no solutions", "empty set", "the empty set
 _NUMERALS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+        "sixteen seventeen eighteen nineteen twenty".split()
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What became of a string: `tokens` None where it is not mathematics, `value` None where not understood."""
+    """What became of a string: no `tokens` where it is not mathematics, no `value` where not understood."""
 
     tokens: tuple[Token, ...] | None
     value: Value | None

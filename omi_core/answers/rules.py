@@ -1,8 +1,8 @@
 r"""What one comparison goes by: the policy, what workers have proved so far, and what they should be asked.
 
-A comparison that cannot decide whether two formulas are equal leaves them in `open` and goes on; once a worker
-has answered, it is made again with the answers in `proofs`. Workers are asked about formulas as they were read
-here, never about an answer's text: what another reader would drop from the text can prove nothing.
+A comparison that cannot decide whether two formulas are equal leaves them in `open` and goes on; once a
+worker has answered, it is made again with the answers in `proofs`. Workers are asked about formulas as they
+were read here, never about an answer's text: what another reader would drop from the text can prove nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Rules:
 
 
 def _is_small(form: Form) -> bool:
-    """Whether a worker may try it: by rules that do not evaluate, so that no verdict depends on the machine."""
+    """Whether a worker may try it: by rules that evaluate nothing, so that the machine does not matter."""
     try:
         return _atoms(form) <= MAX_ATOMS
     except OverflowError:
@@ -54,7 +54,7 @@ def _is_small(form: Form) -> bool:
 
 
 def _atoms(form: Form) -> int:
-    """How many atoms a formula is made of. Raises OverflowError where a number or an exponent is too large."""
+    """How many atoms a formula is made of. Raises OverflowError where a number is too large."""
     count = 0
     for poly in (form.num, form.den or {}):
         for monomial, coefficient in poly.items():

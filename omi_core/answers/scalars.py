@@ -54,7 +54,7 @@ def compare_scalars(a: Scalar, b: Scalar, rules: Rules) -> Answer:
 
 
 def _congruent(a: Scalar, b: Scalar, rules: Rules) -> Answer:
-    r"""Remainders: `12 \pmod 7` is `5 \pmod 7`; beside a number without a modulus only the same one is equal."""
+    r"""Remainders: `12 \pmod 7` is `5 \pmod 7`; a number without a modulus must be the same one."""
     if a.form is None or b.form is None or a.form.rational is None or b.form.rational is None:
         return None
     difference = a.form.rational - b.form.rational

@@ -22,12 +22,15 @@ _UNICODE = {
     "−": "-", "–": "-", "‐": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "÷": "\\div ",
     "π": "\\pi ", "∞": "\\infty ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "≈": "\\approx ",
     "°": "^\\circ ", "∪": "\\cup ", "±": "\\pm ", "\u00a0": " ", "\u2009": " ",
-    "\u202f": " ", "∈": "\\in ", "√": "\\sqrt ", "⟨": "\\langle ", "⟩": "\\rangle ", "′": "'", "≡": "\\equiv ",
-    "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ",
+    "\u202f": " ", "∈": "\\in ", "√": "\\sqrt ", "⟨": "\\langle ", "⟩": "\\rangle ", "′": "'",
+    "≡": "\\equiv ",
+    "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}",
+    "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ",
     "∅": "\\emptyset ", "’": "'", "€": "\\text{€}", "£": "\\text{£}", "¢": "\\text{¢}",
 }  # fmt: skip
 _FRACTIONS = {
-    "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45", "⅙": "16",
+    "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45",
+    "⅙": "16",
     "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
 }  # fmt: skip
 _UNICODE |= {sign: f"\\frac{{{d[0]}}}{{{d[1]}}} " for sign, d in _FRACTIONS.items()}
@@ -66,7 +69,8 @@ _RENAME = {
     "\\dbinom": "\\binom", "\\tbinom": "\\binom", "\\lvert": "|", "\\rvert": "|", "\\vert": "|",
     "\\lbrace": "\\{", "\\rbrace": "\\}", "\\lbrack": "[", "\\rbrack": "]", "\\lt": "<", "\\gt": ">",
     "\\ast": "*", "\\times": "*", "\\cdot": "*", "\\div": "/", "\\colon": ":", "\\degree": "\\circ",
-    "\\land": "\\text{and}", "\\lor": "\\text{or}", "\\langle": "(", "\\rangle": ")", "\\mod": "\\pmod", "\\bmod": "\\pmod",
+    "\\land": "\\text{and}", "\\lor": "\\text{or}", 
+    "\\langle": "(", "\\rangle": ")", "\\mod": "\\pmod", "\\bmod": "\\pmod",
     "\\%": "%", "\\arcsin": "\\arcsin", "\\thinspace": "", "\\hspace": "",
     "\\nolimits": "",
 }  # fmt: skip
@@ -106,7 +110,7 @@ _END = (
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _VECTORS = ("\\vec", "\\overrightarrow", "\\mathbf", "\\hat", "\\boldsymbol")
 _CHOICE = re.compile(r"\s*([A-J])[.)]\s+(?=\S)")
-_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?([ap])\.?m\.?")
+_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?([ap])\.?m\.{0,2}")
 _NOT_CLOCK = re.compile(r"\\(?:text|mathrm|mbox|rm)|\\[ ,;!]|[{}\s~$]")
 _CLOCK_LENGTH = 60
 # Control, zero-width and direction characters, lone surrogates: never part of an answer to be trusted.

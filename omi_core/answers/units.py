@@ -69,22 +69,25 @@ _KNOWN = {
     for spelling in spellings.split()
 }
 _PHRASES = {
-    "miles per hour": "mph", "miles/hour": "mph", "mi/h": "mph", "mi/hr": "mph", "kilometers per hour": "km/h",
-    "km per hour": "km/h", "km/hr": "km/h", "kilometers/hour": "km/h", "meters per second": "m/s", "m/sec": "m/s",
-    "meters/second": "m/s", "feet per second": "ft/s", "feet/second": "ft/s", "ft/sec": "ft/s",
-    "degrees celsius": "°c", "degree celsius": "°c", "celsius": "°c", "° celsius": "°c", "° c": "°c",
-    "degrees fahrenheit": "°f", "degree fahrenheit": "°f", "fahrenheit": "°f", "° fahrenheit": "°f", "° f": "°f",
+    "miles per hour": "mph", "miles/hour": "mph", "mi/h": "mph",
+    "mi/hr": "mph", "kilometers per hour": "km/h", "km per hour": "km/h",
+    "km/hr": "km/h", "kilometers/hour": "km/h", "meters per second": "m/s",
+    "m/sec": "m/s", "meters/second": "m/s", "feet per second": "ft/s",
+    "feet/second": "ft/s", "ft/sec": "ft/s", "degrees celsius": "°c",
+    "degree celsius": "°c", "celsius": "°c", "° celsius": "°c",
+    "° c": "°c", "degrees fahrenheit": "°f", "degree fahrenheit": "°f",
+    "fahrenheit": "°f", "° fahrenheit": "°f", "° f": "°f",
     "$ dollars": "$", "$ dollar": "$", "$ usd": "$",
 }  # fmt: skip
 # Words behind a number that make another number, or a statement, of it. A phrase with one is no unit.
 NOT_UNITS = frozenset(
-    "hundred hundreds thousand thousands million millions billion billions trillion trillions dozen dozens score "
-    "half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth "
-    "eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths millionth millionths percent "
-    "percents percentage more less fewer most least over under above below times time's not no non mod modulo "
-    "remainder squared cubed negative minus plus of out to through between or and factorial base th st nd rd "
-    "about approximately around greater smaller larger than except choose power root pi one two three four five "
-    "six seven eight nine ten pm am a.m p.m".split()
+    "hundred hundreds thousand thousands million millions billion billions trillion trillions dozen "
+    "dozens score half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths "
+    "seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth "
+    "thousandths millionth millionths percent percents percentage more less fewer most least over under "
+    "above below times time's not no non mod modulo remainder squared cubed negative minus plus of out to "
+    "through between or and factorial base th st nd rd about approximately around greater smaller larger "
+    "than except choose power root pi one two three four five six seven eight nine ten pm am a.m p.m".split()
 )
 MULTIPLIERS = {
     "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,

@@ -3,18 +3,18 @@ r"""The process that asks sympy whether two formulas are equal, one pair at a ti
 
 Protocol: the first line on stdin is a JSON object of limits (`cpu_seconds` per pair, `memory_bytes` of
 address space); then one JSON array [a, b] per line in, one JSON string per line out: "equal", "not_equal",
-"open" (neither was shown), "error" or "memory". "ready" is written once the imports are done. A formula is what
-`pool.encode` makes of a form: nested lists of numbers and names, from which sympy's objects are built one by
-one. No text is parsed, so nothing that a model wrote is ever evaluated, and nothing of it is dropped.
+"open" (neither was shown), "error" or "memory". "ready" is written once the imports are done. A formula is
+what `pool.encode` makes of a form: nested lists of numbers and names, from which sympy's objects are built
+one by one. No text is parsed, so nothing that a model wrote is ever evaluated, and nothing of it is dropped.
 
 "equal" is a proof by rewriting: the difference simplifies to zero with every letter free and complex. For
 constants "not_equal" is a proof, too: the difference, evaluated to 40 digits, is not zero. Functions that a
 formula only names, such as f, are unknown functions, of which equal arguments are all that is known.
 
-Safety: a pair that exceeds its CPU time ends the process through SIGPROF, which the kernel delivers even inside
-one long C call; CPU time, so that a busy or suspended machine changes nothing. Signals meant for the job are
-ignored, because a worker that dies of them would turn its pair into UNKNOWN; the process ends when its parent
-does (end of file on stdin, or a changed parent id).
+Safety: a pair that exceeds its CPU time ends the process through SIGPROF, which the kernel delivers even
+inside one long C call; CPU time, so that a busy or suspended machine changes nothing. Signals meant for the
+job are ignored, because a worker that dies of them would turn its pair into UNKNOWN; the process ends when
+its parent does (end of file on stdin, or a changed parent id).
 """
 
 from __future__ import annotations

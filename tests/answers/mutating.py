@@ -1,8 +1,8 @@
 r"""Ground truths as they stand, changed by one digit, sign, letter, prime, word, unit, relation or item.
 
 A change is only made where it is sure to make another answer: no digit of an answer that may hide it (a
-factor or exponent zero or one, a binomial, a remainder, an absolute value, a rounded or a periodic function), no
-sign of a zero or next to a plus-minus. What is left out so is left out for both graders. `respelt` gives
+factor or exponent zero or one, a binomial, a remainder, an absolute value, a rounded or a periodic function),
+no sign of a zero or next to a plus-minus. What is left out so is left out for both graders. `respelt` gives
 spellings of the same answer.
 """
 
@@ -38,8 +38,8 @@ _UNITS = (
 )
 _OTHER_UNIT = {unit: _UNITS[(at + 5) % len(_UNITS)] for at, unit in enumerate(_UNITS)}
 _WORDS = {
-    "even": "odd", "odd": "even", "yes": "no", "no": "yes", "true": "false", "false": "true", "Monday": "Friday",
-    "Sunday": "Tuesday", "Saturday": "Monday", "Friday": "Sunday", "ellipse": "circle", "circle": "parabola",
+    "even": "odd", "odd": "even", "yes": "no", "no": "yes", "true": "false", "false": "true",
+    "Monday": "Friday", "Sunday": "Tuesday", "Saturday": "Monday", "Friday": "Sunday", "ellipse": "circle", "circle": "parabola",
     "parabola": "hyperbola", "hyperbola": "ellipse", "Yes": "No", "No": "Yes", "A": "B", "B": "C", "C": "D",
     "D": "E", "E": "A", "(A)": "(B)", "(B)": "(C)", "(C)": "(D)", "(D)": "(E)", "(E)": "(A)",
 }  # fmt: skip

@@ -1,4 +1,5 @@
-r"""Answers of all shapes by construction: what is the same value in another spelling, and what is another value.
+r"""Answers of all shapes by construction: what is the same value in another spelling, and what is another
+value.
 
 A `Shape` draws a value, writes it in one of its usual spellings, and changes it to another value. Both are
 known without any comparison, so they can judge one: two spellings of a value are never NOT_EQUAL, a value and
@@ -373,38 +374,125 @@ def _proper(rng: Rng) -> tuple[int, int, int]:
 SHAPES = (
     Shape("integers", _between(-9999, 99_999), _integer, _other(0, 0)),
     Shape("decimals", _between(1, 9999), _decimal, lambda v, rng: v + rng.choice([-1, 1, 10, 100])),
-    Shape("fractions", lambda rng: Fraction(rng.randint(1, 40), rng.choice([7, 11, 13, 17])), _fraction, _changed_fraction),
+    Shape(
+        "fractions",
+        lambda rng: Fraction(rng.randint(1, 40), rng.choice([7, 11, 13, 17])),
+        _fraction,
+        _changed_fraction,
+    ),
     Shape("mixed numbers", _proper, _mixed, _changed_mixed),
-    Shape("percents", _between(2, 99), lambda v, rng: rng.choice([rf"{v}\%", f"{v}%", rf"{v}\text{{ percent}}"]), lambda v, rng: v + rng.choice([1, -1])),
+    Shape(
+        "percents",
+        _between(2, 99),
+        lambda v, rng: rng.choice([rf"{v}\%", f"{v}%", rf"{v}\text{{ percent}}"]),
+        lambda v, rng: v + rng.choice([1, -1]),
+    ),
     Shape("money", _between(2, 900), _money, _other(0, 0)),
-    Shape("units", _pair(_between(2, 90), lambda rng: rng.choice(list(_UNITS))), lambda v, rng: f"{v[0]}{rng.choice(_UNITS[v[1]])}", _changed_unit),
-    Shape("degrees", _between(1, 170), lambda v, rng: rng.choice([rf"{v}^\circ", rf"{v}^{{\circ}}", rf"{v}\text{{ degrees}}", f"{v}°"]), lambda v, rng: v + rng.choice([1, 10])),
-    Shape("clock times", lambda rng: (rng.randint(1, 12), rng.randint(0, 59), rng.choice(["am", "pm"])), _clock, _changed_clock),
+    Shape(
+        "units",
+        _pair(_between(2, 90), lambda rng: rng.choice(list(_UNITS))),
+        lambda v, rng: f"{v[0]}{rng.choice(_UNITS[v[1]])}",
+        _changed_unit,
+    ),
+    Shape(
+        "degrees",
+        _between(1, 170),
+        lambda v, rng: rng.choice([rf"{v}^\circ", rf"{v}^{{\circ}}", rf"{v}\text{{ degrees}}", f"{v}°"]),
+        lambda v, rng: v + rng.choice([1, 10]),
+    ),
+    Shape(
+        "clock times",
+        lambda rng: (rng.randint(1, 12), rng.randint(0, 59), rng.choice(["am", "pm"])),
+        _clock,
+        _changed_clock,
+    ),
     Shape("intervals", _draw_interval, _interval, _changed_interval),
-    Shape("unions", lambda rng: (rng.randint(-9, 0), rng.randint(1, 9)), _rays, lambda v, rng: (v[0] - 1, v[1])),
+    Shape(
+        "unions", lambda rng: (rng.randint(-9, 0), rng.randint(1, 9)), _rays, lambda v, rng: (v[0] - 1, v[1])
+    ),
     Shape("sets", _distinct(3), _set, _changed_set),
     Shape("lists", _distinct(4, 1, 200), _list, _changed_set),
     Shape("tuples", _distinct(3), _tuple, _swapped),
     Shape("vectors", _distinct(3), _vector, _swapped),
     Shape("matrices", _distinct(4), _matrix, _swapped),
-    Shape("polynomials", lambda rng: tuple(rng.choice([1, -1]) * rng.randint(1, 9) for _ in range(4)), _polynomial, _one_changed),
-    Shape("radicals", lambda rng: (rng.randint(1, 9), rng.randint(2, 9), rng.choice([2, 3, 5, 7, 11])), _radical, lambda v, rng: rng.choice([(v[0] + 1, *v[1:]), (v[0], v[1] + 1, v[2]), (*v[:2], 13)])),
-    Shape("logarithms", lambda rng: (rng.choice([2, 3, 5, 10]), rng.randint(11, 90)), _logarithm, lambda v, rng: (v[0], v[1] + 1)),
+    Shape(
+        "polynomials",
+        lambda rng: tuple(rng.choice([1, -1]) * rng.randint(1, 9) for _ in range(4)),
+        _polynomial,
+        _one_changed,
+    ),
+    Shape(
+        "radicals",
+        lambda rng: (rng.randint(1, 9), rng.randint(2, 9), rng.choice([2, 3, 5, 7, 11])),
+        _radical,
+        lambda v, rng: rng.choice([(v[0] + 1, *v[1:]), (v[0], v[1] + 1, v[2]), (*v[:2], 13)]),
+    ),
+    Shape(
+        "logarithms",
+        lambda rng: (rng.choice([2, 3, 5, 10]), rng.randint(11, 90)),
+        _logarithm,
+        lambda v, rng: (v[0], v[1] + 1),
+    ),
     Shape("sines", lambda rng: rng.randint(1, 89), _sine, lambda v, rng: v - 1 if v > 1 else v + 2),
-    Shape("complex numbers", lambda rng: (rng.randint(1, 9) * rng.choice([1, -1]), rng.randint(2, 9) * rng.choice([1, -1])), _complex, lambda v, rng: rng.choice([(v[0], -v[1]), (v[0] + 10, v[1])])),
-    Shape("lines", lambda rng: (rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 30)), _line, lambda v, rng: (v[0], v[1], v[2] + rng.randint(1, 3))),
-    Shape("circles", lambda rng: (rng.randint(1, 9), rng.randint(1, 9), rng.randint(1, 9)), _circle, _one_changed),
+    Shape(
+        "complex numbers",
+        lambda rng: (rng.randint(1, 9) * rng.choice([1, -1]), rng.randint(2, 9) * rng.choice([1, -1])),
+        _complex,
+        lambda v, rng: rng.choice([(v[0], -v[1]), (v[0] + 10, v[1])]),
+    ),
+    Shape(
+        "lines",
+        lambda rng: (rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 30)),
+        _line,
+        lambda v, rng: (v[0], v[1], v[2] + rng.randint(1, 3)),
+    ),
+    Shape(
+        "circles",
+        lambda rng: (rng.randint(1, 9), rng.randint(1, 9), rng.randint(1, 9)),
+        _circle,
+        _one_changed,
+    ),
     Shape("assignments", _between(2, 99), _equal_sides, lambda v, rng: v + 1),
-    Shape("inequalities", _pair(lambda rng: rng.choice(["<", ">", r"\le", r"\ge"]), _between(-20, 20)), _inequality, _changed_inequality),
+    Shape(
+        "inequalities",
+        _pair(lambda rng: rng.choice(["<", ">", r"\le", r"\ge"]), _between(-20, 20)),
+        _inequality,
+        _changed_inequality,
+    ),
     Shape("functions", _pair(lambda rng: rng.choice("fg"), _between(0, 9)), _function, _changed_function),
     Shape("words", lambda rng: rng.choice(_DAYS), _word, _pick(*_DAYS)),
     Shape("choices", _pair(lambda rng: rng.choice("ABCDE"), _between(2, 60)), _choice, _changed_choice),
-    Shape("bases", _pair(lambda rng: int("".join(rng.choice("1234") for _ in range(4))), _between(5, 9)), _base, lambda v, rng: rng.choice([(v[0] + 1, v[1]), (v[0], v[1] + 1 if v[1] < 9 else 7)])),
-    Shape("remainders", lambda rng: (lambda m: (rng.randrange(m), m))(rng.randint(3, 12)), _modular, _changed_modular),
-    Shape("repeating decimals", lambda rng: (rng.randint(0, 9), rng.choice([n for n in range(10, 99) if n % 11])), _repeating, lambda v, rng: (v[0] + 1, v[1])),
-    Shape("binomials", lambda rng: (rng.randint(8, 20), rng.randint(2, 3)), _binomial, lambda v, rng: (v[0] + 1, v[1])),
-    Shape("words that multiply", _pair(_between(2, 90), lambda rng: rng.choice(["thousand", "million", "billion"])), _multiple, _changed_multiple),
-)  # fmt: skip
+    Shape(
+        "bases",
+        _pair(lambda rng: int("".join(rng.choice("1234") for _ in range(4))), _between(5, 9)),
+        _base,
+        lambda v, rng: rng.choice([(v[0] + 1, v[1]), (v[0], v[1] + 1 if v[1] < 9 else 7)]),
+    ),
+    Shape(
+        "remainders",
+        lambda rng: (lambda m: (rng.randrange(m), m))(rng.randint(3, 12)),
+        _modular,
+        _changed_modular,
+    ),
+    Shape(
+        "repeating decimals",
+        lambda rng: (rng.randint(0, 9), rng.choice([n for n in range(10, 99) if n % 11])),
+        _repeating,
+        lambda v, rng: (v[0] + 1, v[1]),
+    ),
+    Shape(
+        "binomials",
+        lambda rng: (rng.randint(8, 20), rng.randint(2, 3)),
+        _binomial,
+        lambda v, rng: (v[0] + 1, v[1]),
+    ),
+    Shape(
+        "words that multiply",
+        _pair(_between(2, 90), lambda rng: rng.choice(["thousand", "million", "billion"])),
+        _multiple,
+        _changed_multiple,
+    ),
+)
 
 
 def differing(shape: Shape, rng: Rng) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 r"""EQUAL and NOT_EQUAL are proofs: the shapes on which readers of answers are known to go wrong.
 
-Each line is asked in both orders, with a worker where one is needed. `NOT` is what differs for sure; `OPEN` may
-be left open, but must not be called equal; where equal answers are expected nothing else will do.
+Each line is asked in both orders, with a worker where one is needed. `NOT` is what differs for sure; `OPEN`
+may be left open, but must not be called equal; where equal answers are expected nothing else will do.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-r"""Whether EQUAL and NOT_EQUAL are proofs: answers changed by one detail, and other spellings of the same, by shape.
+r"""Whether EQUAL and NOT_EQUAL are proofs: answers changed by one detail, and other spellings of the same, by
+shape.
 
     python -m tests.bench.mutations ../shared/data
     python -m tests.bench.mutations ../shared/data --each 1000 --rounds 4 --baseline 100 --show
 
 The folder holds `math/{train,test}.jsonl`, `gsm8k/{train,test}.jsonl`, `olympiadbench/test.jsonl`,
 `{amc23,aime24}/test.jsonl`. Pairs are made of every ground truth there, in `--rounds` rounds
-(tests/answers/mutating.py), and of all shapes by construction, `--each` pairs of each (tests/answers/shapes.py).
-EQUAL for one of the changed pairs is false, and NOT_EQUAL for one of the respelt ones; `--baseline` pairs of each
-shape are given to math-verify, too, whose "no" is an answer as firm as its "yes". Exit code 1 on a false verdict.
+(tests/answers/mutating.py), and of all shapes by construction, `--each` pairs of each
+(tests/answers/shapes.py). EQUAL for one of the changed pairs is false, and NOT_EQUAL for one of the respelt
+ones; `--baseline` pairs of each shape are given to math-verify, too, whose "no" is an answer as firm as its
+"yes". Exit code 1 on a false verdict.
 """
 
 from __future__ import annotations
@@ -115,9 +117,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
     total: dict[str, Any] = {"shape": "all"}
     for what in ("changed", "respelt"):
         total[what] = dict(sum((Counter(row[what]) for row in rows), Counter()))
-    print(
-        "| shape | changed | false EQUAL | UNKNOWN | math-verify | respelt | false NOT_EQUAL | UNKNOWN | math-verify |"
-    )
+    print("| shape | changed | false EQUAL | UNKNOWN | math-verify ", end="")
+    print("| respelt | false NOT_EQUAL | UNKNOWN | math-verify |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in [*rows, total]:
         cells = [row["shape"]]
