@@ -39,7 +39,8 @@ _UNITS = (
 _OTHER_UNIT = {unit: _UNITS[(at + 5) % len(_UNITS)] for at, unit in enumerate(_UNITS)}
 _WORDS = {
     "even": "odd", "odd": "even", "yes": "no", "no": "yes", "true": "false", "false": "true",
-    "Monday": "Friday", "Sunday": "Tuesday", "Saturday": "Monday", "Friday": "Sunday", "ellipse": "circle", "circle": "parabola",
+    "Monday": "Friday", "Sunday": "Tuesday", "Saturday": "Monday", "Friday": "Sunday",
+    "ellipse": "circle", "circle": "parabola",
     "parabola": "hyperbola", "hyperbola": "ellipse", "Yes": "No", "No": "Yes", "A": "B", "B": "C", "C": "D",
     "D": "E", "E": "A", "(A)": "(B)", "(B)": "(C)", "(C)": "(D)", "(D)": "(E)", "(E)": "(A)",
 }  # fmt: skip
