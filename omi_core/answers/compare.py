@@ -195,7 +195,14 @@ def _groups(a: Group, b: Group, rules: Rules) -> Answer:
     if kinds & {"or", "and"}:
         return _joined(a, b, rules)
     if kinds == {"list"} and not rules.policy.ordered_lists:
-        return _as_multisets(a.items, b.items, rules)
+        verdict = _as_multisets(a.items, b.items, rules)
+        if (
+            verdict is EQUAL
+            and _has_names(a) != _has_names(b)
+            and _in_order(a.items, b.items, rules) is not EQUAL
+        ):
+            return UNKNOWN  # "x=1, y=2" beside "2, 1"
+        return verdict
     if kinds <= {"list", "set"} and "set" in kinds:
         return _as_sets(a.items, b.items, rules)
     if len(kinds) == 1:
@@ -207,6 +214,12 @@ def _groups(a: Group, b: Group, rules: Rules) -> Answer:
         bare = "()" in kinds and rules.policy.bare_tuples
         return _in_order(a.items, b.items, rules) if bare else NOT_EQUAL
     return _in_order(a.items, b.items, rules) if rules.policy.interval_ends == "ignore" else NOT_EQUAL
+
+
+def _has_names(group: Group) -> bool:
+    """Whether its items say which is which: "x=1, y=2"."""
+    labels = {item.label for item in group.items if isinstance(item, Relation)}
+    return len(labels - {None}) > 1
 
 
 def _joined(a: Group, b: Group, rules: Rules) -> Answer:

@@ -53,6 +53,10 @@ def peel(tokens: Sequence[Token]) -> tuple[list[Token], str | None, bool]:
             raise Prose("words that are no unit")
     text = " ".join(words).replace(" ^ ", "^").replace(" / ", "/") or None
     unit_text = f"{currency} {text}" if currency and text else currency or text
+    if not _is_product(body) and any(body[-len(sign) :] == sign for sign in _DEGREES):
+        signs = sum(token == ("c", "\\circ") for token in body)
+        if signs < 2 and not any(text in _FUNCTIONS for _, text in body):
+            raise Prose("180 - x degrees: of the last term, or of all")
     body, degree = _without_degree(body)
     if degree:
         return body, f"{degree} {text}" if text else degree, False

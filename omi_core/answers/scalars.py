@@ -7,6 +7,7 @@ Verdicts as in `compare.py`: None means "not decided here".
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from omi_core.answers import algebra, enclosure
 from omi_core.answers.algebra import Form
@@ -99,6 +100,11 @@ def _percent(a: Scalar, b: Scalar, rules: Rules) -> Answer:
 def _two_units(a: Form, unit_a: Unit, b: Form, unit_b: Unit, rules: Rules) -> Answer:
     if unit_a.dimension is None or unit_b.dimension is None:
         return UNKNOWN
+    if {unit_a.dimension, unit_b.dimension} == {("celsius", 1), ("fahrenheit", 1)}:
+        if unit_a.dimension == ("fahrenheit", 1):
+            a, b = b, a
+        degrees = (b - algebra.number(32)) * algebra.number(Fraction(5, 9))
+        return _forms(a, degrees, rules)
     if unit_a.dimension != unit_b.dimension:
         # "units" is what problems without a named unit say: `5 units` is then `5 cm`, but not shown to be
         generic = "length unit" in (unit_a.dimension[0], unit_b.dimension[0])

@@ -128,6 +128,8 @@ def _words(body: str) -> str:
 
 def _bare_word(run: str, previous: Token | None) -> list[Token]:
     lower = run.lower()
+    if run == "mod" and previous is not None:
+        return [("c", "\\pmod")]
     if lower in _WORD_COMMANDS:
         return [("v" if lower in ("pi", "infty") else "c", "\\" + lower)]
     if lower in ("infinity", "inf"):
@@ -282,8 +284,9 @@ def _text(body: str, whole: str, previous: Token | None) -> list[Token]:
     if len(letter) == 1 and letter.isalpha():
         if not whole.startswith(("\\text", "\\mbox", "\\hbox")):
             return [("v", letter)]  # \mathrm{x}, \mathbf{v}: a letter set in another face
-        if previous is not None and previous[0] in "nN" and letter.isupper():
-            return [("t", letter)]  # 5 M is not 5 m
+    if previous is not None and previous[0] in "nN" and len(letter) <= 3 and letter.isalpha():
+        if any(character.isupper() for character in letter) and letter.lower() not in BARE_UNITS:
+            return [("t", letter)]  # 5 M is not 5 m, nor 5 MW 5 mW
     if "," in words or " and " in words or " or " in words:
         marks = re.split(r"(,|\band\b|\bor\b)", words)
         parts = [(part.strip(), after) for part, after in zip(marks[::2], [*marks[1::2], ""], strict=True)]
