@@ -1,13 +1,13 @@
 """Publishing: parts in, a dataset directory out, whole or not at all.
 
     DATASET/
-      README.md                     the card, with the header that `load_dataset` reads
-      data/train-00000.parquet      the rows; other splits under their own names
-      jsonl/train-00000.jsonl.zst   the same rows
-      chat/                         where it is asked for: the same two, with the rows as chat messages
-      STYLE/                        of dialogues, instead of these: the same two, with the rows of a style
-      stats.json                    counts and content hash
-      config.json                   the configuration, as the caller gave it
+      README.md                         the card, with the header that `load_dataset` reads
+      data/train-00000-HASH.parquet     the rows; other splits under their own names
+      jsonl/train-00000-HASH.jsonl.zst  the same rows
+      chat/                             where it is asked for: the same two, with the rows as chat messages
+      STYLE/                            of dialogues, instead of these: the same two, with the rows of a style
+      stats.json                        counts and content hash
+      config.json                       the configuration, as the caller gave it
 
 Equal rows make a byte-identical directory, however they were spread over parts: nothing in it tells
 time, place or number of tasks.

@@ -7,7 +7,6 @@ is on disk; a mistake or a kill before that leaves no run behind.
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ from omi_core import config as schema
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.publish.reading import dataset_directory
+from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
@@ -84,7 +83,7 @@ def _with_files(config: Generate) -> Generate:
         return config
     directory = dataset_directory(Path(given))
     if directory is not None:
-        path = f"{glob.escape(str(directory))}/data/train-*.parquet"
+        path = dataset_glob("data.path", given, directory)
         return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
