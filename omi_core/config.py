@@ -239,7 +239,9 @@ class Reduce:
         transient=True,
     )
     finish_reason: str | None = option(
-        None, "column with vLLM's finish reason(s); null: all solutions are finished", transient=True
+        None,
+        "column with the finish reason(s) that an engine or server gave; null: all solutions are finished",
+        transient=True,
     )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)

@@ -158,6 +158,7 @@ def _refuse_foreign(out_dir: Path) -> None:
 def _why_empty(out_dir: Path, counts: Mapping[str, Any]) -> str:
     dropped = dict(counts.get("selection", {}))
     dropped |= {name: count.get("dropped", 0) for name, count in counts.get("filters", {}).items()}
+    dropped |= {"quarantined": counts.get("quarantined", 0)}
     shown = ", ".join(f"{name} {n:,}" for name, n in sorted(dropped.items(), key=lambda item: -item[1]) if n)
     why = f"; dropped: {shown}" if shown else ""
     return f"{out_dir}: no row is left to publish{why}; filters.NAME=false turns a filter off"
