@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 # "eos_token" and "stop_sequence" are the words of Hugging Face's TGI, "model_length" is Mistral's, "end_turn"
-# and "max_tokens" are Anthropic's. vLLM ends with "repetition" what goes round in circles: the same seed would
-# end it there again, so it is a sample, cut off as by a token limit.
+# and "max_tokens" are Anthropic's. vLLM ends a text that goes round in circles with "repetition": the same
+# seed would end it there again, so it is a sample, cut off as by a token limit.
 _FINISHED = {
     **dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_length", "repetition"), "length"),

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +66,7 @@ def generate_content(config: Generate) -> dict[str, Any]:
         ConfigError: the prompt, the model or the tokenizer cannot be had.
     """
     prompting = Prompting(config)
-    _check_teacher(config)
+    _check_teacher(config, prompting)
     content = _content(config)
     content["prompt"] = prompting.content()
     _name_weights(config.teacher, content["teacher"])
@@ -106,13 +107,43 @@ def _absolute(path: str | None) -> str | None:
     return os.path.abspath(os.path.expanduser(path)) if path and there else path
 
 
-def _check_teacher(config: Generate) -> None:
+def _check_teacher(config: Generate, prompting: Prompting) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
     if teacher.kind == "endpoint":
         check_endpoint(config)
     elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
         raise ConfigError(f"teacher.model={teacher.model}: no such directory")
+    elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):
+        if (directory := local_directory(teacher.model)) is not None:
+            _check_chat_template(teacher.model, directory, prompting)
+
+
+def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> None:
+    """Says how the prompts are made where that is not the plain way.
+
+    Raises:
+        ConfigError: the chat template takes none of the run's prompts.
+    """
+    from transformers import AutoTokenizer
+
+    from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
+
+    try:
+        chat = ChatPrompt(AutoTokenizer.from_pretrained(str(directory), local_files_only=True))
+    except (
+        Exception
+    ):  # of many kinds; the engine may know a tokenizer that this library does not, and will tell
+        return
+    try:
+        for messages in prompting.probes():
+            chat.tokens(messages)
+    except TemplateFailed as error:
+        raise ConfigError(
+            f"teacher.model={model}: {error}; mend chat_template in its directory, or try prompt.examples=0"
+        ) from error
+    if (note := chat.note()) is not None:
+        print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)
 
 
 def _name_weights(teacher: Teacher, content: dict[str, Any]) -> None:

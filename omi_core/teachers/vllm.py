@@ -5,18 +5,21 @@ Every sample is a request of its own with its own seed; samples of one record sh
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omi_core import config
 from omi_core.finish import finished
+from omi_core.options import ConfigError
 from omi_core.records import Sample
 from omi_core.teachers import vllm_engine
 from omi_core.teachers.base import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.ranks import Group
 
 if TYPE_CHECKING:
@@ -53,7 +56,9 @@ class VllmTeacher(Teacher):
         self._engine = vllm_engine.start(teacher, engine, group)
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
-        self._tokenizer = self._engine.get_tokenizer()
+        self._model = teacher.model
+        self._chat = ChatPrompt(self._engine.get_tokenizer())
+        self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int]] = ([], [])
         from vllm.inputs import tokens_input
@@ -119,7 +124,12 @@ class VllmTeacher(Teacher):
 
     def _admit(self, request: Request, running: dict[str, _Running], tries: int = 1) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
-        tokens = self._tokenize(request.messages)
+        try:
+            tokens = self._tokenize(request.messages)
+        except TemplateFailed as error:
+            if not self._prompt[1]:  # the first one: no other would fare better
+                raise ConfigError(f"teacher.model={self._model}: {error}; mend its chat template") from error
+            return request.refused(f"TemplateFailed: {error}")
         if len(tokens) >= self._context:
             return request.refused(
                 f"PromptTooLong: {len(tokens)} tokens, the teacher's context has {self._context}", len(tokens)
@@ -177,7 +187,11 @@ class VllmTeacher(Teacher):
     def _tokenize(self, messages: list[Message]) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.
         if messages != self._prompt[0]:
-            self._prompt = (messages, prompt_tokens(self._tokenizer, messages))
+            self._prompt = (messages, self._chat.tokens(messages))
+            note = self._chat.note()
+            if note != self._noted:
+                self._noted = note
+                print(f"teacher.model={self._model}: {note}", file=sys.stderr, flush=True)
         return self._prompt[1]
 
     def _params(self, seed: int) -> SamplingParams:
@@ -194,11 +208,3 @@ class VllmTeacher(Teacher):
             seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-
-
-def prompt_tokens(tokenizer: Any, messages: list[Message]) -> list[int]:
-    """Token ids of a chat prompt; a model without a chat template gets the texts, one paragraph each."""
-    if getattr(tokenizer, "chat_template", None):
-        tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        return list(tokens)
-    return list(tokenizer.encode("\n\n".join(message["content"] for message in messages) + "\n\n"))

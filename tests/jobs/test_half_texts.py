@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -17,25 +18,32 @@ from omi_core.run.journal import read_samples
 from omi_core.run.layout import Layout
 from omi_core.run.plan import read_plan
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(3600)]
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
-RUN = ("data.size=60", "samples=8", "run.flush_seconds=1", "run.flush_samples=8", "engine.kv_cache_gb=0.25")
-START_SECONDS = 300
+RUN = ("data.size=40", "samples=8", "run.flush_seconds=1", "run.flush_samples=8", "engine.kv_cache_gb=0.25")
+START_SECONDS = 900
 CORE, WORKER = "VLLM::EngineCore", "VLLM::Worker"
 Texts = dict[tuple[int, int], tuple[str, str]]
 
 
-def start(directory: Path, **environment: str) -> subprocess.Popen[str]:
-    """A command whose engine is a process of its own, as it is on a GPU."""
-    return subprocess.Popen(
+@contextmanager
+def started(directory: Path, processes: str = "1") -> Iterator[subprocess.Popen[str]]:
+    """A command whose engine is a process of its own, as it is on a GPU; with "0" in the same one."""
+    command = subprocess.Popen(
         [sys.executable, "-m", "jobs.generate", *RUN, f"run.dir={directory}"],
-        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} | environment,
+        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": processes},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+    try:
+        yield command
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+        command.communicate()
 
 
 def journaled(directory: Path) -> Texts:
@@ -52,7 +60,7 @@ def journaled(directory: Path) -> Texts:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     directory = tmp_path_factory.mktemp("whole") / "run"
-    with start(directory) as command:
+    with started(directory, processes="0") as command:
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
     return journaled(directory)
@@ -86,7 +94,7 @@ def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
     tmp_path: Path, undisturbed: Texts, hit: str
 ) -> None:
     directory = tmp_path / "run"
-    with start(directory) as command:
+    with started(directory) as command:
         HITS[hit](command.pid, at_work(command, directory))
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 130, said
@@ -94,7 +102,7 @@ def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
     assert 0 < len(found) < len(undisturbed)
     assert {key: undisturbed[key] for key in found} == found
     assert not list(directory.glob("generate/*.crash"))  # nobody is suspected
-    with start(directory) as command:
+    with started(directory) as command:
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
     assert journaled(directory) == undisturbed
@@ -105,7 +113,7 @@ def test_an_engine_that_alone_is_told_to_end_is_started_again(
     tmp_path: Path, undisturbed: Texts, victim: str
 ) -> None:
     directory = tmp_path / "run"
-    with start(directory) as command:
+    with started(directory) as command:
         told(at_work(command, directory), victim)
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
