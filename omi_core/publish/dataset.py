@@ -1,13 +1,13 @@
 """Publishing: parts in, a dataset directory out, whole or not at all.
 
     DATASET/
-      README.md                     the card, with the header that `load_dataset` reads
-      data/train-00000.parquet      the rows; other splits under their own names
-      jsonl/train-00000.jsonl.zst   the same rows
-      chat/                         where it is asked for: the same two, with the rows as chat messages
-      STYLE/                        of dialogues, instead of these: the same two, with the rows of a style
-      stats.json                    counts and content hash
-      config.json                   the configuration, as the caller gave it
+      README.md                         the card, with the header that `load_dataset` reads
+      data/train-00000-HASH.parquet     the rows; other splits under their own names
+      jsonl/train-00000-HASH.jsonl.zst  the same rows
+      chat/                             where it is asked for: the same two, with the rows as chat messages
+      STYLE/                            of dialogues, instead of these: the same two, with the rows of a style
+      stats.json                        counts and content hash
+      config.json                       the configuration, as the caller gave it
 
 Equal rows make a byte-identical directory, however they were spread over parts: nothing in it tells
 time, place or number of tasks.
@@ -158,6 +158,7 @@ def _refuse_foreign(out_dir: Path) -> None:
 def _why_empty(out_dir: Path, counts: Mapping[str, Any]) -> str:
     dropped = dict(counts.get("selection", {}))
     dropped |= {name: count.get("dropped", 0) for name, count in counts.get("filters", {}).items()}
+    dropped |= {"quarantined": counts.get("quarantined", 0)}
     shown = ", ".join(f"{name} {n:,}" for name, n in sorted(dropped.items(), key=lambda item: -item[1]) if n)
     why = f"; dropped: {shown}" if shown else ""
     return f"{out_dir}: no row is left to publish{why}; filters.NAME=false turns a filter off"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omi_core.config import Reduce
+from omi_core.finish import finished
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, cell, file_rows, last_answer, local_files
 from omi_core.records import Record, Sample
 from omi_core.run.journal import JournalWriter
@@ -59,7 +60,7 @@ def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported
 
 
 def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tuple[str, str]]]]:
-    """(record with ordinal 0, its (solution, finish reason) pairs) for every usable row."""
+    """(record with ordinal 0, its solutions, each with how it ended) for every usable row."""
     assert config.input is not None
     data = config.data
     record_of = RowReader(data, config.answers.pattern, skipped)
@@ -110,7 +111,10 @@ def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[t
 
 
 def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
-    """The finish reason of each of a cell's solutions: "length" or "stop". Raises BadRow."""
+    """How each of a cell's solutions ended: "stop", "length", or an error that says why it is none.
+
+    Raises BadRow.
+    """
     if config.finish_reason is None:
         return ["stop"] * count
     value = cell(row, config.finish_reason, where, "finish_reason")
@@ -120,8 +124,10 @@ def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
             f"finish_reason={config.finish_reason}: {where} has {len(reasons)} of them for {count} solutions"
         )
         raise BadRow("finish_reasons", where, line)
-    return ["length" if reason == "length" else "stop" for reason in reasons]
+    return [finished(reason) or f"Unfinished: finish reason {str(reason)[:40]!r}" for reason in reasons]
 
 
 def _sample(ordinal: int, record_id: str, index: int, text: str, reason: str) -> Sample:
+    if finished(reason) is None:
+        return Sample(ordinal, record_id, index, "", "error", 0, 0, 0.0, reason)
     return Sample(ordinal, record_id, index, text, reason, 0, 0, 0.0)

@@ -7,11 +7,11 @@ is on disk; a mistake or a kill before that leaves no run behind.
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ from omi_core import config as schema
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.publish.reading import dataset_directory
+from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
@@ -67,7 +67,7 @@ def generate_content(config: Generate) -> dict[str, Any]:
         ConfigError: the prompt, the model or the tokenizer cannot be had.
     """
     prompting = Prompting(config)
-    _check_teacher(config)
+    _check_teacher(config, prompting)
     content = _content(config)
     content["prompt"] = prompting.content()
     _name_weights(config.teacher, content["teacher"])
@@ -85,7 +85,7 @@ def _with_files(config: Generate) -> Generate:
         return config
     directory = dataset_directory(Path(given))
     if directory is not None:
-        path = f"{glob.escape(str(directory))}/data/train-*.parquet"
+        path = dataset_glob("data.path", given, directory)
         return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
@@ -108,13 +108,43 @@ def _absolute(path: str | None) -> str | None:
     return os.path.abspath(os.path.expanduser(path)) if path and there else path
 
 
-def _check_teacher(config: Generate) -> None:
+def _check_teacher(config: Generate, prompting: Prompting) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
     if teacher.kind == "endpoint":
         check_endpoint(config)
     elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
         raise ConfigError(f"teacher.model={teacher.model}: no such directory")
+    elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):
+        if (directory := local_directory(teacher.model)) is not None:
+            _check_chat_template(teacher.model, directory, prompting)
+
+
+def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> None:
+    """Says how the prompts are made where that is not the plain way.
+
+    Raises:
+        ConfigError: the chat template takes none of the run's prompts.
+    """
+    from transformers import AutoTokenizer
+
+    from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
+
+    try:
+        chat = ChatPrompt(AutoTokenizer.from_pretrained(str(directory), local_files_only=True))
+    except (
+        Exception
+    ):  # of many kinds; the engine may know a tokenizer that this library does not, and will tell
+        return
+    try:
+        for messages in prompting.probes():
+            chat.tokens(messages)
+    except TemplateFailed as error:
+        raise ConfigError(
+            f"teacher.model={model}: {error}; mend chat_template in its directory, or try prompt.examples=0"
+        ) from error
+    if (note := chat.note()) is not None:
+        print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)
 
 
 def _name_weights(teacher: Teacher, content: dict[str, Any]) -> None:

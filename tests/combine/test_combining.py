@@ -19,6 +19,7 @@ from omi_core.publish import NothingToPublish, part_path, verify
 from omi_core.run.files import LockTaken, lock
 from tests.combine.conftest import Dataset, contents, read_rows, solution, write_lines
 from tests.conftest import Here
+from tests.published import published_file
 
 Combining = Callable[..., Outcome]
 
@@ -260,14 +261,14 @@ def test_two_commands_do_not_work_in_one_directory(
 
 def test_an_input_that_changed_under_its_own_name_is_found_out(dataset: Dataset, combined: Combining) -> None:
     a, b = dataset("a", [solution("p1")]), dataset("b", [solution("p2")])
-    name = "dataset/jsonl/train-00000.jsonl.zst"
-    shutil.copy(b / name, a / name)
+    file, other = published_file(a / "dataset/jsonl"), published_file(b / "dataset/jsonl")
+    shutil.copy(other, file)
     with pytest.raises(InputDamaged, match="its rows are not those it was published with"):
         combined(a)
-    (a / name).write_bytes((b / name).read_bytes()[:-5])
+    file.write_bytes(other.read_bytes()[:-5])
     with pytest.raises(InputDamaged):
         combined(a)
-    (a / name).unlink()
+    file.unlink()
     with pytest.raises(InputDamaged, match="is missing, though the dataset lists it"):
         combined(a)
 

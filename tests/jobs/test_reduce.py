@@ -177,15 +177,28 @@ def test_the_source_may_be_a_column(reduce: Reduce, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish", "kept"), [(["length", "stop", "stop", "stop"], 2), (["stop", None, "eos", ""], 3)]
+    ("finish", "cut", "unfinished"),
+    [
+        (["length", "stop", "stop", "stop"], 1, 0),
+        (["stop", "eos_token", "STOP", "end_turn"], 0, 0),
+        (["stop", "MAX_TOKENS", "repetition", "model_length"], 3, 0),
+        (["stop", "abort", "error", "content_filter"], 0, 3),
+        (["stop", None, "", "tool_calls"], 0, 3),
+        (["stop", "stop", "a word that nobody knows", "length"], 1, 1),
+    ],
 )
-def test_a_column_tells_which_solutions_were_cut_off(
-    reduce: Reduce, finish: list[str | None], kept: int
+def test_a_column_tells_which_solutions_are_whole_cut_off_or_none(
+    reduce: Reduce, finish: list[str | None], cut: int, unfinished: int
 ) -> None:
-    rows = [row | {"why": why} for row, why in zip(ONE_PER_ROW, finish, strict=True)]
+    rows = [
+        {"problem": f"p{number}", "generated_solution": box("1"), "why": why}
+        for number, why in enumerate(finish)
+    ]
     published, stats = reduce(rows, "finish_reason=why")
-    assert len(published) == kept
-    assert stats["counts"]["filters"]["unfinished"]["dropped"] == finish.count("length")
+    counts = stats["counts"]
+    assert len(published) == len(finish) - cut - unfinished
+    assert counts["filters"]["unfinished"]["dropped"] == cut
+    assert counts.get("quarantined", 0) == counts.get("errors", {}).get("Unfinished", 0) == unfinished
 
 
 UNUSABLE = [
