@@ -16,7 +16,7 @@ from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands
-from omi_core.slurm.after import dependency
+from omi_core.slurm.after import check_after, dependency
 from omi_core.slurm.script import check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.standing import Standing, standing
@@ -34,6 +34,7 @@ def submit_generate(config: Generate) -> int:
         ConfigError: the config cannot be planned, or the site refuses the jobs.
     """
     check_cluster(config.cluster)
+    check_after(config.cluster.after)
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
     _refuse_fresh_while_running(config)

@@ -28,10 +28,21 @@ def dependency(after: str | None, own: Path) -> str | None:
         ConfigError: it is neither job ids nor a run, or it is the run itself.
         SlurmError: Slurm does not answer.
     """
-    if after is None:
-        return None
-    if _JOBS.fullmatch(after):
-        return f"afterany:{after}"
+    check_after(after)
+    if after is None or _JOBS.fullmatch(after):
+        return after and f"afterany:{after}"
+    layout = Layout(Path(after))
+    if layout.root.resolve() == own.resolve():
+        raise ConfigError(f"cluster.after={after}: the run itself; it cannot wait for its own jobs")
+    found = states.query_submitted(ledger.read(layout.ledger))
+    live = {key.job_id for key, state in found.items() if state.state in states.ACTIVE}
+    return "afterany:" + ":".join(sorted(live, key=int)) if live else None
+
+
+def check_after(after: str | None) -> None:
+    """Raises ConfigError when it is neither job ids nor a run."""
+    if after is None or _JOBS.fullmatch(after):
+        return
     layout = Layout(Path(after))
     if (layout.root / "pipeline.json").is_file():
         raise ConfigError(
@@ -41,8 +52,3 @@ def dependency(after: str | None, own: Path) -> str | None:
         raise ConfigError(
             f"cluster.after={after}: neither a job id (12, or several as 12:13) nor a run directory"
         )
-    if layout.root.resolve() == own.resolve():
-        raise ConfigError(f"cluster.after={after}: the run itself; it cannot wait for its own jobs")
-    found = states.query_submitted(ledger.read(layout.ledger))
-    live = {key.job_id for key, state in found.items() if state.state in states.ACTIVE}
-    return "afterany:" + ":".join(sorted(live, key=int)) if live else None
