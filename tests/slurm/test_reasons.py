@@ -30,6 +30,7 @@ def pending(reason: str | None) -> TaskState:
             Kind.SITE,
             "ReqNodeNotAvail, UnavailableNodes:n[1-4]|ReqNodeNotAvail, Reserved for maintenance|PartitionDown"
             "|PartitionInactive|QOSGrpCpuLimit|QOSGrpWallLimit|AssocGrpGRES|AssocGrpBillingMinutes|QOSMaxJobsPerUserLimit"
+            "|Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
             "|AssocMaxJobsLimit|AssocGrpJobsLimit|MaxCpuPerAccount|NodeDown|QOSUsageThreshold",
         ),
         (
@@ -41,6 +42,7 @@ def pending(reason: str | None) -> TaskState:
             Kind.NEVER,
             "PartitionTimeLimit|PartitionNodeLimit|DependencyNeverSatisfied|InvalidAccount|InvalidQOS|BadConstraints"
             "|QOSMaxWallDurationPerJobLimit|AssocMaxWallDurationPerJobLimit|QOSMaxCpuPerJobLimit|QOSMaxGRESPerJob"
+            "|Job's account not permitted to use this partition (x allows y not z)"
             "|AssocMaxNodePerJobLimit|QOSMinCpuNotSatisfied|QOSTimeLimit|QOSNotAllowed|AccountNotAllowed",
         ),
     ],
