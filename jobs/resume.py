@@ -82,7 +82,10 @@ def _changed(cluster: Cluster, given: dict[str, Any]) -> Cluster:
             values[name] = yaml.safe_load(text) if isinstance(values[name], (list, dict)) else text
         except yaml.YAMLError:
             raise ConfigError(f"cluster.{name}={text}: not a list or names with values") from None
-    return options.load(Cluster, values)
+    try:
+        return options.load(Cluster, values)
+    except ConfigError as error:
+        raise ConfigError(f"cluster.{error}") from error
 
 
 if __name__ == "__main__":
