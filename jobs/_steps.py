@@ -90,7 +90,7 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
 
     _command.store_schema(name, schema)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
-    given = [_command._with_plus(each, schema) for each in words]
+    given = [_command.in_grammar(each, schema) for each in words]
     try:
         with initialize_config_module("hydra_conf", version_base="1.3"):
             composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])

@@ -22,6 +22,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, read_stats, recover
 from omi_core.run.files import fsync_directory, lock, read_json, write_json
 from omi_core.run.fingerprint import differences, fingerprint
+from omi_core.run.layout import check_root
 
 _SHOWN = 5
 
@@ -67,6 +68,7 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
     """
     digest = fingerprint(content)
     root = Path(place.dir) if place.dir else Path(place.root) / f"{name}-{digest[:8]}"
+    check_root(root)
     plan = root / f"{command}.json"
     if place.fresh and plan.exists():
         _move_aside(root)

@@ -18,10 +18,22 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from omi_core.options import ConfigError
+
 _JOURNAL = re.compile(r"\d{4,}-\d{5,}\.jsonl\.zst")
+
+
+def check_root(root: Path) -> None:
+    """Raises ConfigError for a path that is not one line of text: ledgers, logs and hints name it."""
+    text = str(root.absolute())
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise ConfigError(
+            f"run.dir: {text!r} holds a line break, a control character or no UTF-8; choose another"
+        )
 
 
 @dataclass(frozen=True)

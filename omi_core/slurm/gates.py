@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from omi_core.config import Generate
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, read_attempt
@@ -81,7 +82,7 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
         decision = policy.decide(failures, attempt.tasks, attempts, most)
         words = f"{words} ({decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; to continue: {hint('resume', run.layout.root)}")
         words += (
             f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
         )
@@ -149,13 +150,13 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
             return
         except commands.SubmitLimit as error:
             if time.monotonic() > deadline:
-                end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+                end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
             _cancel([entry["job"] for entry in _behind(run)])  # the part of it that did find room
             print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
             time.sleep(delay)
             delay = min(2 * delay, 60.0)
         except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
-            end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
 
 
 def _refuse_left_behind(run: Run[Any]) -> None:

@@ -25,7 +25,7 @@ from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
-from omi_core.run.layout import Layout
+from omi_core.run.layout import Layout, check_root
 from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
@@ -258,6 +258,7 @@ def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, s
 
 def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: Fill) -> Run[Any]:
     parent = Path(config.run.dir).parent if config.run.dir else Path(config.run.root)
+    check_root(Path(config.run.dir or config.run.root))
     with _new_directory(parent.absolute()) as scratch:
         layout = Layout(scratch)
         plan = fill(layout, content)

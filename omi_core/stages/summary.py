@@ -12,6 +12,7 @@ from omi_core.run.files import read_json, write_json
 from omi_core.stages.publish import rates
 from omi_core.stages.reduce import finished_part, part_count
 from omi_core.stages.run import Run
+from omi_core.terminal import terminal
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
@@ -55,28 +56,29 @@ def announce(run: Run, complete: bool) -> None:
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
     """Prints the summary of a published run and keeps the same figures in summary.json."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     figures = summarize(run, stats)
     write_json(run.layout.summary, figures)
-    console = Console(soft_wrap=False)
-    table = Table(box=box.SIMPLE, title=str(run.layout.root), title_justify="left", show_header=False)
+    console = terminal()
+    title = Text(str(run.layout.root))
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for section, rows in figures.items():
         if rows:
             table.add_section()
-            table.add_row(f"[bold]{section}[/bold]", "")
+            table.add_row(Text(section, style="bold"), "")
             for label, value in rows.items():
                 table.add_row(f"  {label}", _shown(value, share=section == "shares"))
     console.print(table)
     for name, split in stats.get("splits", {}).items():
         if split.get("size", 0) > split["rows"]:
             asked = f"publish.splits.{name}={split['size']}"
-            console.print(f"{asked}: the dataset has fewer rows, so this split is all of it", highlight=False)
+            console.print(f"{asked}: the dataset has fewer rows, so this split is all of it")
     _show_row(run, console)
-    console.print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", highlight=False)
+    print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)")  # however long the path is
 
 
 def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
