@@ -19,7 +19,7 @@ from omi_core.slurm.script import check_cluster, replicas
 from omi_core.slurm.submit import Chain, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
 
 
@@ -57,10 +57,9 @@ def submit_missing(run: Run[Generate], by: str) -> int:
     """Submits what is missing of a planned run, if nothing of it is running; returns the exit code."""
     try:
         with lock(run.layout.lock), ExitStack() as undo:
-            if published(run) is not None:
-                announce(run, complete=True)
+            announce(run, published(run))
+            if published_whole(run) is not None:
                 return 0
-            announce(run, complete=False)
             if active := active_jobs(run):
                 print(
                     f"{len(active)} of its jobs wait or run already ({', '.join(active)}); nothing submitted"

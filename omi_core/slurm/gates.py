@@ -26,7 +26,7 @@ from omi_core.slurm.failures import log_path, places, said
 from omi_core.slurm.script import replicas
 from omi_core.slurm.submit import Chain, Shares, ask_site
 from omi_core.stages import gate
-from omi_core.stages.reduce import finished_part
+from omi_core.stages.reduce import finished_parts
 from omi_core.stages.run import Run
 
 # How long a gate waits for room in the queue, well within its own time limit.
@@ -115,7 +115,7 @@ def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
 
 
 def pass_reduce(run: Run[Any], parts: int) -> None:
-    """Returns when every part is on disk.
+    """Returns when every part is on disk, made of the samples that are there now.
 
     Parts may be missing because the gate before them never opened: it was killed, or its node died. So what
     the gate asks for is asked for again before any part is made.
@@ -123,12 +123,13 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
     Raises:
         ChainEnded: parts or samples are missing; they are submitted again, or the chain is over.
     """
-    missing = [part for part in range(parts) if finished_part(run, part, parts) is None]
+    finished = finished_parts(run, parts)
+    missing = [part for part in range(parts) if part not in finished]
     if not missing:
         return
     pass_generate(run, max((e["attempt"] for e in this_chain(run) if e["stage"] == "gate"), default=None))
     with lock(run.layout.lock, wait=300):
-        words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
+        words = f"{len(missing)} of {parts} parts are missing or out of date (the first: {missing[0]})"
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
             end_chain(run, f"{words} after {tries} attempts; see {run.layout.logs}")

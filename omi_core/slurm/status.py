@@ -37,7 +37,8 @@ class Status:
     `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `failures` are
     those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
     are of all chains, tasks that run included; `idle_share` is that of the shards that have ended. `tokens`
-    are those of the dataset, which are counted of dialogues alone.
+    are those of the dataset, which are counted of dialogues alone; `missing` is how many samples the dataset
+    was made without.
     """
 
     root: str
@@ -57,6 +58,7 @@ class Status:
     idle_share: float | None = None
     rows: int | None = None
     tokens: int | None = None
+    missing: int = 0
     note: str | None = None
 
 
@@ -90,6 +92,7 @@ def gather(run: Run[Any]) -> Status:
         errors=found.errors,
         rows=stats["rows"] if stats else None,
         tokens=stats.get("tokens") if stats else None,
+        missing=stats["hole"]["missing"] if stats and "hole" in stats else 0,
     )
     seen = _query(entries, status)
     status.tasks = _tasks(chain, seen)
@@ -176,11 +179,12 @@ def _idle_share(manifests: Manifests) -> float | None:
 
 def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
     """One word, as the table in docs/slurm.md has it."""
+    whole = status.rows is not None and not status.missing
+    live = [state.state for state in seen.values() if state.state in states.ACTIVE]
+    if live and not whole:
+        return "running" if any(state in ("RUNNING", "COMPLETING") for state in live) else "waiting"
     if status.rows is not None:
         return "published"
-    live = [state.state for state in seen.values() if state.state in states.ACTIVE]
-    if live:
-        return "running" if any(state in ("RUNNING", "COMPLETING") for state in live) else "waiting"
     if not entries:
         return "planned"
     if status.note is not None:

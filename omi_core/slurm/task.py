@@ -27,8 +27,8 @@ from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import finished_part, part_range, run_part
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.reduce import discard_damaged, finished_part, part_range, run_part
+from omi_core.stages.run import Run, is_current, open_run, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.base import EngineFailed, Teacher
@@ -108,13 +108,20 @@ def reduce(root: str, numbers: list[int], stop: Stop) -> int:
 
 
 def publish(root: str, numbers: list[int], stop: Stop) -> int:
-    """The dataset, once every part is there."""
-    run = open_run(Layout(Path(root)))
-    gates.pass_reduce(run, numbers[0])
-    with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
-        recover(run.layout.dataset)
-        if published(run) is None:
-            publish_run(run, numbers[0])
+    """The dataset, once every part is there. Damaged parts are sent again, in a chain of their own."""
+    run, parts = open_run(Layout(Path(root))), numbers[0]
+    gates.pass_reduce(run, parts)
+    try:
+        with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
+            recover(run.layout.dataset)
+            stats = published(run)
+            if stats is None or not is_current(run, stats):
+                publish_run(run, parts)
+    except PartError as error:
+        print(f"publish: {error}", flush=True)
+        discard_damaged(run, parts)
+        gates.pass_reduce(run, parts)
+        raise  # every part is whole, and still they are no dataset
     return 0
 
 
