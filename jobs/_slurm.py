@@ -95,8 +95,12 @@ def wants_canary(config: Generate) -> bool:
 
 def active_jobs(run: Run[Any]) -> list[str]:
     """Ids of the run's jobs that Slurm still has waiting or running."""
-    found = states.query_submitted(ledger.read(run.layout.ledger))
-    return sorted({key.job_id for key, state in found.items() if state.state in states.ACTIVE})
+    return sorted(_active(run.layout))
+
+
+def _active(layout: Layout) -> set[str]:
+    found = states.query_submitted(ledger.read(layout.ledger))
+    return {key.job_id for key, state in found.items() if state.state in states.ACTIVE}
 
 
 def _active_if_known(run: Run[Any]) -> list[str]:
@@ -107,22 +111,22 @@ def _active_if_known(run: Run[Any]) -> list[str]:
         return []
 
 
-def cancel(run: Run[Any]) -> int:
+def cancel(layout: Layout) -> int:
     """Cancels every job of the run that waits or runs, the first ones of the chain last.
 
     Were the array cancelled first, its gate would wake up and send it again.
     """
     try:
-        active = set(active_jobs(run))
-        jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
+        active = _active(layout)
+        jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
         if not jobs:
             print("no job of it waits or runs")
             return 0
         commands.scancel(jobs[::-1])
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
-    ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
-    print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {run.layout.root}")
+    ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+    print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {layout.root}")
     return 0
 
 

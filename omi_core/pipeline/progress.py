@@ -11,7 +11,7 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.plan import Pipeline, Step
-from omi_core.publish.dataset import read_stats, recover
+from omi_core.publish.dataset import lacks, read_stats, recover
 from omi_core.records import digest128
 from omi_core.run import ledger
 from omi_core.run.files import read_json, write_json
@@ -51,10 +51,13 @@ def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
     plan = read_plan(layout)
-    stats = read_stats(layout.dataset)
-    if stats is None or stats["fingerprint"] != plan.fingerprint:
+    try:
+        stats = read_stats(layout.dataset)
+        if stats is None or stats["fingerprint"] != plan.fingerprint or lacks(layout.dataset, stats):
+            return None
+        return Result(plan.records, stats["rows"], stats["content_hash"][:32])
+    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is published again
         return None
-    return Result(plan.records, stats["rows"], stats["content_hash"][:32])
 
 
 def write_result(pipeline: Pipeline, step: Step) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 import orjson
 
+from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, render_card
 from omi_core.publish.durable import fsync_tree, rename
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
@@ -82,12 +83,12 @@ def publish(
 
     An older dataset at `out_dir` stays until the new one is complete on disk. One publisher per `out_dir`
     at a time: the run's lock is the caller's business. Raises PartError (a part is damaged, or differs in
-    fingerprint or columns), NothingToPublish, ValueError (`out_dir` holds something that is not a dataset)
+    fingerprint or columns), NothingToPublish, ConfigError (`out_dir` holds something that is not a dataset)
     and OSError; in each case `out_dir` is as it was.
     """
     out_dir = Path(out_dir)
     recover(out_dir)
-    _refuse_foreign(out_dir)
+    _refuse_foreign(out_dir, config)
     manifests = [read_manifest(part) for part in parts]
     totals = merge_counts(manifest.counts for manifest in manifests) if counts is None else counts
     if not any(manifest.rows for manifest in manifests):
@@ -200,11 +201,16 @@ def _beside(out_dir: Path, what: str) -> Path:
     return out_dir.with_name(f".{out_dir.name}.{what}")
 
 
-def _refuse_foreign(out_dir: Path) -> None:
-    if out_dir.exists() and not (
-        out_dir.is_dir() and (not any(out_dir.iterdir()) or (out_dir / STATS).is_file())
-    ):
-        raise ValueError(f"{out_dir}: holds something that is not a dataset of this suite; move it away")
+def _refuse_foreign(out_dir: Path, config: Mapping[str, Any]) -> None:
+    """Raises ConfigError unless a dataset of this suite lies there, or what is left of this very one."""
+    if not out_dir.exists():
+        return
+    ours = out_dir.is_dir() and (not any(out_dir.iterdir()) or (out_dir / STATS).is_file())
+    if not ours:
+        with suppress(OSError, ValueError):
+            ours = orjson.loads((out_dir / "config.json").read_bytes()) == orjson.loads(_json(config))
+    if not ours:
+        raise ConfigError(f"{out_dir}: holds something that is not a dataset of this suite; move it away")
 
 
 def _why_empty(out_dir: Path, counts: Mapping[str, Any]) -> str:
@@ -228,8 +234,12 @@ def _agreed(manifests: Sequence[PartManifest]) -> tuple[str, tuple[str, ...]]:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_bytes(_json(value))
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    path.write_bytes(orjson.dumps(value, option=options))
+    return orjson.dumps(value, option=options)
 
 
 def _swap_in(work: Path, out_dir: Path) -> None:
