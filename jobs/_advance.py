@@ -116,6 +116,7 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
         done = progress.done_steps(pipeline)
         progress.note_done(pipeline, done)
         sent = _sent(pipeline)
+        sent -= {step.name for step in pipeline.steps if progress.is_stale(pipeline, step)}
         steps = [s for s in progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
         if not steps:
             break
@@ -177,7 +178,7 @@ def _send(pipeline: Pipeline, step: Step) -> None:
     """Submits a step whole; what a killed submission has left of it is cancelled first."""
     if active := active_jobs(pipeline, step):
         commands.scancel(active[::-1])
-    progress.note(pipeline, "begun", step)
+    progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there

@@ -14,11 +14,11 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow.parquet  # noqa: F401  before the forks, which would each take the time to import it
 import pytest
 import zstandard
 from hypothesis import HealthCheck, Phase, settings
@@ -54,6 +54,12 @@ CALLS = ("fsync", "write", "pwrite", "replace", "rename", "link", "unlink", "ftr
 DONE, REFUSED, FAILED, KILLED = "done", "refused", "failed", "killed"
 # Of these the others are proof: of two that are damaged none can be written again.
 EVIDENCE = ("plan.json", "config.json", "records.jsonl.zst", "dataset/stats.json", "dataset/config.json")
+
+
+# Imported before the forks, each of which would take the time for it.
+_HEAVY = ("antlr4", "numpy.ma", "polars", "pyarrow.compute", "pyarrow.parquet", "tokenizers", "yaml")
+_HEAVY += ("omi_core.stages.solutions", "omi_core.teachers.rehearsal", "omi_core.teachers.rehearsed")
+_HEAVY += ("omi_core.answers.pool", "omi_core.teachers.tiny.world")
 
 
 def config(root: Path, tasks: int = 1, reduce_tasks: int = 1, coverage: float = 1.0) -> Generate:
@@ -334,6 +340,8 @@ def _no_slurm(jobs: object) -> Any:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> type[RunDirectory]:
     """The machine, with the dataset that every history must come to."""
+    for name in _HEAVY:
+        import_module(name)
     place = tmp_path_factory.mktemp("states")
     root = place / "undisturbed"
     assert in_a_process(lambda: run_locally(plan_generate(config(root)), Stop()), place / "log") == DONE
@@ -349,7 +357,7 @@ def histories(number: int, steps: int) -> settings:
         deadline=None,
         derandomize=True,
         phases=(Phase.explicit, Phase.generate),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
 
