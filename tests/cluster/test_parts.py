@@ -1,4 +1,4 @@
-"""Parts that are gone, damaged or out of date: a resume makes them again, and the dataset is the undisturbed one."""
+"""Parts that are gone, damaged or out of date are made again, and the dataset is the undisturbed one."""
 
 from __future__ import annotations
 
