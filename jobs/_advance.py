@@ -120,6 +120,7 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
         done = progress.done_steps(pipeline)
         progress.note_done(pipeline, done)
         sent = _sent(pipeline)
+        sent -= {step.name for step in pipeline.steps if progress.is_stale(pipeline, step)}
         steps = [s for s in progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
         if not steps:
             break
@@ -195,7 +196,7 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None) -> None:
     """
     if active := active_jobs(pipeline, step):
         commands.scancel(active[::-1])
-    progress.note(pipeline, "begun", step)
+    progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there

@@ -40,7 +40,7 @@ def run_here(pipeline: Pipeline) -> int:
             done = progress.done_steps(pipeline)
             while (step := next(progress.ready(pipeline, done), None)) is not None:
                 _heading(pipeline, step)
-                progress.note(pipeline, "begun", step)
+                progress.begin(pipeline, step)
                 if code := steps.carry_out(pipeline, step):
                     return code
                 done = progress.done_steps(pipeline)

@@ -10,6 +10,7 @@ import numpy as np
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import hole_of
 from omi_core.run.keys import missing_ranges, settled
 from omi_core.run.manifests import read_manifests
 from omi_core.slurm import commands
@@ -38,7 +39,11 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         _line("left out", f"{count:,} input rows: {reason} ({first})")
     _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
-    if not new and published(run) is not None:
+    stats = None if new else published(run)
+    hole = hole_of(stats) if stats is not None else None
+    if hole is not None:
+        _line("published", f"with a hole: {hole}")
+    elif stats is not None:
         _line("to do", "nothing: the dataset is published")
         return 0
     if active:

@@ -23,7 +23,7 @@ from omi_core.slurm.standing import Standing, standing
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
 
 
@@ -70,10 +70,9 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
     config = run.config
     try:
         with lock(run.layout.lock), ExitStack() as undo:
-            if published(run) is not None:
-                announce(run, complete=True)
+            announce(run, published(run))
+            if published_whole(run) is not None:
                 return 0
-            announce(run, complete=False)
             stand = standing(ledger.read(run.layout.ledger))
             if not make_way(stand, run.layout.root, moved=_moved(run)):
                 return 0
@@ -166,7 +165,11 @@ def wants_canary(config: Generate) -> bool:
 
 def active_jobs(run: Run[Any]) -> list[str]:
     """Ids of the run's jobs that Slurm still has waiting or running."""
-    return sorted(standing(ledger.read(run.layout.ledger)).live)
+    return sorted(_active(run.layout))
+
+
+def _active(layout: Layout) -> set[str]:
+    return set(standing(ledger.read(layout.ledger)).live)
 
 
 def _active_if_known(run: Run[Any]) -> list[str]:
@@ -177,22 +180,22 @@ def _active_if_known(run: Run[Any]) -> list[str]:
         return []
 
 
-def cancel(run: Run[Any]) -> int:
+def cancel(layout: Layout) -> int:
     """Cancels every job of the run that waits or runs, the first ones of the chain last.
 
     Were the array cancelled first, its gate would wake up and send it again.
     """
     try:
-        active = set(active_jobs(run))
-        jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
+        active = _active(layout)
+        jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
         if not jobs:
             print("no job of it waits or runs")
             return 0
         commands.scancel(jobs[::-1])
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
-    ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
-    print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', run.layout.root)}")
+    ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+    print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', layout.root)}")
     return 0
 
 

@@ -45,9 +45,11 @@ def main(config: Options, runs: list[Path]) -> int:
             )
         return go_on(read_pipeline(runs[0]), by="resume")
     from omi_core.run.layout import Layout
-    from omi_core.stages.run import Run, open_run
+    from omi_core.stages.planning import refuse_changed
+    from omi_core.stages.run import Run, open_to_continue
 
-    run = open_run(Layout(runs[0]))
+    run = open_to_continue(Layout(runs[0]))
+    refuse_changed(run)
     chosen = run.config
     if isinstance(chosen, Generate) and config.tasks is not None:
         chosen = dataclasses.replace(chosen, tasks=config.tasks)

@@ -144,12 +144,15 @@ def one_run(status: Status) -> list[RenderableType]:
     if status.rows is not None:
         tokens = "" if status.tokens is None else f", {status.tokens:,} tokens"
         rows.append(("dataset", f"{status.rows:,} rows{tokens}"))
+    if status.missing:
+        words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
+        rows.append(("hole", words))
     rows += [(f"{group.count:,} x {group.cause}", _failure(group)) for group in status.failures]
     if status.failures_before:
         rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
     shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
     shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
-    if status.state in ("ended", "stopped", "cancelled"):
+    if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
         shown.append(f"to continue: {hint('resume', status.root)}")
     return [*shown, status.note] if status.note else shown
 

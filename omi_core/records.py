@@ -30,6 +30,14 @@ def sample_seed(run_seed: int, record_id: str, index: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Which samples something was made of: how many, and a digest of their keys and texts, 32 hex digits."""
+
+    samples: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One input row.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from omi_core.combine.options import Place
 from omi_core.options import ConfigError
-from omi_core.publish.dataset import NothingToPublish, read_stats, recover
+from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
 from omi_core.run.files import fsync_directory, lock, read_json, write_json
 from omi_core.run.fingerprint import differences, fingerprint
 from omi_core.run.layout import check_root
@@ -50,8 +50,13 @@ class Directory:
     def published(self) -> dict[str, Any] | None:
         """The statistics of the dataset, if it is there and belongs to this plan."""
         recover(self.dataset)
-        stats = read_stats(self.dataset)
-        return stats if stats is not None and stats["fingerprint"] == self.fingerprint else None
+        try:
+            stats = read_stats(self.dataset)
+            if stats is None or stats["fingerprint"] != self.fingerprint or lacks(self.dataset, stats):
+                return None
+            return stats
+        except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is made again
+            return None
 
     def clear(self) -> None:
         """Removes what a published dataset needs no more."""

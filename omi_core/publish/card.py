@@ -66,6 +66,12 @@ def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]
             "> **REHEARSAL: not training data.** No model wrote these rows. They were drawn at random\n"
             "> to rehearse a run; right, wrong and malformed ones are there on purpose.\n"
         )
+    if "hole" in stats:
+        missing, of = stats["hole"]["missing"], stats["hole"]["of"]
+        parts.append(
+            f"> **Not whole.** {missing:,} of {of:,} samples are missing: they had not been generated when\n"
+            "> this was published.\n"
+        )
     parts += [
         _summary(info, stats),
         _made(info),

@@ -40,7 +40,8 @@ class Status:
     jobs wait; `failures` are
     those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
     are of all chains, tasks that run included; `idle_share` is that of the shards that have ended. `tokens`
-    are those of the dataset, which are counted of dialogues alone.
+    are those of the dataset, which are counted of dialogues alone; `missing` is how many samples the dataset
+    was made without.
     """
 
     root: str
@@ -61,6 +62,7 @@ class Status:
     idle_share: float | None = None
     rows: int | None = None
     tokens: int | None = None
+    missing: int = 0
     note: str | None = None
 
 
@@ -94,6 +96,7 @@ def gather(run: Run[Any]) -> Status:
         errors=found.errors,
         rows=stats["rows"] if stats else None,
         tokens=stats.get("tokens") if stats else None,
+        missing=stats["hole"]["missing"] if stats and "hole" in stats else 0,
     )
     seen = _query(entries, status)
     status.tasks = _tasks(chain, seen)
@@ -184,13 +187,14 @@ def _idle_share(manifests: Manifests) -> float | None:
 
 def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
     """One word, as the table in docs/slurm.md has it."""
-    if status.rows is not None:
-        return "published"
+    whole = status.rows is not None and not status.missing
     live = [state.state for state in seen.values() if state.state in states.ACTIVE]
-    if live:
+    if live and not whole:
         if any(state in ("RUNNING", "COMPLETING") for state in live):
             return "running"
         return "stuck" if reasons.stuck(status.waiting) else "waiting"
+    if status.rows is not None:
+        return "published"
     if not entries:
         return "planned"
     if status.note is not None:

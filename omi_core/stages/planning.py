@@ -7,6 +7,7 @@ is on disk; a mistake or a kill before that leaves no run behind.
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import os
 import re
 import shutil
@@ -25,12 +26,13 @@ from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
+from omi_core.run.keys import settled_so_far
 from omi_core.run.layout import Layout, check_root
-from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
+from omi_core.run.plan import Plan, read_plan, records_whole, refuse_other, write_records
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.prompting import Prompting
-from omi_core.stages.run import Run, open_run
+from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
 from omi_core.stages.tasks import task_of
 from omi_core.stages.tokenizers import tokenizer_digest
 from omi_core.teachers.address import check_endpoint
@@ -192,7 +194,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
 
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
-    origin = open_run(source)
+    origin = open_to_continue(source)
     if left := gate.count(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)
@@ -273,9 +275,68 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
             write_json(layout.config, dataclasses.asdict(config))
             fsync_directory(scratch)
             _rename(scratch, final)
+        if not config.plan:
+            _mend(target, layout, plan, config)
         existing = read_plan(target)
         refuse_other(target, existing, plan)
     return Run(target, existing, config)
+
+
+def _mend(target: Layout, planned: Layout, plan: Plan, config: Generate | Reduce) -> None:
+    """Writes again what is gone or damaged of the plan, the options and the records of a run.
+
+    `planned` is where the same was planned a moment ago. A directory that cannot be told to hold the run of
+    this plan stays as it is.
+    """
+    try:
+        if read_plan(target).fingerprint != plan.fingerprint:
+            return
+    except ConfigError:
+        if not _is_of(target, planned, plan):
+            return
+        plan.write(target)
+        gate.warn(f"{target.plan}: was gone or damaged; written again")
+    try:
+        whole = not edited(plan, read_config(target, plan))
+    except ConfigError:
+        whole = False
+    if not whole:
+        write_json(target.config, dataclasses.asdict(config))
+        gate.warn(f"{target.config}: was gone, damaged or changed; written again")
+    if not records_whole(target, plan):
+        for path in (planned.records, index_path(planned.records)):
+            os.replace(path, target.root / path.name)
+        fsync_directory(target.root)
+        gate.warn(f"{target.records}: was gone or damaged; written again")
+
+
+def _is_of(target: Layout, planned: Layout, plan: Plan) -> bool:
+    """Whether a directory whose plan cannot be read has the options and the records of this one."""
+    try:
+        same = not edited(plan, read_config(target, plan))
+        return same and filecmp.cmp(target.records, planned.records, shallow=False)
+    except (ConfigError, OSError):
+        return False
+
+
+def refuse_changed(run: Run[Any]) -> None:
+    """Refuses to generate what is missing of a run with another prompt, model or tokenizer than before.
+
+    A command that plans has compared them; this is for one that goes on from the run's directory.
+
+    Raises:
+        ConfigError: one of them is another now, with the difference; or cannot be had.
+    """
+    plan, config = run.plan, run.config
+    if not isinstance(config, Generate) or published_whole(run) is not None:
+        return
+    if settled_so_far(run.layout, plan.records, plan.samples).done.all():
+        return
+    of_input = {name: plan.content[name] for name in ("input", "format", "records")}
+    content = generate_content(config) | of_input
+    refuse_other(
+        run.layout, plan, dataclasses.replace(plan, fingerprint=fingerprint(content), content=content)
+    )
 
 
 def _rename(scratch: Path, final: Path) -> None:

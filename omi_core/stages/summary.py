@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from omi_core.config import Generate
-from omi_core.publish.parts import part_path, read_part
+from omi_core.hints import hint
+from omi_core.publish.dataset import hole_of
+from omi_core.publish.parts import PartError, part_path, read_part
 from omi_core.publish.showing import shown
-from omi_core.run.files import read_json, write_json
+from omi_core.run.files import write_json
+from omi_core.run.manifests import read_manifests
 from omi_core.stages.publish import rates
-from omi_core.stages.reduce import finished_part, part_count
+from omi_core.stages.reduce import made_part, part_count
 from omi_core.stages.run import Run
 from omi_core.terminal import terminal
 
@@ -38,13 +43,19 @@ _SKIPPED_WORDS = {
 }
 
 
-def announce(run: Run, complete: bool) -> None:
-    """One line about the plan, and one for each kind of input row left out of it."""
+def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
+    """One line about the plan, and one for each kind of input row left out of it.
+
+    `stats` are those of its dataset, None where none is published.
+    """
     plan, config = run.plan, run.config
     made = f"{plan.records:,} records"
     if isinstance(config, Generate):
         made += f" x {plan.samples} samples by {config.teacher.name}"
-    state = "; complete, nothing to do" if complete else ""
+    state = ""
+    if stats is not None:
+        hole = hole_of(stats)
+        state = "; complete, nothing to do" if hole is None else f"; published with a hole: {hole}"
     print(f"{run.layout.root}: {made}{state}", file=sys.stderr)
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
@@ -77,7 +88,11 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
         if split.get("size", 0) > split["rows"]:
             asked = f"publish.splits.{name}={split['size']}"
             console.print(f"{asked}: the dataset has fewer rows, so this split is all of it")
-    _show_row(run, console)
+    with suppress(PartError):  # damaged since it was published: only the example is lost
+        _show_row(run, console)
+    if (hole := hole_of(stats)) is not None:
+        console.print(f"{hole}; to make them:")
+        print(hint("resume", run.layout.root))
     print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)")  # however long the path is
 
 
@@ -93,10 +108,12 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
             rewritten[name] = count["rewritten"]
     if stats["duplicates_dropped"]:
         dropped["duplicates"] = stats["duplicates_dropped"]
+    hole = hole_of(stats)
     return {
         "input": {
             "records": counts["records"],
             "samples": counts["samples"],
+            **({} if hole is None else {"samples missing": hole.missing}),
             "quarantined": counts.get("quarantined", 0),
             **{
                 f"rows left out: {reason.replace('_', ' ')}": count
@@ -123,11 +140,7 @@ def _tokens(stats: dict[str, Any]) -> dict[str, int]:
 
 def speed(run: Run) -> dict[str, float]:
     """Rates over the shards that ended by themselves; killed ones leave no times."""
-    manifests = []
-    for journal in run.layout.journals():
-        path = journal.with_name(journal.name.removesuffix(".jsonl.zst") + ".json")
-        if path.exists():
-            manifests.append(read_json(path))
+    manifests = read_manifests(run.layout).values()
     seconds = sum(manifest["seconds"] for manifest in manifests)
     if not seconds:
         return {}
@@ -152,7 +165,7 @@ def _show_row(run: Run, console: Any) -> None:
 
     parts = part_count(run)
     for part in range(parts):
-        if finished_part(run, part, parts) is None:
+        if made_part(run, part, parts) is None:
             continue  # published by a command with other reduce_tasks
         for row in read_part(part_path(run.layout.parts(parts), part)):
             title, texts = shown(row)
