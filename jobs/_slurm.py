@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
+from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.slurm.submit import Chain, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published
 from omi_core.stages.summary import announce
+
+# How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
+_CANCELLED_GONE_S = 120.0
 
 
 def submit_generate(config: Generate) -> int:
@@ -61,10 +67,10 @@ def submit_missing(run: Run[Generate], by: str) -> int:
                 announce(run, complete=True)
                 return 0
             announce(run, complete=False)
-            if active := active_jobs(run):
-                print(
-                    f"{len(active)} of its jobs wait or run already ({', '.join(active)}); nothing submitted"
-                )
+            live = _live_when_cancelled_are_gone(run)
+            if any(entry["stage"] not in ON_GPUS for entry in live):
+                jobs = sorted({entry["job"] for entry in live})
+                print(f"{len(jobs)} of its jobs wait or run already ({', '.join(jobs)}); nothing submitted")
                 return 0
             ranges = gate.missing(run)
             # The jobs go by it, and so does the gate when it sends something again.
@@ -72,7 +78,11 @@ def submit_missing(run: Run[Generate], by: str) -> int:
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, ask_site(run.config))
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
-            if gate.count(ranges):
+            if live:  # the gate that was to wait for them is gone
+                jobs = list(dict.fromkeys(entry["job"] for entry in live))
+                print(f"job {', '.join(jobs)} waits or runs already; a new gate waits for it")
+                chain.gate(max(entry["attempt"] for entry in live), "afterany:" + ":".join(jobs))
+            elif gate.count(ranges):
                 canary = by in ("generate", "pipeline") and wants_canary(run.config)
                 chain.generate(shares(run, ranges, canary))
             else:
@@ -87,6 +97,37 @@ def submit_missing(run: Run[Generate], by: str) -> int:
         return 1
     show(run, chain)
     return 0
+
+
+def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
+    """Lines of the ledger whose jobs wait or run, when those that somebody cancelled have ended.
+
+    Raises:
+        ConfigError: that takes longer than two minutes.
+        SlurmError: Slurm does not answer.
+    """
+    entries = ledger.read(run.layout.ledger)
+    last = entries[-1]["stage"] if entries else None
+    live: list[dict[str, Any]] = []
+
+    def cancelled() -> list[str]:
+        active = set(active_jobs(run))
+        live[:] = [entry for entry in entries if entry.get("job") in active]
+        # Where a gate has ended the chain the tasks of an array may still be at work.
+        return [e["job"] for e in live if last == "cancel" or (last == "end" and e["stage"] not in ON_GPUS)]
+
+    wait_until_gone(cancelled)
+    return live
+
+
+def wait_until_gone(cancelled: Callable[[], list[str]]) -> None:
+    """Waits until none of the jobs that were cancelled is left. Raises ConfigError after two minutes."""
+    deadline = time.monotonic() + _CANCELLED_GONE_S
+    while jobs := ", ".join(dict.fromkeys(cancelled())):
+        if time.monotonic() > deadline:
+            raise ConfigError(f"job {jobs} was cancelled and has not ended yet; try again when it has")
+        print(f"waiting for job {jobs} to end, which was cancelled", flush=True)
+        time.sleep(2.0)
 
 
 def wants_canary(config: Generate) -> bool:
@@ -111,20 +152,34 @@ def _active_if_known(run: Run[Any]) -> list[str]:
 def cancel(run: Run[Any]) -> int:
     """Cancels every job of the run that waits or runs, the first ones of the chain last.
 
-    Were the array cancelled first, its gate would wake up and send it again.
+    Were the array cancelled first, its gate would wake up and send it again. A gate that is sending jobs, or
+    another command, may hold the lock meanwhile: what they have sent by then is cancelled, too.
+
+    Raises:
+        ConfigError: Slurm does not answer, or another command submits for a minute.
     """
     try:
-        active = set(active_jobs(run))
-        jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
-        if not jobs:
+        if not (jobs := _cancel_active(run)):
             print("no job of it waits or runs")
             return 0
-        commands.scancel(jobs[::-1])
+        with lock(run.layout.lock, wait=60):
+            later = _cancel_active(run)
+            jobs += [job for job in later if job not in jobs]
+            ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
-    ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
     print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {run.layout.root}")
     return 0
+
+
+def _cancel_active(run: Run[Any]) -> list[str]:
+    """Ids of the jobs that are cancelled now, in the order of their submission."""
+    active = set(active_jobs(run))
+    jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
+    commands.scancel(jobs[::-1])
+    return jobs
 
 
 def show(run: Run[Any], chain: Chain) -> None:

@@ -21,6 +21,7 @@ from omi_core.options import ConfigError
 from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
 from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.setup import check_setup, setup_script
 from omi_core.slurm.times import check_times
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def check_cluster(cluster: Cluster) -> None:
             f"+cluster={cluster.name}: cpu_python is set; set python, that of the GPU jobs, too"
         )
     check_times(cluster)
+    check_setup(cluster.setup)
 
 
 def script(config: Generate | Reduce, job: Job) -> str:
@@ -165,7 +167,7 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "wckey": None,
         "signal_delay_s": cluster.signal_seconds,
         "stderr_to_stdout": True,
-        "setup": [*cluster.setup, *_exports(cluster.environment)] or None,
+        "setup": [*setup_script(cluster.setup), *_exports(cluster.environment)] or None,
         "srun_args": [
             "--export=ALL",
             # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
@@ -188,7 +190,7 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         more["requeue"] = True
     elif gpu:  # else Slurm may requeue it after a node failure all the same, by the site's default
         more["no-requeue"] = True
-    if job.after and job.after.startswith("afterok"):
+    if job.after and job.after.startswith(("afterok", "afternotok")):
         more["kill-on-invalid-dep"] = "yes"  # else a dependent of a failed job waits for ever on most sites
     parameters["additional_parameters"] = more | cluster.options
     return {name: value for name, value in parameters.items() if value is not None or name == "wckey"}
