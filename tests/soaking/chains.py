@@ -50,7 +50,7 @@ _LIVE = ("PENDING", "RUNNING")
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault, `delay` seconds after a stage is first seen at work; `victim` chooses among what is there."""
+    """One fault, `delay` s after a stage is first seen at work; `victim` chooses among what is there."""
 
     kind: str
     stage: str
