@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -89,7 +89,7 @@ def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
     if len(gates) > run.config.cluster.max_attempts:
         end_chain(run, f"{words} though {len(gates)} gates were to wait for it; {_to_continue(run)}")
     after = "afterany:" + ":".join(ids)
-    _hand_on(run, words, lambda chain: chain.gate(number, after))
+    _hand_on(run, words, lambda chain: chain.gate(number, after), keep=ids)
     raise GoesOn(f"{words}; another gate waits for it")
 
 
@@ -263,13 +263,18 @@ def _last_attempt_sent(run: Run[Any]) -> int | None:
 
 
 def _hand_on(
-    run: Run[Any], words: str, send: Callable[[Chain], object], again: Run[Any] | None = None
+    run: Run[Any],
+    words: str,
+    send: Callable[[Chain], object],
+    again: Run[Any] | None = None,
+    keep: Sequence[str] = (),
 ) -> None:
-    """Submits what `send` asks for in the place of the jobs behind this one. Raises ChainEnded as `_send`.
+    """Submits what `send` asks for in the place of the jobs behind this one, but for those to `keep`.
 
     The old rescue job stays till the new one is there: were this process killed in between, it takes over.
+    Raises ChainEnded as `_send`.
     """
-    old = behind(run.layout)
+    old = [entry for entry in behind(run.layout) if entry["job"] not in keep]
     ledger.append(run.layout.ledger, {"stage": "resend", "reason": words})
     _cancel([entry["job"] for entry in old if entry["stage"] != "rescue"])
     _send(run, words, send, again or run)
