@@ -94,10 +94,12 @@ def draw_round(seed: int, number: int) -> Draw:
         if draw.random() < chance:
             options.append(option)
     faults = []
-    for _ in range(draw.choice([1, 2, 3, 3, 4])):
+    for _ in range(draw.choice([2, 3, 3, 4, 5])):
         kind = draw.choices(list(KINDS), weights=list(KINDS.values()))[0]
         stage = draw.choice(["generate", "generate", "gate", "reduce", "publish", "publish"])
-        faults.append(Fault(kind, stage, draw.uniform(0, 1.6), draw.randrange(1000)))
+        # About as long as a stage is at work here; gate and publish are mostly imports.
+        delay = draw.uniform(0, 3.0 if stage == "generate" else 0.8)
+        faults.append(Fault(kind, stage, delay, draw.randrange(1000)))
     resumes = [
         (
             f"tasks={draw.choice([1, 2, 3, 5])}",
