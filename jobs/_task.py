@@ -17,6 +17,7 @@ time limit, 76 on SIGTERM. A job's script ends with 78 when a line of `cluster.s
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 
@@ -44,11 +45,22 @@ def main(arguments: list[str]) -> int:
         except (*task.FAILURES, OSError) as error:
             if not isinstance(error, task.FAILURES) and not disk_failed(error):
                 raise
-            print(f"failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+            _say(f"failed: {' '.join(str(error).split())}")
             return 1
         except task.Unwritable as error:
-            print(f"failed: {error}", file=sys.stderr, flush=True)
+            _say(f"failed: {error}")
             return task.UNWRITABLE
+
+
+def _say(line: str) -> None:
+    """Prints a last line, where the log takes one: on a full disk the exit code has to say it all."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # else what is buffered fails again as Python ends, with exit code 120
+            os.dup2(null, stream)
 
 
 if __name__ == "__main__":

@@ -365,9 +365,8 @@ def end_chain(run: Run[Any], words: str) -> NoReturn:
     """Cancels the jobs behind this one and writes down why. Raises ChainEnded."""
     try:
         ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
-    except OSError as error:  # a full disk is a reason to end, and has no room for it
-        print(f"warning: {error}", flush=True)
-    _cancel([entry["job"] for entry in behind(run.layout)])
+    finally:  # a full disk is a reason to end, and has no room for it
+        _cancel([entry["job"] for entry in behind(run.layout)])
     raise ChainEnded(words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -62,3 +63,29 @@ def test_a_job_that_cannot_leave_word_says_that(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     with pytest.raises(task.Unwritable, match="OSError: full; "), task.leaving_word(str(tmp_path), "publish"):
         raise OSError("full")  # and there is no folder for logs
+
+
+FULL = """
+from omi_core.slurm import task
+from jobs import _task
+
+def full(root, numbers, stop):
+    print("at work")
+    raise OSError(28, "No space left on device")
+
+task.STAGES["publish"] = full
+raise SystemExit(_task.main(["run", "publish", "1"]))
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_on_a_full_disk_that_holds_the_log_too_the_exit_code_says_so(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL],
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+            env=os.environ | {"SLURM_JOB_ID": "7"},
+        )
+    assert done.returncode == task.UNWRITABLE
