@@ -33,7 +33,8 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():
-        _line("left out", f"{count:,} input rows: {reason}")
+        first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
+        _line("left out", f"{count:,} input rows: {reason} ({first})")
     _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
     if not new and published(run) is not None:
         _line("to do", "nothing: the dataset is published")

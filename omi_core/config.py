@@ -118,8 +118,20 @@ class Data:
         choices=("plain", "gsm8k", "boxed", "pattern", "oracle"),
         transient=True,
     )
+    several_answers: str | None = option(
+        None,
+        "a list of several answers: any of them is right, or all are the one answer; null: refused",
+        choices=("any", "all"),
+        transient=True,
+    )
     source: str = option(
         "problem", "published as problem_source; from: COLUMN reads a column", transient=True
+    )
+    on_bad_row: str = option(
+        "stop",
+        "a row that is broken, lacks a column or holds no answer: stop there, or skip, count and list it",
+        choices=("stop", "skip"),
+        transient=True,
     )
     limit: int | None = option(None, "read at most so many records (jobs.reduce: rows)", ge=1, transient=True)
 

@@ -2,6 +2,7 @@
 
 DIR/
   combine.json or mix.json   the fingerprint, and the content it covers: options, and inputs by their digests
+  skipped_rows-NAME.jsonl    rows of an input that were left out, at most 10,000 per reason; if there are any
   work/                      what is there between two steps; gone when the dataset is published
   dataset/                   what is published
 """
@@ -40,6 +41,10 @@ class Directory:
     @property
     def dataset(self) -> Path:
         return self.root / "dataset"
+
+    def skipped_rows(self, name: str) -> Path:
+        """The list of the rows of an input that are left out."""
+        return self.root / f"skipped_rows-{name}.jsonl"
 
     def published(self) -> dict[str, Any] | None:
         """The statistics of the dataset, if it is there and belongs to this plan."""
@@ -89,6 +94,8 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
         except (ConfigError, NothingToPublish):
             # The mended command has another content; it must not be refused for what was never made.
             directory.clear()
+            for path in root.glob("skipped_rows-*.jsonl"):
+                path.unlink()
             plan.unlink()
             raise
 

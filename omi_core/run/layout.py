@@ -4,6 +4,7 @@ RUN/
   plan.json             what is to be made: counts, fingerprint and the content it covers
   config.json           the composed config of the run's first command, then of the last that submitted jobs
   records.jsonl.zst     the records, framed and indexed like a journal
+  skipped_rows.jsonl    rows of the input that were left out, at most 10,000 per reason; only if there are any
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
   generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
@@ -46,6 +47,10 @@ class Layout:
     @property
     def records(self) -> Path:
         return self.root / "records.jsonl.zst"
+
+    @property
+    def skipped_rows(self) -> Path:
+        return self.root / "skipped_rows.jsonl"
 
     @property
     def ledger(self) -> Path:

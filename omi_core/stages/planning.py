@@ -51,9 +51,10 @@ def plan_generate(config: Generate) -> Run[Generate]:
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
-        skipped = Skipped()
+        skipped = Skipped(config.data.on_bad_row)
         records = task_of(config).records(_with_files(config), skipped)
         count, digest = write_records(layout.records, records)
+        skipped.write(layout.skipped_rows)
         return _plan(content | {"input": digest}, count, Prompting(config).samples, True, skipped)
 
     return _make(config, name, content, fill)
@@ -141,9 +142,10 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     schema.refuse_unread("solutions", config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
-        skipped = Skipped()
+        skipped = Skipped(config.data.on_bad_row)
         layout.generate.mkdir()
         found = import_samples(config, layout, skipped)
+        skipped.write(layout.skipped_rows)
         content = content | {"input": found.digest, "samples": found.samples}
         return _plan(content, found.records, found.samples, False, skipped)
 
@@ -180,6 +182,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
                 continue
             _link(path, layout.root / path.relative_to(source.root))
         fsync_directory(layout.generate)
+        if source.skipped_rows.exists():
+            _link(source.skipped_rows, layout.skipped_rows)
         return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
 
     return _make(again, f"{source.root.name}-again", origin.plan.content | changed, fill)
@@ -208,7 +212,8 @@ def _content(config: Generate | Reduce) -> dict[str, Any]:
 def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, skipped: Skipped) -> Plan:
     if records == 0:
         why = ", ".join(f"{count} {reason}" for reason, count in skipped.counts.items()) or "it is empty"
-        raise ConfigError(f"data: the input has no usable record ({why})")
+        first = next((f"; {row['why']}" for row in skipped.listed if "why" in row), "")
+        raise ConfigError(f"data: the input has no usable record ({why}{first})")
     content = content | {"format": FORMAT, "records": records}
     return Plan(
         fingerprint=fingerprint(content),

@@ -22,6 +22,18 @@ _SKIPPED_WORDS = {
     "no_document_id": "without a document id",
     "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
+    "not_json": "that are no JSON object",
+    "broken_text": "with broken text",
+    "missing_column": "without a column",
+    "not_a_problem": "whose problem is no text",
+    "not_an_answer": "whose ground truth is no answer",
+    "several_answers": "with several answers",
+    "not_a_source": "whose source is no text",
+    "not_a_text": "whose document is no text",
+    "not_an_id": "whose document id is no text",
+    "lost_digits": "with a number that has lost digits",
+    "finish_reasons": "with more or fewer finish reasons than solutions",
+    "nearest_questions": "without as many nearest questions",
 }
 
 
@@ -36,6 +48,8 @@ def announce(run: Run, complete: bool) -> None:
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
+    if plan.skipped and run.layout.skipped_rows.exists():
+        print(f"left out: they are listed in {run.layout.skipped_rows}", file=sys.stderr)
 
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
@@ -82,6 +96,10 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "records": counts["records"],
             "samples": counts["samples"],
             "quarantined": counts.get("quarantined", 0),
+            **{
+                f"rows left out: {reason.replace('_', ' ')}": count
+                for reason, count in counts.get("skipped_input_rows", {}).items()
+            },
         },
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
