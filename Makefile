@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-long test-slow lint bench soak clean
+.PHONY: setup demo test test-long test-slow lint bench soak soak-slurm clean
 
 # A worker takes whole files, in the order that tests/conftest.py gives them. Tests on a Slurm mostly wait.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
@@ -30,6 +30,9 @@ bench: setup ## benchmarks: tables and JSON under build/bench
 
 soak: setup ## half an hour of kills, pauses and full disks; as root, else without the full disks
 	$(BIN)/python -m tests.soak
+
+soak-slurm: setup ## sixty runs on a real Slurm with faults of all kinds; an hour, as root
+	$(BIN)/python -m tests.soak_slurm
 
 setup: $(STAMP)
 

@@ -3,7 +3,8 @@
 A step of `jobs.generate` is a chain of jobs with one more link at its end, `advance`, which submits the
 steps that wait for it. Other steps are one job each, which does the same when its work is done. Whoever
 submits holds the pipeline's lock and writes down before and after what it submits, so that no step is
-submitted twice, and half a chain, whose submission was killed, is taken back.
+submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these last jobs
+a rescue job waits for it to fail, and does its work, or sends it again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs import _pipeline, _slurm
+from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -25,16 +28,23 @@ from omi_core.pipeline.status import step_entries
 from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock
 from omi_core.run.layout import Layout
-from omi_core.slurm import commands
+from omi_core.slurm import commands, gates
 from omi_core.slurm.after import dependency
+from omi_core.slurm.failures import job_failure
+from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
+from omi_core.slurm.policy import TERMINATED, Cause, decide
 from omi_core.slurm.script import Job
 from omi_core.slurm.script import submit as submit_job
 from omi_core.slurm.standing import standing
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
 
-# How long a job waits for room in the queue, for the controller, or for another that submits.
+# How long a job waits for room in the queue, or for the controller.
 _WAIT_S = 1800.0
+# How long a step waits for another process in its directory.
+_WAIT_OF_STEP_S = 300.0
+# What a step ends with that a signal has stopped.
+_INTERRUPTED = 130
 # Lines of the pipeline's ledger that a user's command writes; what was sent before counts no more.
 _MARKS = ("chain", "cancel")
 
@@ -49,6 +59,8 @@ def submit(pipeline: Pipeline, by: str) -> int:
     """
     try:
         with lock(pipeline.layout.lock):
+            if _was_stopped(pipeline):
+                _slurm.wait_until_gone(lambda: [j for s in pipeline.steps for j in active_jobs(pipeline, s)])
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
@@ -63,45 +75,126 @@ def submit(pipeline: Pipeline, by: str) -> int:
 
 
 def advance_job(run: str) -> int:
-    """What the last job of a step's chain does: submits what waits for the step. Returns its exit code."""
+    """What the last job of a step's chain does: submits what waits for the step. Returns its exit code.
+
+    Raises:
+        ChainEnded: the step is not published, and its chain is over.
+    """
     root = Path(run)
+    if not _published(root):
+        return 0
     pipeline = read_pipeline(root.parent)
-    step = next((step for step in pipeline.steps if step.folder == root.name), None)
-    if step is None:
+    if not any(step.folder == root.name for step in pipeline.steps):
         print(f"advance: {root} is no step of {pipeline.root}", flush=True)
         return 0
-    if later := _later_link(root):
-        print(f"advance: the chain goes on in job {later}", flush=True)
-        return 0
-    if progress.result(pipeline, step) is None:
-        print(
-            f"failed: step {step.name} is not published; to continue: {hint('resume', pipeline.root)}",
-            file=sys.stderr,
-            flush=True,
-        )
-        return 1
     return advance(pipeline)
+
+
+def _published(root: Path) -> bool:
+    """Whether a run is published; if not, what is missing of it is sent again. Raises ChainEnded."""
+    try:
+        gates.pass_publish(open_run(Layout(root)))
+    except GoesOn as goes_on:
+        print(f"not published yet: {goes_on}", flush=True)
+        return False
+    return True
+
+
+def rescue_job(root: str, name: str | None = None) -> int:
+    """What a job does that starts when the one before it has failed: publish, advance or a step.
+
+    Raises:
+        ChainEnded: a chain is over.
+    """
+    if name is not None:
+        return _rescue_step(read_pipeline(Path(root)), name)
+    layout = Layout(Path(root))
+    if layout.pipeline is None:
+        _published(layout.root)
+        return 0
+    sent = [entry for entry in this_chain(layout) if entry["stage"] == "advance"]
+    if _was_cancelled(layout, sent[-1:]):
+        print(f"advance (job {sent[-1]['job']}) was cancelled; {_to_continue(layout.pipeline)}", flush=True)
+        return 0
+    return advance_job(root)
+
+
+def _was_cancelled(layout: Layout, entries: list[Entry]) -> bool:
+    seen = ask(entries)
+    return any(job_failure(layout, key, state).cause is Cause.CANCELLED for key, state in seen.items())
+
+
+def _rescue_step(pipeline: Pipeline, name: str) -> int:
+    """Sends the job of a step again that has failed, if that makes sense. Returns the exit code."""
+    step = pipeline.step(name)
+    with waited_lock(pipeline.layout.lock):
+        sent = _jobs_of(pipeline, step)
+        done = progress.result(pipeline, step) is not None
+        if not done and sent and _later_rescue(pipeline, step) is None:
+            seen = ask(sent[-1:])
+            failures = [job_failure(pipeline.layout, key, seen[key]) for key in seen]
+            decision = decide(failures, 1, len(sent), pipeline_cluster(pipeline).max_attempts)
+            reason = progress.failure(pipeline, step)  # what the step itself knows of it
+            if reason is not None or not decision.again:
+                reason = reason or f"job {sent[-1]['job']}: {decision.reason}"
+                if progress.failure(pipeline, step) is None:
+                    progress.note(pipeline, "failed", step, reason=reason)
+                print(f"failed: step {name}: {reason}; {_to_continue(pipeline.root)}", flush=True)
+                return 1
+            print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
+            _send_patiently(pipeline, step)
+    return advance(pipeline) if done else 0
+
+
+def _jobs_of(pipeline: Pipeline, step: Step) -> list[Entry]:
+    """The ledger's jobs of a step that is no chain, since the last command of a user."""
+    entries = _entries(pipeline)
+    marks = [at for at, entry in enumerate(entries) if entry["stage"] in _MARKS]
+    since = entries[marks[-1] :] if marks else entries
+    return [entry for entry in since if entry["stage"] == "step" and entry["step"] == step.name]
+
+
+def _later_rescue(pipeline: Pipeline, step: Step) -> str | None:
+    """The rescue job that has taken this one's place."""
+    jobs = [e["job"] for e in _entries(pipeline) if e["stage"] == "rescue" and e["step"] == step.name]
+    return jobs[-1] if jobs and jobs[-1] != own_job() else None
+
+
+def _to_continue(root: Path) -> str:
+    return f"to continue: {hint('resume', root)}"
 
 
 def step_job(root: str, name: str) -> int:
     """A step that is a process of its own; a job then submits what waits for it. Returns its exit code."""
     pipeline = read_pipeline(Path(root))
-    code = _pipeline.carry_out(pipeline, name)
+    code = _carry_out(pipeline, name)
     if not pipeline.on_slurm:
         return code
     if code:
         reason = progress.failure(pipeline, pipeline.step(name)) or f"it ended with exit code {code}"
         print(f"failed: step {name}: {reason}", file=sys.stderr, flush=True)
-        return code
+        return TERMINATED if code == _INTERRUPTED else code
     return advance(pipeline)
+
+
+def _carry_out(pipeline: Pipeline, name: str) -> int:
+    """A step's work, when nobody else is at it any more; the exit code. Raises LockTaken after 5 minutes."""
+    deadline = time.monotonic() + _WAIT_OF_STEP_S
+    while True:
+        try:
+            return _pipeline.carry_out(pipeline, name)
+        except LockTaken as taken:
+            if time.monotonic() >= deadline:
+                raise
+            print(f"waiting for {taken}", flush=True)
+            time.sleep(10.0)
 
 
 def advance(pipeline: Pipeline) -> int:
     """From inside a job: submits every step that can begin and was not submitted yet; the exit code."""
-    with lock(pipeline.layout.lock, wait=_WAIT_S):
-        marks = [entry["stage"] for entry in _entries(pipeline) if entry["stage"] in _MARKS]
-        if marks and marks[-1] == "cancel":
-            print(f"the pipeline was cancelled; to continue: {hint('resume', pipeline.root)}", flush=True)
+    with waited_lock(pipeline.layout.lock):
+        if _was_stopped(pipeline):
+            print(f"the pipeline was cancelled; {_to_continue(pipeline.root)}", flush=True)
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(progress.done_steps(pipeline)) == len(pipeline.steps):
@@ -140,6 +233,12 @@ def _entries(pipeline: Pipeline) -> list[Entry]:
     return ledger.read(pipeline.layout.ledger)
 
 
+def _was_stopped(pipeline: Pipeline) -> bool:
+    """Whether a user's last command cancelled it."""
+    marks = [entry["stage"] for entry in _entries(pipeline) if entry["stage"] in _MARKS]
+    return marks[-1:] == ["cancel"]
+
+
 def _sent(pipeline: Pipeline) -> set[str]:
     """Names of the steps that were submitted whole since the last command of a user."""
     sent: set[str] = set()
@@ -154,15 +253,18 @@ def _sent(pipeline: Pipeline) -> set[str]:
 def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> None:
     """For a user's command: leaves a step alone whose jobs wait or run, unless they are half a chain.
 
-    What is held of them is released, what can never start is submitted anew.
+    What is held of them is released, what can never start is submitted anew. An array whose gate is gone is
+    left alone, too, and gets another gate.
     """
-    stand = standing(step_entries(pipeline, step))
+    entries = step_entries(pipeline, step)
+    stand = standing(entries)
     stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
     half = [stage for stage in stages if stage in ("sending", "sent")][-1:] == ["sending"]
-    if not half and not _slurm.make_way(stand, pipeline.root, _moved(pipeline, step), step.name):
+    keep = not half and _slurm.lacks_gate(stand, entries)
+    if not half and not keep and not _slurm.make_way(stand, pipeline.root, _moved(pipeline, step), step.name):
         progress.note(pipeline, "sent", step)
         return
-    _send(pipeline, step, after)
+    _send(pipeline, step, after, keep)
 
 
 def _moved(pipeline: Pipeline, step: Step) -> bool:
@@ -189,12 +291,12 @@ def _send_patiently(pipeline: Pipeline, step: Step) -> None:
             delay = min(2 * delay, 60.0)
 
 
-def _send(pipeline: Pipeline, step: Step, after: str | None = None) -> None:
-    """Submits a step whole; what a killed submission has left of it is cancelled first.
+def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool = False) -> None:
+    """Submits a step whole; what a killed submission has left of it is cancelled first, unless `keep`.
 
     `after` is `cluster.after` of the steps that begin with the pipeline.
     """
-    if active := active_jobs(pipeline, step):
+    if not keep and (active := active_jobs(pipeline, step)):
         commands.scancel(active[::-1])
     progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
@@ -210,20 +312,28 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None) -> None:
     progress.note(pipeline, "sent", step)
 
 
-def _send_job(pipeline: Pipeline, step: Step, after: str | None) -> None:
-    layout = pipeline.layout
-    job = Job(
-        name=f"{pipeline.root.name}.{step.name}",
-        stage="step",
-        arguments=(str(pipeline.root), "step", step.name),
-        logs=layout.logs,
-        after=dependency(after, pipeline.root),
-        token=pipeline.fingerprint[:12],
-    )
-    cluster = load_generate({"cluster": pipeline.cluster}).cluster
-    identifier = submit_job(Generate(cluster=cluster), job)
-    progress.note(pipeline, "step", step, job=identifier, array=None, after=None)
-    print(f"{step.command:>9}  job {identifier}", flush=True)
+def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
+    config = Generate(cluster=pipeline_cluster(pipeline))
+    after = dependency(first, pipeline.root)
+    for stage in ("step", "rescue"):
+        job = Job(
+            name=f"{pipeline.root.name}.{step.name}",
+            stage=stage,
+            arguments=(str(pipeline.root), stage, step.name),
+            logs=pipeline.layout.logs,
+            token=pipeline.fingerprint[:12],
+            after=after,
+        )
+        identifier = submit_job(config, job)
+        progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
+        after = f"afternotok:{identifier}"
+        if stage == "step":
+            print(f"{step.command:>9}  job {identifier}", flush=True)
+
+
+def pipeline_cluster(pipeline: Pipeline) -> Cluster:
+    """The cluster that a pipeline's own jobs go to."""
+    return load_generate({"cluster": pipeline.cluster}).cluster
 
 
 def active_jobs(pipeline: Pipeline, step: Step) -> list[str]:
@@ -232,15 +342,7 @@ def active_jobs(pipeline: Pipeline, step: Step) -> list[str]:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    return [job for job in standing(step_entries(pipeline, step)).live if job != own]
-
-
-def _later_link(root: Path) -> str | None:
-    """The job in which a step's chain goes on, where this job's own was replaced by another."""
-    links = [e["job"] for e in ledger.read(Layout(root).ledger) if e["stage"] == "advance"]
-    own = os.environ.get("SLURM_JOB_ID")
-    return links[-1] if own in links and links[-1] != own else None
+    return [job for job in standing(step_entries(pipeline, step)).live if job != own_job()]
 
 
 def cancel(pipeline: Pipeline) -> int:
@@ -272,3 +374,6 @@ def _cancel_step(pipeline: Pipeline, step: Step) -> None:
     commands.scancel(jobs[::-1])
     if jobs and step.command == "generate":
         ledger.append(Layout(pipeline.directory(step)).ledger, {"stage": "cancel", "jobs": jobs})
+
+
+STAGES: dict[str, Callable[..., int]] = {"advance": advance_job, "rescue": rescue_job, "step": step_job}

@@ -116,7 +116,12 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def carry_out(pipeline: Pipeline, name: str) -> int:
-    """What the process of a step does; returns its exit code. Why it fails goes into the ledger."""
+    """What the process of a step does; returns its exit code. Why it fails goes into the ledger.
+
+    Raises:
+        LockTaken: on Slurm only; another process works in its directory, which may be what is left of this
+            step on a node that lost touch.
+    """
     step = pipeline.step(name)
     try:
         if progress.result(pipeline, step) is not None:
@@ -132,6 +137,8 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if pipeline.on_slurm and isinstance(taken := error.__cause__ or error, LockTaken):
+            raise taken from None
         mistake = isinstance(error, ConfigError)
         known = mistake or is_failure(error)
         line = " ".join(str(error).split()) if known else f"{type(error).__name__}: {error}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.layout import Layout
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
+from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.script import check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.standing import Standing, standing
@@ -25,6 +28,9 @@ from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
+
+# How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
+_CANCELLED_GONE_S = 120.0
 
 
 def submit_generate(config: Generate) -> int:
@@ -73,21 +79,29 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             announce(run, published(run))
             if published_whole(run) is not None:
                 return 0
+            live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))
-            if not make_way(stand, run.layout.root, moved=_moved(run)):
+            keep = lacks_gate(stand, live)
+            if not keep and not make_way(stand, run.layout.root, moved=_moved(run)):
                 return 0
             ranges = gate.missing(run)
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
             site = ask_site(config)
             _ask(run, site, mine)
-            _clear(run, stand)
+            if not keep:
+                _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
             write_json(run.layout.config, dataclasses.asdict(config))
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
-            chain.generate(mine) if gate.count(ranges) else chain.reduce()
+            if keep:
+                jobs = list(dict.fromkeys(entry["job"] for entry in live))
+                print(f"job {', '.join(jobs)} waits or runs already; a new gate waits for it")
+                chain.gate(max(entry["attempt"] for entry in live), "afterany:" + ":".join(jobs))
+            else:
+                chain.generate(mine) if gate.count(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
     except LockTaken as error:
         raise ConfigError(str(error)) from error
@@ -158,6 +172,47 @@ def _clear(run: Run[Generate], stand: Standing) -> None:
         print(f"cancelled {', '.join(stand.live)}, which could not start")
 
 
+def lacks_gate(stand: Standing, entries: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all that is left of a chain is an array at work, or about to be, without its gate.
+
+    `entries` are those of the ledger that `stand` is of.
+    """
+    live = [entry for entry in entries if entry.get("job") in stand.live]
+    at_work = not (stand.held or stand.never or stand.site)
+    return bool(live) and at_work and all(entry["stage"] in ON_GPUS for entry in live)
+
+
+def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
+    """Lines of the ledger whose jobs wait or run, when those that somebody cancelled have ended.
+
+    Raises:
+        ConfigError: that takes longer than two minutes.
+        SlurmError: Slurm does not answer.
+    """
+    entries = ledger.read(run.layout.ledger)
+    last = entries[-1]["stage"] if entries else None
+    live: list[dict[str, Any]] = []
+
+    def cancelled() -> list[str]:
+        active = set(active_jobs(run))
+        live[:] = [entry for entry in entries if entry.get("job") in active]
+        # Where a gate has ended the chain the tasks of an array may still be at work.
+        return [e["job"] for e in live if last == "cancel" or (last == "end" and e["stage"] not in ON_GPUS)]
+
+    wait_until_gone(cancelled)
+    return live
+
+
+def wait_until_gone(cancelled: Callable[[], list[str]]) -> None:
+    """Waits until none of the jobs that were cancelled is left. Raises ConfigError after two minutes."""
+    deadline = time.monotonic() + _CANCELLED_GONE_S
+    while jobs := ", ".join(dict.fromkeys(cancelled())):
+        if time.monotonic() > deadline:
+            raise ConfigError(f"job {jobs} was cancelled and has not ended yet; try again when it has")
+        print(f"waiting for job {jobs} to end, which was cancelled", flush=True)
+        time.sleep(2.0)
+
+
 def wants_canary(config: Generate) -> bool:
     """By default where GPUs are asked for; jobs.resume never sends one."""
     return config.cluster.gpus_per_node > 0 if config.canary is None else config.canary
@@ -183,20 +238,34 @@ def _active_if_known(run: Run[Any]) -> list[str]:
 def cancel(layout: Layout) -> int:
     """Cancels every job of the run that waits or runs, the first ones of the chain last.
 
-    Were the array cancelled first, its gate would wake up and send it again.
+    Were the array cancelled first, its gate would wake up and send it again. A gate that is sending jobs, or
+    another command, may hold the lock meanwhile: what they have sent by then is cancelled, too.
+
+    Raises:
+        ConfigError: Slurm does not answer, or another command submits for a minute.
     """
     try:
-        active = _active(layout)
-        jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
-        if not jobs:
+        if not (jobs := _cancel_active(layout)):
             print("no job of it waits or runs")
             return 0
-        commands.scancel(jobs[::-1])
+        with lock(layout.lock, wait=60):
+            later = _cancel_active(layout)
+            jobs += [job for job in later if job not in jobs]
+            ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
-    ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
     print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', layout.root)}")
     return 0
+
+
+def _cancel_active(layout: Layout) -> list[str]:
+    """Ids of the jobs that are cancelled now, in the order of their submission."""
+    active = _active(layout)
+    jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
+    commands.scancel(jobs[::-1])
+    return jobs
 
 
 def show(run: Run[Any], chain: Chain) -> None:

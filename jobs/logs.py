@@ -17,7 +17,7 @@ from omi_core.options import ConfigError, option
 if TYPE_CHECKING:
     from omi_core.run.layout import Layout
 
-STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "step")
+STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue", "step")
 
 
 @dataclass

@@ -88,7 +88,9 @@ def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], see
         status.state = status.run.state
     elif jobs:
         status.state = "running" if any(jobs) else "waiting"
-    elif reason := status.reason or _killed(pipeline, entries[-1:], seen):
+    elif reason := status.reason or _killed(
+        pipeline, [e for e in entries if e["stage"] == "step"][-1:], seen
+    ):
         status.state, status.reason = "failed", reason
     elif any(entry.get("step") == step.name for entry in ledger.read(pipeline.layout.ledger)):
         status.state = "stopped"

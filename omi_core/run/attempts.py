@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from omi_core.hints import hint
 from omi_core.run.files import fsync_directory, read_json, write_atomic
 from omi_core.run.keys import running_sizes, share_of
 from omi_core.run.layout import Layout
@@ -90,8 +91,9 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
         return Attempt(number, int(row["tasks"]), ranges)
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
+        again = hint("resume", layout.root)
         raise AttemptDamaged(
-            f"{path}: gone or damaged ({why}); to send its samples again: python -m jobs.resume {layout.root}"
+            f"{path}: gone or damaged ({why}); to send its samples again: {again}"
         ) from error
 
 

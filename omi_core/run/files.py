@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,12 +26,18 @@ log = logging.getLogger(__name__)
 # Some network and FUSE file systems have no fsync for directories; there the rename is all there is.
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 _NO_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# Between two tries for a lock that is waited for.
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 # What the disk, and not a fault of ours, makes of a call.
 _OF_THE_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 class LockTaken(RuntimeError):
-    """Another process holds the lock; the message names it."""
+    """Another process holds the lock; the message names it, and `job` the job it works for, if it is one."""
+
+    def __init__(self, message: str, job: str | None = None) -> None:
+        super().__init__(message)
+        self.job = job
 
 
 def disk_failed(error: BaseException) -> bool:
@@ -125,8 +131,10 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
+def lock(path: Path, wait: float = 0.0, waiting: Callable[[str], bool] | None = None) -> Iterator[None]:
     """Hold the lock file `path` alone. Raises LockTaken when it still has a holder after `wait` seconds.
+
+    While it waits, `waiting` is told again and again who holds the lock; it ends the wait by returning False.
 
     flock on a small file that names its holder and stays behind, empty, on release: to remove it would let
     two processes each lock a file of that name. The kernel drops the lock when the holder dies, however it
@@ -141,10 +149,15 @@ def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
     _held.add(fd)
     try:
         deadline = time.monotonic() + wait
+        delay = _FIRST_LOOK_S
         while not _flock(fd, path):
-            if time.monotonic() >= deadline:
-                raise LockTaken(f"{path}: in use by {_holder(fd)}; wait for it or stop it")
-            time.sleep(0.02)
+            who = _read_holder(fd)
+            taken = f"{path}: in use by {_named(who)}"
+            over = time.monotonic() >= deadline
+            if over or (waiting is not None and not waiting(taken)):
+                raise LockTaken(f"{taken}; wait for it or stop it", who.get("job"))
+            time.sleep(delay)
+            delay = min(2 * delay, _LONGEST_LOOK_S)  # a file system that many nodes share is asked seldom
         _sign(fd, _myself())
         try:
             yield
@@ -172,7 +185,10 @@ def _flock(fd: int, path: Path) -> bool:
 
 def _myself() -> bytes:
     since = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return orjson.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    # Whoever waits on another node cannot see the process, but can ask what has become of its job.
+    job = os.environ.get("SLURM_JOB_ID")
+    return orjson.dumps(who | ({"job": job} if job else {}))
 
 
 def _sign(fd: int, who: bytes) -> None:
@@ -182,11 +198,19 @@ def _sign(fd: int, who: bytes) -> None:
         os.pwrite(fd, who, 0)
 
 
-def _holder(fd: int) -> str:
+def _read_holder(fd: int) -> dict[str, Any]:
     try:
         who = orjson.loads(os.pread(fd, 4096, 0))
-        return f"process {who['pid']} on {who['host']} since {who['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        return {}
+    return who if isinstance(who, dict) else {}
+
+
+def _named(who: dict[str, Any]) -> str:
+    try:
+        of = f" (job {who['job']})" if who.get("job") else ""
+        return f"process {who['pid']} on {who['host']} since {who['since']}{of}"
+    except KeyError:
         return "another process"
 
 

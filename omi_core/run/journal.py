@@ -40,19 +40,31 @@ class AppendFailed(OSError):
     """A frame could not be written (disk full, quota, I/O error); everything written before is safe."""
 
 
+class JournalShared(AppendFailed):
+    """The journal has changed under its writer: another process writes it, too."""
+
+
 class JournalWriter:
     """The one writer of the journal at `path`; use it as a context manager.
 
-    Entering locks the journal (LockTaken when it has a writer), cuts a torn tail, mends the index and sets
+    Entering locks the journal (LockTaken when it still has a writer after `wait` seconds, which `waiting`
+    can cut short, see `files.lock`), cuts a torn tail, mends the index and sets
     `keys`, the keys on disk by then, uint32 of shape (n, 2), and `damage`, what is broken in the middle.
     Leaving flushes, also on the way out of an exception. A frame is written when `flush_samples` samples or
     `flush_bytes` bytes of JSON wait, or the oldest has waited `flush_seconds`.
     """
 
     def __init__(
-        self, path: Path, flush_samples: int = 256, flush_bytes: int = 1 << 20, flush_seconds: float = 5.0
+        self,
+        path: Path,
+        flush_samples: int = 256,
+        flush_bytes: int = 1 << 20,
+        flush_seconds: float = 5.0,
+        wait: float = 0.0,
+        waiting: Callable[[str], bool] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._wait, self._waiting = wait, waiting
         self.flush_samples = flush_samples
         self.flush_bytes = flush_bytes
         self.flush_seconds = flush_seconds
@@ -65,7 +77,8 @@ class JournalWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(lock(self.path.with_name(self.path.name + ".lock")))
+            own = self.path.with_name(self.path.name + ".lock")
+            stack.enter_context(lock(own, self._wait, self._waiting))
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             stack.callback(os.close, self._fd)
             fsync_directory(self.path.parent)
@@ -139,7 +152,7 @@ class JournalWriter:
             self._cut()
         # Where the file system has no locks this is what notices a second writer.
         if os.fstat(self._fd).st_size != self._end:
-            raise AppendFailed(
+            raise JournalShared(
                 errno.EBUSY, "changed under its writer; is another process writing it?", str(self.path)
             )
         try:

@@ -109,6 +109,10 @@ class Layout:
         """Where a task that failed says why, for the gate."""
         return self.generate / f"{attempt:04d}-{task:05d}.trouble.json"
 
+    def job_trouble(self, job: str) -> Path:
+        """Where a job without a shard, `12` or `12_3`, says why it failed, for whoever sends it again."""
+        return self.logs / f"{job}.trouble.json"
+
     def journal_names(self) -> dict[str, bool]:
         """Name of every journal, in no particular order, and whether some of it was set aside."""
         try:

@@ -24,6 +24,8 @@ from omi_core.slurm import policy, states
 from omi_core.slurm.states import TaskKey, TaskState
 
 ON_GPUS = ("canary", "generate")
+# What may end a chain, and then fails.
+_ENDING = ("gate", "publish", "advance", "rescue")
 
 _TROUBLE = re.compile(r"(\d{4,})-(\d{5,})\.trouble\.json")
 _TAIL_BYTES = 16_384
@@ -185,6 +187,18 @@ def _of_trouble(
     )
 
 
+def job_failure(layout: Layout, key: TaskKey, state: TaskState | None) -> policy.Failure:
+    """Why a job without a shard failed (reduce, publish, a step), by what it left, else by Slurm's word."""
+    trouble = read_trouble(layout.job_trouble(str(key)))
+    log, line = said(layout, key)
+    told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
+    cause = policy.cause_of(trouble, *told, line)
+    message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
+    if cause is policy.Cause.SETUP:
+        message = line or ""
+    return policy.Failure(key.array_index or 0, cause, message, state.node if state else None, log)
+
+
 def _of_state(layout: Layout, place: Place, state: TaskState, words: str) -> FailureGroup:
     log, line = said(layout, place.key)
     cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
@@ -197,23 +211,27 @@ def _of_cpu_jobs(
     layout: Layout, chain: Sequence[Mapping[str, Any]], seen: Mapping[TaskKey, TaskState]
 ) -> Iterator[FailureGroup]:
     """Gate, reduce and publish jobs that failed. Cancelled ones were so by a gate or a person, who said why;
-    a gate that has sent the next attempt, or ended the chain, did its work."""
+    those in whose place others were sent are healed; and whoever ended the chain said why."""
     jobs = {entry["job"]: entry["stage"] for entry in chain if entry.get("job")}
-    spoke = {
-        job
-        for at, job in enumerate(list(jobs))
-        if jobs[job] == "gate" and "gate" in [jobs[later] for later in list(jobs)[at + 1 :]]
-    }
+    last = {stage: job for job, stage in jobs.items()}
     ended = any(entry["stage"] == "end" for entry in chain)
     for key, state in seen.items():
         stage = jobs.get(key.job_id)
         if stage is None or stage in ON_GPUS or state.state not in states.FAILURES - {"CANCELLED"}:
             continue
-        if key.job_id in spoke or (ended and stage in ("gate", "publish")):
+        if key.job_id != last[stage] or (ended and stage in _ENDING):
             continue
-        log, line = said(layout, key)
-        cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
-        yield FailureGroup(cause, 1, words_of(state), stage, None, key.array_index, log=log, line=line)
+        failure, see = job_failure(layout, key, state), layout.job_trouble(str(key))
+        yield FailureGroup(
+            cause=failure.cause.value,
+            count=1,
+            message=(failure.message or words_of(state))[:_MESSAGE_CHARACTERS],
+            stage=stage,
+            task=key.array_index,
+            see=str(see) if see.exists() else None,
+            log=failure.log,
+            line=said(layout, key)[1],
+        )
 
 
 def words_of(state: TaskState) -> str:

@@ -1,15 +1,16 @@
 """The gates of a chain on Slurm: what is missing is sent again or ends the chain, never passed over.
 
 A gate that stays shut cancels the jobs behind it and says why in one line, on its log and in the ledger.
+Nothing is sent that a live job is making: a gate that finds one sends another gate behind that job. Of a
+chain that is sent again the old rescue job is cancelled last, so that somebody finds a half-sent chain.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,23 +20,21 @@ from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.run.files import lock, write_json
+from omi_core.run.files import write_json
 from omi_core.run.flight import last_words
 from omi_core.run.keys import settled
-from omi_core.slurm import commands, policy, states
-from omi_core.slurm.failures import log_path, places, read_trouble, said
+from omi_core.slurm import commands, links, policy, states
+from omi_core.slurm.failures import ON_GPUS, job_failure, log_path, places, read_trouble, said
+from omi_core.slurm.links import ChainEnded, Entry, GoesOn, behind, this_chain, waited_lock
 from omi_core.slurm.script import replicas
-from omi_core.slurm.submit import Chain, Shares, ask_site
+from omi_core.slurm.states import TaskKey
+from omi_core.slurm.submit import Chain, Shares, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.reduce import finished_parts
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, is_current, published
 
 # How long a gate waits for room in the queue, well within its own time limit.
 _WAIT_FOR_ROOM_S = 1800.0
-
-
-class ChainEnded(RuntimeError):
-    """The gate is shut: the chain ends here, or goes on as another one. The message says which and why."""
 
 
 class WindowSent(ChainEnded):
@@ -49,49 +48,97 @@ def pass_generate(run: Run[Generate], number: int | None) -> None:
 
     Raises:
         WindowSent: those that had no place in the queue yet have one now; nothing failed.
+        GoesOn: jobs that make them wait or run; another gate waits for these now.
         ChainEnded: tasks failed; what they left is submitted again, or the chain is over.
     """
-    with lock(run.layout.lock, wait=300):  # whoever still submits this chain has it
-        _refuse_left_behind(run)
-        ranges = gate.missing(run)
-        missing = gate.count(ranges)
-        if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
-            _send_again(run, number, ranges)
+    with waited_lock(run.layout.lock):  # whoever still submits this chain has it
+        links.refuse_left_behind(run.layout)
+        _pass_generate(run, number)
+
+
+def _pass_generate(run: Run[Generate], number: int | None) -> None:
+    ranges = gate.missing(run)
+    missing = gate.count(ranges)
+    if missing and (live := _live(run, *ON_GPUS)):
+        _wait_behind(run, live)
+    if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
+        _send_again(run, number, ranges)
     print(f"gate: {run.plan.keys - missing:,} of {run.plan.keys:,} samples are there", flush=True)
 
 
 def send_behind(run: Run[Generate]) -> None:
     """Submits the jobs behind this gate, where there was no room for them before. Raises ChainEnded."""
-    if not any(entry["stage"] == "reduce" for entry in _behind(run)):
-        _send(run, "every sample is there", lambda chain: chain.reduce(), run)
+    with waited_lock(run.layout.lock):
+        if not any(entry["stage"] == "reduce" for entry in behind(run.layout)):
+            _send(run, "every sample is there", lambda chain: chain.reduce(), run)
+
+
+def _live(run: Run[Any], *stages: str) -> list[Entry]:
+    """Lines of the ledger, of any chain, whose jobs are of these stages and wait or run."""
+    return links.live_jobs(entry for entry in ledger.read(run.layout.ledger) if entry["stage"] in stages)
+
+
+def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
+    """Sends another gate, and what is behind it, to wait for jobs that make what is missing. Raises GoesOn.
+
+    Nothing that the suite does starts a gate before its array has ended; a person can, or a controller that
+    has lost the dependency. Where that goes on and on the chain ends.
+    """
+    ids, number = _ids(live), max(entry["attempt"] for entry in live)
+    words = f"job {', '.join(ids)} still waits or runs"
+    gates = [e for e in this_chain(run.layout) if e["stage"] == "gate" and e.get("attempt") == number]
+    if len(gates) > run.config.cluster.max_attempts:
+        end_chain(run, f"{words} though {len(gates)} gates were to wait for it; {_to_continue(run)}")
+    after = "afterany:" + ":".join(ids)
+    _hand_on(run, words, lambda chain: chain.gate(number, after), keep=ids)
+    raise GoesOn(f"{words}; another gate waits for it")
 
 
 def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> NoReturn:
     """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
     words = f"{gate.count(ranges):,} of {run.plan.keys:,} samples are missing"
-    failures = [] if number is None else failed_tasks(run, number)
+    canary = None if number is None else _failed_canary(run, number)
+    failures = [] if number is None else failed_tasks(run, canary or number)
     most, counted = run.config.cluster.max_attempts, False
-    again, exclude, tasks = run, None, None
+    again, exclude, tasks, what = run, None, None, Shares(None, ranges)
     attempt = None if number is None else _attempt(run, number)
-    if attempt is not None and not failures:  # a window: shards as large as those before
+    if attempt is not None and not failures and canary is None:  # a window: shards as large as those before
         tasks = math.ceil(gate.count(ranges) * attempt.tasks / attempt.keys)
-    elif failures:
+    elif failures or canary is not None:
         counted = attempt is None or _done_share(run, attempt, ranges) < 0.5
         attempts = counted_attempts(run) + counted
-        decision = policy.decide(failures, attempt.tasks if attempt else 1, attempts, most)
-        words = f"{words} ({decision.reason})"
+        decision = policy.decide(failures, 1 if canary or not attempt else attempt.tasks, attempts, most)
+        words = f"{words} ({'the canary: ' if canary else ''}{decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; to continue: {hint('resume', run.layout.root)}")
+            end_chain(run, f"{words}; {_to_continue(run)}")
         words += (
             f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
         )
         again = _smaller(run) if decision.smaller else run
         exclude = ",".join(decision.exclude) or None
-    _cancel([entry["job"] for entry in _behind(run)])
-    _send(run, words, lambda chain: chain.generate(Shares(None, ranges), exclude, counted, tasks), again)
-    if not failures:
+        what = shares(run, ranges, canary=canary is not None)
+    _hand_on(run, words, lambda chain: chain.generate(what, exclude, counted, tasks), again)
+    if number is not None and not failures and canary is None:
         raise WindowSent(f"{words}, for which the queue had no room; sent now")
     raise ChainEnded(words)
+
+
+def _failed_canary(run: Run[Generate], number: int) -> int | None:
+    """The attempt of the canary that an array waited for in vain, so that Slurm cancelled it."""
+    arrays = [e for e in ledger.read(run.layout.ledger) if e["stage"] == "generate"]
+    waited = [
+        e["after"] for e in arrays if e["attempt"] == number and (e.get("after") or "").startswith("afterok:")
+    ]
+    for entry in this_chain(run.layout):
+        if entry["stage"] == "canary" and f"afterok:{entry['job']}" in waited and not _ended_well(entry):
+            return entry["attempt"]
+    return None
+
+
+def _ended_well(entry: Entry) -> bool:
+    """Whether a job that is no array is known to have done so, or Slurm tells nothing of it."""
+    state = links.ask([entry]).get(TaskKey(entry["job"], None))
+    return state is None or not state.ended or state.state in states.ENDED_WELL or state.state == states.GONE
 
 
 def _done_share(run: Run[Generate], attempt: Attempt, ranges: np.ndarray) -> float:
@@ -108,7 +155,8 @@ def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
     sent = np.ones(run.plan.keys, dtype=bool)
     for start, stop in ranges.tolist():
         sent[start:stop] = False
-    for number in {entry["attempt"] for entry in this_chain(run) if entry["stage"] in ("canary", "generate")}:
+    entries = [e for e in this_chain(run.layout) if e["stage"] in ("canary", "generate", "gate")]
+    for number in {entry["attempt"] for entry in entries if entry.get("attempt")}:
         attempt = _attempt(run, number)
         for start, stop in attempt.ranges.tolist() if attempt else []:
             sent[start:stop] = True
@@ -136,14 +184,120 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
     missing = [part for part in range(parts) if part not in finished]
     if not missing:
         return
-    pass_generate(run, max((e["attempt"] for e in this_chain(run) if e["stage"] == "gate"), default=None))
-    with lock(run.layout.lock, wait=300):
+    with waited_lock(run.layout.lock):
+        links.refuse_left_behind(run.layout)
+        opened = _refuse_cancelled_gate(run)
+        _pass_generate(run, _last_attempt(run))
         words = f"{len(missing)} of {parts} parts are missing or out of date (the first: {missing[0]})"
-        tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
-        if tries >= run.config.cluster.max_attempts:
-            end_chain(run, f"{words} after {tries} attempts; see {run.layout.logs}")
-        _send(run, words, lambda chain: chain.reduce(), run)
+        if live := _live(run, "reduce"):
+            words = f"{words}, job {', '.join(_ids(live))} still waits or runs"
+            _hand_on(run, words, lambda chain: chain.publish("afterany:" + ":".join(_ids(live))))
+            raise GoesOn(f"{words}; another publish job waits for it")
+        tries = sum(entry["stage"] == "reduce" for entry in this_chain(run.layout))
+        failures = failed_parts(run, missing) if opened else []
+        decision = policy.decide(failures, parts, tries, run.config.cluster.max_attempts)
+        words = f"{words} ({decision.reason})"
+        if not decision.again:
+            end_chain(run, f"{words}; see {run.layout.logs}; {_to_continue(run)}")
+        _hand_on(run, words, lambda chain: chain.reduce())
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
+
+
+def _refuse_cancelled_gate(run: Run[Any]) -> bool:
+    """Whether the last gate of this chain has opened. Ends the chain where a person cancelled it."""
+    gates = [entry for entry in this_chain(run.layout) if entry["stage"] == "gate"]
+    state = links.ask(gates[-1:]).get(TaskKey(gates[-1]["job"], None)) if gates else None
+    if state is not None and state.state == "CANCELLED":
+        end_chain(run, f"the gate (job {gates[-1]['job']}) was cancelled; {_to_continue(run)}")
+    return state is None or state.state in states.ENDED_WELL
+
+
+def _last_attempt(run: Run[Any]) -> int | None:
+    """The attempt that the last gate of this chain asks about, None where there is none."""
+    gates = [e["attempt"] for e in this_chain(run.layout) if e["stage"] == "gate" and e.get("attempt")]
+    return gates[-1] if gates else None
+
+
+def failed_parts(run: Run[Any], missing: list[int]) -> list[policy.Failure]:
+    """The tasks of the last reduce array of this chain that left these parts missing, each with its cause."""
+    arrays = [entry for entry in this_chain(run.layout) if entry["stage"] == "reduce"]
+    if not arrays:
+        return []
+    job, size = arrays[-1]["job"], arrays[-1]["array"][1] + 1
+    seen = links.ask(arrays[-1:])
+    keys = [TaskKey(job, index) for index in sorted({part % size for part in missing})]
+    return [job_failure(run.layout, key, seen.get(key)) for key in keys]
+
+
+def pass_publish(run: Run[Any]) -> None:
+    """Returns when the dataset is published: for the jobs behind publish.
+
+    Raises:
+        GoesOn: publish, or the chain from where it broke off, is sent again, or was before.
+        ChainEnded: the chain is over.
+    """
+    with waited_lock(run.layout.lock):
+        stats = published(run)
+        if stats is not None and is_current(run, stats):
+            return
+        links.refuse_left_behind(run.layout)
+        if links.after_this(run.layout):  # somebody sent the chain again, and was killed before the last job
+            _complete(run)
+        sent = [entry for entry in this_chain(run.layout) if entry["stage"] == "publish"]
+        if not sent:
+            _complete(run)
+        if live := links.live_jobs(sent[-1:]):
+            words = f"job {live[0]['job']} still waits or runs"
+            _hand_on(run, words, lambda chain: chain.tail(live[0]["job"]))
+            raise GoesOn(words)
+        key = TaskKey(sent[-1]["job"], None)
+        failure = job_failure(run.layout, key, links.ask(sent[-1:]).get(key))
+        decision = policy.decide([failure], 1, len(sent), run.config.cluster.max_attempts)
+        words = f"the dataset is not published ({decision.reason})"
+        if not decision.again:
+            end_chain(run, f"{words}; {_to_continue(run)}")
+        _hand_on(run, words, lambda chain: chain.publish())
+        raise GoesOn(f"{words}; sent again, attempt {len(sent) + 1}")
+
+
+def _complete(run: Run[Any]) -> NoReturn:
+    """Sends what a killed job did not get to send. Raises what `pass_generate` raises, or GoesOn."""
+    _cancel([entry["job"] for entry in behind(run.layout) if entry["stage"] not in ON_GPUS])
+    _pass_generate(run, _last_attempt_sent(run))
+    _hand_on(run, "every sample is there", lambda chain: chain.reduce())
+    raise GoesOn("the chain was sent again, and not to its end; what was left of it is sent now")
+
+
+def _last_attempt_sent(run: Run[Any]) -> int | None:
+    entries = [e for e in this_chain(run.layout) if e["stage"] in ON_GPUS]
+    return entries[-1]["attempt"] if entries else _last_attempt(run)
+
+
+def _hand_on(
+    run: Run[Any],
+    words: str,
+    send: Callable[[Chain], object],
+    again: Run[Any] | None = None,
+    keep: Sequence[str] = (),
+) -> None:
+    """Submits what `send` asks for in the place of the jobs behind this one, but for those to `keep`.
+
+    The old rescue job stays till the new one is there: were this process killed in between, it takes over.
+    Raises ChainEnded as `_send`.
+    """
+    old = [entry for entry in behind(run.layout) if entry["job"] not in keep]
+    ledger.append(run.layout.ledger, {"stage": "resend", "reason": words})
+    _cancel([entry["job"] for entry in old if entry["stage"] != "rescue"])
+    _send(run, words, send, again or run)
+    _cancel([entry["job"] for entry in old if entry["stage"] == "rescue"])
+
+
+def _ids(entries: list[Entry]) -> list[str]:
+    return list(dict.fromkeys(entry["job"] for entry in entries))
+
+
+def _to_continue(run: Run[Any]) -> str:
+    return f"to continue: {hint('resume', run.layout.root)}"
 
 
 def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run[Any]) -> None:
@@ -152,44 +306,20 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
     Raises ChainEnded when there is none for half an hour, or a job is refused.
     """
     deadline = time.monotonic() + _WAIT_FOR_ROOM_S
-    delay = 1.0
+    delay, before = 1.0, len(behind(run.layout))
     while True:
         try:
             send(Chain(again, ask_site(run.config)))
             return
         except commands.SubmitLimit as error:
             if time.monotonic() > deadline:
-                end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
-            _cancel([entry["job"] for entry in _behind(run)])  # the part of it that did find room
+                end_chain(run, f"{words}; {error}; {_to_continue(run)}")
+            _cancel([entry["job"] for entry in behind(run.layout)[before:]])  # the part that did find room
             print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
             time.sleep(delay)
             delay = min(2 * delay, 60.0)
-        except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
-            end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
-
-
-def _refuse_left_behind(run: Run[Any]) -> None:
-    """Raises ChainEnded where the chain is over, or goes on in later jobs than this one, or without it.
-
-    So it is for a gate that its node's failure starts a second time, for a publish job that could not be
-    cancelled, and for a gate whose submission was killed before it could be written down.
-    """
-    if (last := this_chain(run)[-1])["stage"] == "end":
-        raise ChainEnded(last["reason"])
-    own = _own_job()
-    stages = {entry["job"]: entry["stage"] for entry in this_chain(run) if entry.get("job")}
-    if own is not None and own not in stages:
-        raise ChainEnded(f"job {own} is none of the chain that {run.layout.ledger} tells of; nothing done")
-    later = [job for job, stage in stages.items() if stage == stages.get(own)]
-    if later and later[-1] != own:
-        raise ChainEnded(f"the chain goes on in job {later[-1]}")
-
-
-def this_chain(run: Run[Any]) -> list[dict[str, Any]]:
-    """The ledger since the last command of a user."""
-    entries = ledger.read(run.layout.ledger)
-    starts = [at for at, entry in enumerate(entries) if entry["stage"] == "chain"]
-    return entries[starts[-1] :] if starts else entries
+        except (commands.SlurmError, ConfigError) as error:  # half of it may be there: that is cancelled, too
+            end_chain(run, f"{words}; {error}; {_to_continue(run)}")
 
 
 def counted_attempts(run: Run[Any]) -> int:
@@ -198,7 +328,7 @@ def counted_attempts(run: Run[Any]) -> int:
     Only those count against the limit: with the others the end comes nearer, however often tasks are
     preempted.
     """
-    return len({entry["attempt"] for entry in this_chain(run) if entry.get("again")})
+    return len({entry["attempt"] for entry in this_chain(run.layout) if entry.get("again")})
 
 
 def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
@@ -215,7 +345,7 @@ def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
         if entry["stage"] in ("generate", "canary") and entry["attempt"] == number
     ]
     keys = [place.key for place in places(jobs, each)]
-    seen = _states(jobs)
+    seen = links.ask(jobs)
     failures = []
     for shard in range(attempt.tasks):
         if all(bool(done[start:stop].all()) for start, stop in attempt.share(shard).tolist()):
@@ -235,13 +365,6 @@ def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
     return failures
 
 
-def _states(jobs: list[dict[str, Any]]) -> dict[states.TaskKey, states.TaskState]:
-    try:
-        return states.query_submitted(jobs)
-    except commands.SlurmError:
-        return {}  # what the tasks themselves wrote has to do
-
-
 def _smaller(run: Run[Generate]) -> Run[Generate]:
     """The same run with half the samples at once: kept in its config, for this chain and later ones."""
     engine = dataclasses.replace(run.config.engine, max_num_seqs=max(1, run.config.engine.max_num_seqs // 2))
@@ -252,22 +375,11 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
 
 def end_chain(run: Run[Any], words: str) -> NoReturn:
     """Cancels the jobs behind this one and writes down why. Raises ChainEnded."""
-    behind = [entry["job"] for entry in _behind(run)]
-    ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
-    _cancel(behind)
+    try:
+        ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
+    finally:  # a full disk is a reason to end, and has no room for it
+        _cancel([entry["job"] for entry in behind(run.layout)])
     raise ChainEnded(words)
-
-
-def _behind(run: Run[Any]) -> list[dict[str, Any]]:
-    """The ledger's jobs behind this one: reduce and publish, and for a canary the array and its gate."""
-    own = _own_job()
-    entries = [entry for entry in this_chain(run) if entry.get("job")]
-    jobs = [entry["job"] for entry in entries]
-    return entries[jobs.index(own) + 1 :] if own in jobs else []
-
-
-def _own_job() -> str | None:
-    return os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
 
 
 def _cancel(jobs: list[str]) -> None:

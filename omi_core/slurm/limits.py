@@ -124,8 +124,9 @@ def fit(generate: int, reduce: int, beside: int, limits: Limits, queued: int, be
     """Fits a chain of two arrays into what is left of the submit limit, `queued` jobs being in the queue.
 
     `beside` counts the jobs that have to be submitted with the generate array (canary, gate), `behind` those
-    behind the reduce array (publish, and in a pipeline one more). The reduce array and these come along when
-    they fit, with fewer reduce jobs if need be; else as many generate jobs as there is room for go alone.
+    behind the reduce array (publish, rescue, and in a pipeline one more). The reduce array and these come
+    along when they fit, with fewer reduce jobs if need be; else as many generate jobs as there is room for
+    go alone.
 
     Raises:
         SubmitLimit: there is not even room for one job beside those.

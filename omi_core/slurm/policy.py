@@ -7,11 +7,15 @@
 | OUT_OF_MEMORY | Slurm's words, or the engine's | the gate | resubmit with half the samples at once |
 | ENGINE | the engine fails | the task starts it again; then the gate | resubmit; its node is excluded |
 | SERVER | an endpoint gives no answer | the gate | resubmit; neither samples nor nodes are to blame |
+| LOCKED | another process writes what this one has to write | the gate | resubmit, with files of its own |
+| SETUP | a line of `cluster.setup` failed; exit 78 | the gate, if not all fail so | resubmit; node excluded |
 | CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
 | BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
 | DISK | no space, no quota, no permission; exit 74 | nobody | stop: only a person can make room |
 | CANCELLED | Slurm's state | nobody | stop: somebody wanted it so |
 | UNKNOWN | nothing says why | the gate | resubmit |
+
+Of reduce tasks publish is the owner in the gate's place, of publish the rescue job behind it.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ HANDED_BACK = 75
 TERMINATED = 76
 # Of a task that cannot even leave word why it failed (EX_IOERR): the disk is full, or not to be written to.
 UNWRITABLE = 74
+# Of a job's script that a line of `cluster.setup` has failed in (EX_CONFIG).
+SETUP_FAILED = 78
 
 
 class Cause(Enum):
@@ -41,6 +47,8 @@ class Cause(Enum):
     OUT_OF_MEMORY = "out of memory"
     ENGINE = "engine failure"
     SERVER = "server away"
+    LOCKED = "lock taken"
+    SETUP = "setup"
     CRASH = "crash"
     BUG = "error"
     DISK = "disk"
@@ -49,6 +57,9 @@ class Cause(Enum):
 
 
 GIVE_UP = (Cause.BUG, Cause.DISK, Cause.CANCELLED)
+_OF_THE_NODE = (Cause.NODE_FAIL, Cause.ENGINE, Cause.SETUP)
+# What all tasks may say of something they share, and find mended the next time.
+_OF_ALL_ALIKE = (Cause.SERVER, Cause.LOCKED)
 _STATES = {
     "TIMEOUT": Cause.TIMEOUT,
     "DEADLINE": Cause.TIMEOUT,
@@ -73,6 +84,9 @@ _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)
 _KILLED_FOR_MEMORY = re.compile(r"exceeded (job )?memory limit|\boom[-_ ]kill", re.IGNORECASE)
 _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 _DISK_ERRORS = ("AppendFailed", "OSError", "PermissionError")
+_LOCKED = ("LockTaken", "JournalShared")
+# Slurm had no answer or no room, for longer than anybody waits for it.
+_PASSING = ("Busy", "SubmitLimit")
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,9 @@ def cause_of(
             return Cause.ENGINE
         if name in _DISK_ERRORS:
             return Cause.DISK
-        return Cause.BUG
+        if name in _LOCKED:
+            return Cause.LOCKED
+        return Cause.UNKNOWN if name in _PASSING else Cause.BUG
     if state in _STATES:
         return _STATES[state]
     if said and _KILLED_FOR_MEMORY.search(said):
@@ -126,6 +142,8 @@ def cause_of(
         return Cause.TIMEOUT
     if exit_code == UNWRITABLE:
         return Cause.DISK
+    if exit_code == SETUP_FAILED:
+        return Cause.SETUP
     # A script that ends before its step is heard of leaves accounting with the signal in the code's place; no
     # task ends with such a code by itself.
     by = signal or exit_code
@@ -141,18 +159,20 @@ def decide(failures: Sequence[Failure], tasks: int, attempts: int, max_attempts:
     summary = (
         ", ".join(f"{count} x {cause.value}" for cause, count in causes.most_common()) or "nothing says why"
     )
-    fatal = [failure for failure in failures if failure.cause in GIVE_UP]
+    # A line that fails on one node is the node's fault, one that fails on all is the user's to mend.
+    setup_fails = causes[Cause.SETUP] >= tasks
+    fatal = [f for f in failures if f.cause in GIVE_UP or (setup_fails and f.cause is Cause.SETUP)]
     if fatal:
         worst = Counter(failure.message for failure in fatal).most_common(1)[0][0]
         first = next(failure for failure in fatal if failure.message == worst)
         where = f" (task {first.task}, {first.log})" if first.log else f" (task {first.task})"
         return Decision(False, f"{summary}{': ' if worst else ''}{worst}{where}")
     # All tasks lose the server they share with the same words, and may all find it again.
-    told = [failure for failure in failures if failure.message and failure.cause is not Cause.SERVER]
+    told = [failure for failure in failures if failure.message and failure.cause not in _OF_ALL_ALIKE]
     same = Counter(failure.message for failure in told)
     if same and tasks > 2 and same.most_common(1)[0][1] > tasks / 2:
         return Decision(False, f"most tasks failed alike: {same.most_common(1)[0][0]}")
     if attempts >= max_attempts:
         return Decision(False, f"{summary}, after {attempts} attempts")
-    broken = {f.node for f in failures if f.node and f.cause in (Cause.NODE_FAIL, Cause.ENGINE)}
+    broken = {f.node for f in failures if f.node and f.cause in _OF_THE_NODE}
     return Decision(True, summary, tuple(sorted(broken)), smaller=causes[Cause.OUT_OF_MEMORY] > 0)

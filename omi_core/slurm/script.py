@@ -22,6 +22,7 @@ from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
 from omi_core.slurm.passed import check_passed, passed_options
 from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.setup import check_setup, setup_script
 from omi_core.slurm.times import check_times
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def check_cluster(cluster: Cluster) -> None:
         )
     check_times(cluster)
     check_passed(cluster)
+    check_setup(cluster.setup)
 
 
 def check_logs(logs: Path) -> None:
@@ -177,7 +179,7 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "wckey": None,
         "signal_delay_s": cluster.signal_seconds,
         "stderr_to_stdout": True,
-        "setup": [*cluster.setup, *_exports(cluster.environment)] or None,
+        "setup": [*setup_script(cluster.setup), *_exports(cluster.environment)] or None,
         "srun_args": [
             "--export=ALL",
             # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
@@ -203,7 +205,7 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         more["requeue"] = True
     elif gpu:  # else Slurm may requeue it after a node failure all the same, by the site's default
         more["no-requeue"] = True
-    if job.after and job.after.startswith("afterok"):
+    if job.after and job.after.startswith(("afterok", "afternotok")):
         more["kill-on-invalid-dep"] = "yes"  # else a dependent of a failed job waits for ever on most sites
     parameters["additional_parameters"] = {name: _escaped(value) for name, value in more.items()}
     return {

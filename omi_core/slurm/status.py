@@ -106,6 +106,9 @@ def gather(run: Run[Any]) -> Status:
     status.waiting = reasons.waiting(stages, seen, hint("resume", layout.root))
     each = replicas(run.config)
     status.failures, status.failures_before = find_failures(layout, chain, seen, found.done, each)
+    if stats:  # what befell other jobs than those that make samples is healed then
+        status.failures = [group for group in status.failures if group.stage in ON_GPUS]
+        status.failures_before = 0
     status.rate, status.eta = _rate(status, chain, seen)
     if isinstance(run.config, Generate):
         manifests = read_manifests(layout)

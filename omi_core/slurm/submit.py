@@ -1,6 +1,7 @@
 """Submitting a run: [canary] -> generate array -> gate -> reduce array -> publish, and back at once.
 
-A run that is a step of a pipeline has one job more at its end, `advance`, which submits the next steps.
+A run that is a step of a pipeline has one job more, `advance`, which submits the next steps. The last job of
+every chain is `rescue`: it waits for the one before it to fail, and sends it again.
 
 The gate, reduce and publish jobs wait with dependencies. The gate opens when every key is on disk; else it
 submits the next attempt with a chain of its own and cancels the rest of this one, so nothing waits for a
@@ -123,9 +124,20 @@ class Chain:
             attempt = self._attempt(array, tasks)
             number = attempt.number
             after = "afterany:" + ":".join(self._arrays(attempt, after, exclude, again))
+        return self._gate(number, after, now.reduce)
+
+    def gate(self, number: int, after: str) -> list[Submitted]:
+        """Gate and what is behind it, for an attempt whose jobs, which `after` names, are there already.
+
+        Raises:
+            SlurmError: a job is refused; those before it are submitted.
+        """
+        return self._gate(number, after, self._fit(0, 1).reduce)
+
+    def _gate(self, number: int, after: str | None, reduce_jobs: int) -> list[Submitted]:
         gate = self._send("gate", number, after=after, attempt=number)
-        if now.reduce:
-            self.reduce(f"afterok:{gate}", now.reduce)
+        if reduce_jobs:
+            self.reduce(f"afterok:{gate}", reduce_jobs)
         return self.submitted
 
     def reduce(self, after: str | None = None, jobs: int | None = None) -> list[Submitted]:
@@ -141,14 +153,25 @@ class Chain:
                 raise commands.SubmitLimit("queue", "no room for the reduce and publish jobs")
         array = (0, jobs - 1, self._run.config.cluster.cpu_throttle)
         reduce = self._send("reduce", parts, jobs, after=after or self._after, array=array)
-        publish = self._send("publish", parts, after=f"afterany:{reduce}")
-        if self._run.layout.pipeline:
-            self._send("advance", after=f"afterany:{publish}")
+        return self.publish(f"afterany:{reduce}")
+
+    def publish(self, after: str | None = None) -> list[Submitted]:
+        """Publish and what is behind it.
+
+        Raises:
+            SlurmError: a job is refused; those before it are submitted.
+        """
+        return self.tail(self._send("publish", part_count(self._run), after=after))
+
+    def tail(self, publish: str) -> list[Submitted]:
+        """What is behind the publish job of that id. Raises as `publish`."""
+        last = self._send("advance", after=f"afterany:{publish}") if self._run.layout.pipeline else publish
+        self._send("rescue", after=f"afternotok:{last}")
         return self.submitted
 
     def _fit(self, generate: int, beside: int) -> Fitting:
         """What there is room for of a chain with so many generate jobs."""
-        behind = 2 if self._run.layout.pipeline else 1
+        behind = 3 if self._run.layout.pipeline else 2  # publish, advance, rescue
         return fit(
             generate, part_count(self._run), beside, self._site.limits, self._site.queued, behind=behind
         )

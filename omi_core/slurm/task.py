@@ -7,7 +7,8 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omi_core.config import Generate
@@ -15,13 +16,14 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
 from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.run.files import LockTaken, lock, write_json
+from omi_core.run.files import LockTaken, write_json
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
 from omi_core.run.layout import Layout
-from omi_core.slurm import gates, hosts
+from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
+from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
@@ -36,6 +38,10 @@ from omi_core.teachers.ranks import Follower, Lead, Place, RankLost
 from omi_core.teachers.restarting import RestartingTeacher
 from omi_core.teachers.spanning import SpanningTeacher
 
+# How long a shard waits for another writer of its journal: what is left of it on a node that lost touch is
+# ended by Slurm when the node is back; else the gate sends what is missing again, with journals of its own.
+_LOCK_WAIT_S = 300.0
+
 FAILURES = (
     AppendFailed,
     AttemptDamaged,
@@ -48,7 +54,7 @@ FAILURES = (
     RankLost,
     TooManyErrors,
     SlurmError,
-    gates.ChainEnded,
+    links.ChainEnded,
 )
 __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unwritable"]
 
@@ -56,6 +62,7 @@ __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unw
 def generate(root: str, numbers: list[int], stop: Stop) -> int:
     """This task's shard of an attempt, or this rank's part in it."""
     run = _generate_run(root)
+    links.refuse_unknown(run.layout)
     attempt = read_attempt(run.layout, numbers[0])
     shard = shard_number(run.config, numbers[1])
     if shard >= attempt.tasks:
@@ -72,6 +79,7 @@ def generate(root: str, numbers: list[int], stop: Stop) -> int:
 def canary(root: str, numbers: list[int], stop: Stop) -> int:
     """The canary's samples; on failure the rest of the chain is cancelled with the reason."""
     run = _generate_run(root)
+    links.refuse_unknown(run.layout)
     _own_gpus(run.config)
     place = hosts.place(os.environ, run.config.teacher.nodes)
     if place is not None and place.rank > 0:
@@ -99,6 +107,7 @@ def gate(root: str, numbers: list[int], stop: Stop) -> int:
 def reduce(root: str, numbers: list[int], stop: Stop) -> int:
     """This task's parts: its own, and each `jobs`-th after it."""
     run = open_to_continue(Layout(Path(root)))
+    links.refuse_unknown(run.layout)
     (parts, jobs), first_part = numbers, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
     for part in range(first_part, parts, jobs):
         if finished_part(run, part, parts) is None:
@@ -113,7 +122,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
     run, parts = open_to_continue(Layout(Path(root))), numbers[0]
     gates.pass_reduce(run, parts)
     try:
-        with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
+        with links.waited_lock(run.layout.lock):  # a command on the login node may publish the same run
             recover(run.layout.dataset)
             stats = published(run)
             if stats is None or not is_current(run, stats):
@@ -128,6 +137,45 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
 
 class Unwritable(RuntimeError):
     """A task failed, and could not leave word why."""
+
+
+@contextmanager
+def leaving_word(root: str, stage: str) -> Iterator[None]:
+    """Has a job that fails inside write down why, for whoever may send it again; outside of Slurm nothing.
+
+    A shard leaves its own word, and what a chain ends with stands in its ledger.
+
+    Raises:
+        Unwritable: there is no room even for that.
+    """
+    key = links.own_key()
+    if key is None or stage in ON_GPUS:
+        yield
+        return
+    path = Layout(Path(root)).job_trouble(str(key))
+    path.unlink(missing_ok=True)  # of a run before it was requeued
+    try:
+        yield
+    except (Stopped, links.ChainEnded):
+        raise
+    except Exception as error:
+        _write_trouble(path, error)
+        raise
+
+
+def _write_trouble(path: Path, error: Exception) -> None:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    words = {
+        "class": type(error).__name__,
+        "message": " ".join(str(error).split())[:2000],
+        "at": f"{where.filename}:{where.lineno}",
+        "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
+        "traceback": traceback.format_exc()[-8000:],
+    }
+    try:
+        write_json(path, words)
+    except OSError as unwritable:  # a full disk has no room for its own error, either
+        raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
 
 
 STAGES: dict[str, Callable[[str, list[int], Stop], int]] = {
@@ -232,22 +280,12 @@ def _shard(
                 stop,
                 lambda sample: progress.advance(1, sample.completion_tokens),
                 time.monotonic() - started,
+                _LOCK_WAIT_S,
             )
     except Stopped:
         raise
     except Exception as error:
         if isinstance(error, EngineFailed | RankLost) and stop.asked():
             raise Stopped from error  # Slurm's SIGTERM ends the engine's processes as well
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        words = {
-            "class": type(error).__name__,
-            "message": " ".join(str(error).split())[:2000],
-            "at": f"{where.filename}:{where.lineno}",
-            "node": getattr(error, "node", None) or os.environ.get("SLURMD_NODENAME"),
-            "traceback": traceback.format_exc()[-8000:],
-        }
-        try:
-            write_json(run.layout.trouble(attempt.number, shard), words)
-        except OSError as unwritable:  # a full disk has no room for its own error, either
-            raise Unwritable(f"{words['class']}: {words['message']}; {unwritable}") from error
+        _write_trouble(run.layout.trouble(attempt.number, shard), error)
         raise

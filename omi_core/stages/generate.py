@@ -81,13 +81,16 @@ def run_shard(
     stop: Stop,
     progress: Callable[[Sample], None],
     start_up: float = 0.0,
+    lock_wait: float = 0.0,
 ) -> ShardReport:
     """Generates one task's share of an attempt; returns when it is done or `stop` was asked for.
 
     `teacher` starts a new engine when it is used again after EngineFailed, as `RestartingTeacher` does.
-    `start_up` is what opening it took, in seconds, for the shard's manifest.
+    `start_up` is what opening it took, in seconds, for the shard's manifest. `lock_wait` is how many seconds
+    it waits for another writer of its journal to end.
 
     Raises:
+        LockTaken: the journal still has another writer.
         EngineFailed: `engine.restarts` new engines have failed, or two in a row without a sample, or one
             for want of memory or of a server.
         TooManyErrors: as its name says.
@@ -96,7 +99,13 @@ def run_shard(
     options = run.config.run
     report = ShardReport(keys=attempt.share_size(task), start_up=round(start_up, 3))
     path = run.layout.journal(attempt.number, task)
-    with JournalWriter(path, options.flush_samples, flush_seconds=options.flush_seconds) as journal:
+    with JournalWriter(
+        path,
+        options.flush_samples,
+        flush_seconds=options.flush_seconds,
+        wait=lock_wait,
+        waiting=_say_once(lambda: not stop.asked()),
+    ) as journal:
         forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
         there = len(journal.keys)
         shard = _Shard(run, attempt, task, teacher, stop, progress, journal, report)
@@ -216,6 +225,19 @@ class _Shard:
             flight.take_off(ordinal)
             messages = prompting.messages(record, index)
             yield Request(record, index, messages, sample_seed(seed, record.id, index), task)
+
+
+def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:
+    """For whoever waits for a lock: says at first whose it is, and waits while `go_on` says so."""
+    said: list[str] = []
+
+    def waiting(words: str) -> bool:
+        if not said:
+            said.append(words)
+            print(f"{words}; waiting for it", file=sys.stderr, flush=True)
+        return go_on()
+
+    return waiting
 
 
 @contextmanager

@@ -168,6 +168,11 @@ class Cluster(Client):
         if noticed:
             self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=crashed")
 
+    def cut_off(self, node: str) -> None:
+        """Let a node lose touch: its daemon is gone and Slurm gives it up, and what it runs goes on."""
+        self._daemons[node].kill()
+        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=cut off")
+
     def start(self, node: str) -> None:
         """Bring a crashed or drained node back, and wait until it takes jobs; nothing to do when it does."""
         self._daemons[node].start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -71,11 +71,42 @@ def test_a_killed_reduce_task_is_sent_again(chain: Chain, undisturbed: Dataset) 
     assert len(chain.ledger("reduce")) == 2
 
 
-def test_a_killed_publish_publishes_nothing(chain: Chain, undisturbed: Dataset) -> None:
+def test_a_publish_that_is_killed_again_and_again_is_sent_again(chain: Chain, undisturbed: Dataset) -> None:
     chain.submit("tasks=2")
-    chain.kill("publish")
+    for _ in range(2):
+        sent = len(chain.ledger("publish"))
+        chain.kill("publish")
+        chain.cluster.wait_for(lambda n=sent: len(chain.ledger("publish")) > n, 60, "it is sent again")
+    assert chain.dataset() == undisturbed
+    assert len(chain.ledger("publish")) == 3
     chain.idle()
-    assert continued(chain, undisturbed)
+    status = chain.status()
+    assert (status["state"], status["failures"]) == ("published", [])
+
+
+def test_a_publish_that_fails_for_a_reason_of_its_own_ends_the_chain_with_it(chain: Chain) -> None:
+    shares = {"wrong": 0, "malformed": 1, "overlong": 0, "hostile": 0}
+    chain.submit("tasks=2", *(f"teacher.rehearsal.{name}={share}" for name, share in shares.items()))
+    assert "NothingToPublish" in chain.end()
+    assert len(chain.ledger("publish")) == 1
+    assert "NothingToPublish" in chain.type("status", "run").stdout
+
+
+def test_a_chain_that_is_sent_again_and_not_to_its_end_is_completed(
+    cluster: Cluster, chain: Chain, undisturbed: Dataset
+) -> None:
+    chain.submit(*SLOW)
+    chain.begun()
+    with cluster.calls.held("sbatch"):
+        before = cluster.calls.count("sbatch")
+        chain.kill("generate")
+        cluster.wait_for(lambda: cluster.calls.count("sbatch") > before, 60, "the gate sends the array")
+        cluster.calls.release("sbatch")
+        cluster.wait_for(lambda: len(chain.ledger("generate")) == 2, 60, "the array is there")
+        chain.kill("gate")
+    assert chain.dataset() == undisturbed
+    chain.idle()
+    assert chain.attempts() <= 3 and chain.status()["failures"] == []
 
 
 @contextmanager
@@ -107,4 +138,30 @@ def test_a_full_disk_ends_the_chain_and_with_room_it_goes_on(
         reason = chain.end()
         assert "x disk" in reason
         subprocess.run(["mount", "-o", "remount,size=64m", journals], check=True)
+        assert continued(chain, undisturbed)
+
+
+def test_a_disk_that_is_full_when_publish_begins_is_told_as_such(
+    cluster: Cluster, tmp_path: Path, undisturbed: Dataset
+) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    with small_disk(place, 64 << 10):
+        chain = Chain(cluster, place)
+        chain.submit("tasks=2", "reduce_tasks=1")
+        part = chain.run / "reduce/of-00001/part-00000.json"
+        cluster.wait_for(part.exists, 90, "the part is made")
+        with chain.locked():
+            cluster.wait_for(lambda: bool(chain.processes("publish")), 60, "publish waits")
+            filled = place / "filled"
+            with suppress(OSError), filled.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        chain.idle()
+        status = chain.status()
+        # The end of the chain is in the ledger where that still had room for a line.
+        told = [f"{group['cause']} {group['message']}" for group in status["failures"]]
+        assert told and all("disk" in words for words in told), told
+        assert len(chain.ledger("publish")) == 1
+        filled.unlink()
         assert continued(chain, undisturbed)

@@ -24,7 +24,7 @@ def submitted(cluster: Cluster) -> set[tuple[str, str]]:
     return {(row.id.split("_")[0], row.name) for row in cluster.jobs()}
 
 
-ONE_CHAIN = {"run.generate": 1, "run.gate": 1, "run.reduce": 1, "run.publish": 1}
+ONE_CHAIN = {f"run.{stage}": 1 for stage in ("generate", "gate", "reduce", "publish", "rescue")}
 
 
 def test_tasks_outlive_a_controller_that_is_restarted(

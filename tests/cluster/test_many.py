@@ -20,7 +20,7 @@ def test_ten_thousand_tasks_are_one_array_and_a_handful_of_calls(cluster: Cluste
     )
     submitted = time.monotonic() - started
     assert Counter(call[0] for call in cluster.calls()) == {
-        "sbatch": 5,  # canary, generate, gate, reduce, publish
+        "sbatch": 6,  # canary, generate, gate, reduce, publish, rescue
         "scontrol": 2,  # what the site allows
         "sacctmgr": 3,
     }

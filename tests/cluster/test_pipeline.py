@@ -103,7 +103,7 @@ def test_one_command_carries_all_steps_through(line: Line, alone: Made) -> None:
     assert line.state() == "finished"
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
     stages = [entry["stage"] for entry in line.step("02-solve").ledger()]
-    assert stages == ["chain", "generate", "gate", "reduce", "publish", "advance"]
+    assert stages == ["chain", "generate", "gate", "reduce", "publish", "advance", "rescue"]
     again = line.chain.type("pipeline", *WORK, *SITE)
     assert "complete, nothing to do" in again.stderr
     assert "solve_again" in line.chain.type("logs", "all").stdout
@@ -121,28 +121,35 @@ def test_steps_that_end_at_once_submit_the_next_one_once(line: Line, alone: Made
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
 
 
-def test_a_killed_publish_stops_the_pipeline_until_it_is_resumed(line: Line, alone: Made) -> None:
+@pytest.mark.parametrize(
+    ("stage", "folder"),
+    [
+        ("publish", "02-solve"),
+        pytest.param("advance", "02-solve", marks=pytest.mark.slow),
+        pytest.param("step", "", marks=pytest.mark.slow),
+    ],
+)
+def test_a_single_job_that_is_killed_is_sent_again(line: Line, alone: Made, stage: str, folder: str) -> None:
     line.submit()
-    line.step("02-solve").kill("publish", seconds=120)
-    line.chain.idle(120)
-    assert "solve is not published" in line.logs()
-    assert line.state() == "stopped"
-    shown = line.chain.type("status", "all").stdout
-    assert "to continue: python -m jobs.resume all" in shown
-    line.resume()
+    killed = line.step(folder) if folder else Chain(line.cluster, line.chain.place, "all")
+    killed.kill(stage, seconds=120)
     assert line.finished() == alone
+    assert line.ledger("sent").count("solve") == 1
+    assert line.state() == "finished"
 
 
 @pytest.mark.slow
-def test_a_step_that_is_killed_is_told_with_how_its_job_ended(line: Line, alone: Made) -> None:
+def test_a_step_that_is_cancelled_is_told_and_not_sent_again(line: Line, alone: Made) -> None:
     line.submit()
-    Chain(line.cluster, line.chain.place, "all").kill("step", seconds=120)
+    whole = Chain(line.cluster, line.chain.place, "all")
+    line.cluster.wait_for(lambda: bool(whole.processes("step")), 120, "the step runs")
+    line.cluster.run("scancel", whole.job("step"))
     line.chain.idle(120)
     assert line.state() == "stopped"
     shown = orjson.loads(line.chain.type("status", "all", "json=true").stdout)[0]
     (step,) = [step for step in shown["steps"] if step["name"] == "check"]
     assert step["state"] == "failed"
-    assert re.match(r"job \d+: FAILED( by SIGKILL| with exit code \d+)", step["reason"])
+    assert re.match(r"job \d+: 1 x cancelled", step["reason"])
     assert step["reason"] in line.chain.type("status", "all").stdout
     line.resume()
     assert line.finished() == alone
@@ -158,11 +165,16 @@ def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made,
             last.kill("advance")
         else:
             line.cluster.crash(line.cluster.job(last.job("advance")).node, noticed=True)
-    if fault == "killed":
-        line.chain.idle(120)
-        line.resume()
     assert line.finished() == alone
     assert len(line.ledger("step")) == 1  # one job for check
+
+
+def test_a_pipeline_that_is_cancelled_and_resumed_at_once_goes_on(line: Line, alone: Made) -> None:
+    line.submit(*SLOW)
+    line.step("02-solve").begun()
+    assert line.chain.type("cancel", "all").returncode == 0
+    assert "wait or run already" not in line.resume()
+    assert line.finished() == alone
 
 
 @pytest.mark.slow
@@ -170,7 +182,7 @@ def test_half_a_chain_whose_submission_was_killed_is_taken_back(line: Line, alon
     line.submit("+cluster.options={hold: true}")
     half, whole = line.step(STEPS[0]), line.step(STEPS[1])
     array = half.job("generate")
-    for stage in ("advance", "publish", "reduce", "gate"):
+    for stage in ("rescue", "advance", "publish", "reduce", "gate"):
         line.cluster.run("scancel", half.job(stage))
     keep(half.run / "ledger.jsonl", lambda entry: entry["stage"] in ("chain", "generate"))
     keep(
@@ -178,7 +190,7 @@ def test_half_a_chain_whose_submission_was_killed_is_taken_back(line: Line, alon
     )
     said = line.submit()
     assert line.cluster.settled(array) == {"CANCELLED"}
-    assert "solve: 5 of its jobs wait or run already" in said
+    assert "solve: 6 of its jobs wait or run already" in said
     for entry in whole.ledger():
         if entry.get("job"):
             line.cluster.run("scontrol", "release", entry["job"])

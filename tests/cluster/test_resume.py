@@ -39,7 +39,7 @@ def test_two_resumes_at_once_make_one_chain(chain: Chain, undisturbed: Dataset) 
     assert "in use by process" in second.stderr
     assert len(second.stderr.strip().splitlines()) == 1
     assert len(chain.ledger("chain")) == 2
-    for stage in ("generate", "gate", "reduce", "publish"):
+    for stage in ("generate", "gate", "reduce", "publish", "rescue"):
         assert len(chain.ledger(stage)) == 2, stage
         chain.cluster.run("scontrol", "release", chain.job(stage))
     assert chain.dataset() == undisturbed

@@ -158,6 +158,27 @@ def test_a_second_holder_is_refused_by_name(tmp_path: Path) -> None:
     assert path.read_bytes() == b"", "a free lock names nobody"
 
 
+def test_a_holder_that_is_a_job_is_named_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    with lock(tmp_path / "run.lock"), pytest.raises(LockTaken, match=r"since \S+ \(job 12\); wait") as caught:
+        with lock(tmp_path / "run.lock"):
+            pass
+    assert caught.value.job == "12"
+
+
+def test_who_waits_is_told_for_whom_and_may_give_up(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def waiting(words: str) -> bool:
+        told.append(words)
+        return len(told) < 3
+
+    with lock(tmp_path / "run.lock"), pytest.raises(LockTaken):
+        with lock(tmp_path / "run.lock", 3600.0, waiting):
+            pass
+    assert len(told) == 3 and f"in use by process {os.getpid()}" in told[0]
+
+
 def test_an_exception_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(KeyError), lock(tmp_path / "run.lock"):
         raise KeyError

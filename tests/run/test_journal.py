@@ -206,6 +206,23 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "j.idx", "j.lock"]
 
 
+def test_a_second_writer_that_waits_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    journal = tmp_path / "j"
+    first = JournalWriter(journal)
+    first.__enter__()
+    first.add(simple(0))
+
+    def waiting(words: str) -> bool:
+        if first.keys is not None and (0, 0) in first:
+            first.__exit__(None, None, None)
+        return True
+
+    with JournalWriter(journal, wait=3600.0, waiting=waiting) as second:
+        assert second.keys.tolist() == [[0, 0]]
+        second.add(simple(1))
+    assert [sample.ordinal for sample in read_all(journal)] == [0, 1]
+
+
 def test_without_flock_a_second_writer_is_noticed_before_it_does_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

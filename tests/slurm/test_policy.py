@@ -41,6 +41,10 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (trouble("AppendFailed", "No space left on device"), "FAILED", 1, "DISK"),
         (trouble("OSError", "[Errno 122] Disk quota exceeded"), "FAILED", 1, "DISK"),
         (trouble("PermissionError", "[Errno 13]"), "FAILED", 1, "DISK"),
+        # Nothing of ours to mend, and passing.
+        (trouble("LockTaken", "j.lock: in use by process 5 on n1"), "FAILED", 1, "LOCKED"),
+        (trouble("JournalShared", "changed under its writer"), "FAILED", 1, "LOCKED"),
+        (trouble("Busy", "squeue: no answer"), "FAILED", 1, "UNKNOWN"),
         (trouble("KeyError", "'text'"), "FAILED", 1, "BUG"),
         (trouble("TooManyErrors", "6 of 10 samples were refused"), "FAILED", 1, "BUG"),
         # A task that was killed leaves no word.
@@ -53,6 +57,7 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (None, "CANCELLED", 0, "CANCELLED"),
         (None, "FAILED", policy.HANDED_BACK, "TIMEOUT"),  # handed back, more often than it may requeue itself
         (None, "FAILED", policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
+        (None, "FAILED", policy.SETUP_FAILED, "SETUP"),
         (None, "FAILED", policy.UNWRITABLE, "DISK"),  # not even the reason could be written
         (None, "FAILED", -signal.SIGTERM, "PREEMPTED"),  # the same, before it could listen
         (None, "FAILED", -signal.SIGKILL, "UNKNOWN"),
@@ -112,6 +117,8 @@ def failures(*causes: Cause | tuple[Cause, str]) -> list[Failure]:
         (Cause.OUT_OF_MEMORY, True, (), True),
         (Cause.ENGINE, True, ("n0",), False),
         (Cause.SERVER, True, (), False),
+        (Cause.LOCKED, True, (), False),
+        (Cause.SETUP, True, ("n0",), False),
         (Cause.CRASH, True, (), False),
         (Cause.UNKNOWN, True, (), False),
         (Cause.BUG, False, (), False),
@@ -156,6 +163,14 @@ def test_a_server_that_all_tasks_share_is_lost_with_the_same_words() -> None:
     lost = failures(*[(Cause.SERVER, "ConnectionError: http://host/v1: no answer")] * 8)
     assert decide(lost, 8, 1, 3).again
     assert not decide(lost, 8, 3, 3).again
+
+
+@pytest.mark.parametrize(("failed", "again"), [(1, True), (3, True), (4, False)])
+def test_a_line_of_the_setup_that_fails_everywhere_is_the_users_to_mend(failed: int, again: bool) -> None:
+    lines = failures(*[(Cause.SETUP, f"module load {task}") for task in range(failed)])
+    decision = decide(lines, 4, 1, 3)
+    assert decision.again == again
+    assert again or "module load 0" in decision.reason
 
 
 def test_tasks_that_were_killed_without_a_word_are_not_alike() -> None:

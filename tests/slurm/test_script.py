@@ -45,7 +45,7 @@ TWO_NODES = ("teacher.nodes=2", "teacher.tensor_parallel=8", "teacher.pipeline_p
 GOLDENS = {profile: (f"+cluster={profile}", *options) for profile, options in SITES.items()} | {
     "selene-two-nodes": ("+cluster=selene", *SITES["selene"], *TWO_NODES)
 }
-GPU, CPU = ("canary", "generate"), ("gate", "reduce", "publish")
+GPU, CPU = ("canary", "generate"), ("gate", "reduce", "publish", "rescue")
 STAGES = (*GPU, *CPU)
 
 

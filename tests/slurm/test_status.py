@@ -198,6 +198,29 @@ def test_a_gate_that_spoke_is_no_failure_but_one_that_died_is(site: Site) -> Non
     assert status.state == "ended"
 
 
+def test_a_job_in_whose_place_another_was_sent_is_healed(site: Site) -> None:
+    site.chain("7", "8", "9", "10")
+    site.squeue = [row("8", "COMPLETED"), row("9_0", "FAILED", code="9"), row("10", "FAILED", code="9")]
+    assert [(group.stage, group.cause) for group in site.status().failures] == [
+        ("reduce", "unknown"),
+        ("publish", "unknown"),
+    ]
+    site.note(stage="reduce", job="11", array=[0, 0, 0], after=None)
+    site.note(stage="publish", job="12", array=None, after=None)
+    site.squeue += [row("11_0", "RUNNING"), row("12", "PENDING")]
+    assert site.status().failures == []
+
+
+def test_why_a_job_without_a_shard_failed_is_told_by_what_it_left(site: Site) -> None:
+    site.chain("7", "8", "9", "10")
+    left = site.layout.job_trouble("10")
+    write_json(left, {"class": "OSError", "message": "[Errno 28] No space left on device"})
+    site.squeue = [row("10", "FAILED", code="256")]
+    (group,) = site.status().failures
+    assert (group.cause, group.stage, group.see) == ("disk", "publish", str(left))
+    assert group.message == "OSError: [Errno 28] No space left on device"
+
+
 def test_every_window_of_an_array_is_counted(site: Site) -> None:
     number = site.chain("7")
     site.note(stage="generate", attempt=number, job="8", array=[0, 2, 0], after=None)

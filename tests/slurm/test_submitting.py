@@ -49,7 +49,7 @@ def test_jobs_and_later_gates_go_by_the_options_of_the_last_command(
     assert (kept.engine.max_num_seqs, kept.cluster.partition, kept.tasks) == (2, "y", 3)
 
 
-@pytest.mark.parametrize("stage", ["generate", "gate", "publish"])
+@pytest.mark.parametrize("stage", ["generate", "gate", "publish", "rescue"])
 def test_a_ledger_that_cannot_be_written_takes_the_chain_back(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -69,7 +69,8 @@ def test_a_ledger_that_cannot_be_written_takes_the_chain_back(
     assert _slurm.submit_missing(run, by="generate") == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("failed: ") and "No space left on device" in line and "ledger.jsonl" in line
-    assert cancelled == {"generate": ["1"], "gate": ["2", "1"], "publish": ["4", "3", "2", "1"]}[stage]
+    last = {"generate": 1, "gate": 2, "publish": 4, "rescue": 5}[stage]
+    assert cancelled == [str(job) for job in range(last, 0, -1)]
 
 
 def test_a_logs_directory_that_cannot_be_made_is_one_line(
