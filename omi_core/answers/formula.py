@@ -192,6 +192,8 @@ class _Reader:
         base = self.atom()
         while True:
             if self.accept("!"):
+                if self.peek() == ("o", "!"):
+                    raise NotUnderstood("a double factorial")
                 base = algebra.factorial(base)
             elif self.accept("%"):
                 base = base * algebra.number(Fraction(1, 100))
@@ -205,6 +207,10 @@ class _Reader:
                         raise NotUnderstood("2^3^4 can be read in two ways")
             else:
                 return base
+
+    def starts_differential(self) -> bool:
+        r"""Whether `{dx` or `{d}` comes next, as in `\frac{dy}{dx}`."""
+        return self.peek() == ("o", "{") and self.peek(1) == ("v", "d")
 
     def degree_sign(self) -> bool:
         if self.accept("\\circ"):
@@ -302,7 +308,11 @@ class _Reader:
 
     def command(self, name: str) -> Form:
         if name == "\\frac":
-            return self.argument() / self.argument()
+            differential = self.starts_differential()
+            top = self.argument()
+            if differential and self.starts_differential():
+                raise NotUnderstood("a derivative, in which nothing cancels")
+            return top / self.argument()
         if name == "\\binom":
             return _binomial(self.argument(), self.argument())
         if name == "\\sqrt":

@@ -300,6 +300,8 @@ class _AnswerReader:
         return Scalar(value, maybe_list=Group("list", numbers))
 
     def form(self, tokens: Sequence[Token], sign: int, names: bool = True) -> Form | None:
+        if len(tokens) > 2 and ("v", "\\infty") in tokens:
+            return None  # nothing cancels against infinity
         try:
             return formula.read(tokens, sign, names)
         except (NotUnderstood, TooComplex, Undefined):
@@ -321,7 +323,10 @@ def _label(tokens: Sequence[Token]) -> str | None:
     inside = tokens[1:-1]
     if len(tokens) > 4 and tokens[0] == ("o", "(") and tokens[-1] == ("o", ")"):
         plain = all((kind == "v", text == ",")[at % 2] for at, (kind, text) in enumerate(inside))
-        return text if plain and len(inside) % 2 else None
+        letters = [text for _, text in inside[::2]]
+        # "(y,x) = (1,2)" is the point (2,1) of those who leave the names out
+        alphabetical = letters == sorted(letters) or any(letter.startswith("\\") for letter in letters)
+        return text if plain and alphabetical and len(inside) % 2 else None
     if tokens[0] in (("o", "|"), ("o", "[")) and len(inside) > 1 and all(map(formula.is_capital, inside)):
         return text if tokens[-1] == ("o", {"|": "|", "[": "]"}[tokens[0][1]]) else None
     named = [t for t in tokens if t not in (("c", "\\angle"), ("c", "\\overline"), ("o", "{"), ("o", "}"))]

@@ -106,10 +106,21 @@ def _two_relations(a: Relation, b: Relation, rules: Rules, compare: Compare) -> 
                 compare(x, y, rules) is EQUAL for x, y in zip(sides, b.sides, strict=True)
             ):
                 return EQUAL
-    left, right = intervals.of_relation(a), intervals.of_relation(b)
+    left, right = _described(a, value_a), _described(b, value_b)
     if left is not None and right is not None:
-        return EQUAL if left == right and intervals.letter(a) == intervals.letter(b) else NOT_EQUAL
+        return EQUAL if left == right and _subject(a) == _subject(b) else NOT_EQUAL
     return None
+
+
+def _described(relation: Relation, value: Value | None) -> tuple[intervals.Piece, ...] | None:
+    r"""The interval of an inequality or of `x \in [1,2)`."""
+    if value is None:
+        return intervals.of_relation(relation)
+    return intervals.canonical(value) if relation.ops == ("\\in",) else None
+
+
+def _subject(relation: Relation) -> str | None:
+    return relation.label if relation.ops == ("\\in",) else intervals.letter(relation)
 
 
 def _same_label(a: str, b: str, policy: Policy) -> bool:

@@ -234,6 +234,9 @@ def _scan(answer: str) -> tuple[Token, ...] | None:
     return tuple(tokens)
 
 
+_RELATES = re.compile(r"[<>=]|\\(?:le|ge|lt|gt|ne|in)")
+
+
 def _token(kind: str, text: str, match: re.Match[str], previous: Token | None) -> list[Token]:
     """The tokens of one match of `_SCAN`."""
     if kind == "number":
@@ -257,6 +260,8 @@ def _token(kind: str, text: str, match: re.Match[str], previous: Token | None) -
         return _text(match["body"], match.group(), previous)
     if kind == "set":
         return [("v", "\\mathbb" + match["letter"])]
+    if text in ("\\land", "\\lor") and not _RELATES.search(match.string):
+        return [("c", text)]  # between statements; between relations they are "and" and "or"
     token = _command(text)
     return [] if token is None else [token]
 

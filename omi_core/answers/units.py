@@ -87,6 +87,7 @@ NOT_UNITS = frozenset(
     "thousandths millionth millionths percent percents percentage more less fewer most least over under "
     "above below times time's not no non mod modulo remainder squared cubed negative minus plus of out to "
     "through between or and factorial base th st nd rd about approximately around greater smaller larger "
+    "off discount increase decrease increased decreased up down divided multiplied "
     "than except choose power root pi one two three four five six seven eight nine ten pm am a.m p.m".split()
 )
 MULTIPLIERS = {

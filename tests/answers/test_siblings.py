@@ -26,6 +26,18 @@ def both_ways(grader: Grader, a: str, b: str) -> Verdict:
 
 
 DIFFERENT = [
+    # signs that a reader may take for another, or for nothing
+    (r"p\land q", r"p\lor q"),
+    (r"\infty-\infty", "0"),
+    (r"\frac{\infty}{\infty}", "1"),
+    ("5!!", "(5!)!"),
+    ("n!!", "(n!)!"),
+    (r"\frac{dy}{dx}", r"\frac{y}{x}"),
+    (r"\frac{d}{dx}", r"\frac1x"),
+    (r"10\%\text{ off}", r"10\%"),
+    (r"5\text{ up}", r"5\text{ down}"),
+    ("(y,x)=(1,2)", "(1,2)"),
+    (r"x\in[1,2)", r"1\le y<2"),
     # equations between numbers, or without real solutions
     ("2+2=4", "2+2=5"),
     ("2+2=5", "5"),
@@ -98,6 +110,7 @@ DIFFERENT = [
     (r"\text{5'}", r'\text{5"}'),
 ]
 APART = [
+    (r"x\in[1,2)", r"1\le x\le 2"),
     (r"\sin 30^\circ", r"\frac{\sqrt3}{2}"),
     (r"e^{i\pi}", "1"),
     (r"\log_2 8=3", "4"),
@@ -136,6 +149,12 @@ OPEN = [
     (r"\frac{a}{b}", r"a \div b"),
 ]
 SAME = [
+    (r"x\in[1,2)", r"1\le x<2"),
+    (r"x\in(3,\infty)", "x>3"),
+    (r"x<2 \lor x>3", r"(-\infty,2)\cup(3,\infty)"),
+    (r"\frac{d}{2d}", r"\frac12"),
+    (r"(-\infty, 5]", r"\left(-\infty,5\right]"),
+    (r"(r,\theta)=(2,\pi)", r"(2,\pi)"),
     ("3 million", "3000000"),
     (r"2.5\text{ million dollars}", r"\$2{,}500{,}000"),
     (r"2\text{ dozen}", "24"),
