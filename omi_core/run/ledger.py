@@ -59,6 +59,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         return unseal(line)
     try:  # a line of a version that wrote no checksums
         entry = orjson.loads(line)
-        return entry if isinstance(entry["stage"], str) and isinstance(entry["time"], float) else None
+        return entry if isinstance(entry["stage"], str) and isinstance(entry["time"], int | float) else None
     except (KeyError, TypeError, ValueError):
         return None

@@ -131,7 +131,10 @@ def test_time_left_counts_from_the_start_of_the_first_task_not_from_the_wait(
 ) -> None:
     site.chain("7")
     site.squeue = [row("7_0", "RUNNING", start=NOW - 100)]
-    (site.layout.ledger).write_bytes(site.layout.ledger.read_bytes().replace(b'"keys":8', b'"keys":12'))
+    entries = ledger.read(site.layout.ledger)
+    site.layout.ledger.unlink()
+    for entry in entries:
+        ledger.append(site.layout.ledger, entry | ({"keys": 12} if entry.get("keys") == 8 else {}))
     monkeypatch.setattr(time, "time", lambda: float(NOW))
     status = site.status()  # 4 samples more than when the chain began, 8 left
     assert (status.rate, status.eta) == (0.04, 200)
@@ -242,7 +245,6 @@ def unreadable(folder: Path) -> dict[str, Callable[[Path], object]]:
         "no-config": lambda run: (run / "config.json").unlink(),
         "torn-plan": lambda run: (run / "plan.json").write_bytes(b'{"finger'),
         "bad-config": lambda run: (run / "config.json").write_bytes(b'{"nonsense": 1}'),
-        "bad-ledger": lambda run: (run / "ledger.jsonl").write_bytes(b"\x00\n"),
     }
 
 
@@ -258,7 +260,7 @@ def test_a_damaged_run_is_a_line_of_the_table_and_half_planned_ones_are_none(
     (tmp_path / "runs/.planning-host-1/plan.json").write_text("{}")
     code, out, err = here("status")
     assert (code, err) == (0, "")
-    assert out.count("unreadable") == 4 and "published" in out and "planning" not in out
+    assert out.count("unreadable") == 3 and "published" in out and "planning" not in out
     code, out, _ = here("status", "json=true")
     found = {Path(each["root"]).name: each["state"] for each in orjson.loads(out)}
     assert found == {"good": "published"} | dict.fromkeys(unreadable(tmp_path), "unreadable")
