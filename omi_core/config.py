@@ -287,11 +287,28 @@ _SECTIONS = {
 def content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide a run's dataset: those that its task reads."""
     values = options.content(config)
+    _name_votes(config, values["answers"])
     for name in _unread(_task_name(config)):
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
     return values
+
+
+def _name_votes(config: Generate | Reduce, answers: dict[str, Any]) -> None:
+    """How many votes it takes, as the fingerprint has it.
+
+    Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and where
+    a ground truth decides; only the vote without a limit given has become another thing.
+    """
+    least = config.answers.min_votes
+    # What the oracle does not know is voted on, too.
+    truth = config.data.answer is not None and config.data.answer_format != "oracle"
+    by_vote = not truth or config.answers.expected == "majority"
+    if least is None and by_vote:
+        answers["min_votes"] = None
+    elif least is not None and least <= 1:
+        answers.pop("min_votes", None)
 
 
 AnyConfig = TypeVar("AnyConfig", Generate, Reduce, Generate | Reduce)

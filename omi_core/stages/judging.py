@@ -16,12 +16,14 @@ _PPM = 1_000_000
 class Judged:
     """One record's outcome: its expected answer, and what each sample answered and whether that is it.
 
-    `votes` of the `voters` (samples with an answer) gave the expected answer.
+    `votes` of the `voters` (samples with an answer) gave the expected answer. `by_vote` tells that it is the
+    majority's, not a ground truth.
     """
 
     expected: str | None
     answers: list[str | None]
     verdicts: list[Verdict | None]
+    by_vote: bool
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -33,6 +35,11 @@ class Judged:
     @property
     def agreement(self) -> float:
         return self.votes / self.voters if self.voters else 0.0
+
+    @property
+    def contested(self) -> bool:
+        """Whether the vote was decided by a single voice against others."""
+        return self.by_vote and self.votes == 1 < self.voters
 
 
 class Judge:
@@ -69,13 +76,16 @@ class Judge:
         self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
     ) -> Judged:
         if verdicts is not None and self._expected == "truth":
-            return Judged(record.expected_answer, given, verdicts)
+            return Judged(record.expected_answer, given, verdicts, by_vote=False)
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
-        return Judged(vote.answer, given, majority)
+        judged = Judged(vote.answer, given, majority, by_vote=True)
+        if judged.contested:
+            self._counts["votes/single_vote"] += 1
+        return judged
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:
