@@ -261,6 +261,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         ConfigError: as `options.load`, or values that do not go together.
     """
     config = options.load(Generate, values)
+    _refuse_idle(config)
     if config.samples > 1 and config.sampling.temperature == 0:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
@@ -367,6 +368,7 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     for key in ("path", "hub"):
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
+    _refuse_idle(config)
     _check_answers(config.answers)
     check_splits(config.publish.splits)
     return config
@@ -382,6 +384,19 @@ def check_splits(splits: Mapping[str, int]) -> None:
             )
         if size < 1:
             raise ConfigError(f"publish.splits.{name}={size}: must be at least 1")
+
+
+def _refuse_idle(config: Generate | Reduce) -> None:
+    """Raises ConfigError when an option is set that others keep from having any effect."""
+    if config.filters.tokenizer is not None and config.filters.max_tokens is None:
+        raise ConfigError("filters.tokenizer: counts nothing while filters.max_tokens=null; omit it")
+    if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
+        raise ConfigError(
+            "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
+        )
+    if config.answers.pattern is not None and "pattern" not in config.answers.methods:
+        if config.data.answer_format != "pattern":
+            raise ConfigError("answers.pattern: not looked for; add pattern to answers.methods, or omit it")
 
 
 def _check_answers(answers: Answers) -> None:

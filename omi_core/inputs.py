@@ -24,10 +24,14 @@ Row = dict[str, Any]
 
 @dataclass
 class Skipped:
-    """Rows left out of the plan: how many per reason, and where the first of each were."""
+    """Rows left out of the plan: how many per reason, and where the first of each were.
+
+    `chunks` counts documents, their chunks, and the cuts inside sentences, formulas and words.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    chunks: dict[str, int] = field(default_factory=dict)
 
     def add(self, reason: str, where: str) -> None:
         self.counts[reason] = self.counts.get(reason, 0) + 1

@@ -19,9 +19,9 @@ _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 _HEAVY = re.compile(
     r"\\(?:sum|prod|int|iint|oint|lim|limsup|liminf|det|bigcup|bigcap|xrightarrow|cases|begin\{cases)"
 )
-_FACTORIAL = re.compile(r"(?:[)\]}|]|[0-9]{4,})\s*(?:\\!)?\s*!")
-_EXPONENT = re.compile(r"\^\s*(?:\{|\()?\s*[-+]?\s*([0-9]+)")
-_TOWER = re.compile(r"\^[^+\-*/=,]{0,60}\^|\^\s*[({][^)}]*[({!^]")
+_FACTORIAL = re.compile(r"(?:[)\]}|]|(?<![0-9])[0-9]{4,}+)\s*+(?:\\!\s*+)?!")
+_EXPONENT = re.compile(r"\^\s*+[{(]?+\s*+[-+]?+\s*+([0-9]++)")
+_TOWER = re.compile(r"\^[^+\-*/=,]{0,60}\^|\^\s*+[({][^)}({!^]*+[({!^]")
 _BINOMIAL = re.compile(r"\\[dt]?binom|\\choose|\\operatorname|\\mod|\\pmod|\\bmod")
 
 

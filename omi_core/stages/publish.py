@@ -26,6 +26,8 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     paths = [part_path(run.layout.parts(parts), part) for part in range(parts)]
     counts = merge_counts(read_manifest(path).counts for path in paths)
     counts["skipped_input_rows"] = dict(run.plan.skipped)
+    if run.plan.chunks:
+        counts["chunks"] = dict(run.plan.chunks)
     styles = task_of(run.config).styles
     return publish(
         paths,

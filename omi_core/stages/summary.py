@@ -23,6 +23,7 @@ _SKIPPED_WORDS = {
     "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
 }
+_CUTS = ("cut_sentences", "cut_formulas", "cut_words")
 
 
 def announce(run: Run, complete: bool) -> None:
@@ -36,6 +37,9 @@ def announce(run: Run, complete: bool) -> None:
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
+    cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
+    if cuts:
+        print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
 
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
