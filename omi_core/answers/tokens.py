@@ -34,9 +34,9 @@ _SCAN = re.compile(
   | (?P<text>\\(?:text(?:bf|rm|it|normal|sf|tt)?|mbox|hbox|mathrm|mathbf|mathit|mathsf|operatorname\*?|rm|bf)
         (?![a-zA-Z])\s*\{(?P<body>[^{}]*)\})
   | (?P<matrix>\\(?P<edge>begin|end)\s*\{(?P<env>[a-zA-Z]+)\*?\})
-  | (?P<set>\\mathbb\s*\{?\s*(?P<letter>[A-Z])\s*\}?)
-  | (?P<clock>[0-9]{1,2}(?:\s*(?:\\!)?\s*:\s*(?:\\!)?\s*[0-9]{2}(?![0-9]))+)
-  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\overline\s*\{?\s*(?P<cycle>[0-9]+)\s*\}?)
+  | (?P<set>\\mathbb\s*+\{?+\s*+(?P<letter>[A-Z])\s*+\}?)
+  | (?P<clock>[0-9]{1,2}(?:\s*+(?:\\!\s*+)?:\s*+(?:\\!\s*+)?[0-9]{2}(?![0-9]))+)
+  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\overline\s*+\{?+\s*+(?P<cycle>[0-9]++)\s*+\}?)
   | (?P<thousands>[0-9]{1,3}(?:(?:\{,\}|,\\!|\\!,|\\,|\\\ |~)\ *[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?)
   | (?P<spaced>[0-9]{1,3}(?:\ [0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!\ *[/0-9]))
   | (?P<plain>[1-9][0-9]{0,2}(?:,[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?|0,[0-9]{3}(?![0-9,]))
@@ -69,7 +69,6 @@ _SYMBOLS = frozenset(
 _WORD_COMMANDS = frozenset("sin cos tan cot sec csc arcsin arccos arctan log ln sqrt pi infty".split())
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix"})
 _NUMBER_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_DROP_END = re.compile(r"(?:\s|\\[!,;:.]|[.,;:]|(?<!\\)\$)+$")
 # Control, zero-width and direction characters, lone surrogates: never part of an answer to be trusted.
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]"
@@ -115,7 +114,7 @@ def tokenize(answer: str) -> tuple[Token, ...] | None:
         return None
     if not answer.isascii():
         answer = answer.translate(_TRANSLATE)
-    answer = _DROP_END.sub("", answer.strip())
+    answer = _without_end(answer.strip())
     tokens: list[Token] = []
     position, depth, length = 0, 0, len(answer)
     while position < length:
@@ -129,7 +128,7 @@ def tokenize(answer: str) -> tuple[Token, ...] | None:
             if not re.search(",0", text) or text.startswith("0"):
                 kind, text = "number", text.partition(",")[0]
         position += len(text)
-        if kind == "clock" and not re.search(":[^0-9]*0", text):
+        if kind == "clock" and not re.search(":[^0-9:]*+0", text):
             # 4:30 may be a ratio; only a zero after the colon, as in 4:05, makes it a time for sure
             kind, digits = "number", re.match("[0-9]+", text)
             position += (digits.end() if digits else 0) - len(text)
@@ -168,6 +167,20 @@ def tokenize(answer: str) -> tuple[Token, ...] | None:
             if token is not None:
                 tokens.append(token)
     return tuple(tokens)
+
+
+def _without_end(answer: str) -> str:
+    """The answer without the white space, points, commas and dollars at its end, `\\!` and the like among them."""
+    end = len(answer)
+    while end:
+        mark, escaped = answer[end - 1], answer[end - 2 : end - 1] == "\\"
+        if mark in "!,;:." and escaped:
+            end -= 2
+        elif mark.isspace() or mark in ".,;:" or (mark == "$" and not escaped):
+            end -= 1
+        else:
+            break
+    return answer[:end]
 
 
 def _command(text: str) -> Token | None:

@@ -1,8 +1,7 @@
 """Every regular expression of the package, found by itself, and texts on which each may be slow.
 
-Patterns are collected as they are compiled: in a process of its own every module of `omi_core` is imported with
-`re.compile` and the functions that compile on the fly watched, and the source is searched for patterns that are
-only compiled when a function runs.
+Patterns are taken from the modules, once imported, with their classes and containers, and from calls such as
+`re.sub("...", ...)` in the source. Those that a function puts together are listed by `unseen`.
 """
 
 from __future__ import annotations
@@ -69,9 +68,25 @@ def written() -> dict[str, str]:
                 continue
             function, first = node.func, node.args[0]
             named = isinstance(function.value, ast.Name) and function.value.id == "re"
-            if named and function.attr in _CALLS and isinstance(first, ast.Constant):
-                out[f"{file.relative_to(ROOT)}:{node.lineno}"] = first.value
+            if named and function.attr in _CALLS[1:] and isinstance(first, ast.Constant):
+                out[f"{file.relative_to(ROOT)}:{node.lineno} {function.attr}"] = first.value
     return out
+
+
+def anchored() -> set[str]:
+    """Names of patterns that are asked at one place only, by `match` and `fullmatch`, wherever they are used."""
+    uses: dict[str, set[str]] = {}
+    for file in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner = node.value
+                name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+                uses.setdefault(name, set()).add(node.attr)
+            elif isinstance(node, ast.Call):  # handed on, to be used who knows how
+                for argument in node.args:
+                    if isinstance(argument, ast.Name):
+                        uses.setdefault(argument.id, set()).add("?")
+    return {name for name, how in uses.items() if how <= {"match", "fullmatch", "pattern"}}
 
 
 def unseen() -> dict[str, str]:
@@ -158,7 +173,7 @@ def _parts(kind: Any, value: Any) -> list[Any]:
 
 
 def _example(tree: Any, pick: int = 0) -> str:
-    """A text that the pattern matches, or nearly: each choice by its number `pick`, each repeat once at least."""
+    """A text that the pattern matches, or nearly: the choice `pick` of several, each repeat once at least."""
     out = ""
     for kind, value in tree:
         if kind in (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN):
@@ -238,15 +253,20 @@ def slow(call: Callable[[str], Any], make: Callable[[int], str], long: int = LON
     return f"{1000 * more:.0f} ms for {4 * step} characters, {1000 * base:.0f} ms for a quarter of them"
 
 
-def attack(pattern: re.Pattern[str]) -> tuple[str, str] | None:
-    """The (text, finding) on which a pattern is worse than linear; None where no such text was found."""
+def attack(pattern: re.Pattern[str], anchored: bool = False) -> tuple[str, str] | None:
+    """The (text, finding) on which a pattern is worse than linear; None where no such text was found.
+
+    One that is only asked at a place (`anchored`) is not looked for everywhere.
+    """
     for head, pump, tail in texts(pattern):
 
         def make(length: int, head: str = head, pump: str = pump, tail: str = tail) -> str:
             return head + pump * (length // len(pump)) + tail
 
         def call(text: str) -> None:
-            sum(1 for _ in pattern.finditer(text))
+            if not anchored:
+                sum(1 for _ in pattern.finditer(text))
+            pattern.match(text)
             pattern.fullmatch(text)
 
         if finding := slow(call, make):
