@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs import _pipeline, _slurm
 from omi_core.config import Generate, load_generate
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
@@ -23,10 +25,13 @@ from omi_core.pipeline.status import step_entries
 from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock
 from omi_core.run.layout import Layout
-from omi_core.slurm import commands, states
+from omi_core.slurm import commands
+from omi_core.slurm.after import dependency
 from omi_core.slurm.script import Job
 from omi_core.slurm.script import submit as submit_job
+from omi_core.slurm.standing import standing
 from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import open_run
 
 # How long a job waits for room in the queue, for the controller, or for another that submits.
 _WAIT_S = 1800.0
@@ -45,14 +50,15 @@ def submit(pipeline: Pipeline, by: str) -> int:
     try:
         with lock(pipeline.layout.lock):
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
-            _send_ready(pipeline, _send_unless_active)
+            after = pipeline.cluster.get("after") if by == "pipeline" else None
+            _send_ready(pipeline, partial(_send_unless_active, after=after))
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={pipeline.cluster['name']}: {error}") from error
     root = pipeline.root
-    print(f"follow: python -m jobs.status {root}   stop: python -m jobs.cancel {root}")
-    print(f"resume: python -m jobs.resume {root}", flush=True)
+    print(f"follow: {hint('status', root)}   stop: {hint('cancel', root)}")
+    print(f"resume: {hint('resume', root)}", flush=True)
     return 0
 
 
@@ -69,7 +75,7 @@ def advance_job(run: str) -> int:
         return 0
     if progress.result(pipeline, step) is None:
         print(
-            f"failed: step {step.name} is not published; to continue: python -m jobs.resume {pipeline.root}",
+            f"failed: step {step.name} is not published; to continue: {hint('resume', pipeline.root)}",
             file=sys.stderr,
             flush=True,
         )
@@ -95,9 +101,7 @@ def advance(pipeline: Pipeline) -> int:
     with lock(pipeline.layout.lock, wait=_WAIT_S):
         marks = [entry["stage"] for entry in _entries(pipeline) if entry["stage"] in _MARKS]
         if marks and marks[-1] == "cancel":
-            print(
-                f"the pipeline was cancelled; to continue: python -m jobs.resume {pipeline.root}", flush=True
-            )
+            print(f"the pipeline was cancelled; to continue: {hint('resume', pipeline.root)}", flush=True)
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(progress.done_steps(pipeline)) == len(pipeline.steps):
@@ -116,6 +120,7 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
         done = progress.done_steps(pipeline)
         progress.note_done(pipeline, done)
         sent = _sent(pipeline)
+        sent -= {step.name for step in pipeline.steps if progress.is_stale(pipeline, step)}
         steps = [s for s in progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
         if not steps:
             break
@@ -146,15 +151,26 @@ def _sent(pipeline: Pipeline) -> set[str]:
     return sent
 
 
-def _send_unless_active(pipeline: Pipeline, step: Step) -> None:
-    """For a user's command: leaves a step alone whose jobs wait or run, unless they are half a chain."""
-    if active := active_jobs(pipeline, step):
-        stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
-        if [stage for stage in stages if stage in ("sending", "sent")][-1:] != ["sending"]:
-            print(f"{step.name}: {len(active)} of its jobs wait or run already ({', '.join(active)})")
-            progress.note(pipeline, "sent", step)
-            return
-    _send(pipeline, step)
+def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> None:
+    """For a user's command: leaves a step alone whose jobs wait or run, unless they are half a chain.
+
+    What is held of them is released, what can never start is submitted anew.
+    """
+    stand = standing(step_entries(pipeline, step))
+    stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
+    half = [stage for stage in stages if stage in ("sending", "sent")][-1:] == ["sending"]
+    if not half and not _slurm.make_way(stand, pipeline.root, _moved(pipeline, step), step.name):
+        progress.note(pipeline, "sent", step)
+        return
+    _send(pipeline, step, after)
+
+
+def _moved(pipeline: Pipeline, step: Step) -> bool:
+    """Whether the step's run is to be asked for in another way than before."""
+    layout = Layout(pipeline.directory(step))
+    if step.command != "generate" or not layout.plan.is_file():
+        return False
+    return open_run(layout).config.cluster != load_generate(pipeline.config(step)).cluster
 
 
 def _send_patiently(pipeline: Pipeline, step: Step) -> None:
@@ -173,32 +189,36 @@ def _send_patiently(pipeline: Pipeline, step: Step) -> None:
             delay = min(2 * delay, 60.0)
 
 
-def _send(pipeline: Pipeline, step: Step) -> None:
-    """Submits a step whole; what a killed submission has left of it is cancelled first."""
+def _send(pipeline: Pipeline, step: Step, after: str | None = None) -> None:
+    """Submits a step whole; what a killed submission has left of it is cancelled first.
+
+    `after` is `cluster.after` of the steps that begin with the pipeline.
+    """
     if active := active_jobs(pipeline, step):
         commands.scancel(active[::-1])
-    progress.note(pipeline, "begun", step)
+    progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there
     if step.command == "generate":
         run = plan_generate(load_generate(pipeline.config(step)))
         first = not run.layout.ledger.exists()
-        if _slurm.submit_missing(run, by="pipeline" if first else "resume"):
+        if _slurm.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
     else:
-        _send_job(pipeline, step)
+        _send_job(pipeline, step, after)
     progress.note(pipeline, "sent", step)
 
 
-def _send_job(pipeline: Pipeline, step: Step) -> None:
+def _send_job(pipeline: Pipeline, step: Step, after: str | None) -> None:
     layout = pipeline.layout
     job = Job(
         name=f"{pipeline.root.name}.{step.name}",
         stage="step",
         arguments=(str(pipeline.root), "step", step.name),
         logs=layout.logs,
-        comment=pipeline.fingerprint[:12],
+        after=dependency(after, pipeline.root),
+        token=pipeline.fingerprint[:12],
     )
     cluster = load_generate({"cluster": pipeline.cluster}).cluster
     identifier = submit_job(Generate(cluster=cluster), job)
@@ -212,11 +232,8 @@ def active_jobs(pipeline: Pipeline, step: Step) -> list[str]:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    entries = step_entries(pipeline, step)
-    found = states.query_submitted(entries)
-    active = {key.job_id for key, state in found.items() if state.state in states.ACTIVE}
     own = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    return [entry["job"] for entry in entries if entry["job"] in active and entry["job"] != own]
+    return [job for job in standing(step_entries(pipeline, step)).live if job != own]
 
 
 def _later_link(root: Path) -> str | None:
@@ -246,7 +263,7 @@ def cancel(pipeline: Pipeline) -> int:
     if not jobs:
         print("no job of it waits or runs")
     else:
-        print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {pipeline.root}")
+        print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', pipeline.root)}")
     return 0
 
 

@@ -104,7 +104,7 @@ def _compose(name: str, schema: type) -> list[dict[str, Any]]:
 
     sys.argv[1:] = _flags_first(sys.argv[1:])
     sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
-    sys.argv[1:] = [_with_brackets(_with_plus(argument, schema), schema, sweep) for argument in sys.argv[1:]]
+    sys.argv[1:] = [in_grammar(argument, schema, sweep) for argument in sys.argv[1:]]
     with TemporaryDirectory() as scratch:  # where Hydra's sweeper leaves a file nobody needs
         sys.argv.append(f"hydra.sweep.dir={scratch}")
         hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)(collect)()
@@ -135,6 +135,30 @@ def _flags_first(arguments: list[str]) -> list[str]:
         else:
             raise ConfigError(f"{argument}: no such flag; options are NAME=VALUE, --help lists them")
     return flags + words
+
+
+def in_grammar(argument: str, schema: type, sweep: bool = False) -> str:
+    """An argument as Hydra has to be given it, so that it means what it says."""
+    return _with_quotes(_with_brackets(_with_plus(argument, schema), schema, sweep), schema, sweep)
+
+
+# What Hydra would read as something other than text: 2026_11 as 202611, 1e3 as 1000.0, true as True.
+_NO_TEXT = re.compile(
+    r"[+-]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)(e[+-]?\d[\d_]*)?|[+-]?(inf|nan)|true|false",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _with_quotes(argument: str, schema: type, sweep: bool) -> str:
+    """Options that are texts keep every letter of a value that looks like a number."""
+    key, equals, value = argument.partition("=")
+    words = value.split(",") if sweep else [value]
+    if not equals or not any(map(_NO_TEXT.fullmatch, words)):
+        return argument
+    texts = {name for name, _, field in leaves(schema()) if field.type in ("str", "str | None")}
+    if key.lstrip("+") not in texts:
+        return argument
+    return f"{key}={','.join(repr(word) if _NO_TEXT.fullmatch(word) else word for word in words)}"
 
 
 def _with_plus(argument: str, schema: type) -> str:

@@ -17,7 +17,7 @@ from omi_core.run.journal import AppendFailed
 from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import KeysMissing, run_locally
-from omi_core.stages.run import Run, published
+from omi_core.stages.run import Run, published, published_whole
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
 from omi_core.teachers.base import EngineFailed
@@ -87,9 +87,8 @@ def _brought_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
     with listening(Stop(drain_seconds)) as stop:
         try:
             run = make()
-            stats = published(run)
-            announce(run, complete=stats is not None)
-            show_summary(run, stats or run_locally(run, stop))
+            announce(run, published(run))
+            show_summary(run, published_whole(run) or run_locally(run, stop))
         except LockTaken as error:
             raise ConfigError(str(error)) from error
         except Stopped:

@@ -24,6 +24,7 @@ from omi_core.pipeline.plan import Pipeline, Step
 from omi_core.pipeline.recipe import PLACE
 from omi_core.run.files import LockTaken, lock
 from omi_core.stages.stopping import SIGNALS
+from omi_core.terminal import terminal
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,7 +40,7 @@ def run_here(pipeline: Pipeline) -> int:
             done = progress.done_steps(pipeline)
             while (step := next(progress.ready(pipeline, done), None)) is not None:
                 _heading(pipeline, step)
-                progress.note(pipeline, "begun", step)
+                progress.begin(pipeline, step)
                 if code := steps.carry_out(pipeline, step):
                     return code
                 done = progress.done_steps(pipeline)
@@ -194,12 +195,12 @@ def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
 def show_table(pipeline: Pipeline) -> None:
     """Prints step, rows in, rows out, time and hash of every step that is done."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE, title=str(pipeline.root), title_justify="left")
+    table = Table(box=box.SIMPLE, title=Text(str(pipeline.root)), title_justify="left")
     for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
         table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
     for cells in progress.table(pipeline):
         table.add_row(*cells)
-    Console().print(table, highlight=False)
+    terminal().print(table)

@@ -10,12 +10,15 @@ import numpy as np
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import hole_of
 from omi_core.run.keys import missing_ranges, settled
 from omi_core.run.manifests import read_manifests
 from omi_core.slurm import commands
+from omi_core.slurm.after import dependency
 from omi_core.slurm.estimate import Estimate, Measured, estimate, measure
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import script
+from omi_core.slurm.site_check import check_site
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
@@ -33,9 +36,14 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():
-        _line("left out", f"{count:,} input rows: {reason}")
+        first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
+        _line("left out", f"{count:,} input rows: {reason} ({first})")
     _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
-    if not new and published(run) is not None:
+    stats = None if new else published(run)
+    hole = hole_of(stats) if stats is not None else None
+    if hole is not None:
+        _line("published", f"with a hole: {hole}")
+    elif stats is not None:
         _line("to do", "nothing: the dataset is published")
         return 0
     if active:
@@ -51,11 +59,13 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         return 0
     site, words = _site(run)
     _line("limits", words)
-    chain = Chain(run, site, dry=True)
     try:
+        chain = Chain(run, site, dry=True, after=_after(run))
         chain.generate(shares(run, ranges, canary)) if missing else chain.reduce()
     except commands.SubmitLimit as error:
         raise ConfigError(str(error)) from error
+    for name, words in _asked(config, chain):
+        _line(name, words)
     for entry in chain.submitted:
         array = entry.job.array
         tasks = f", {_count(array[1] + 1, 'task')}" if array else ""
@@ -92,6 +102,26 @@ def _site(run: Run[Any]) -> tuple[Site, str]:
         submit = f"{limits.max_submit_jobs:,} ({site.queued:,} are there)"
     array = f"arrays of {limits.max_array_size:,} at most"
     return site, f"{array}, {submit} of your jobs in the queue ({limits.cluster_name})"
+
+
+def _after(run: Run[Any]) -> str | None:
+    """What the first jobs would wait for; the jobs of a run are not known where Slurm does not answer."""
+    try:
+        return dependency(run.config.cluster.after, run.layout.root)
+    except commands.SlurmError:
+        return "afterany:<jobs of the run>"
+
+
+def _asked(config: Generate, chain: Chain) -> Iterator[tuple[str, str]]:
+    """What Slurm says of such jobs, where it can be asked. Raises ConfigError when it refuses them."""
+    try:
+        doubts = list(check_site(config, [entry.job for entry in chain.submitted]))
+    except commands.SlurmError as error:
+        if not isinstance(error, commands.NotInstalled):
+            yield "site", f"not asked whether it takes the jobs ({_short(str(error))})"
+        return
+    for line in doubts or ["takes such jobs"]:
+        yield "site", line
 
 
 def _count(number: int, word: str) -> str:

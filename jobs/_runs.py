@@ -115,8 +115,8 @@ def _shell(run: Callable[[list[str]], int], page: Callable[[], str]) -> None:
 def parse(schema: type, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """(option values, words that name runs), as they stand on the command line.
 
-    `NAME=VALUE` is an option unless a file of that name exists and no option does; after `--` every word
-    names a run.
+    `NAME=VALUE` is an option unless a file of that name exists and no option does, as is `NAME.KEY=VALUE`
+    where the option NAME has keys; after `--` every word names a run.
 
     Raises:
         ConfigError: an option that the schema does not have, or a word that begins with a dash.
@@ -127,8 +127,11 @@ def parse(schema: type, arguments: Sequence[str]) -> tuple[dict[str, Any], list[
     rest = iter(arguments)
     for argument in rest:
         found = _OPTION.fullmatch(argument)
+        name, _, key = found[1].partition(".") if found else ("", "", "")
         if argument == "--":
             words += rest
+        elif found and key and isinstance(getattr(schema(), name, None), dict):
+            values.setdefault(name, {})[key] = _value(found[2], None)
         elif found and found[1] in known:
             values[found[1]] = _value(found[2], getattr(schema(), found[1]))
         elif found and not Path(argument).exists():

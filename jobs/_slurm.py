@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from jobs._plan import show_plan
 from omi_core.config import Generate
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.layout import Layout
-from omi_core.slurm import commands, states
-from omi_core.slurm.script import check_cluster, replicas
-from omi_core.slurm.submit import Chain, ask_site, shares
+from omi_core.slurm import commands
+from omi_core.slurm.after import check_after, dependency
+from omi_core.slurm.script import check_cluster, check_logs, replicas
+from omi_core.slurm.site_check import check_site
+from omi_core.slurm.standing import Standing, standing
+from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
 
 
@@ -30,6 +34,8 @@ def submit_generate(config: Generate) -> int:
         ConfigError: the config cannot be planned, or the site refuses the jobs.
     """
     check_cluster(config.cluster)
+    check_after(config.cluster.after)
+    check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
     _refuse_fresh_while_running(config)
     try:
@@ -38,7 +44,7 @@ def submit_generate(config: Generate) -> int:
         raise ConfigError(str(error)) from error
     if config.plan:
         return show_plan(run, wants_canary(config), _active_if_known(run))
-    return submit_missing(run, by="generate")
+    return submit_missing(run, by="generate", after=config.cluster.after)
 
 
 def _refuse_fresh_while_running(config: Generate) -> None:
@@ -49,44 +55,107 @@ def _refuse_fresh_while_running(config: Generate) -> None:
     if active := active_jobs(open_run(layout)):
         raise ConfigError(
             f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
-            f"python -m jobs.cancel {layout.root} first"
+            f"{hint('cancel', layout.root)} first"
         )
 
 
-def submit_missing(run: Run[Generate], by: str) -> int:
-    """Submits what is missing of a planned run, if nothing of it is running; returns the exit code."""
+def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int:
+    """Submits what is missing of a planned run, if nothing of it is in the way; returns the exit code.
+
+    `by` is the command. `after` is its own `cluster.after`; the config may have that of an earlier one.
+
+    Raises:
+        ConfigError: another process works on the run, or the site refuses the jobs.
+    """
+    config = run.config
     try:
         with lock(run.layout.lock), ExitStack() as undo:
-            if published(run) is not None:
-                announce(run, complete=True)
+            announce(run, published(run))
+            if published_whole(run) is not None:
                 return 0
-            announce(run, complete=False)
-            if active := active_jobs(run):
-                print(
-                    f"{len(active)} of its jobs wait or run already ({', '.join(active)}); nothing submitted"
-                )
+            stand = standing(ledger.read(run.layout.ledger))
+            if not make_way(stand, run.layout.root, moved=_moved(run)):
                 return 0
             ranges = gate.missing(run)
+            mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
+            first = dependency(after, run.layout.root)
+            site = ask_site(config)
+            _ask(run, site, mine)
+            _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
-            write_json(run.layout.config, dataclasses.asdict(run.config))
+            write_json(run.layout.config, dataclasses.asdict(config))
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
-            chain = Chain(run, ask_site(run.config))
+            chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
-            if gate.count(ranges):
-                canary = by in ("generate", "pipeline") and wants_canary(run.config)
-                chain.generate(shares(run, ranges, canary))
-            else:
-                chain.reduce()
+            chain.generate(mine) if gate.count(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
-        raise ConfigError(f"+cluster={run.config.cluster.name}: {error}") from error
+        raise ConfigError(f"+cluster={config.cluster.name}: {error}") from error
     except OSError as error:  # a full disk, a directory of somebody else: what was submitted is cancelled
         print(f"failed: {' '.join(str(error).split())}; nothing stays submitted", file=sys.stderr)
         return 1
     show(run, chain)
     return 0
+
+
+def make_way(stand: Standing, root: Path, moved: bool = False, step: str = "") -> bool:
+    """Whether jobs may be submitted anew, in place of those there are; releases what is held.
+
+    `root` is the run or pipeline, `step` which step of it. `moved` says that they would be asked for in
+    another way than those that wait. Nothing is cancelled yet.
+
+    Raises:
+        SlurmError: Slurm does not answer, or does not let this user release a job.
+    """
+    if not stand.live:
+        return True
+    of = f"{step}: " if step else ""
+    there = f"{of}{len(stand.live)} of its jobs wait or run already ({', '.join(stand.live)})"
+    if stand.held:
+        try:
+            commands.release(stand.held)
+        except commands.Busy:
+            raise
+        except commands.SlurmError as error:
+            raise commands.SlurmError(
+                error.command,
+                f"{error.message}: job {stand.held[0]} is held, and you may not release it; ask the site, "
+                f"or {hint('cancel', root)}",
+            ) from error
+        print(f"{there}; released {', '.join(stand.held[:10])}{', …' if len(stand.held) > 10 else ''}")
+        return False
+    if stand.never or (stand.site and moved):
+        return True
+    why = f"; {hint('status', root)} tells why" if stand.site else ""
+    print(f"{there}; nothing submitted{why}")
+    return False
+
+
+def _moved(run: Run[Generate]) -> bool:
+    """Whether the run is to be asked for in another way than its last command did."""
+    return open_run(run.layout).config.cluster != run.config.cluster
+
+
+def _ask(run: Run[Generate], site: Site, mine: Shares) -> None:
+    """Raises ConfigError when the site refuses jobs such as the chain's; prints what it doubts.
+
+    Where Slurm does not tell, submitting will.
+    """
+    dry = Chain(run, site, dry=True)
+    dry.generate(mine) if mine.any() else dry.reduce()
+    with suppress(commands.SlurmError):
+        for line in check_site(run.config, [entry.job for entry in dry.submitted]):
+            print(f"warning: {line}", file=sys.stderr)
+
+
+def _clear(run: Run[Generate], stand: Standing) -> None:
+    """Cancels jobs that can never start, the last of the chain first; others take their place."""
+    if stand.live:
+        commands.scancel(stand.live[::-1])
+        ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": list(stand.live)})
+        print(f"cancelled {', '.join(stand.live)}, which could not start")
 
 
 def wants_canary(config: Generate) -> bool:
@@ -96,8 +165,11 @@ def wants_canary(config: Generate) -> bool:
 
 def active_jobs(run: Run[Any]) -> list[str]:
     """Ids of the run's jobs that Slurm still has waiting or running."""
-    found = states.query_submitted(ledger.read(run.layout.ledger))
-    return sorted({key.job_id for key, state in found.items() if state.state in states.ACTIVE})
+    return sorted(_active(run.layout))
+
+
+def _active(layout: Layout) -> set[str]:
+    return set(standing(ledger.read(layout.ledger)).live)
 
 
 def _active_if_known(run: Run[Any]) -> list[str]:
@@ -108,22 +180,22 @@ def _active_if_known(run: Run[Any]) -> list[str]:
         return []
 
 
-def cancel(run: Run[Any]) -> int:
+def cancel(layout: Layout) -> int:
     """Cancels every job of the run that waits or runs, the first ones of the chain last.
 
     Were the array cancelled first, its gate would wake up and send it again.
     """
     try:
-        active = set(active_jobs(run))
-        jobs = [e["job"] for e in ledger.read(run.layout.ledger) if e.get("job") in active]
+        active = _active(layout)
+        jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
         if not jobs:
             print("no job of it waits or runs")
             return 0
         commands.scancel(jobs[::-1])
     except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
-    ledger.append(run.layout.ledger, {"stage": "cancel", "jobs": jobs})
-    print(f"cancelled {', '.join(jobs)}; resume: python -m jobs.resume {run.layout.root}")
+    ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+    print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', layout.root)}")
     return 0
 
 
@@ -135,5 +207,6 @@ def show(run: Run[Any], chain: Chain) -> None:
         print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
     if chain.unsent:
         print(f"{chain.unsent:,} samples more: submitted by the gate, when the queue has room for them")
-    print(f"follow: python -m jobs.status {run.layout.root}   stop: python -m jobs.cancel {run.layout.root}")
-    print(f"resume: python -m jobs.resume {run.layout.root}", file=sys.stdout, flush=True)
+    root = run.layout.root
+    print(f"follow: {hint('status', root)}   stop: {hint('cancel', root)}")
+    print(f"resume: {hint('resume', root)}", flush=True)

@@ -90,7 +90,7 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
 
     _command.store_schema(name, schema)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
-    given = [_command._with_plus(each, schema) for each in words]
+    given = [_command.in_grammar(each, schema) for each in words]
     try:
         with initialize_config_module("hydra_conf", version_base="1.3"):
             composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])
@@ -187,21 +187,25 @@ def _check_generate(values: Values, root: Path) -> None:
 
 
 def _check_reduce(values: Values, root: Path) -> None:
-    from omi_core.inputs import file_rows, local_files
+    from omi_core.inputs import Skipped, file_rows, local_files
 
-    given = load_reduce(values).input
+    config = load_reduce(values)
+    given = config.input
     if given and PLACE not in given and not Path(given).is_dir():
-        next(file_rows(local_files("input", given)[0]), None)
+        bad = Skipped(config.data.on_bad_row).bad
+        next(file_rows(local_files("input", given)[0], (), (), bad), None)
 
 
 def _check_decontaminate(values: Values, root: Path) -> None:
     from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+    from omi_core.inputs import Skipped
     from omi_core.options import did_you_mean
 
     if values["input"] is None:
         raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
     if PLACE not in values["input"]:
-        next(read_problems(values["input"], values["column"]), None)
+        skipped = Skipped(values["on_bad_row"], "on_bad_row")
+        next(read_problems(values["input"], values["column"], skipped), None)
     if values["model"] and find_spec("sentence_transformers") is None:
         raise ConfigError(
             f"model={values['model']}: the package sentence-transformers is missing; install it"
@@ -242,6 +246,7 @@ def _run_decontaminate(values: Values) -> int:
 def _check_inputs(values: Values, root: Path) -> None:
     """Of a combination or a mixture: every input from outside is there."""
     from omi_core.combine.sources import open_source
+    from omi_core.inputs import Skipped
 
     given = values["inputs"]
     if isinstance(given, list):
@@ -250,7 +255,7 @@ def _check_inputs(values: Values, root: Path) -> None:
         named = [(f"inputs.{name}.path", item["path"]) for name, item in given.items()]
     for key, path in [*named, ("keep_problems_of", values.get("keep_problems_of"))]:
         if path is not None and PLACE not in path:
-            open_source(key, path)
+            open_source(key, path, bad=Skipped(values["on_bad_row"], "on_bad_row").bad)
 
 
 def _run_combine(values: Values) -> int:

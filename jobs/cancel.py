@@ -20,9 +20,8 @@ def main(config: Where, runs: list[Path]) -> int:
         return _advance.cancel(read_pipeline(runs[0]))
     from jobs._slurm import cancel
     from omi_core.run.layout import Layout
-    from omi_core.stages.run import open_run
 
-    return cancel(open_run(Layout(runs[0])))
+    return cancel(Layout(runs[0]))  # no more of the run than that: it may be damaged
 
 
 if __name__ == "__main__":

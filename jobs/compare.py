@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import _runs
 from omi_core.options import ConfigError, option
+from omi_core.terminal import terminal
 
 if TYPE_CHECKING:
     from omi_core.report.compare import Row
@@ -103,7 +104,6 @@ def _seconds(hours: float | None) -> float | None:
 
 def _show(rows: Sequence[Row]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -122,12 +122,12 @@ def _show(rows: Sequence[Row]) -> None:
         lead += [_option(row.options.get(key)) for key in options]
         figures = [_figure(row, figure(row), form) for _, figure, form in columns]
         table.add_row(*(Text(text) for text in [*lead, *figures]))
-    console = Console()
+    console = terminal()
     # Better lines longer than the terminal than figures cut off.
-    console.width = max(console.width, Console(width=10_000).measure(table).maximum)
+    console.width = max(console.width, terminal(width=10_000).measure(table).maximum)
     console.print(table, crop=False)
     for note in _notes(rows):
-        console.print(note, highlight=False)
+        console.print(note)
 
 
 def _option(value: Any) -> str:

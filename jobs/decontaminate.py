@@ -59,6 +59,11 @@ class Decontaminate:
     verdicts: str | None = option(
         None, "run with task=verdicts, its dataset or files of it: what the judge found counts as well"
     )
+    on_bad_row: str = option(
+        "stop",
+        "a row of the input that is broken, or has no problem: stop there, or skip, count and name it",
+        choices=("stop", "skip"),
+    )
 
 
 def main(config: Decontaminate) -> int:
@@ -66,6 +71,7 @@ def main(config: Decontaminate) -> int:
     from omi_core.decontaminate import EmbeddingSearch, NgramSearch, load_model, read_verdicts
     from omi_core.decontaminate.reading import read_problems, read_sets
     from omi_core.decontaminate.report import Files, decontaminate
+    from omi_core.inputs import Skipped
 
     _check(config)
     assert config.input is not None
@@ -81,9 +87,12 @@ def main(config: Decontaminate) -> int:
     model = load_model(config.model) if config.model else None
     search = NgramSearch(sets, share=config.share, length=config.length, methods=config.methods)
     near = EmbeddingSearch(sets, model) if model is not None else None
-    problems = read_problems(config.input, config.column, whole_rows=files.clean is not None)
+    skipped = Skipped(config.on_bad_row, "on_bad_row")
+    problems = read_problems(config.input, config.column, skipped, whole_rows=files.clean is not None)
     near_all = config.nearest_of == "all"
     report = decontaminate(problems, sets, search, files, config.top, near, near_all, judged)
+    for reason, count in skipped.counts.items():
+        print(f"left out: {count:,} rows, {reason} ({', '.join(skipped.examples[reason])})")
     _show(report, [*config.methods, *(JUDGED if judged else ())])
     if files.nearest:
         print(f"\n{report.candidates:,} problems with their nearest questions, for a judge")

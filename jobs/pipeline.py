@@ -18,6 +18,7 @@ from pathlib import Path
 from jobs import _help, _recipes, _runs
 from jobs._pipeline import run_here, show_plan, show_table
 from omi_core import options
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.pipeline.plan import (
     Pipeline,
@@ -29,12 +30,17 @@ from omi_core.pipeline.plan import (
 )
 from omi_core.pipeline.progress import done_steps
 from omi_core.run.files import LockTaken, lock
+from omi_core.run.layout import check_root
+from omi_core.slurm.script import check_logs
 
 
 def main(arguments: list[str]) -> int:
     """Carries out the pipeline of a command line, or submits it. Returns the exit code."""
     recipe, words = _recipes.read_words(arguments)
     pipeline = _recipes.compose(recipe, words)
+    check_root(pipeline.root)
+    if pipeline.on_slurm:
+        check_logs(pipeline.layout.logs)
     fresh = words.own.run.fresh
     if not fresh:
         refuse_other(pipeline)
@@ -76,8 +82,7 @@ def _refuse_while_running(root: Path) -> None:
     old = read_pipeline(root)
     if old.on_slurm and (active := [job for step in old.steps for job in active_jobs(old, step)]):
         raise ConfigError(
-            f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); "
-            f"python -m jobs.cancel {root} first"
+            f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); {hint('cancel', root)} first"
         )
 
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs._runs import Where, runs_command, runs_in
+from omi_core.hints import hint
 from omi_core.options import option
+from omi_core.terminal import terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from omi_core.pipeline.status import PipelineStatus
     from omi_core.slurm.failures import FailureGroup
+    from omi_core.slurm.reasons import WaitingGroup
     from omi_core.slurm.status import Status
 
 
@@ -68,16 +71,16 @@ def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None
 
 def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], None]:
     """How statuses are shown: one below the other, or on a terminal that is watched always in one place."""
-    from rich.console import Console, Group
+    from rich.console import Group
 
-    console = Console()
+    console = terminal()
 
     def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
         shown = [part for status in found for part in _one(status)] if in_full else all_runs(found)
         if watch and console.is_terminal:
             console.clear()
             shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
-        console.print(Group(*shown), highlight=False)
+        console.print(Group(*shown), soft_wrap=True)  # a command that is printed stays in one line
 
     return show
 
@@ -91,12 +94,11 @@ def _one(status: Status | PipelineStatus) -> list[RenderableType]:
 def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
     """A pipeline: a line per step, then in full the runs of those that are at work or in trouble."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
     if status.state == "unreadable":
-        return [f"unreadable: {escape(status.note or '')}"]
+        return [f"unreadable: {status.note or ''}"]
     title = f"{status.root}: {status.state}, {status.done} of {len(status.steps)} steps of {status.recipe}"
     table = Table(box=box.SIMPLE, title=Text(title), title_justify="left")
     for name in ("step", "command", "state", "samples", "rows in", "rows out", "hash"):
@@ -107,22 +109,20 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
         rows = ("" if count is None else f"{count:,}" for count in (step.rows_in, step.rows_out))
         table.add_row(step.name, step.command, step.state, samples, *rows, (step.hash or "")[:12])
         if step.reason:
-            shown.append(escape(f"{step.name}: {step.reason}"))
+            shown.append(f"{step.name}: {step.reason}")
         if step.run is not None:
             shown += one_run(step.run)
     if status.state in ("stopped", "cancelled"):
-        shown.append(escape(f"to continue: python -m jobs.resume {status.root}"))
-    return [*shown, escape(status.note)] if status.note else shown
+        shown.append(f"to continue: {hint('resume', status.root)}")
+    return [*shown, status.note] if status.note else shown
 
 
 def one_run(status: Status) -> list[RenderableType]:
     """One run, in full."""
-    from rich.markup import escape
-
     from omi_core.slurm.times import in_words
 
     if status.state == "unreadable":
-        return [f"unreadable: {escape(status.note or '')}"]
+        return [f"unreadable: {status.note or ''}"]
     rows = [("records", f"{status.records_done:,} of {status.records:,}")]
     left = (
         f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
@@ -134,6 +134,7 @@ def one_run(status: Status) -> list[RenderableType]:
         rows.append(("quarantined", f"{status.errors:,}"))
     for stage, counts in status.tasks.items():
         rows.append((stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))))
+        rows += [("", _waits(group)) for group in status.waiting if group.stage == stage]
     if status.gpu_hours is not None:
         each = status.gpu_hours_per_row
         words = f", {each:.2e} per accepted sample" if each else ""
@@ -143,13 +144,24 @@ def one_run(status: Status) -> list[RenderableType]:
     if status.rows is not None:
         tokens = "" if status.tokens is None else f", {status.tokens:,} tokens"
         rows.append(("dataset", f"{status.rows:,} rows{tokens}"))
+    if status.missing:
+        words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
+        rows.append(("hole", words))
     rows += [(f"{group.count:,} x {group.cause}", _failure(group)) for group in status.failures]
     if status.failures_before:
         rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
-    if status.state in ("ended", "stopped", "cancelled"):
-        rows.append(("to continue", f"python -m jobs.resume {status.root}"))
-    note = [escape(status.note)] if status.note else []
-    return [_table(f"{status.root}: {status.state}", rows), *note]
+    shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
+    shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
+    if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
+        shown.append(f"to continue: {hint('resume', status.root)}")
+    return [*shown, status.note] if status.note else shown
+
+
+def _waits(group: WaitingGroup) -> str:
+    """Why tasks wait, in words and in Slurm's."""
+    words = f"{group.words} ({group.reason})" if group.words else group.reason
+    urgent = "" if group.kind == "waits for its turn" else f"{group.kind}: "
+    return f"{group.count:,}: {urgent}{words}"
 
 
 def _failure(group: FailureGroup) -> str:
@@ -183,7 +195,6 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
 def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     """A table with a line per run and pipeline."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
@@ -208,7 +219,7 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
         )
         unreadable = status.state == "unreadable"
         table.add_row(Text(status.root), status.state, *("-" * 4 if unreadable else figures))
-    notes = dict.fromkeys(escape(status.note) for status in found if status.note)
+    notes = dict.fromkeys(status.note for status in found if status.note)
     return [table, *notes]
 
 

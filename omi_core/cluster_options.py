@@ -58,6 +58,11 @@ class Cluster:
     srun: list[str] = option([], "srun arguments of the generate stage, such as a container's")
     cpu_srun: list[str] = option([], "srun arguments of the other stages")
     options: dict[str, Any] = option({}, "any other sbatch option of all jobs, NAME: VALUE")
+    after: str | None = option(
+        None, "submit now, and start when these have ended: a job id, several as 12:13, or a run directory"
+    )
+    comment: str | None = option(None, "comment of all jobs, after the suite's own (--comment)")
+    job_prefix: str | None = option(None, "what the names of all jobs begin with, where a site asks for that")
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
     tokens_per_second: float | None = option(

@@ -18,6 +18,7 @@ from omi_core.answer_options import Answers, Filters
 from omi_core.cluster_options import Cluster
 from omi_core.dialogue_options import Conversations, Documents
 from omi_core.options import ConfigError, option, section
+from omi_core.stop_strings import check_stop
 from omi_core.task_options import Problems, Variants, Verdicts
 
 __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
@@ -36,7 +37,9 @@ class Sampling:
     top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
     top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
     max_tokens: int = option(2048, "new tokens per sample at most (the teacher's context also limits)", ge=1)
-    stop: list[str] = option([], "strings that end a sample; they are cut off")
+    stop: list[str] = option(
+        [], "strings that end a sample; they are cut off. A line break is typed as one: [$'\"\\n\\nQ:\"']"
+    )
 
 
 @dataclass
@@ -118,8 +121,20 @@ class Data:
         choices=("plain", "gsm8k", "boxed", "pattern", "oracle"),
         transient=True,
     )
+    several_answers: str | None = option(
+        None,
+        "a list of several answers: any of them is right, or all are the one answer; null: refused",
+        choices=("any", "all"),
+        transient=True,
+    )
     source: str = option(
         "problem", "published as problem_source; from: COLUMN reads a column", transient=True
+    )
+    on_bad_row: str = option(
+        "stop",
+        "a row that is broken, lacks a column or holds no answer: stop there, or skip, count and list it",
+        choices=("stop", "skip"),
+        transient=True,
     )
     limit: int | None = option(None, "read at most so many records (jobs.reduce: rows)", ge=1, transient=True)
 
@@ -239,7 +254,9 @@ class Reduce:
         transient=True,
     )
     finish_reason: str | None = option(
-        None, "column with vLLM's finish reason(s); null: all solutions are finished", transient=True
+        None,
+        "column with the finish reason(s) that an engine or server gave; null: all solutions are finished",
+        transient=True,
     )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
@@ -267,6 +284,8 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
         )
+    check_stop("sampling.stop", config.sampling.stop)
+    check_stop("teacher.endpoint.extra.stop", config.teacher.endpoint.extra.get("stop"))
     refuse_unread(config.task.name, config)
     _check_answers(config.answers)
     check_splits(config.publish.splits)

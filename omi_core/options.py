@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import UnionType
@@ -68,13 +69,22 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
 
     refuse_unknown(cls, values)
     try:
-        instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), dict(values)))
+        instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), _literal(dict(values))))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(instance, cls)
     for key, value, field in leaves(instance):
         check_leaf(key, value, field.metadata)
     return instance
+
+
+def _literal(value: Any) -> Any:
+    """Plain values such that OmegaConf reads `${x}` in a text as these letters, not as the value of x."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
+    if isinstance(value, Mapping):
+        return {key: _literal(item) for key, item in value.items()}
+    return [_literal(item) for item in value] if isinstance(value, list) else value
 
 
 @cache

@@ -7,7 +7,7 @@ under which a sample lies on disk; the record id, a content hash, is what seeds 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +30,21 @@ def sample_seed(run_seed: int, record_id: str, index: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """Which samples something was made of: how many, and a digest of their keys and texts, 32 hex digits."""
+
+    samples: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One input row.
 
     `text` is the problem to solve, the seed problem to vary or the chunk to retell; `expected_answer` is
     the ground truth where the input has one; `source` becomes the published `problem_source`. `extra` is what
-    a task needs besides, in a JSON form: the document of a chunk, the questions that lie near a problem.
+    a task needs besides, in a JSON form: the document of a chunk, the questions that lie near a problem, the
+    `answers` where there are several of which any is right.
     """
 
     ordinal: int
@@ -44,6 +53,13 @@ class Record:
     expected_answer: str | None
     source: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def right_answers(self) -> Sequence[str]:
+        """The answers that are right: none without a ground truth, else `expected_answer` and its likes."""
+        if self.expected_answer is None:
+            return ()
+        return self.extra.get("answers", (self.expected_answer,))
 
     @staticmethod
     def make(

@@ -224,7 +224,7 @@ def opaque(name: str, *arguments: Form) -> Form:
 _PRIMES = [p for p in range(2, 1000) if all(p % q for q in range(2, math.isqrt(p) + 1))]
 
 
-def _factor(n: int) -> dict[int, int] | None:
+def factorized(n: int) -> dict[int, int] | None:
     """Prime factors of n >= 1, or None where trial division by the primes below 1000 does not finish it."""
     if n.bit_length() > 128:
         return None
@@ -261,7 +261,7 @@ def root(value: Form, degree: int) -> Form:
         return -root(number(-rational), degree)
     if rational == 0:
         return number(0)
-    top, bottom = _factor(rational.numerator), _factor(rational.denominator)
+    top, bottom = factorized(rational.numerator), factorized(rational.denominator)
     if top is None or bottom is None:
         return opaque("root", value, number(degree))
     coefficient, exponents = Fraction(1), {}

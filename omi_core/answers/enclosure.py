@@ -9,6 +9,7 @@ overflow, give no ball there, so branch cuts can never pass for a difference.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
 from omi_core.answers.algebra import Form, Poly, TooComplex
@@ -134,7 +135,7 @@ def _function(name: str, arguments: list[Ball], forms: list[Form]) -> Ball:
     raise NoBall(f"no numbers for {name}")
 
 
-def _poly(poly: Poly, point: dict[str, float]) -> Ball:
+def _poly(poly: Poly, point: Mapping[str, Ball]) -> Ball:
     total: Ball = (0.0, 0.0)
     for monomial, coefficient in poly.items():
         term = _of(coefficient)
@@ -144,7 +145,7 @@ def _poly(poly: Poly, point: dict[str, float]) -> Ball:
             elif isinstance(atom, str):
                 if atom == "i" or atom not in point:
                     raise NoBall(f"no real value for {atom}")
-                factor = _integer_power(_ball(point[atom], 0.0), exponent)
+                factor = _integer_power(_ball(*point[atom]), exponent)
             else:
                 forms = [Form.from_key(key) for key in atom[1:]]
                 factor = _function(atom[0], [_form(form, point) for form in forms], forms)
@@ -154,15 +155,19 @@ def _poly(poly: Poly, point: dict[str, float]) -> Ball:
     return total
 
 
-def _form(form: Form, point: dict[str, float]) -> Ball:
+def _form(form: Form, point: Mapping[str, Ball]) -> Ball:
     value = _poly(form.num, point)
     return value if form.den is None else _mul(value, _inv(_poly(form.den, point)))
 
 
-def enclose(form: Form, point: dict[str, float] | None = None) -> Ball:
-    """A ball around the real value of `form`, letters set by `point`; raises NoBall where there is none."""
+def enclose(form: Form, point: Mapping[str, float | Ball] | None = None) -> Ball:
+    """A ball around the real value of `form`, letters set by `point`, to a number or to anything in a ball.
+
+    Raises NoBall where there is none.
+    """
+    letters = {name: at if isinstance(at, tuple) else (at, 0.0) for name, at in (point or {}).items()}
     try:
-        return _form(form, {"\\pi": math.pi, "e": math.e, **(point or {})})
+        return _form(form, {"\\pi": (math.pi, 0.0), "e": (math.e, 0.0), **letters})
     except (OverflowError, ZeroDivisionError, TooComplex) as error:
         raise NoBall(str(error)) from None
 

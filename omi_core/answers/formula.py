@@ -2,7 +2,10 @@ r"""Tokens of one formula to a `Form`: a recursive descent over what answers use
 
 Readings: `2 1/2` and `2\frac{1}{2}` are mixed numbers, but only with a proper fraction; `2\frac{3}{2}` and
 `1/2x` are refused as ambiguous; `\frac12` is 1/2 and `x^10` has exponent 10; `0.1\overline{6}` repeats; `\pm`
-takes the sign it is given, the same for every `\pm` of the formula.
+takes the sign it is given, the same for every `\pm` of the formula. A letter before a bracket is a function
+where letters usually are (`f(0)`, `P(A)`, `p(2)`), else a factor (`n(n+1)`); `f'`, `f^{-1}(2)` and `x_1` are
+names of their own. `5\%` inside a formula is 0.05, `30^\circ` is \pi/6. Capital letters in a row are one
+name, as of a segment or a triangle, unless `names` is false: then they are a product.
 """
 
 from __future__ import annotations
@@ -11,16 +14,20 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from omi_core.answers import algebra
+from omi_core.answers import algebra, special
 from omi_core.answers.algebra import Form, TooComplex, Undefined
 from omi_core.answers.tokens import Token
 
 MAX_DEPTH = 32
 MAX_DIGITS = 400
 _END: Token = ("end", "")
-_FUNCTIONS = frozenset("\\" + name for name in "sin cos tan cot sec csc arcsin arccos arctan ln log".split())
+_TRIGONOMETRIC = frozenset("sin cos tan cot sec csc".split())
+_FUNCTIONS = frozenset("\\" + name for name in [*_TRIGONOMETRIC, *"arcsin arccos arctan ln log lg".split()])
 _FACTOR_COMMANDS = frozenset({"\\frac", "\\sqrt", "\\binom", "\\lfloor", "\\lceil"})
 _OPENING = {"(": ")", "[": "]", "{": "}"}
+# Followed by a bracket these are functions whatever the bracket holds; other letters only before one symbol.
+_FUNCTION_LETTERS = frozenset("fgh") | {"\\" + name for name in "phi varphi psi Phi Psi Gamma zeta".split()}
+_MAX_BINOMIAL = 8
 
 
 class NotUnderstood(ValueError):
@@ -45,9 +52,9 @@ def decimal(text: str) -> Fraction:
     return value
 
 
-def read(tokens: Sequence[Token], sign: int = 1) -> Form:
+def read(tokens: Sequence[Token], sign: int = 1, names: bool = True) -> Form:
     """The whole of `tokens` as one formula; raises NotUnderstood, TooComplex or Undefined."""
-    reader = _Reader(tokens, sign)
+    reader = _Reader(tokens, sign, names)
     form = reader.sum()
     if reader.peek() is not _END:
         raise NotUnderstood(f"unexpected {reader.peek()[1]}")
@@ -55,7 +62,8 @@ def read(tokens: Sequence[Token], sign: int = 1) -> Form:
 
 
 class _Reader:
-    def __init__(self, tokens: Sequence[Token], sign: int) -> None:
+    def __init__(self, tokens: Sequence[Token], sign: int, names: bool) -> None:
+        self.names = names
         self.tokens = list(tokens)
         self.position = 0
         self.depth = 0
@@ -185,12 +193,14 @@ class _Reader:
         while True:
             if self.accept("!"):
                 base = algebra.factorial(base)
+            elif self.accept("%"):
+                base = base * algebra.number(Fraction(1, 100))
             elif self.peek() == ("o", "^"):
                 self.take()
                 if self.degree_sign():
                     base = base * algebra.symbol("\\pi") * algebra.number(Fraction(1, 180))
                 else:
-                    base = algebra.power(base, self.argument(whole_number=True))
+                    base = _power(base, self.argument(whole_number=True))
                     if self.peek() == ("o", "^"):
                         raise NotUnderstood("2^3^4 can be read in two ways")
             else:
@@ -232,9 +242,11 @@ class _Reader:
         if kind == "N":
             return algebra.number(plain_number(text))
         if kind == "v":
-            return algebra.symbol(text + self.subscript())
+            return self.letter(text)
         if kind == "o" and text in _OPENING:
             inner = self.sum()
+            if text == "{" and self.accept("\\choose"):
+                inner = _binomial(inner, self.sum())
             self.expect(_OPENING[text])
             return inner
         if (kind, text) == ("o", "|"):
@@ -246,11 +258,53 @@ class _Reader:
             return self.command(text)
         raise NotUnderstood(f"unexpected {text or 'end'}")
 
+    def letter(self, text: str) -> Form:
+        """A letter with what belongs to its name, or the value of the function that it names."""
+        name = text + self.primes() + self.subscript() + self.primes()
+        if self.names and is_capital(("v", name)):
+            while is_capital(self.peek()) and self.peek(1) != ("o", "("):
+                name += self.take()[1]
+        plain = text in _FUNCTION_LETTERS or text.isupper() or name != text
+        if plain and self.inverse_sign():
+            name += "^-1"
+        if self.peek() != ("o", "("):
+            return algebra.symbol(name)
+        one_symbol = self.peek(1)[0] in "nv" and self.peek(2) == ("o", ")")
+        if not plain and not one_symbol:
+            return algebra.symbol(name)
+        return algebra.opaque(f"{name}()", *self.arguments())
+
+    def primes(self) -> str:
+        count = 0
+        while self.accept("'"):
+            count += 1
+        return "'" * count
+
+    def inverse_sign(self) -> bool:
+        """Takes the ^{-1} of f^{-1}(x), where a bracket follows; of f^{-1} alone it leaves it."""
+        for sign in (
+            (("o", "^"), ("o", "{"), ("o", "-"), ("n", "1"), ("o", "}"), ("o", "(")),
+            (("o", "^"), ("o", "-"), ("n", "1"), ("o", "(")),
+        ):
+            if tuple(self.tokens[self.position : self.position + len(sign)]) == sign:
+                self.position += len(sign) - 1
+                return True
+        return False
+
+    def arguments(self) -> list[Form]:
+        """The arguments of a function, in round brackets and separated by commas."""
+        self.expect("(")
+        found = [self.sum()]
+        while self.accept(","):
+            found.append(self.sum())
+        self.expect(")")
+        return found
+
     def command(self, name: str) -> Form:
         if name == "\\frac":
             return self.argument() / self.argument()
         if name == "\\binom":
-            return algebra.binomial(self.argument(), self.argument())
+            return _binomial(self.argument(), self.argument())
         if name == "\\sqrt":
             degree = 2
             if self.accept("["):
@@ -287,14 +341,7 @@ class _Reader:
             argument = self.power()
             while self.peek()[0] in "nNv" or self.peek() in (("c", "\\frac"), ("c", "\\sqrt")):
                 argument = argument * self.power()
-        if name == "log":
-            if base is None:
-                # \log alone is base 10 in one problem and base e in another: told apart from both.
-                form = algebra.opaque("log without base", argument)
-            else:
-                form = algebra.opaque("log", argument, base)
-        else:
-            form = algebra.opaque(name, argument)
+        form = _value(name, argument, base)
         return form if exponent is None else algebra.power(form, exponent)
 
     def subscript(self) -> str:
@@ -309,6 +356,40 @@ class _Reader:
                 raise NotUnderstood("a subscript that does not end")
             name += self.take()[1]
         return "_" + name
+
+
+def is_capital(token: Token) -> bool:
+    """Whether the token is a capital letter by itself, as in the name of a segment."""
+    kind, text = token
+    return kind == "v" and len(text) == 1 and text.isupper()
+
+
+def _power(base: Form, exponent: Form) -> Form:
+    value = special.exponential(exponent) if base == algebra.symbol("e") else None
+    return algebra.power(base, exponent) if value is None else value
+
+
+def _binomial(top: Form, bottom: Form) -> Form:
+    k = bottom.rational
+    if top.rational is None and k is not None and k.denominator == 1 and 0 <= k <= _MAX_BINOMIAL:
+        return special.falling_binomial(top, int(k))
+    return algebra.binomial(top, bottom)
+
+
+def _value(name: str, argument: Form, base: Form | None) -> Form:
+    """A function's value: exact where it is known, else an opaque atom."""
+    exact = None
+    if name in _TRIGONOMETRIC:
+        exact = special.trigonometric(name, argument)
+    elif name == "log" and base is None:
+        # \log alone is base 10 in one problem and base e in another: told apart from both.
+        return algebra.opaque("log without base", argument)
+    elif name in ("log", "lg"):
+        base = base or algebra.number(10)
+        return special.logarithm(argument, base) or algebra.opaque("log", argument, base)
+    elif name == "ln":
+        exact = special.logarithm(argument, algebra.symbol("e"))
+    return algebra.opaque(name, argument) if exact is None else exact
 
 
 def plain_number(text: str) -> Fraction:

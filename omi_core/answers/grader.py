@@ -1,15 +1,15 @@
 r"""`Grader`: the same answer or not, by the cheapest step that can tell.
 
 Order of work: the exact string; plain integers; the same tokens; exact arithmetic, enclosures and shapes (all
-in process, microseconds); the screen that refuses explosive strings; then math-verify in worker processes,
-which start only when a pair gets that far. Readings and verdicts are cached in bounded tables, so a timeout
-is paid once.
+in process, microseconds); then, for formulas that these leave open and that are small enough, sympy in worker
+processes, which start only when a pair gets that far. Readings and verdicts are cached in bounded tables, so
+a timeout is paid once.
 
     with Grader() as grader:
         grader.compare(r"\frac{1}{2}", "0.5")  # Verdict.EQUAL
 
 Verdicts do not depend on the order of the two answers, on the order of pairs, or on what was cached. They
-depend on the machine only where a worker runs out of `Limits.cpu_seconds`: what the screen refuses is fixed.
+depend on the machine only where a worker runs out of `Limits.cpu_seconds`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from omi_core.answers.algebra import Form
 from omi_core.answers.compare import compare_readings
 from omi_core.answers.policy import Policy, Verdict
-from omi_core.answers.pool import Limits, Pool
+from omi_core.answers.pool import Limits, Pool, encode
 from omi_core.answers.reading import Reading, read_answer
-from omi_core.answers.screen import refusal
+from omi_core.answers.rules import Question, Rules
 
 _PLAIN_INTEGER = re.compile(r"-?[1-9][0-9]{0,30}|0")
 _MAX_KEY = 2000
@@ -86,15 +87,17 @@ class Grader:
     def compare_many(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Verdicts in the order of `pairs`. Equal pairs are asked once, and workers are fed in bulk."""
         verdicts = [self.quick(a, b) for a, b in pairs]
-        asked: dict[tuple[str, str], Verdict] = {
-            _ordered(*pair): Verdict.UNKNOWN for pair, v in zip(pairs, verdicts, strict=True) if v is None
-        }
-        if asked:
-            for pair, verdict in zip(asked, self._pool.judge(list(asked)), strict=True):
-                asked[pair] = verdict
-                self.counts.worker += 1
-                self._settle(pair, verdict)
-        return [asked[_ordered(*pair)] if v is None else v for pair, v in zip(pairs, verdicts, strict=True)]
+        left = {_ordered(*pair) for pair, verdict in zip(pairs, verdicts, strict=True) if verdict is None}
+        asked = {pair: self._open(pair) for pair in sorted(left)}
+        questions = list({question: None for found in asked.values() for question in found})
+        forms = [tuple(encode(Form.from_key(key)) for key in question) for question in questions]
+        proofs = dict(zip(questions, self._pool.judge([(a, b) for a, b in forms]), strict=True))
+        settled: dict[tuple[str, str], Verdict] = {}
+        for pair in asked:
+            settled[pair] = self._decided(pair, proofs)
+            self.counts.worker += 1
+            self._settle(pair, settled[pair])
+        return [settled[_ordered(*pair)] if v is None else v for pair, v in zip(pairs, verdicts, strict=True)]
 
     def quick(self, a: str, b: str) -> Verdict | None:
         """The verdict, if no worker is needed for it; else None."""
@@ -112,15 +115,30 @@ class Grader:
         if cached is not None:
             self.counts.cached += 1
             return cached
-        verdict = compare_readings(self._read(pair[0]), self._read(pair[1]), self.policy)
-        if verdict is None and (refusal(a) or refusal(b)):
+        rules = Rules(self.policy)
+        verdict = self._compare(pair, rules)
+        if verdict is None and rules.open:
+            return None
+        if rules.refused and verdict is None:
             self.counts.refused += 1
-            verdict = Verdict.UNKNOWN
-        elif verdict is not None:
+        else:
             self.counts.exact += 1
-        if verdict is not None:
-            self._settle(pair, verdict)
+        verdict = Verdict.UNKNOWN if verdict is None else verdict
+        self._settle(pair, verdict)
         return verdict
+
+    def _compare(self, pair: tuple[str, str], rules: Rules) -> Verdict | None:
+        return compare_readings(self._read(pair[0]), self._read(pair[1]), rules)
+
+    def _decided(self, pair: tuple[str, str], proofs: dict[Question, Verdict]) -> Verdict:
+        verdict = self._compare(pair, Rules(self.policy, proofs))
+        return Verdict.UNKNOWN if verdict is None else verdict
+
+    def _open(self, pair: tuple[str, str]) -> list[Question]:
+        """What workers are to be asked about a pair that `quick` left open."""
+        rules = Rules(self.policy)
+        self._compare(pair, rules)
+        return rules.open
 
     def report(self) -> dict[str, int]:
         """All counters in one flat table, for `stats.json`: the grader's own, then `pool_...`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from omi_core.answers import algebra
 from omi_core.answers.values import Group, Relation, Scalar, Union, Value
 
 # (low, low is open, high, high is open) with None for an infinite end; sorted, disjoint, not touching
@@ -69,7 +70,12 @@ def _merged(pieces: list[Piece]) -> tuple[Piece, ...]:
 
 
 def canonical(value: Value) -> tuple[Piece, ...] | None:
-    """The pieces of an interval or of a union of intervals; None where an end is not rational or infinite."""
+    """The pieces of an interval, of a union of intervals, or of inequalities in one letter joined by a word.
+
+    None where an end is not rational or infinite.
+    """
+    if isinstance(value, Group) and value.kind in ("or", "and"):
+        return _joined(value)
     parts = value.parts if isinstance(value, Union) else (value,)
     pieces: list[Piece] = []
     for part in parts:
@@ -80,6 +86,40 @@ def canonical(value: Value) -> tuple[Piece, ...] | None:
             return None
         pieces.append(piece)
     return _merged(pieces)
+
+
+def _joined(group: Group) -> tuple[Piece, ...] | None:
+    found = [of_inequality(item) for item in group.items]
+    if any(pieces is None for pieces in found) or len({letter_of(item) for item in group.items}) > 1:
+        return None
+    if group.kind == "or":
+        return _merged([piece for pieces in found for piece in pieces or ()])
+    shared = list(found[0] or ())
+    for pieces in found[1:]:
+        shared = [both for a in shared for b in pieces or () if (both := _shared(a, b)) is not None]
+    return _merged(shared)
+
+
+def _shared(a: Piece, b: Piece) -> Piece | None:
+    """What two pieces have in common; a single point, or nothing, is None."""
+    low = max(a[:2], b[:2], key=lambda end: (end[0] is not None, end[0] or Fraction(0), end[1]))
+    high = min(a[2:], b[2:], key=lambda end: (end[0] is None, end[0] or Fraction(0), not end[1]))
+    if low[0] is not None and high[0] is not None and low[0] >= high[0]:
+        return None
+    return (*low, *high)
+
+
+def letter_of(value: Value) -> str | None:
+    """The one letter that an inequality, or inequalities joined by a word, are about."""
+    if isinstance(value, Group):
+        names = {letter_of(item) for item in value.items}
+        return names.pop() if len(names) == 1 else None
+    return letter(value) if isinstance(value, Relation) else None
+
+
+def of_inequality(value: Value) -> tuple[Piece, ...] | None:
+    """As `of_relation`, for any value."""
+    return of_relation(value) if isinstance(value, Relation) else None
 
 
 def letter(relation: Relation) -> str | None:
@@ -97,6 +137,9 @@ def of_relation(relation: Relation) -> tuple[Piece, ...] | None:
     r"""The interval that `x > 3`, `3 < x` or `1 < x \le 2` describes; None for other relations."""
     name = letter(relation)
     ops, sides = relation.ops, relation.sides
+    if ops == ("\\ne",) and name is not None and _is_letter(sides[0], name):
+        pieces = (_piece(_MINUS_INFINITY, True, sides[1], True), _piece(sides[1], True, _INFINITY, True))
+        return None if pieces[0] is None or pieces[1] is None else (pieces[0], pieces[1])
     if all(op in _GREATER for op in ops):
         ops, sides = tuple("<" if op == ">" else "\\le" for op in reversed(ops)), sides[::-1]
     if name is None or not ops or not all(op in _LESS for op in ops):
@@ -104,9 +147,8 @@ def of_relation(relation: Relation) -> tuple[Piece, ...] | None:
     at = next((k for k, side in enumerate(sides) if _is_letter(side, name)), None)
     if at is None or len(sides) > 3 or (len(sides) == 3 and at != 1):
         return None
-    infinity = _INFINITY
-    low, low_open = (sides[at - 1], _LESS[ops[at - 1]]) if at else (_negated(infinity), True)
-    high, high_open = (sides[at + 1], _LESS[ops[at]]) if at < len(ops) else (infinity, True)
+    low, low_open = (sides[at - 1], _LESS[ops[at - 1]]) if at else (_MINUS_INFINITY, True)
+    high, high_open = (sides[at + 1], _LESS[ops[at]]) if at < len(ops) else (_INFINITY, True)
     piece = _piece(low, low_open, high, high_open)
     return None if piece is None else (piece,)
 
@@ -117,15 +159,5 @@ def _is_letter(value: Value, name: str) -> bool:
     return value.form.den is None and value.form.num == {frozenset({(name, 1)}): 1}
 
 
-def _negated(value: Scalar) -> Scalar:
-    assert value.form is not None
-    return Scalar(-value.form)
-
-
-def _infinity() -> Scalar:
-    from omi_core.answers import algebra
-
-    return Scalar(algebra.symbol("\\infty"))
-
-
-_INFINITY = _infinity()
+_INFINITY = Scalar(algebra.symbol("\\infty"))
+_MINUS_INFINITY = Scalar(-algebra.symbol("\\infty"))

@@ -1,5 +1,5 @@
-r"""A few worker processes behind one call: pairs in, verdicts out, and no pair can hold up or take down the
-rest.
+r"""A few worker processes behind one call: pairs of formulas in, verdicts out, and no pair can hold up or
+take down the rest.
 
 `Pool.judge(pairs)` keeps every worker busy with one pair at a time. A pair that uses up its CPU time, or that
 kills or exhausts a fresh worker, is UNKNOWN. A pair whose worker dies otherwise (out of memory after many
@@ -22,15 +22,23 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from omi_core.answers.algebra import Atom, Form, Poly
 from omi_core.answers.policy import Verdict
 
-_VERDICTS = {"equal": Verdict.EQUAL, "not_equal": Verdict.NOT_EQUAL, "error": Verdict.UNKNOWN}
+_VERDICTS = {
+    "equal": Verdict.EQUAL,
+    "not_equal": Verdict.NOT_EQUAL,
+    "open": Verdict.UNKNOWN,
+    "error": Verdict.UNKNOWN,
+}
 _START_TRIES = 3
+Pair = tuple[list[Any], list[Any]]
 
 
 class WorkerError(RuntimeError):
-    """Workers do not start: math-verify is not installed, or no memory for it."""
+    """Workers do not start: sympy is not installed, or no memory for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Limits:
 @dataclass(slots=True)
 class PoolCounts:
     """Pairs judged; workers started; pairs that ended by CPU time, memory, the worker's death, or an error in
-    math-verify; and second tries."""
+    sympy; and second tries."""
 
     pairs: int = 0
     started: int = 0
@@ -76,7 +84,7 @@ class _Worker:
 class _Batch:
     """Pairs under way: what is still to be sent, what is settled, and what needs a second try."""
 
-    pairs: Sequence[tuple[str, str]]
+    pairs: Sequence[Pair]
     waiting: deque[int]
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     unsettled: list[int] = field(default_factory=list)
@@ -93,7 +101,7 @@ class Pool:
     _workers: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
 
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def judge(self, pairs: Sequence[Pair]) -> list[Verdict]:
         """One verdict per pair, in order. Raises WorkerError if workers cannot be started at all."""
         batch = _Batch(pairs, deque(range(len(pairs))))
         try:
@@ -197,7 +205,7 @@ class Pool:
             if self._failed_starts >= _START_TRIES:
                 raise WorkerError(
                     f"comparison workers do not start (exit status {worker.process.returncode}): "
-                    f"try `{sys.executable} -c 'import math_verify'`"
+                    f"try `{sys.executable} -c 'import sympy'`"
                 )
         if worker.job is None:
             return
@@ -221,6 +229,28 @@ class Pool:
             with contextlib.suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
+
+
+def encode(form: Form) -> list[Any]:
+    """A form as JSON: [numerator, denominator or None], each a list of [coefficient, [[atom, exponent], …]].
+
+    Terms and atoms are in an order of their own, so that a worker sees the same text for the same form.
+    """
+    return [None if poly is None else _encode_poly(poly) for poly in (form.num, form.den)]
+
+
+def _encode_poly(poly: Poly) -> list[Any]:
+    terms = [
+        [str(coefficient), sorted(([_encode_atom(atom), str(e)] for atom, e in monomial), key=repr)]
+        for monomial, coefficient in poly.items()
+    ]
+    return sorted(terms, key=repr)
+
+
+def _encode_atom(atom: Atom) -> Any:
+    if not isinstance(atom, tuple):
+        return atom
+    return [atom[0], *(encode(Form.from_key(key)) for key in atom[1:])]
 
 
 def _write(worker: _Worker, message: object) -> None:

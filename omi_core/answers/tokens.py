@@ -21,25 +21,46 @@ Token = tuple[str, str]
 _UNICODE = {
     "−": "-", "–": "-", "‐": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "÷": "\\div ",
     "π": "\\pi ", "∞": "\\infty ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "≈": "\\approx ",
-    "°": "^\\circ ", "∪": "\\cup ", "²": "^2", "³": "^3", "±": "\\pm ", "\u00a0": " ", "\u2009": " ",
-    "\u202f": " ", "∈": "\\in ", "½": "\\frac12 ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ",
+    "°": "^\\circ ", "∪": "\\cup ", "±": "\\pm ", "\u00a0": " ", "\u2009": " ",
+    "\u202f": " ", "∈": "\\in ", "√": "\\sqrt ", "⟨": "\\langle ", "⟩": "\\rangle ", "′": "'",
+    "≡": "\\equiv ",
+    "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}",
+    "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ",
     "∅": "\\emptyset ", "’": "'", "€": "\\text{€}", "£": "\\text{£}", "¢": "\\text{¢}",
 }  # fmt: skip
+_FRACTIONS = {
+    "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45",
+    "⅙": "16",
+    "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
+}  # fmt: skip
+_UNICODE |= {sign: f"\\frac{{{d[0]}}}{{{d[1]}}} " for sign, d in _FRACTIONS.items()}
 _TRANSLATE = str.maketrans(_UNICODE)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙₖ", "0123456789nk")
+_RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
+_LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉ₙₖ]+")
+_ROOT_OF_NUMBER = re.compile(r"√ ?([0-9]+)")
 
 _SCAN = re.compile(
     r"""
-    (?P<skip>\s+|~|\$|\\[,;:!\ ()\[\]]|\\(?:q?quad|displaystyle|textstyle|limits|[bB]igg?[lrm]?)(?![a-zA-Z])
+    (?P<skip>\s+|~|\$|\\[,;:!\ ()\[\]]|\\(?:displaystyle|textstyle|limits|[bB]igg?[lrm]?)(?![a-zA-Z])
         |\\(?:left|right)(?![a-zA-Z])\.?)
+  | (?P<gap>\\q?quad(?![a-zA-Z]))
   | (?P<text>\\(?:text(?:bf|rm|it|normal|sf|tt)?|mbox|hbox|mathrm|mathbf|mathit|mathsf|operatorname\*?|rm|bf)
-        (?![a-zA-Z])\s*\{(?P<body>[^{}]*)\})
+        (?![a-zA-Z])\s*\{(?P<body>(?:[^{}]|\{,\})*)\})
   | (?P<matrix>\\(?P<edge>begin|end)\s*\{(?P<env>[a-zA-Z]+)\*?\})
+<<<<<<< HEAD
   | (?P<set>\\mathbb\s*+\{?+\s*+(?P<letter>[A-Z])\s*+\}?)
   | (?P<clock>[0-9]{1,2}(?:\s*+(?:\\!\s*+)?:\s*+(?:\\!\s*+)?[0-9]{2}(?![0-9]))+)
   | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\overline\s*+\{?+\s*+(?P<cycle>[0-9]++)\s*+\}?)
+=======
+  | (?P<set>\\mathbb\s*\{?\s*(?P<letter>[A-Z])\s*\}?)
+  | (?P<clock>[0-9]{1,2}(?:(?:\s|\\!)*:(?:\s|\\!)*[0-9]{2}(?![0-9]))+)
+  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\(?:overline|bar)\s*\{?\s*(?P<cycle>[0-9]+)\s*\}?)
+>>>>>>> main
   | (?P<thousands>[0-9]{1,3}(?:(?:\{,\}|,\\!|\\!,|\\,|\\\ |~)\ *[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?)
   | (?P<spaced>[0-9]{1,3}(?:\ [0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!\ *[/0-9]))
-  | (?P<plain>[1-9][0-9]{0,2}(?:,[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?|0,[0-9]{3}(?![0-9,]))
+  | (?P<plain>(?<![0-9],)[1-9][0-9]{0,2}(?:,[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!,[0-9])|0,[0-9]{3}(?![0-9,]))
   | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![a-zA-Z0-9]))?)
   | (?P<command>\\[a-zA-Z]+|\\.)
   | (?P<word>[a-zA-Z]{2,})
@@ -54,7 +75,9 @@ _RENAME = {
     "\\dbinom": "\\binom", "\\tbinom": "\\binom", "\\lvert": "|", "\\rvert": "|", "\\vert": "|",
     "\\lbrace": "\\{", "\\rbrace": "\\}", "\\lbrack": "[", "\\rbrack": "]", "\\lt": "<", "\\gt": ">",
     "\\ast": "*", "\\times": "*", "\\cdot": "*", "\\div": "/", "\\colon": ":", "\\degree": "\\circ",
-    "\\land": "\\text{and}", "\\%": "%", "\\arcsin": "\\arcsin", "\\thinspace": "", "\\hspace": "",
+    "\\land": "\\text{and}", "\\lor": "\\text{or}", 
+    "\\langle": "(", "\\rangle": ")", "\\mod": "\\pmod", "\\bmod": "\\pmod",
+    "\\%": "%", "\\arcsin": "\\arcsin", "\\thinspace": "", "\\hspace": "",
     "\\nolimits": "",
 }  # fmt: skip
 _OPERATORS = frozenset("-+*/^_()[]{}|,;:=<>!'&%") | {"\\{", "\\}"}
@@ -68,7 +91,38 @@ _SYMBOLS = frozenset(
 )
 _WORD_COMMANDS = frozenset("sin cos tan cot sec csc arcsin arccos arctan log ln sqrt pi infty".split())
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix"})
+<<<<<<< HEAD
 _NUMBER_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+=======
+_NUMBER_FIRST = re.compile(
+    r"(-?\s?(?:\\?\$)?\s?-?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:\s?\\?%)?)([^0-9]*)"
+)
+_END = (
+    "\\ ",
+    " ",
+    "\t",
+    "\n",
+    "\\!",
+    "\\,",
+    "\\;",
+    "\\:",
+    "\\.",
+    "\\quad",
+    "\\qquad",
+    ".",
+    ",",
+    ";",
+    ":",
+    "$",
+)
+# A double backslash before a name, as text that went through JSON once too often has it.
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
+_VECTORS = ("\\vec", "\\overrightarrow", "\\mathbf", "\\hat", "\\boldsymbol")
+_CHOICE = re.compile(r"\s*([A-J])[.)]\s+(?=\S)")
+_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?([ap])\.?m\.{0,2}")
+_NOT_CLOCK = re.compile(r"\\(?:text|mathrm|mbox|rm)|\\[ ,;!]|[{}\s~$]")
+_CLOCK_LENGTH = 60
+>>>>>>> main
 # Control, zero-width and direction characters, lone surrogates: never part of an answer to be trusted.
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]"
@@ -84,6 +138,8 @@ def _words(body: str) -> str:
 
 def _bare_word(run: str, previous: Token | None) -> list[Token]:
     lower = run.lower()
+    if run == "mod" and previous is not None:
+        return [("c", "\\pmod")]
     if lower in _WORD_COMMANDS:
         return [("v" if lower in ("pi", "infty") else "c", "\\" + lower)]
     if lower in ("infinity", "inf"):
@@ -112,9 +168,53 @@ def tokenize(answer: str) -> tuple[Token, ...] | None:
     """
     if len(answer) > MAX_LENGTH or FORBIDDEN.search(answer):
         return None
+    clock = _clock(answer)
+    if clock is not None:
+        return (("t", clock),)
+    return _scan(_trimmed(_plain_ascii(answer)))
+
+
+def _plain_ascii(answer: str) -> str:
+    """The answer in LaTeX alone: no mathematical characters, no doubled backslashes."""
     if not answer.isascii():
+        answer = _ROOT_OF_NUMBER.sub(r"\\sqrt{\1}", answer)
+        answer = _RAISED_RUN.sub(lambda found: f"^{{{found[0].translate(_RAISED)}}}", answer)
+        answer = _LOWERED_RUN.sub(lambda found: f"_{{{found[0].translate(_LOWERED)}}}", answer)
         answer = answer.translate(_TRANSLATE)
+<<<<<<< HEAD
     answer = _without_end(answer.strip())
+=======
+    if "\\\\" in answer:
+        answer = answer.replace("\\\\", "\\") if "\\\\begin" in answer else _DOUBLED.sub(r"\\", answer)
+    if any(mark in answer for mark in _VECTORS):
+        answer = answer.replace("\\times", "\\cross ")  # of vectors it is not the other product
+    found = _CHOICE.match(answer)
+    return f"({found[1]}) {answer[found.end() :]}" if found else answer
+
+
+def _trimmed(answer: str) -> str:
+    """Without spaces, final points and delimiters at its ends."""
+    end = len(answer)
+    while ending := next((mark for mark in _END if answer.endswith(mark, 0, end)), None):
+        end -= len(ending)
+        if ending == "$" and answer.endswith("\\", 0, end):  # \$ is a dollar
+            end += 1
+            break
+    return answer[:end].lstrip()
+
+
+def _clock(answer: str) -> str | None:
+    """The time of day that the whole answer is, such as "4:30 pm"; else None."""
+    if len(answer) > _CLOCK_LENGTH or "m" not in answer.lower():
+        return None
+    found = _CLOCK.fullmatch(_NOT_CLOCK.sub("", answer).lower())
+    if found is None or not 1 <= int(found[1]) <= 12 or int(found[2] or 0) > 59:
+        return None
+    return f"{int(found[1])}:{found[2] or '00'} {found[3]}m"
+
+
+def _scan(answer: str) -> tuple[Token, ...] | None:
+>>>>>>> main
     tokens: list[Token] = []
     position, depth, length = 0, 0, len(answer)
     while position < length:
@@ -135,40 +235,20 @@ def tokenize(answer: str) -> tuple[Token, ...] | None:
             text = answer[match.start() : position]
         if kind == "skip":
             continue
-        if kind == "number":
-            tokens.append(("n", _canonical(text)))
-        elif kind in ("thousands", "spaced"):
+        if kind in ("thousands", "spaced"):
             tokens.append(("n", _canonical(re.sub(r"[^0-9.]", "", text))))
-        elif kind == "plain":
-            tokens.append(("N", text))
-        elif kind == "operator":
-            depth += (text in "([") - (text in ")]")
-            tokens.append(("o", text))
-        elif kind == "repeating":
-            whole = text.partition(".")[0].lstrip("0") or "0"
-            tokens.append(("n", f"{whole}.{match['fixed']}({match['cycle']})"))
-        elif kind == "clock":
-            tokens.append(("t", re.sub("[^0-9:]", "", text).lstrip("0")))
-        elif kind == "letter1":
-            tokens.append(("v", text))
-        elif kind == "word":
-            tokens.extend(_bare_word(text, tokens[-1] if tokens else None))
-        elif kind == "text":
-            tokens.extend(_text(match["body"], match.group()))
         elif kind == "matrix":
             if match["env"] not in _MATRICES:
                 return None
             tokens.append(("b" if match["edge"] == "begin" else "e", "matrix"))
-        elif kind == "set":
-            tokens.append(("v", "\\mathbb" + match["letter"]))
         else:
-            depth += (text in ("\\{", "\\lbrace")) - (text in ("\\}", "\\rbrace"))
-            token = _command(text)
-            if token is not None:
-                tokens.append(token)
+            found = _token(kind or "", text, match, tokens[-1] if tokens else None)
+            depth += sum((t in ("(", "[", "\\{")) - (t in (")", "]", "\\}")) for k, t in found if k == "o")
+            tokens.extend(found)
     return tuple(tokens)
 
 
+<<<<<<< HEAD
 def _without_end(answer: str) -> str:
     """The answer without the white space, points, commas and dollars at its end, `\\!` and the like among them."""
     end = len(answer)
@@ -181,6 +261,33 @@ def _without_end(answer: str) -> str:
         else:
             break
     return answer[:end]
+=======
+def _token(kind: str, text: str, match: re.Match[str], previous: Token | None) -> list[Token]:
+    """The tokens of one match of `_SCAN`."""
+    if kind == "number":
+        return [("n", _canonical(text))]
+    if kind == "plain":
+        return [("N", text)]
+    if kind == "operator":
+        return [("o", text)]
+    if kind == "gap":
+        return [("o", "\\quad")]
+    if kind == "repeating":
+        whole = text.partition(".")[0].lstrip("0") or "0"
+        return [("n", f"{whole}.{match['fixed']}({match['cycle']})")]
+    if kind == "clock":
+        return [("t", re.sub("[^0-9:]", "", text).lstrip("0"))]
+    if kind == "letter1":
+        return [("v", text)]
+    if kind == "word":
+        return _bare_word(text, previous)
+    if kind == "text":
+        return _text(match["body"], match.group(), previous)
+    if kind == "set":
+        return [("v", "\\mathbb" + match["letter"])]
+    token = _command(text)
+    return [] if token is None else [token]
+>>>>>>> main
 
 
 def _command(text: str) -> Token | None:
@@ -189,23 +296,49 @@ def _command(text: str) -> Token | None:
         return None
     if text in _OPERATORS:
         return ("o", text)
-    if text == "\\text{and}":
-        return ("t", "and")
+    if text in ("\\text{and}", "\\text{or}"):
+        return ("t", text[6:-1])
     return ("v" if text in _SYMBOLS else "c", text)
 
 
-def _text(body: str, whole: str) -> list[Token]:
+def _text(body: str, whole: str, previous: Token | None) -> list[Token]:
     words = _words(body)
     if not words:
         return []
-    if _NUMBER_TEXT.fullmatch(words) and not words.startswith("-"):
-        return [("n", _canonical(words))]
+    if any(character.isdigit() for character in body) and (found := _numbers(body)):
+        return found
     if words in _WORD_COMMANDS and words not in ("pi", "infty"):
         return [("c", "\\" + words)]
-    if len(body.strip()) == 1 and words.isalpha() and not whole.startswith(("\\text", "\\mbox", "\\hbox")):
-        return [("v", body.strip())]  # \mathrm{x}, \mathbf{v}: a letter set in another face
+    letter = body.strip()
+    if len(letter) == 1 and letter.isalpha():
+        if not whole.startswith(("\\text", "\\mbox", "\\hbox")):
+            return [("v", letter)]  # \mathrm{x}, \mathbf{v}: a letter set in another face
+    if previous is not None and previous[0] in "nN" and len(letter) <= 3 and letter.isalpha():
+        if any(character.isupper() for character in letter) and letter.lower() not in BARE_UNITS:
+            return [("t", letter)]  # 5 M is not 5 m, nor 5 MW 5 mW
     if "," in words or " and " in words or " or " in words:
-        parts = [part.strip() for part in re.split(r",|\band\b|\bor\b", words)]
-        separated = [token for part in parts if part for token in (("t", part), ("o", ","))]
-        return separated[:-1]
+        marks = re.split(r"(,|\band\b|\bor\b)", words)
+        parts = [(part.strip(), after) for part, after in zip(marks[::2], [*marks[1::2], ""], strict=True)]
+        tokens = [
+            token
+            for part, after in parts
+            if part
+            for token in (("t", part), ("o", ",") if after in (",", "") else ("t", after))
+        ]
+        return tokens[:-1]
     return [("t", words)]
+
+
+def _numbers(body: str) -> list[Token] | None:
+    r"""Tokens of a text group that is or begins with a number: \text{-5}, \text{1,000}, \text{\$18 each}."""
+    if not any(character.isalpha() for character in body):
+        found = _scan(_trimmed(body.replace("$", "\\$") if "\\$" not in body else body))
+        return list(found) if found else None
+    match = _NUMBER_FIRST.fullmatch(body.strip())
+    if match is None:
+        return None
+    head = match[1] if "\\$" in match[1] else match[1].replace("$", "\\$")
+    number, rest = _scan(head.strip()), _words(match[2])
+    if not number or "," in rest or not rest:
+        return None
+    return [*number, ("t", rest)]

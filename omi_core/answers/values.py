@@ -13,22 +13,28 @@ class Scalar:
     """A number or formula with what was written around it.
 
     `form` is None where the formula was not understood. `base` is the subscript of a number such as 101_2,
-    whose digits `form` then holds as if decimal. `maybe_list` is the second reading of `10,100`,
-    `maybe_length` that of `10 m`, whose letter may be a variable or a unit.
+    whose digits `form` then holds as if decimal. `modulus` is that of 5 mod 7. `maybe_list` is the second
+    reading of `10,100`, `maybe_length` that of `10 m`, whose letter may be a variable or a unit, and
+    `maybe_product` that of `ABC`, a name or a product of three letters.
     """
 
     form: Form | None
     unit: Unit | None = None
     percent: bool = False
     base: int | None = None
+    modulus: Form | None = None
     word: str | None = None
     maybe_list: Group | None = None
     maybe_length: Scalar | None = None
+    maybe_product: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    r"""Several values: "list" (bare commas), "set" (in \{ \}), or "()", "[)", "(]", "[]" by brackets."""
+    r"""Several values: "list" (bare commas), "set" (in \{ \}), or "()", "[)", "(]", "[]" by brackets.
+
+    Inequalities joined by a word are "or" (any of them) or "and" (all of them).
+    """
 
     kind: str
     items: tuple[Value, ...]
@@ -62,4 +68,12 @@ class Words:
     text: str
 
 
-Value = Scalar | Group | Union | Matrix | Relation | Words
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A marked choice, such as "(C) 12": its letter, lower case, and what stands behind it."""
+
+    letter: str
+    value: Value
+
+
+Value = Scalar | Group | Union | Matrix | Relation | Words | Choice

@@ -1,16 +1,20 @@
-r"""The process that asks math-verify, one pair at a time. Run as a script by `pool.py`; imports nothing of
-ours.
+r"""The process that asks sympy whether two formulas are equal, one pair at a time. Run as a script by
+`pool.py`; imports nothing of ours.
 
 Protocol: the first line on stdin is a JSON object of limits (`cpu_seconds` per pair, `memory_bytes` of
 address space); then one JSON array [a, b] per line in, one JSON string per line out: "equal", "not_equal",
-"error" or "memory". "ready" is written once the imports are done. (Where math-verify swallows a MemoryError,
-it says no.)
+"open" (neither was shown), "error" or "memory". "ready" is written once the imports are done. A formula is
+what `pool.encode` makes of a form: nested lists of numbers and names, from which sympy's objects are built
+one by one. No text is parsed, so nothing that a model wrote is ever evaluated, and nothing of it is dropped.
 
-Safety: model text only reaches math-verify's LaTeX reader, never its plain-expression reader (that one calls
-sympy's `parse_expr`, which evaluates). A pair that exceeds its CPU time ends the process through SIGPROF,
-which the kernel delivers even inside one long C call; CPU time, so that a busy or suspended machine changes
-nothing. Signals meant for the job are ignored, because a worker that dies of them would turn its pair into
-UNKNOWN; the process ends when its parent does (end of file on stdin, or a changed parent id).
+"equal" is a proof by rewriting: the difference simplifies to zero with every letter free and complex. For
+constants "not_equal" is a proof, too: the difference, evaluated to 40 digits, is not zero. Functions that a
+formula only names, such as f, are unknown functions, of which equal arguments are all that is known.
+
+Safety: a pair that exceeds its CPU time ends the process through SIGPROF, which the kernel delivers even
+inside one long C call; CPU time, so that a busy or suspended machine changes nothing. Signals meant for the
+job are ignored, because a worker that dies of them would turn its pair into UNKNOWN; the process ends when
+its parent does (end of file on stdin, or a changed parent id).
 """
 
 from __future__ import annotations
@@ -23,11 +27,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-Parse = Callable[[str], list[Any]]
+_DIGITS = 40
 
 
 def _prepare(limits: dict[str, float]) -> None:
@@ -48,54 +50,82 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _load() -> tuple[Parse, Callable[[Any, Any], bool]]:
-    from math_verify import LatexExtractionConfig, parse, verify  # type: ignore[attr-defined]
+class _Builder:
+    """Builds sympy's expressions from encoded formulas."""
 
-    config = (LatexExtractionConfig(boxed_match_priority=-1),)
+    def __init__(self) -> None:
+        import sympy
 
-    @lru_cache(maxsize=512)
-    def read(answer: str) -> list[Any]:
-        text = "$" + answer.replace("$", "").replace("\n", " ") + "$"
-        return parse(text, config, fallback_mode="no_fallback", parsing_timeout=None, raise_on_error=True)  # type: ignore[arg-type]
+        self.sympy = sympy
+        self.constants = {"\\pi": sympy.pi, "e": sympy.E, "i": sympy.I}
+        self.named = {
+            "abs": sympy.Abs,
+            "ln": sympy.log,
+            **{name: getattr(sympy, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "binomial")},
+            "arcsin": sympy.asin,
+            "arccos": sympy.acos,
+            "arctan": sympy.atan,
+            "lfloor": sympy.floor,
+            "lceil": sympy.ceiling,
+        }
 
-    def same(gold: Any, answer: Any) -> bool:
-        # More digits than the defaults: 1/2^99 and 1/2^98 agree to 15, 0.3333333 and 1/3 to 6.
-        return verify(
-            gold,
-            answer,
-            float_rounding=30,
-            numeric_precision=60,
-            allow_set_relation_comp=True,
-            timeout_seconds=None,
-            raise_on_error=True,
-        )
+    def form(self, encoded: list[Any]) -> Any:
+        numerator, denominator = encoded
+        value = self.poly(numerator)
+        return value if denominator is None else value / self.poly(denominator)
 
-    return read, same
+    def poly(self, terms: list[Any]) -> Any:
+        sympy = self.sympy
+        return sympy.Add(*(sympy.Mul(sympy.Rational(c), *map(self.atom, atoms)) for c, atoms in terms))
 
+    def atom(self, encoded: list[Any]) -> Any:
+        """An atom to its power: a prime, a letter or constant, or a function of formulas."""
+        atom, exponent = encoded
+        if isinstance(atom, int):
+            base = self.sympy.Integer(atom)
+        elif isinstance(atom, str):
+            base = self.constants.get(atom) or self.sympy.Symbol(atom)
+        else:
+            base = self.function(atom[0], [self.form(argument) for argument in atom[1:]])
+        return base ** self.sympy.Rational(exponent)
 
-def _judge(a: str, b: str, read: Parse, same: Callable[[Any, Any], bool]) -> str:
-    """Equal only if it is so in both directions: one alone takes "x + y = 3" for "3"."""
-    try:
-        left, right = read(a), read(b)
-        if not left or not right:
+    def function(self, name: str, arguments: list[Any]) -> Any:
+        sympy = self.sympy
+        if name == "power":
+            return sympy.Pow(*arguments)
+        if name == "log":
+            return sympy.log(arguments[0]) / sympy.log(arguments[1])
+        if name == "root" and (arguments[1] % 2 == 0 or arguments[0].is_nonnegative):
+            return sympy.root(*arguments)  # an odd root of what may be negative is real here, not principal
+        return self.named.get(name, sympy.Function(name))(*arguments)
+
+    def judge(self, a: list[Any], b: list[Any]) -> str:
+        sympy = self.sympy
+        difference = self.form(a) - self.form(b)
+        if difference.has(sympy.nan, sympy.zoo, sympy.oo):
             return "error"
-        return "equal" if same(left, right) and same(right, left) else "not_equal"
-    except MemoryError:
-        return "memory"
-    except (Exception, RecursionError):
-        return "error"
+        if not difference.free_symbols and not difference.atoms(sympy.core.function.AppliedUndef):
+            value = difference.evalf(_DIGITS, maxn=400, strict=False)
+            # Digits that the evaluation could not make sure of have a precision of 1.
+            if value.is_number and value._prec > 1 and abs(value) > sympy.Float(10) ** -(_DIGITS // 2):
+                return "not_equal"
+        return "equal" if sympy.simplify(difference) == 0 else "open"
 
 
 def main() -> None:
     limits = json.loads(sys.stdin.readline())
     _prepare(limits)
-    read, same = _load()
-    read("1")  # the grammar's tables are built on first use
+    builder = _Builder()
     print('"ready"', flush=True)
     for line in sys.stdin:
         a, b = json.loads(line)
         signal.setitimer(signal.ITIMER_PROF, limits["cpu_seconds"])
-        outcome = _judge(a, b, read, same)
+        try:
+            outcome = builder.judge(a, b)
+        except MemoryError:
+            outcome = "memory"
+        except (Exception, RecursionError):
+            outcome = "error"
         signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(outcome), flush=True)
         if outcome == "memory":

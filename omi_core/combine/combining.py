@@ -18,7 +18,7 @@ from omi_core.combine.directory import Directory, planned
 from omi_core.combine.options import Combine
 from omi_core.combine.problems import Problems
 from omi_core.combine.sources import Source, open_source
-from omi_core.inputs import Row, cell
+from omi_core.inputs import BadRow, Row, Skipped, cell, one_text, only_item
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.dataset import NothingToPublish, publish
@@ -35,6 +35,8 @@ from omi_core.publish.rows import MIXTURE, SCHEMAS, SOLUTIONS, Schema, column_ty
 
 _BATCH = 2048
 _FORMAT = 1  # raised when the same inputs and options would give other rows
+# Columns in which a number is the text that stands in the file, and a list of one is its element.
+_AS_TEXT = ("expected_answer", "problem_source")
 READ, KEPT, OTHER_PROBLEM = "read", "rows", "other_problem"  # counts of an input
 
 Numbered = Mapping[str, Source]
@@ -58,7 +60,10 @@ def combine(config: Combine) -> Outcome:
         NothingToPublish: no row is left.
         LockTaken: another process works in the directory.
     """
-    sources = {str(number): open_source("inputs", given) for number, given in enumerate(config.inputs, 1)}
+    sources = {
+        str(number): open_source("inputs", given, bad=Skipped(config.on_bad_row, "on_bad_row").bad)
+        for number, given in enumerate(config.inputs, 1)
+    }
     keep = open_source("keep_problems_of", config.keep_problems_of) if config.keep_problems_of else None
     schema = _schema(config, sources)
     if config.publish.chat is not None and schema is not SOLUTIONS:
@@ -148,7 +153,8 @@ class _Combining:
 
     def _write(self, number: int, source: Source, keep: Problems | None) -> PartManifest:
         types = column_types(self._schema.columns(self._optional))
-        counts: dict[str, int] = {READ: 0}
+        skipped = Skipped(self._config.on_bad_row, "on_bad_row")
+        other = read = 0
         with PartWriter(
             self._directory.work,
             number,
@@ -156,13 +162,18 @@ class _Combining:
             provenance=self._optional,
             schema=self._schema,
         ) as part:
-            for rows in _batches(source, types, self._schema, counts):
+            for rows in _batches(_usable(source, types, self._schema, skipped)):
+                read += len(rows)
                 kept = keep.holds([row["problem"] for row in rows]).tolist() if keep else [True] * len(rows)
                 for row, stays in zip(rows, kept, strict=True):
                     if stays:
                         part.write(row)
                     else:
-                        counts[OTHER_PROBLEM] = counts.get(OTHER_PROBLEM, 0) + 1
+                        other += 1
+            counts = {READ: read + sum(skipped.counts.values()), **skipped.counts}
+            if other:
+                counts[OTHER_PROBLEM] = other
+            skipped.write(self._directory.skipped_rows(str(number)))
             return part.finish(counts | {KEPT: part.rows})
 
     def _publish(self, parts: Mapping[str, PartManifest]) -> dict[str, Any]:
@@ -227,27 +238,26 @@ def _why(parts: Mapping[str, PartManifest]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.items())) or "they hold none"
 
 
-def _batches(
-    source: Source, types: Mapping[str, type], schema: Schema, counts: dict[str, int]
-) -> Iterator[Sequence[Row]]:
-    """Usable rows with the columns that are published; the others are counted by reason."""
-    usable = _usable(source, types, schema, counts)
-    while rows := list(islice(usable, _BATCH)):
-        yield rows
+def _batches(rows: Iterator[Row]) -> Iterator[Sequence[Row]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
 
 
-def _usable(
-    source: Source, types: Mapping[str, type], schema: Schema, counts: dict[str, int]
-) -> Iterator[Row]:
-    for where, row in source.rows():
-        counts[READ] += 1
+def _usable(source: Source, types: Mapping[str, type], schema: Schema, skipped: Skipped) -> Iterator[Row]:
+    """Usable rows with the columns that are published; the others go to `skipped`."""
+    for where, row in source.rows(tuple(types), _AS_TEXT, skipped.bad):
         out: Row = {}
         for name, kind in types.items():
             required = name in schema.required
-            value = cell(row, name, where, "inputs") if required else row.get(name)
+            try:
+                value = cell(row, name, where, "inputs") if required else row.get(name)
+            except BadRow as fault:
+                skipped.bad(fault)
+                break
+            if name in _AS_TEXT and (text := one_text(only_item(value))) is not None:
+                value = text
             if not _fits(value, kind, required):
-                reason = f"{'no' if required else 'wrong'}_{name}"
-                counts[reason] = counts.get(reason, 0) + 1
+                skipped.add(f"{'no' if required else 'wrong'}_{name}", where)
                 break
             out[name] = value
         else:

@@ -2,6 +2,7 @@
 
 DIR/
   combine.json or mix.json   the fingerprint, and the content it covers: options, and inputs by their digests
+  skipped_rows-NAME.jsonl    rows of an input that were left out, at most 10,000 per reason; if there are any
   work/                      what is there between two steps; gone when the dataset is published
   dataset/                   what is published
 """
@@ -18,9 +19,10 @@ from typing import Any
 
 from omi_core.combine.options import Place
 from omi_core.options import ConfigError
-from omi_core.publish.dataset import NothingToPublish, read_stats, recover
+from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
 from omi_core.run.files import fsync_directory, lock, read_json, write_json
 from omi_core.run.fingerprint import differences, fingerprint
+from omi_core.run.layout import check_root
 
 _SHOWN = 5
 
@@ -41,11 +43,20 @@ class Directory:
     def dataset(self) -> Path:
         return self.root / "dataset"
 
+    def skipped_rows(self, name: str) -> Path:
+        """The list of the rows of an input that are left out."""
+        return self.root / f"skipped_rows-{name}.jsonl"
+
     def published(self) -> dict[str, Any] | None:
         """The statistics of the dataset, if it is there and belongs to this plan."""
         recover(self.dataset)
-        stats = read_stats(self.dataset)
-        return stats if stats is not None and stats["fingerprint"] == self.fingerprint else None
+        try:
+            stats = read_stats(self.dataset)
+            if stats is None or stats["fingerprint"] != self.fingerprint or lacks(self.dataset, stats):
+                return None
+            return stats
+        except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is made again
+            return None
 
     def clear(self) -> None:
         """Removes what a published dataset needs no more."""
@@ -62,6 +73,7 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
     """
     digest = fingerprint(content)
     root = Path(place.dir) if place.dir else Path(place.root) / f"{name}-{digest[:8]}"
+    check_root(root)
     plan = root / f"{command}.json"
     if place.fresh and plan.exists():
         _move_aside(root)
@@ -89,6 +101,8 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
         except (ConfigError, NothingToPublish):
             # The mended command has another content; it must not be refused for what was never made.
             directory.clear()
+            for path in root.glob("skipped_rows-*.jsonl"):
+                path.unlink()
             plan.unlink()
             raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omi_core.inputs import Row
+from omi_core.inputs import Row, one_text, only_item
 
 _SPEAKERS = ("user", "assistant")
 # Columns that may hold the final answer; the first that a row has counts.
@@ -16,7 +16,7 @@ def fault(row: Row) -> str | None:
     """Why a row is no conversation to train on, in a word or two; None when it is one.
 
     Messages begin with the system or the user, then user and assistant take turns, and the assistant ends. No
-    text is blank. An answer is a text, or there is none.
+    text is blank. An answer is a text or a number, or there is none.
     """
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -39,6 +39,7 @@ def fault(row: Row) -> str | None:
 
 
 def answer_of(row: Row) -> Any:
-    """What stands in the column of the answer; None where there is none, or a blank one."""
-    value = next((row[name] for name in ANSWERS if name in row), None)
-    return None if isinstance(value, str) and not value.strip() else value
+    """The text or number in the column of the answer, None where it is blank or not there; else what is."""
+    value = only_item(next((row[name] for name in ANSWERS if name in row), None))
+    text = one_text(value)
+    return value if text is None else text if text.strip() else None

@@ -15,11 +15,11 @@ from omi_core import options
 from omi_core.combine.amounts import amounts
 from omi_core.combine.combining import KEPT, READ, Outcome
 from omi_core.combine.directory import Directory, planned
-from omi_core.combine.messages import answer_of, fault
+from omi_core.combine.messages import ANSWERS, answer_of, fault
 from omi_core.combine.options import Mix, MixInput
 from omi_core.combine.shuffling import shuffle
 from omi_core.combine.sources import Source, open_source
-from omi_core.options import ConfigError
+from omi_core.inputs import BadRow, Skipped
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path, read_manifest
@@ -37,8 +37,10 @@ def mix(config: Mix) -> Outcome:
         LockTaken: another process works in the directory.
     """
     inputs: Mapping[str, MixInput] = config.inputs
+    bad = Skipped(config.on_bad_row, "on_bad_row").bad
     sources = {
-        name: open_source(f"inputs.{name}.path", str(item.path), chat=True) for name, item in inputs.items()
+        name: open_source(f"inputs.{name}.path", str(item.path), chat=True, bad=bad)
+        for name, item in inputs.items()
     }
     content = options.content(config) | {
         "format": _FORMAT,
@@ -94,20 +96,20 @@ class _Mixing:
                 return found
         except PartError:
             pass
-        counts: dict[str, int] = {READ: 0}
+        skipped = Skipped(self._config.on_bad_row, "on_bad_row")
         with PartWriter(folder, number, fingerprint=self._directory.fingerprint, schema=MIXTURE) as part:
-            for where, row in self._sources[name].rows():
-                counts[READ] += 1
+            for where, row in self._sources[name].rows(("messages", *ANSWERS), ANSWERS, skipped.bad):
                 if "messages" not in row:
-                    raise ConfigError(
-                        f"inputs.{name}.path: {where} has no column messages; it has "
-                        f"{', '.join(map(str, list(row)[:12])) or 'none'}"
-                    )
-                if reason := fault(row):
-                    counts[reason] = counts.get(reason, 0) + 1
+                    has = ", ".join(map(str, list(row)[:12])) or "none"
+                    line = f"inputs.{name}.path: {where} has no column messages; it has {has}"
+                    skipped.bad(BadRow("missing_column", where, line))
+                elif reason := fault(row):
+                    skipped.add(reason, where)
                 else:
                     part.write({"messages": row["messages"], "answer": answer_of(row), "source": name})
-            return part.finish(counts | {"usable": part.rows})
+            counts = {READ: part.rows + sum(skipped.counts.values()), **skipped.counts, "usable": part.rows}
+            skipped.write(self._directory.skipped_rows(name))
+            return part.finish(counts)
 
     def _card(self, parts: Mapping[str, PartManifest], rows: Mapping[str, int]) -> CardInfo:
         inputs = [

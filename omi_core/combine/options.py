@@ -45,6 +45,12 @@ class Combine:
         "of equal rows the first is kept; problems: of rows with one problem, but for case and white space",
         choices=("rows", "problems"),
     )
+    on_bad_row: str = option(
+        "stop",
+        "a line that is broken, or a row without a column: stop there, or skip, count and list it",
+        choices=("stop", "skip"),
+        transient=True,
+    )
     publish: Publish = section(Publish)
     run: Place = section(Place, transient=True)
 
@@ -73,6 +79,12 @@ class Mix:
         None, "rows of the mixture where all inputs have a share; null: as many as there can be", ge=1
     )
     seed: int = option(42, "seed of the order, and of the rows that are drawn", ge=0)
+    on_bad_row: str = option(
+        "stop",
+        "a line that is broken, or a row without a column: stop there, or skip, count and list it",
+        choices=("stop", "skip"),
+        transient=True,
+    )
     rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
     run: Place = section(Place, transient=True)
 

@@ -30,7 +30,7 @@ class Problems:
         digests = bytearray()
         batch: list[str] = []
         last = None
-        for where, row in source.rows():
+        for where, row in source.rows(("problem",)):
             text = cell(row, "problem", where, "keep_problems_of")
             if isinstance(text, str) and text != last:
                 last = text

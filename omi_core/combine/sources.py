@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import zstandard
 
-from omi_core.inputs import Row, file_rows
+from omi_core.inputs import OnBad, Row, file_rows, refuse
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import decompress, split_lines
@@ -53,17 +53,19 @@ class Source:
         """What the fingerprint covers; all of it may stand on a card, and nothing says where it lies."""
         return {"name": self.name, "teacher": self.teacher, "digest": self.digest}
 
-    def rows(self) -> Iterator[tuple[str, Row]]:
-        """(where, row) in order, streamed.
+    def rows(
+        self, columns: Sequence[str], texts: Sequence[str] = (), bad: OnBad = refuse
+    ) -> Iterator[tuple[str, Row]]:
+        """(where, row) in order, streamed; of plain files by `columns`, `texts`, `bad` as in `file_rows`.
 
         Raises:
             InputDamaged: at the latest after the last row, a dataset is not what it was; what was made of the
                 rows must not be kept.
-            ConfigError: a file cannot be read.
+            ConfigError: a file cannot be read; or as `bad` does.
         """
         if self.content_hash is None:
             for path in self.files:
-                yield from file_rows(path)
+                yield from file_rows(path, columns, texts, bad)
             return
         digest = hashlib.sha256()
         for path in self.files:
@@ -89,18 +91,19 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise InputDamaged(f"{path}: damaged ({error})") from error
 
 
-def open_source(key: str, given: str, *, chat: bool = False) -> Source:
+def open_source(key: str, given: str, *, chat: bool = False, bad: OnBad = refuse) -> Source:
     """The source that the option `key` names: a file, a glob, a run or a dataset; with `chat` its messages.
 
     Raises:
-        ConfigError: there is no such thing, it is empty, or the dataset has no chat messages.
+        ConfigError: there is no such thing, it is empty, or the dataset has no chat messages; or, of a file's
+            first rows, as `bad` does.
     """
     path = Path(given)
     dataset = dataset_directory(path) if path.is_dir() else None
     if dataset is not None:
         return _published(key, given, dataset, chat)
     files = tuple(dataset_files(key, given))
-    first = next((row for file in files for _, row in file_rows(file)), None)
+    first = next((row for file in files for _, row in file_rows(file, (), (), bad)), None)
     if first is None:
         raise ConfigError(f"{key}={given}: holds no rows")
     return Source(path.name, files, tuple(map(str, first)), _digest(files))

@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 
 from omi_core.config import Data
 from omi_core.decontaminate.hits import Questions
-from omi_core.inputs import Row, cell, file_rows, hub_rows, local_files
+from omi_core.inputs import (
+    BadRow,
+    Number,
+    Row,
+    Skipped,
+    cell,
+    file_rows,
+    hub_rows,
+    local_files,
+    problem_text,
+)
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.publish.reading import dataset_files
 
@@ -65,22 +75,19 @@ def read_sets(given: Sequence[str], column: str | None = None) -> list[Questions
 
 
 def _questions(name: str, source: str, column: str | None) -> Iterator[str]:
-    for where, row in _rows(name, source):
-        used = column or _column(row)
-        text = cell(row, used, where, "test_column")
-        if not isinstance(text, str):
-            raise ConfigError(f"test_column={used}: {where} holds no text there")
-        yield text
+    """A bad row always ends the reading: without it the questions after it would have other numbers."""
+    for where, row in _rows(name, source, column):
+        yield _text(row, column or _column(row), where, "test_column")
 
 
 def _column(row: Row) -> str:
     return next((name for name in COLUMNS if name in row), COLUMNS[0])
 
 
-def _rows(name: str, source: str) -> Iterator[tuple[str, Row]]:
+def _rows(name: str, source: str, column: str | None) -> Iterator[tuple[str, Row]]:
     if source.endswith(_FILES):
         for path in local_files(f"test={name}", source):
-            yield from file_rows(path)
+            yield from file_rows(path, (column,) if column else None)
     elif source:
         yield from hub_rows(replace(KNOWN.get(name, Data(split="test")), hub=source))
     elif name in KNOWN:
@@ -100,17 +107,31 @@ class Problem:
     row: Row
 
 
-def read_problems(given: str, column: str, whole_rows: bool = False) -> Iterator[Problem]:
-    """The problems in files (a path or a glob) or in the dataset of a run, streamed.
+def read_problems(given: str, column: str, skipped: Skipped, whole_rows: bool = False) -> Iterator[Problem]:
+    """The problems in files (a path or a glob) or in the dataset of a run, streamed, bad rows to `skipped`.
 
-    With `whole_rows` every column of a row is read, else those that are needed.
+    With `whole_rows` every column of a row is read, its numbers as they stand; else those that are needed.
 
     Raises:
-        ConfigError: no such file, column or dataset, or a cell that holds no text.
+        ConfigError: no such file or dataset; or a bad row, as `skipped` has it: one without the column, or
+            without a text there.
     """
+    columns = None if whole_rows else (column,)
     for path in dataset_files("input", given):
-        for where, row in file_rows(path, columns=None if whole_rows else (column,)):
-            text = cell(row, column, where, "column")
-            if not isinstance(text, str):
-                raise ConfigError(f"column={column}: {where} holds no text there")
+        for where, row in file_rows(path, columns, None if whole_rows else (), skipped.bad):
+            try:
+                text = _text(row, column, where, "column")
+            except BadRow as fault:
+                skipped.bad(fault)
+                continue
             yield Problem(where, text, row)
+
+
+def _text(row: Row, column: str, where: str, key: str) -> str:
+    """The text at a column as it is, or what it means as chat messages. Raises BadRow: there is neither."""
+    value = cell(row, column, where, key)
+    if isinstance(value, str) and not isinstance(value, Number):
+        return value
+    if value is None:
+        raise BadRow("not_a_problem", where, f"{key}={column}: {where} holds null; a problem is a text")
+    return problem_text(value, where, f"{key}={column}")

@@ -12,13 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
-
 from omi_core.decontaminate import ngram, verdicts
 from omi_core.decontaminate.hits import Hit, Questions, Search
 from omi_core.decontaminate.normal import is_cut
 from omi_core.decontaminate.reading import Problem
 from omi_core.decontaminate.verdicts import Verdicts
+from omi_core.inputs import json_form
 from omi_core.options import ConfigError
 from omi_core.run.files import replacing
 
@@ -175,4 +174,4 @@ def _neighbours(problem: Problem, hits: list[Hit]) -> dict[str, Any]:
 
 def _write(file: BinaryIO | None, rows: Iterable[dict[str, Any]]) -> None:
     if file is not None:
-        file.writelines(orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        file.writelines(map(json_form, rows))

@@ -11,10 +11,10 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.plan import Pipeline, Step
-from omi_core.publish.dataset import read_stats, recover
+from omi_core.publish.dataset import lacks, read_stats, recover
 from omi_core.records import digest128
 from omi_core.run import ledger
-from omi_core.run.files import read_json, write_json
+from omi_core.run.files import fsync_directory, read_json, write_json
 from omi_core.run.fingerprint import fingerprint
 from omi_core.run.layout import Layout
 from omi_core.run.plan import read_plan
@@ -35,7 +35,9 @@ class Result:
 
 
 def result(pipeline: Pipeline, step: Step) -> Result | None:
-    """What a step has made; None while it is not done."""
+    """What a step has made of what the steps that it needs have made now; None while it is not done."""
+    if is_stale(pipeline, step):
+        return None
     if step.is_run:
         return _of_run(Layout(pipeline.directory(step)))
     try:
@@ -47,14 +49,58 @@ def result(pipeline: Pipeline, step: Step) -> Result | None:
         return None
 
 
+def is_stale(pipeline: Pipeline, step: Step) -> bool:
+    """Whether a step was begun with something else than the steps that it needs have made now."""
+    before = _made_of(pipeline, step)
+    return before is not None and before != _needed(pipeline, step)
+
+
+def begin(pipeline: Pipeline, step: Step) -> None:
+    """Notes that a step is begun, and what it is made of.
+
+    What it has made of something else gets another name; nothing is deleted.
+    """
+    if is_stale(pipeline, step):
+        _move_aside(pipeline.directory(step))
+    note(pipeline, "begun", step, made_of=_needed(pipeline, step))
+
+
+def _needed(pipeline: Pipeline, step: Step) -> dict[str, str]:
+    """Step that is needed -> the hash of what it has made, without those that are not done."""
+    made = {name: result(pipeline, pipeline.step(name)) for name in step.needs}
+    return {name: result.hash for name, result in made.items() if result is not None}
+
+
+def _made_of(pipeline: Pipeline, step: Step) -> dict[str, str] | None:
+    """What a step was begun with the last time; None where no line of the ledger says so."""
+    found = None
+    for entry in ledger.read(pipeline.layout.ledger):
+        if entry["stage"] == "begun" and entry.get("step") == step.name:
+            found = entry.get("made_of")
+    return found
+
+
+def _move_aside(directory: Path) -> None:
+    if not directory.exists():
+        return
+    number = 1
+    while (aside := directory.with_name(f"{directory.name}.old-{number}")).exists():
+        number += 1
+    os.rename(directory, aside)
+    fsync_directory(directory.parent)
+
+
 def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
     plan = read_plan(layout)
-    stats = read_stats(layout.dataset)
-    if stats is None or stats["fingerprint"] != plan.fingerprint:
+    try:
+        stats = read_stats(layout.dataset)
+        if stats is None or stats["fingerprint"] != plan.fingerprint or lacks(layout.dataset, stats):
+            return None
+        return Result(plan.records, stats["rows"], stats["content_hash"][:32])
+    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is published again
         return None
-    return Result(plan.records, stats["rows"], stats["content_hash"][:32])
 
 
 def write_result(pipeline: Pipeline, step: Step) -> None:

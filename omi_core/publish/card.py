@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from omi_core.publish.names import pattern
 from omi_core.publish.rows import COLUMNS, DTYPES, MIXTURE, column_types
 
 _SIZES = (
@@ -65,6 +66,12 @@ def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]
             "> **REHEARSAL: not training data.** No model wrote these rows. They were drawn at random\n"
             "> to rehearse a run; right, wrong and malformed ones are there on purpose.\n"
         )
+    if "hole" in stats:
+        missing, of = stats["hole"]["missing"], stats["hole"]["of"]
+        parts.append(
+            f"> **Not whole.** {missing:,} of {of:,} samples are missing: they had not been generated when\n"
+            "> this was published.\n"
+        )
     parts += [
         _summary(info, stats),
         _made(info),
@@ -85,8 +92,8 @@ def _header(info: CardInfo, columns: tuple[str, ...], stats: Mapping[str, Any]) 
     lines = ["---", f"pretty_name: {_yaml(info.name)}", "tags:", "- math", "- synthetic"]
     lines += ["- rehearsal"] * info.rehearsal
     lines += ["size_categories:", f"- {_yaml(size)}", "configs:"]
-    lines += _style_files(stats) if "styles" in stats else _data_files("default", "data", stats)
-    lines += _data_files("chat", "chat/data", stats) if "chat" in stats else []
+    lines += _style_files(stats) if "styles" in stats else _data_files("default", "data", stats["splits"])
+    lines += _data_files("chat", "chat/data", stats["chat"]["splits"]) if "chat" in stats else []
     lines += ["dataset_info:", "- config_name: default", "  features:"]
     for name, kind in column_types(columns).items():
         lines += _MESSAGES if kind is list else [f"  - name: {name}", f"    dtype: {DTYPES[kind]}"]
@@ -102,10 +109,11 @@ _MESSAGES = ["  - name: messages", "    list:"] + [
 ]
 
 
-def _data_files(config: str, folder: str, stats: Mapping[str, Any]) -> list[str]:
+def _data_files(config: str, folder: str, splits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [f"- config_name: {config}", "  data_files:"]
-    for split in stats["splits"]:
-        lines += [f"  - split: {_yaml(split)}", f"    path: {folder}/{split}-*.parquet"]
+    for split, figures in splits.items():
+        files = pattern(split, ".parquet", figures["content_hash"])
+        lines += [f"  - split: {_yaml(split)}", f"    path: {folder}/{files}"]
     return lines
 
 
@@ -118,10 +126,14 @@ def _folders(stats: Mapping[str, Any]) -> list[str]:
 def _style_files(stats: Mapping[str, Any]) -> list[str]:
     """`default` has the rows of all styles, style by style."""
     lines = ["- config_name: default", "  data_files:", "  - split: train", "    path:"]
-    lines += [f"    - {name}/data/train-*.parquet" for name in _folders(stats) if name in stats["styles"]]
-    for name in _folders(stats):
-        lines += [f"- config_name: {_yaml(name)}", "  data_files:", "  - split: train"]
-        lines += [f"    path: {name}/data/train-*.parquet"]
+    figures = {**stats["styles"], **stats["variants"]}
+    paths = {
+        name: f"{name}/data/{pattern('train', '.parquet', figures[name]['content_hash'])}"
+        for name in _folders(stats)
+    }
+    lines += [f"    - {path}" for name, path in paths.items() if name in stats["styles"]]
+    for name, path in paths.items():
+        lines += [f"- config_name: {_yaml(name)}", "  data_files:", "  - split: train", f"    path: {path}"]
     return lines
 
 

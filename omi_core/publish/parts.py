@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -21,7 +21,7 @@ import zstandard
 
 from omi_core.publish.durable import fsync_path, rename
 from omi_core.publish.rows import SCHEMAS, SOLUTIONS, Schema, column_types, encode_row
-from omi_core.records import digest128
+from omi_core.records import Seen, digest128
 
 LEVEL = 3
 _VERSION = 1
@@ -37,7 +37,8 @@ class PartManifest:
     """What a finished part says of itself.
 
     `size` and `sha256` are those of the uncompressed lines; `counts` is free: nested mappings of integers,
-    added up over parts by `merge_counts`. `task` says which rows they are.
+    added up over parts by `merge_counts`. `task` says which rows they are. `seen` are the samples that it was
+    made of, None where it was made of something else.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class PartManifest:
     fingerprint: str
     counts: dict[str, Any] = field(default_factory=dict)
     task: str = SOLUTIONS.task
+    seen: Seen | None = None
 
     @property
     def schema(self) -> Schema:
@@ -56,6 +58,8 @@ class PartManifest:
     def to_json(self) -> dict[str, Any]:
         names = ("rows", "size", "sha256", "columns", "fingerprint", "counts", "task")
         said = {"version": _VERSION, "part": self.path.name} | {name: getattr(self, name) for name in names}
+        if self.seen is not None:
+            said["seen"] = asdict(self.seen)
         return said | {"check": _check(said)}
 
 
@@ -126,8 +130,11 @@ class PartWriter:
         self._zstd.write(self._buffer)
         self._buffer.clear()
 
-    def finish(self, counts: Mapping[str, Any] | None = None) -> PartManifest:
-        """Make the part durable and visible, with `counts` in its manifest. Raises OSError (disk full)."""
+    def finish(self, counts: Mapping[str, Any] | None = None, seen: Seen | None = None) -> PartManifest:
+        """Make the part durable and visible, with `counts` and `seen` in its manifest.
+
+        Raises OSError (disk full).
+        """
         counts = merge_counts([counts or {}])
         self._flush()
         self._zstd.close()
@@ -142,6 +149,7 @@ class PartWriter:
             self._fingerprint,
             counts,
             self._task,
+            seen,
         )
         rename(self._temporary, self.path)
         _write_file(manifest_path(self.path), orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2))
@@ -193,6 +201,7 @@ def read_manifest(part: Path) -> PartManifest:
             str(raw["fingerprint"]),
             dict(raw["counts"]),
             task,
+            Seen(**raw["seen"]) if "seen" in raw else None,
         )
     except FileNotFoundError:
         raise PartError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Any
 
 from omi_core.inputs import local_files
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import STATS, read_stats
+from omi_core.publish.names import pattern_of
 from omi_core.publish.splits import TRAIN
 
 
@@ -44,6 +46,16 @@ def dataset_files(key: str, given: str) -> list[Path]:
             "a dataset or a file"
         )
     return files
+
+
+def dataset_glob(key: str, given: str, dataset: Path) -> str:
+    """A glob of the parquet files of a dataset's split `train`, and of nothing that lies beside them.
+
+    Raises:
+        ConfigError: as `train_of`.
+    """
+    name = min(name for name in train_of(key, given, dataset)["files"] if name.startswith("data/"))
+    return f"{glob.escape(str(dataset))}/{pattern_of(name)}"
 
 
 def train_of(key: str, given: str, dataset: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import orjson
 import zstandard
 
 from omi_core.publish.chat import messages_type
+from omi_core.publish.names import file_name
 from omi_core.publish.parts import LEVEL
 from omi_core.publish.rows import COLUMNS, PUBLISHED, column_types
 
@@ -56,8 +57,8 @@ def arrow_schema(columns: Iterable[str]) -> pa.Schema:
 class SplitWriter:
     """Writes the rows of one split, in order, as both formats.
 
-    Files are `data/<split>-00000.parquet` and `jsonl/<split>-00000.jsonl.zst`, each of `rows_per_file` rows
-    but the last.
+    Files are `data/<split>-00000-<hash>.parquet` and `jsonl/<split>-00000-<hash>.jsonl.zst`, each of
+    `rows_per_file` rows but the last; the hash is known when all are written, so they get it in `finish`.
     Leaving the `with` block by an exception leaves broken files behind: the directory is the caller's to
     throw away.
     """
@@ -100,11 +101,9 @@ class SplitWriter:
             self._pending.popleft().result()
         self._parquet.close()
         self._jsonl.close()
-        return {
-            "rows": self.rows,
-            "content_hash": self._jsonl.digest.hexdigest(),
-            "files": self._parquet.files | self._jsonl.files,
-        }
+        digest = self._jsonl.digest.hexdigest()
+        files = self._parquet.named(digest) | self._jsonl.named(digest)
+        return {"rows": self.rows, "content_hash": digest, "files": files}
 
     def __enter__(self) -> Self:
         return self
@@ -119,24 +118,23 @@ class SplitWriter:
 
 
 class _Files:
-    """A numbered series of files, the next opened when there are rows for it; `files` maps name -> rows."""
+    """A numbered series of files, the next opened when there are rows for it."""
 
     def __init__(self, folder: Path, split: str, suffix: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.files: dict[str, int] = {}
+        self._rows: list[int] = []  # of each file
         self._folder = folder
         self._split = split
         self._suffix = suffix
         self._open = False
 
     def write(self, block: bytes, rows: int, file_full: bool) -> None:
-        name = self._name(len(self.files) - self._open)
         if not self._open:
-            self._begin(self._folder / name)
+            self._begin(self._unnamed(len(self._rows)))
+            self._rows.append(0)
             self._open = True
         self._append(block, rows)
-        relative = f"{self._folder.name}/{name}"
-        self.files[relative] = self.files.get(relative, 0) + rows
+        self._rows[-1] += rows
         if file_full:
             self._open = False
             self._end()
@@ -156,8 +154,17 @@ class _Files:
             except Exception:
                 pass  # the error that brought us here is the one to report
 
-    def _name(self, number: int) -> str:
-        return f"{self._split}-{number:05d}{self._suffix}"
+    def named(self, content_hash: str) -> dict[str, int]:
+        """Give the closed files their names; returns the rows of each, by its path from the split's root."""
+        files = {}
+        for number, rows in enumerate(self._rows):
+            name = file_name(self._split, number, self._suffix, content_hash)
+            self._unnamed(number).rename(self._folder / name)
+            files[f"{self._folder.name}/{name}"] = rows
+        return files
+
+    def _unnamed(self, number: int) -> Path:
+        return self._folder / f"{self._split}-{number:05d}{self._suffix}"
 
     def _begin(self, path: Path) -> None:
         raise NotImplementedError

@@ -1,8 +1,8 @@
 """Dialogues by style: a folder of rows for each style, and the variants that are drawn from the same rows.
 
     DATASET/
-      two_students/data/train-00000.parquet   the rows of a style, and in jsonl/ the same
-      longest/, mix/                          the variants that are asked for, in the same form
+      two_students/data/train-00000-HASH.parquet   the rows of a style, and in jsonl/ the same
+      longest/, mix/                               the variants that are asked for, in the same form
 
 The rows of a chunk follow each other in the parts, so one pass is enough and no more than a chunk is held.
 """

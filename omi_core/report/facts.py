@@ -24,6 +24,7 @@ from omi_core.run.index import contents
 from omi_core.run.keys import KeyOutsidePlan
 from omi_core.run.layout import Layout
 from omi_core.run.manifests import held_seconds
+from omi_core.run.manifests import read_manifest as read_shard_manifest
 from omi_core.run.plan import Plan, read_plan
 
 _JOURNAL = re.compile(r"(\d{4,})-(\d{5,})\.jsonl\.zst")
@@ -154,7 +155,14 @@ def gather(root: Path) -> Facts:
         ConfigError: `root` is no run directory, or one of another version of the suite.
         ValueError: a file of the run is damaged, or a journal belongs to another run.
     """
-    layout = Layout(Path(root))
+    try:
+        return _gather(Layout(Path(root)))
+    except (AttributeError, KeyError, OSError, TypeError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{root}: a file of the run is gone or damaged ({why})") from error
+
+
+def _gather(layout: Layout) -> Facts:
     plan = read_plan(layout)
     entries = ledger.read(layout.ledger)
     attempts: dict[int, float] = {}
@@ -165,7 +173,7 @@ def gather(root: Path) -> Facts:
     stats = read_stats(layout.dataset)
     if stats is not None and stats.get("fingerprint") != plan.fingerprint:
         stats = None
-    parts = _finished_parts(layout, plan)
+    parts = _finished_parts(layout, plan, settled)
     counts = stats["counts"] if stats else merge_counts(part.counts for part in parts) if parts else None
     known = settled if plan.complete else None
     return Facts(layout, plan, read_json(layout.config), known, shards, counts, parts, stats, attempts)
@@ -210,10 +218,8 @@ def _shard(
         written=path.stat().st_mtime if dated else None,
         refused=sum(frame.errors for frame in frames),
     )
-    try:
-        return _timed(plain, read_json(layout.shard_manifest(attempt, task)))
-    except FileNotFoundError:
-        return plain
+    manifest = read_shard_manifest(layout.shard_manifest(attempt, task))
+    return plain if manifest is None else _timed(plain, manifest)
 
 
 def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
@@ -234,8 +240,11 @@ def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
     )
 
 
-def _finished_parts(layout: Layout, plan: Plan) -> list[PartManifest]:
-    """The manifests of a complete set of parts of this run; none where a part is missing."""
+def _finished_parts(layout: Layout, plan: Plan, there: int) -> list[PartManifest]:
+    """The manifests of a complete set of parts of this run; none where a part is missing.
+
+    `there` is how many samples there are now: parts that were made of fewer or more are passed over.
+    """
     folder = layout.root / "reduce"
     if not folder.is_dir():
         return []
@@ -247,6 +256,9 @@ def _finished_parts(layout: Layout, plan: Plan) -> list[PartManifest]:
             parts = [read_manifest(part_path(entry, number)) for number in range(int(found[1]))]
         except PartError:
             continue
-        if parts and all(part.fingerprint == plan.fingerprint for part in parts):
+        if not parts or any(part.fingerprint != plan.fingerprint for part in parts):
+            continue
+        seen = [part.seen.samples for part in parts if part.seen is not None]  # older versions did not say
+        if len(seen) < len(parts) or sum(seen) == there:
             return parts
     return []

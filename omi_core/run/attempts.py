@@ -20,8 +20,13 @@ import orjson
 from omi_core.run.files import fsync_directory, read_json, write_atomic
 from omi_core.run.keys import running_sizes, share_of
 from omi_core.run.layout import Layout
+from omi_core.run.seals import with_check, without_check
 
-_ATTEMPT = re.compile(r"(\d{4,})\.json")
+_ATTEMPT = re.compile(r"(\d{4,})(-\d{5,})?\.json(l\.zst)?")
+
+
+class AttemptDamaged(ValueError):
+    """An attempt's file is gone or damaged: which samples its tasks share is not known any more."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,9 @@ def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
     tasks = max(1, min(tasks, keys))
     layout.generate.mkdir(exist_ok=True)
     temporary = layout.generate / f".attempt.{secrets.token_hex(4)}.tmp"
-    write_atomic(temporary, orjson.dumps({"tasks": tasks, "keys": keys, "ranges": ranges.tolist()}))
+    write_atomic(
+        temporary, orjson.dumps(with_check({"tasks": tasks, "keys": keys, "ranges": ranges.tolist()}))
+    )
     try:
         number = next_number(layout)
         while True:
@@ -73,13 +80,23 @@ def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
 
 
 def read_attempt(layout: Layout, number: int) -> Attempt:
-    """An attempt that was made before. Raises FileNotFoundError."""
-    row = read_json(layout.attempt(number))
-    return Attempt(number, row["tasks"], np.array(row["ranges"], dtype=np.int64).reshape(-1, 2))
+    """An attempt that was made before. Raises AttemptDamaged."""
+    path = layout.attempt(number)
+    try:
+        row = without_check(read_json(path))
+        ranges = np.array(row["ranges"], dtype=np.int64).reshape(-1, 2)
+        if int((ranges[:, 1] - ranges[:, 0]).sum()) != row["keys"]:
+            raise ValueError("its ranges do not hold its keys")
+        return Attempt(number, int(row["tasks"]), ranges)
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise AttemptDamaged(
+            f"{path}: gone or damaged ({why}); to send its samples again: python -m jobs.resume {layout.root}"
+        ) from error
 
 
 def next_number(layout: Layout) -> int:
-    """The number that the next attempt will have."""
+    """The number that the next attempt will have, also after those of which only journals are left."""
     return max(_numbers(layout), default=0) + 1 if layout.generate.is_dir() else 1
 
 

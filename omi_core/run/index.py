@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import binascii
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -18,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from omi_core.run.files import lock, write_all, write_atomic
 from omi_core.run.frames import Damage, Frame, check, read_header, scan
-
-_SEAL = b',"check":'
+from omi_core.run.seals import seal, unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +90,8 @@ def whole_keys(journal: str) -> tuple[bytes, int] | None:
         return None
     keys, errors, end = [], 0, 0
     for line in lines:
-        body, seal, crc = line.rpartition(_SEAL)
-        if not seal or crc != b"%d}\n" % zlib.crc32(body):
-            return None
-        row = orjson.loads(body + b"}")
-        if row["offset"] != end:
+        row = unseal(line)
+        if row is None or row["offset"] != end:
             return None
         end += row["length"]
         errors += row["errors"]
@@ -156,7 +150,7 @@ class IndexWriter:
 
 
 def _frame_line(frame: Frame) -> bytes:
-    return _seal(
+    return seal(
         {
             "offset": frame.offset,
             "length": frame.length,
@@ -195,7 +189,7 @@ def _read_bad(journal: Path) -> list[Damage]:
 
 def _write_bad(journal: Path, damages: list[Damage]) -> None:
     names = ("offset", "length", "reason", "first", "last")
-    lines = [_seal({name: getattr(damage, name) for name in names}) for damage in damages]
+    lines = [seal({name: getattr(damage, name) for name in names}) for damage in damages]
     write_atomic(bad_path(journal), b"".join(lines))
 
 
@@ -237,16 +231,9 @@ def _with_ordinals(damage: Damage, frame: Frame | None) -> Damage:
     return replace(damage, first=frame.first, last=frame.last)
 
 
-def _seal(row: dict[str, Any]) -> bytes:
-    """`row` as a JSON line whose last member is the CRC-32 of what stands before it."""
-    body = orjson.dumps(row)[:-1]
-    return body + _SEAL + str(zlib.crc32(body)).encode("ascii") + b"}\n"
-
-
 def _unseal_all(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of the whole and undamaged lines of `path`; none when it does not exist."""
     with suppress(FileNotFoundError), path.open("rb") as lines:
         for line in lines:
-            body, seal, crc = line.rpartition(_SEAL)
-            if seal and crc == b"%d}\n" % zlib.crc32(body):
-                yield orjson.loads(body + b"}")
+            if (row := unseal(line)) is not None:
+                yield row

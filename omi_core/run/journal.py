@@ -211,6 +211,7 @@ def read_samples(
     first: int,
     last: int,
     on_damage: Callable[[Damage], None] | None = None,
+    on_frames: Callable[[Path, list[Frame]], None] | None = None,
     window_bytes: int = 32 << 20,
     cache_bytes: int = 256 << 20,
 ) -> Iterator[list[Sample]]:
@@ -221,10 +222,11 @@ def read_samples(
     windows of about `window_bytes` of JSON; what a frame holds for later windows waits in a cache of
     `cache_bytes`, so memory does not grow with the journals, apart from some 8 bytes per record and frame.
     Damage that may hold asked-for ordinals is handed to `on_damage` and its keys are left out; without
-    `on_damage` it raises FrameDamaged.
+    `on_damage` it raises FrameDamaged. `on_frames` is told, before the first record, what each journal holds
+    by then: what comes later is not read.
     """
     report = on_damage or _raise_damage
-    pieces = list(_overlapping(journals, first, last, report))
+    pieces = list(_overlapping(journals, first, last, report, on_frames))
     if not pieces:
         return
     bounds = _windows(pieces, window_bytes)
@@ -248,10 +250,16 @@ def _raise_damage(damage: Damage) -> None:
 
 
 def _overlapping(
-    journals: Iterable[Path], first: int, last: int, report: Callable[[Damage], None]
+    journals: Iterable[Path],
+    first: int,
+    last: int,
+    report: Callable[[Damage], None],
+    tell: Callable[[Path, list[Frame]], None] | None,
 ) -> Iterator[_Piece]:
     for path in journals:
         found = contents(path)
+        if tell is not None:
+            tell(path, found.frames)
         for damage in found.damage:
             if damage.first is None or damage.last is None or first <= damage.last and damage.first < last:
                 report(damage)

@@ -50,7 +50,7 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
         errors += sum(frame.errors for frame in found.frames)
         if found.frames:
             keys = np.concatenate([frame.keys for frame in found.frames]).astype(np.int64)
-            _refuse_outside(keys, path, records, samples)
+            refuse_outside(keys, path, records, samples)
             done[keys[:, 0] * samples + keys[:, 1]] = True
             total += len(keys)
     return Settled(done, errors, damage, total - int(np.count_nonzero(done)))
@@ -72,12 +72,13 @@ def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
             errors += found[1]
     rest = settled(sorted(slow), records, samples)
     keys = np.frombuffer(b"".join(parts), dtype="<u4").reshape(-1, 2).astype(np.int64)
-    _refuse_outside(keys, layout.generate, records, samples)
+    refuse_outside(keys, layout.generate, records, samples)
     rest.done[keys[:, 0] * samples + keys[:, 1]] = True
     return Settled(rest.done, rest.errors + errors, rest.damage, rest.duplicates)
 
 
-def _refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
+def refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
+    """Raises KeyOutsidePlan when one of the keys, of shape (n, 2), is none of `records` x `samples`."""
     outside = (keys[:, 0] >= records) | (keys[:, 1] >= samples)
     if outside.any():
         ordinal, index = keys[outside.argmax()].tolist()

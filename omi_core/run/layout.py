@@ -4,6 +4,7 @@ RUN/
   plan.json             what is to be made: counts, fingerprint and the content it covers
   config.json           the composed config of the run's first command, then of the last that submitted jobs
   records.jsonl.zst     the records, framed and indexed like a journal
+  skipped_rows.jsonl    rows of the input that were left out, at most 10,000 per reason; only if there are any
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
   generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
@@ -17,10 +18,22 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from omi_core.options import ConfigError
+
 _JOURNAL = re.compile(r"\d{4,}-\d{5,}\.jsonl\.zst")
+
+
+def check_root(root: Path) -> None:
+    """Raises ConfigError for a path that is not one line of text: ledgers, logs and hints name it."""
+    text = str(root.absolute())
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise ConfigError(
+            f"run.dir: {text!r} holds a line break, a control character or no UTF-8; choose another"
+        )
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,10 @@ class Layout:
     @property
     def records(self) -> Path:
         return self.root / "records.jsonl.zst"
+
+    @property
+    def skipped_rows(self) -> Path:
+        return self.root / "skipped_rows.jsonl"
 
     @property
     def ledger(self) -> Path:

@@ -1,8 +1,13 @@
-"""The ledger: a run's append-only list of what was submitted, one JSON line per attempt of a stage."""
+"""The ledger: a run's append-only list of what was submitted, one JSON line per attempt of a stage.
+
+Every line carries a checksum. One that is damaged is left out, with a warning, and stays where it is: others
+may append at the same time.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,11 +15,14 @@ from typing import Any
 import orjson
 
 from omi_core.run.files import fsync_directory, write_all
+from omi_core.run.seals import is_sealed, seal, unseal
+
+_warned: set[tuple[Path, int]] = set()
 
 
 def append(path: Path, entry: dict[str, Any]) -> None:
     """Appends one line, durably; `time` (seconds since the epoch) is added. A torn last line is cut off."""
-    line = orjson.dumps({"time": round(time.time(), 3), **entry}, option=orjson.OPT_APPEND_NEWLINE)
+    line = seal({"time": round(time.time(), 3), **entry})
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         size = os.fstat(fd).st_size
@@ -29,8 +37,28 @@ def append(path: Path, entry: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All entries, oldest first; a torn last line is left out."""
+    """All entries, oldest first; a torn last line is left out, and so is a damaged one, with a warning."""
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [orjson.loads(line) for line in lines]
+    entries = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        entry = _entry(line + b"\n")
+        if entry is not None:
+            entries.append(entry)
+        elif (path, number) not in _warned:
+            _warned.add((path, number))
+            warning = (
+                f"warning: {path}: line {number} is damaged and left out; if it named a job, squeue has it"
+            )
+            print(warning, file=sys.stderr, flush=True)
+    return entries
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    if is_sealed(line):
+        return unseal(line)
+    try:  # a line of a version that wrote no checksums
+        entry = orjson.loads(line)
+        return entry if isinstance(entry["stage"], str) and isinstance(entry["time"], float) else None
+    except (KeyError, TypeError, ValueError):
+        return None

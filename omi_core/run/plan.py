@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,13 @@ from omi_core.options import ConfigError
 from omi_core.records import Record
 from omi_core.run.files import read_json, write_json
 from omi_core.run.fingerprint import differences, fingerprint
-from omi_core.run.frames import encode, read_lines
+from omi_core.run.frames import FrameDamaged, encode, read_lines
 from omi_core.run.index import IndexWriter, contents
 from omi_core.run.layout import Layout
+from omi_core.run.seals import with_check, without_check
 
 _FRAME_BYTES = 1 << 20
+_TYPE_AGAIN = "the command that made the run writes it again"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Plan:
         return self.records * self.samples
 
     def write(self, layout: Layout) -> None:
-        write_json(layout.plan, dataclasses.asdict(self))
+        write_json(layout.plan, with_check(dataclasses.asdict(self)))
 
 
 def read_plan(layout: Layout) -> Plan:
@@ -63,26 +65,34 @@ def read_plan(layout: Layout) -> Plan:
         ConfigError: the directory is no run, or one of another version of the suite.
     """
     try:
-        plan = Plan(**read_json(layout.plan))
+        raw = read_json(layout.plan)
+        plan = Plan(**{name: value for name, value in raw.items() if name != "check"})
         if (plan.fingerprint, plan.records) != (fingerprint(plan.content), plan.content["records"]):
             raise ValueError("it does not match its own fingerprint")
+        without_check(raw)
         return plan
     except FileNotFoundError:
         raise ConfigError(f"{layout.root}: not a run directory (it has no {layout.plan.name})") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{layout.plan}: not a plan this version can read ({error})") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{layout.plan}: not a plan this version can read ({error}); where it is damaged, {_TYPE_AGAIN}"
+        ) from error
 
 
 def refuse_other(layout: Layout, old: Plan, new: Plan) -> None:
     """Raises ConfigError with the differences when a run would be continued under another fingerprint."""
     if old.fingerprint == new.fingerprint:
         return
-    changes = differences(old.content, new.content)
-    shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
     raise ConfigError(
-        f"run.dir={layout.root}: was made with another config ({shown}); "
+        f"run.dir={layout.root}: was made with another config "
+        f"({shown(differences(old.content, new.content))}); "
         "choose another run.dir, or run.fresh=true to start it anew"
     )
+
+
+def shown(changes: Sequence[str]) -> str:
+    """The first of several differences, for a message."""
+    return "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
 
 
 def write_records(path: Path, records: Iterable[Record]) -> tuple[int, str]:
@@ -121,25 +131,43 @@ def write_records(path: Path, records: Iterable[Record]) -> tuple[int, str]:
     return count, digest.hexdigest()
 
 
+def records_whole(layout: Layout, plan: Plan) -> bool:
+    """Whether every record of the plan is there, each byte of them read and checked."""
+    try:
+        found = contents(layout.records, verify=True)
+    except OSError:
+        return False
+    return not found.damage and sum(frame.count for frame in found.frames) == plan.records
+
+
 class Records:
-    """The records of a plan by ordinal; reads only the frames that are asked for, and keeps the last one."""
+    """The records of a plan by ordinal; reads only the frames that are asked for, and keeps the last one.
+
+    Raises:
+        ConfigError: the file is gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._frames = contents(path).frames
+        try:
+            self._frames = contents(path).frames
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: is gone; {_TYPE_AGAIN}") from None
         self._firsts = [frame.first for frame in self._frames]
         self._held = -1
         self._rows: list[bytes] = []
 
     def __getitem__(self, ordinal: int) -> Record:
-        """The record. Raises KeyError when the plan has no such ordinal, FrameDamaged when it is broken."""
+        """The record. Raises ConfigError when it is not there, or damaged."""
         at = bisect_right(self._firsts, ordinal) - 1
         if at < 0 or ordinal > self._frames[at].last:
-            raise KeyError(ordinal)
+            raise ConfigError(f"{self._path}: damaged (it holds no record {ordinal}); {_TYPE_AGAIN}")
         if at != self._held:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._rows = read_lines(fd, self._frames[at], self._path).splitlines()
+            except FrameDamaged as error:
+                raise ConfigError(f"{error.damage}; {_TYPE_AGAIN}") from error
             finally:
                 os.close(fd)
             self._held = at

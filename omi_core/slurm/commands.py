@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -48,12 +48,13 @@ _BUSY = re.compile(
 # Such as QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit, AssocGrpSubmitJobsLimit.
 _SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)\w*Submit\w*Limit\b")
 _NO_CONFIGURATION = re.compile(r"Could not establish a configuration source|stat file [^:]*slurm\.conf")
-_ENDED = re.compile(r"Invalid job id specified|already completing or completed")
+_ENDED = re.compile(r"Invalid job id specified|already completing or completed|already finished")
 # What commands put before a message: "sbatch: error: Batch job submission failed: ".
 _PREFIX = re.compile(
     r"^(s[a-z]+|slurm_\w+( error)?): ((error|fatal|warning): )?(Batch job submission failed: )?"
 )
 _MESSAGE_CHARACTERS = 500
+_RELEASED_AT_ONCE = 1000
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 _SECOND_LOOK_S = 3.0
@@ -186,17 +187,30 @@ def scancel(job_ids: Iterable[str], timeout: float = TIMEOUT_S) -> None:
                 raise
 
 
-def find_job(name_or_comment: str, timeout: float = TIMEOUT_S) -> str | None:
-    """Id of this user's newest job with exactly that name or comment, ended ones that squeue knows included.
+def release(tasks: Sequence[str], timeout: float = TIMEOUT_S) -> None:
+    """Lets held jobs or array tasks (`12_3`) wait for their turn again; no error for one that has ended.
+
+    Raises what `run` raises.
+    """
+    for first in range(0, len(tasks), _RELEASED_AT_ONCE):
+        try:
+            run("scontrol", "release", ",".join(tasks[first : first + _RELEASED_AT_ONCE]), timeout=timeout)
+        except SlurmError as error:
+            if not _ENDED.search(error.message):
+                raise
+
+
+def find_job(token: str, timeout: float = TIMEOUT_S) -> str | None:
+    """Id of this user's newest job whose comment is or begins with that word, also one that has ended.
 
     None when there is none yet: a controller that was away may take up a submission some seconds after it
     answers again, so ask once more after a pause before submitting a second time.
     """
-    asked = ("squeue", "-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F\x1f%j\x1f%k")
+    asked = ("squeue", "-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F %k")
     ids = []
     for line in run(*asked, timeout=timeout).splitlines():
-        job_id, *names = line.split("\x1f")
-        if name_or_comment in names and job_id.isdigit():
+        job_id, _, comment = line.partition(" ")
+        if job_id.isdigit() and (comment == token or comment.startswith(f"{token} ")):
             ids.append(int(job_id))
     return str(max(ids)) if ids else None
 

@@ -132,12 +132,18 @@ def _troubles(layout: Layout, attempts: set[int]) -> tuple[dict[tuple[int, int],
         if int(name[1]) not in attempts:
             older += 1
             continue
-        with suppress(OSError, orjson.JSONDecodeError):
-            trouble = orjson.loads((layout.generate / name[0]).read_bytes())
-            if isinstance(trouble, dict):
-                unknown = {"class": "unknown", "message": ""}
-                found[int(name[1]), int(name[2])] = unknown | trouble
+        if (trouble := read_trouble(layout.generate / name[0])) is not None:
+            found[int(name[1]), int(name[2])] = trouble
     return found, older
+
+
+def read_trouble(path: Path) -> dict[str, Any] | None:
+    """Why a task failed, by its own word; None where it left none, or a damaged one."""
+    try:
+        trouble = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return {"class": "unknown", "message": ""} | trouble if isinstance(trouble, dict) else None
 
 
 class _Done:

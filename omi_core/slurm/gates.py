@@ -15,18 +15,19 @@ from typing import Any, NoReturn
 import numpy as np
 
 from omi_core.config import Generate
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, read_attempt
-from omi_core.run.files import lock, read_json, write_json
+from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
+from omi_core.run.files import lock, write_json
 from omi_core.run.flight import last_words
 from omi_core.run.keys import settled
 from omi_core.slurm import commands, policy, states
-from omi_core.slurm.failures import log_path, places, said
+from omi_core.slurm.failures import log_path, places, read_trouble, said
 from omi_core.slurm.script import replicas
 from omi_core.slurm.submit import Chain, Shares, ask_site
 from omi_core.stages import gate
-from omi_core.stages.reduce import finished_part
+from omi_core.stages.reduce import finished_parts
 from omi_core.stages.run import Run
 
 # How long a gate waits for room in the queue, well within its own time limit.
@@ -71,17 +72,16 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
     failures = [] if number is None else failed_tasks(run, number)
     most, counted = run.config.cluster.max_attempts, False
     again, exclude, tasks = run, None, None
-    if number is not None and not failures:  # a window: shards as large as those before
-        attempt = read_attempt(run.layout, number)
+    attempt = None if number is None else _attempt(run, number)
+    if attempt is not None and not failures:  # a window: shards as large as those before
         tasks = math.ceil(gate.count(ranges) * attempt.tasks / attempt.keys)
-    elif number is not None:
-        attempt = read_attempt(run.layout, number)
-        counted = _done_share(run, attempt, ranges) < 0.5
+    elif failures:
+        counted = attempt is None or _done_share(run, attempt, ranges) < 0.5
         attempts = counted_attempts(run) + counted
-        decision = policy.decide(failures, attempt.tasks, attempts, most)
+        decision = policy.decide(failures, attempt.tasks if attempt else 1, attempts, most)
         words = f"{words} ({decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; to continue: {hint('resume', run.layout.root)}")
         words += (
             f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
         )
@@ -109,13 +109,22 @@ def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
     for start, stop in ranges.tolist():
         sent[start:stop] = False
     for number in {entry["attempt"] for entry in this_chain(run) if entry["stage"] in ("canary", "generate")}:
-        for start, stop in read_attempt(run.layout, number).ranges.tolist():
+        attempt = _attempt(run, number)
+        for start, stop in attempt.ranges.tolist() if attempt else []:
             sent[start:stop] = True
     return int(np.count_nonzero(~sent))
 
 
+def _attempt(run: Run[Any], number: int) -> Attempt | None:
+    """An attempt; None where its file is gone or damaged."""
+    try:
+        return read_attempt(run.layout, number)
+    except AttemptDamaged:
+        return None
+
+
 def pass_reduce(run: Run[Any], parts: int) -> None:
-    """Returns when every part is on disk.
+    """Returns when every part is on disk, made of the samples that are there now.
 
     Parts may be missing because the gate before them never opened: it was killed, or its node died. So what
     the gate asks for is asked for again before any part is made.
@@ -123,12 +132,13 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
     Raises:
         ChainEnded: parts or samples are missing; they are submitted again, or the chain is over.
     """
-    missing = [part for part in range(parts) if finished_part(run, part, parts) is None]
+    finished = finished_parts(run, parts)
+    missing = [part for part in range(parts) if part not in finished]
     if not missing:
         return
     pass_generate(run, max((e["attempt"] for e in this_chain(run) if e["stage"] == "gate"), default=None))
     with lock(run.layout.lock, wait=300):
-        words = f"{len(missing)} of {parts} parts are missing (the first: {missing[0]})"
+        words = f"{len(missing)} of {parts} parts are missing or out of date (the first: {missing[0]})"
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run))
         if tries >= run.config.cluster.max_attempts:
             end_chain(run, f"{words} after {tries} attempts; see {run.layout.logs}")
@@ -149,13 +159,13 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
             return
         except commands.SubmitLimit as error:
             if time.monotonic() > deadline:
-                end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+                end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
             _cancel([entry["job"] for entry in _behind(run)])  # the part of it that did find room
             print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
             time.sleep(delay)
             delay = min(2 * delay, 60.0)
         except (commands.SlurmError, ConfigError) as error:  # half of it may be there: _end cancels that, too
-            end_chain(run, f"{words}; {error}; to continue: python -m jobs.resume {run.layout.root}")
+            end_chain(run, f"{words}; {error}; to continue: {hint('resume', run.layout.root)}")
 
 
 def _refuse_left_behind(run: Run[Any]) -> None:
@@ -193,7 +203,10 @@ def counted_attempts(run: Run[Any]) -> int:
 
 def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
     """The shards of an attempt that left keys missing, each with its cause."""
-    attempt = read_attempt(run.layout, number)
+    try:
+        attempt = read_attempt(run.layout, number)
+    except AttemptDamaged as error:  # which task was to make what is not known any more: one failure for all
+        return [policy.Failure(0, policy.Cause.UNKNOWN, str(error), None, None)]
     done = settled(run.layout.journals(), run.plan.records, run.plan.samples).done
     each = replicas(run.config)
     jobs = [
@@ -208,9 +221,7 @@ def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
         if all(bool(done[start:stop].all()) for start, stop in attempt.share(shard).tolist()):
             continue
         key = keys[shard // each] if shard // each < len(keys) else None  # its window was not submitted
-        trouble = None
-        if (path := run.layout.trouble(number, shard)).exists():
-            trouble = read_json(path)
+        trouble = read_trouble(run.layout.trouble(number, shard))
         state = seen.get(key) if key else None
         told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
         line = said(run.layout, key)[1] if key and trouble is None else None

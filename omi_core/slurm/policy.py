@@ -60,6 +60,7 @@ _STATES = {
 }
 # Raised by vLLM or CUDA, or for a rank on another node, when the engine, not our code, is at fault.
 _ENGINE_ERRORS = (
+    "EngineEnded",
     "EngineFailed",
     "EngineDeadError",
     "EngineGenerateError",

@@ -20,6 +20,7 @@ from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
+from omi_core.slurm.passed import check_passed, passed_options
 from omi_core.slurm.policy import HANDED_BACK
 from omi_core.slurm.times import check_times
 
@@ -35,7 +36,8 @@ _ALL_TASKS = ("--kill-on-bad-exit=0", "--wait=0")
 class Job:
     """One sbatch: what it runs, as how many array tasks, after which job, and where it writes.
 
-    `array` is (first, last, tasks at once; 0 for no limit); `after` a dependency as sbatch takes it.
+    `array` is (first, last, tasks at once; 0 for no limit); `after` a dependency as sbatch takes it. `token`
+    is what the job is found by when the answer of its submission is lost, the first word of its comment.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Job:
     logs: Path
     array: tuple[int, int, int] | None = None
     after: str | None = None
-    comment: str | None = None
+    token: str | None = None
     exclude: str | None = None
 
     @property
@@ -94,6 +96,16 @@ def check_cluster(cluster: Cluster) -> None:
             f"+cluster={cluster.name}: cpu_python is set; set python, that of the GPU jobs, too"
         )
     check_times(cluster)
+    check_passed(cluster)
+
+
+def check_logs(logs: Path) -> None:
+    """Raises ConfigError for a place where Slurm would not find the logs' directory again.
+
+    A percent sign is written twice, as Slurm's patterns of file names want it; a backslash has no such form.
+    """
+    if "\\" in str(logs):
+        raise ConfigError(f"run.dir: {logs.parent}: Slurm takes no backslash in a log's path; choose another")
 
 
 def script(config: Generate | Reduce, job: Job) -> str:
@@ -105,20 +117,21 @@ def script(config: Generate | Reduce, job: Job) -> str:
 def submit(config: Generate | Reduce, job: Job) -> str:
     """Submits the job and returns its id; tries again for two minutes while the controller is busy.
 
-    The sbatch file stays beside the logs. A submission whose answer was lost is found by its comment
-    instead of being made twice.
+    The sbatch file stays beside the logs. A submission whose answer was lost is found by its token, the first
+    word of its comment, instead of being made twice.
 
     Raises:
         SlurmError: sbatch refuses the job, or the controller stays away.
     """
     job.logs.mkdir(parents=True, exist_ok=True)  # without it Slurm fails the job, and leaves no word
-    job = replace(job, comment=f"{job.comment}-{secrets.token_hex(4)}")
-    path = job.logs / f"{job.stage}-{job.comment}.sbatch"
+    token = f"{job.token}-{secrets.token_hex(4)}"
+    job = replace(job, token=token)
+    path = job.logs / f"{job.stage}-{token}.sbatch"
     write_atomic(path, script(config, job).encode())
     identifier = commands.retry(
         lambda: commands.sbatch(str(path), cwd=job.logs),
         RETRY_SECONDS,
-        found=lambda: commands.find_job(job.comment or ""),
+        found=lambda: commands.find_job(token),
     )
     return str(identifier)
 
@@ -149,17 +162,16 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
     cluster = config.cluster
     gpu = job.on_gpus
     size = _size(config, job)
-    log = str(job.logs / ("%A_%a" if job.array else "%j"))
+    log = f"{str(job.logs).replace('%', '%%')}/{'%A_%a' if job.array else '%j'}"
     parameters: dict[str, Any] = {
-        "job_name": job.name,
+        "job_name": f"{cluster.job_prefix or ''}{job.name}",
         "time": cluster.time if gpu else cluster.cpu_time,
         "partition": cluster.partition if gpu else cluster.cpu_partition or cluster.partition,
         "account": cluster.account,
         "qos": cluster.qos if gpu else cluster.cpu_qos or cluster.qos,
         "constraint": cluster.constraint if gpu else cluster.cpu_constraint,
         "mem": cluster.mem if gpu else cluster.cpu_mem,
-        "comment": job.comment,
-        "exclude": job.exclude,
+        "comment": " ".join(filter(None, (job.token, cluster.comment))) or None,
         "dependency": job.after,
         "exclusive": True if gpu and cluster.exclusive else None,
         "wckey": None,
@@ -178,7 +190,10 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "teardown": _teardown(cluster, job),
     }
     parameters |= size
-    more: dict[str, Any] = {"output": f"{log}.sbatch.log"}
+    more = passed_options(cluster) | {"output": f"{log}.sbatch.log"}
+    for name, own in (("exclude", job.exclude), ("gres", parameters.pop("gres", None))):
+        if both := ",".join(str(each) for each in (own, more.get(name)) if each):
+            more[name] = both
     if cluster.reservation and gpu:
         more["reservation"] = cluster.reservation
     if job.array:
@@ -190,8 +205,15 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         more["no-requeue"] = True
     if job.after and job.after.startswith("afterok"):
         more["kill-on-invalid-dep"] = "yes"  # else a dependent of a failed job waits for ever on most sites
-    parameters["additional_parameters"] = more | cluster.options
-    return {name: value for name, value in parameters.items() if value is not None or name == "wckey"}
+    parameters["additional_parameters"] = {name: _escaped(value) for name, value in more.items()}
+    return {
+        name: _escaped(value) for name, value in parameters.items() if value is not None or name == "wckey"
+    }
+
+
+def _escaped(value: Any) -> Any:
+    """A value as sbatch reads it from a script: it takes off one of two backslashes, in quotes, too."""
+    return value.replace("\\", "\\\\") if isinstance(value, str) else value
 
 
 def _size(config: Generate | Reduce, job: Job) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from omi_core.config import Generate
+from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.run import ledger
 from omi_core.run.keys import settled_so_far
 from omi_core.run.layout import Layout
 from omi_core.run.manifests import held_seconds, read_manifests
-from omi_core.slurm import commands, states
+from omi_core.slurm import commands, reasons, states
 from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
+from omi_core.slurm.reasons import WaitingGroup
 from omi_core.slurm.script import replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.run import Run, open_run, published
@@ -34,10 +36,12 @@ Manifests = Mapping[tuple[int, int], Mapping[str, Any]]
 class Status:
     """What `jobs.status` shows; times in seconds, GPU time in hours.
 
-    `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `failures` are
+    `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `waiting` tells why
+    jobs wait; `failures` are
     those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
     are of all chains, tasks that run included; `idle_share` is that of the shards that have ended. `tokens`
-    are those of the dataset, which are counted of dialogues alone.
+    are those of the dataset, which are counted of dialogues alone; `missing` is how many samples the dataset
+    was made without.
     """
 
     root: str
@@ -48,6 +52,7 @@ class Status:
     samples_done: int = 0
     errors: int = 0
     tasks: dict[str, dict[str, int]] = field(default_factory=dict)
+    waiting: list[WaitingGroup] = field(default_factory=list)
     failures: list[FailureGroup] = field(default_factory=list)
     failures_before: int = 0
     rate: float | None = None
@@ -57,6 +62,7 @@ class Status:
     idle_share: float | None = None
     rows: int | None = None
     tokens: int | None = None
+    missing: int = 0
     note: str | None = None
 
 
@@ -90,9 +96,14 @@ def gather(run: Run[Any]) -> Status:
         errors=found.errors,
         rows=stats["rows"] if stats else None,
         tokens=stats.get("tokens") if stats else None,
+        missing=stats["hole"]["missing"] if stats and "hole" in stats else 0,
     )
     seen = _query(entries, status)
     status.tasks = _tasks(chain, seen)
+    stages = {
+        entry["job"]: (entry["stage"], entry["stage"] in ON_GPUS) for entry in entries if entry.get("job")
+    }
+    status.waiting = reasons.waiting(stages, seen, hint("resume", layout.root))
     each = replicas(run.config)
     status.failures, status.failures_before = find_failures(layout, chain, seen, found.done, each)
     status.rate, status.eta = _rate(status, chain, seen)
@@ -176,11 +187,14 @@ def _idle_share(manifests: Manifests) -> float | None:
 
 def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
     """One word, as the table in docs/slurm.md has it."""
+    whole = status.rows is not None and not status.missing
+    live = [state.state for state in seen.values() if state.state in states.ACTIVE]
+    if live and not whole:
+        if any(state in ("RUNNING", "COMPLETING") for state in live):
+            return "running"
+        return "stuck" if reasons.stuck(status.waiting) else "waiting"
     if status.rows is not None:
         return "published"
-    live = [state.state for state in seen.values() if state.state in states.ACTIVE]
-    if live:
-        return "running" if any(state in ("RUNNING", "COMPLETING") for state in live) else "waiting"
     if not entries:
         return "planned"
     if status.note is not None:

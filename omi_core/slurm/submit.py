@@ -42,6 +42,10 @@ class Shares:
     canary: np.ndarray | None
     array: np.ndarray
 
+    def any(self) -> bool:
+        """Whether there is a key at all."""
+        return len(self.array) > 0 or self.canary is not None
+
 
 def shares(run: Run[Generate], missing: np.ndarray, canary: bool) -> Shares:
     """Splits the missing keys of a run: the canary gets the first samples of its first records."""
@@ -78,13 +82,15 @@ def ask_site(config: Generate | Reduce) -> Site:
 class Chain:
     """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written.
 
-    `submitted` lists the jobs so far; `unsent` is how many samples were left to the gate to submit.
+    `after` is the dependency of its first jobs. `submitted` lists the jobs so far; `unsent` is how many
+    samples were left to the gate to submit.
     """
 
-    def __init__(self, run: Run[Generate], site: Site, dry: bool = False) -> None:
+    def __init__(self, run: Run[Generate], site: Site, dry: bool = False, after: str | None = None) -> None:
         self._run = run
         self._site = site
         self._dry = dry
+        self._after = after
         self.submitted: list[Submitted] = []
         self.unsent = 0
 
@@ -108,11 +114,11 @@ class Chain:
             tasks, pieces = now.generate * per_job, split_ranges(array, tasks)
             array = np.concatenate(pieces[:tasks])
             self.unsent = _size(shares.array) - _size(array)
-        after, number = None, 0
+        after, number = self._after, 0
         if shares.canary is not None:
             attempt = self._attempt(shares.canary, 1)
             number = attempt.number
-            after = f"afterok:{self._send('canary', number, 0, attempt=number)}"
+            after = f"afterok:{self._send('canary', number, 0, after=after, attempt=number)}"
         if len(array):
             attempt = self._attempt(array, tasks)
             number = attempt.number
@@ -134,7 +140,7 @@ class Chain:
             if not jobs:
                 raise commands.SubmitLimit("queue", "no room for the reduce and publish jobs")
         array = (0, jobs - 1, self._run.config.cluster.cpu_throttle)
-        reduce = self._send("reduce", parts, jobs, after=after, array=array)
+        reduce = self._send("reduce", parts, jobs, after=after or self._after, array=array)
         publish = self._send("publish", parts, after=f"afterany:{reduce}")
         if self._run.layout.pipeline:
             self._send("advance", after=f"afterany:{publish}")
@@ -196,7 +202,7 @@ class Chain:
             logs=layout.logs.absolute(),
             array=array,
             after=after,
-            comment=self._run.plan.fingerprint[:12],
+            token=self._run.plan.fingerprint[:12],
             exclude=exclude,
         )
         identifier = f"<{stage}>" if self._dry else self._submit(job)

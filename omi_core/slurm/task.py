@@ -14,7 +14,7 @@ from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
-from omi_core.run.attempts import Attempt, read_attempt
+from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.run.files import LockTaken, lock, write_json
 from omi_core.run.frames import FrameDamaged
 from omi_core.run.journal import AppendFailed
@@ -27,8 +27,8 @@ from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import finished_part, part_range, run_part
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.reduce import discard_damaged, finished_part, part_range, run_part
+from omi_core.stages.run import Run, is_current, open_to_continue, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.base import EngineFailed, Teacher
@@ -38,6 +38,7 @@ from omi_core.teachers.spanning import SpanningTeacher
 
 FAILURES = (
     AppendFailed,
+    AttemptDamaged,
     ConfigError,
     EngineFailed,
     FrameDamaged,
@@ -97,7 +98,7 @@ def gate(root: str, numbers: list[int], stop: Stop) -> int:
 
 def reduce(root: str, numbers: list[int], stop: Stop) -> int:
     """This task's parts: its own, and each `jobs`-th after it."""
-    run = open_run(Layout(Path(root)))
+    run = open_to_continue(Layout(Path(root)))
     (parts, jobs), first_part = numbers, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
     for part in range(first_part, parts, jobs):
         if finished_part(run, part, parts) is None:
@@ -108,13 +109,20 @@ def reduce(root: str, numbers: list[int], stop: Stop) -> int:
 
 
 def publish(root: str, numbers: list[int], stop: Stop) -> int:
-    """The dataset, once every part is there."""
-    run = open_run(Layout(Path(root)))
-    gates.pass_reduce(run, numbers[0])
-    with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
-        recover(run.layout.dataset)
-        if published(run) is None:
-            publish_run(run, numbers[0])
+    """The dataset, once every part is there. Damaged parts are sent again, in a chain of their own."""
+    run, parts = open_to_continue(Layout(Path(root))), numbers[0]
+    gates.pass_reduce(run, parts)
+    try:
+        with lock(run.layout.lock, wait=300):  # a command on the login node may publish the same run
+            recover(run.layout.dataset)
+            stats = published(run)
+            if stats is None or not is_current(run, stats):
+                publish_run(run, parts)
+    except PartError as error:
+        print(f"publish: {error}", flush=True)
+        discard_damaged(run, parts)
+        gates.pass_reduce(run, parts)
+        raise  # every part is whole, and still they are no dataset
     return 0
 
 
@@ -152,7 +160,7 @@ def _own_gpus(config: Generate) -> None:
 
 
 def _generate_run(root: str) -> Run[Generate]:
-    run = open_run(Layout(Path(root)))
+    run = open_to_continue(Layout(Path(root)))
     if not isinstance(run.config, Generate):
         raise ConfigError(f"{root}: is not a run of jobs.generate")
     return Run(run.layout, run.plan, run.config)

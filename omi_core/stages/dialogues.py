@@ -104,7 +104,7 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     seen: set[str] = set()
     ordinal = 0
     columns = [column for column in (options.text, options.id, options.source) if column is not None]
-    for document in read_documents(read_rows(config.data, columns), options, skipped):
+    for document in read_documents(read_rows(config.data, columns, columns, skipped.bad), options, skipped):
         if document.id in seen:
             skipped.add("duplicate_document", document.id)
             continue

@@ -33,6 +33,7 @@ from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # The error rate means something only after so many samples.
 _ENOUGH_TO_JUDGE = 50
+_HEAR_SECONDS = 0.5
 
 
 class TooManyErrors(RuntimeError):
@@ -138,9 +139,11 @@ class _Shard:
                 self.journal.flush()
                 fruitless = fruitless + 1 if self.report.samples == since_start else 0
                 since_start = self.report.samples
+                if self.stop.asked():
+                    return  # what ends this process has ended its engine first
                 # An engine that never gets to a sample is not stopped by one: the node or the model is.
-                hopeless = fruitless > 1 or error.blameless
-                if self.stop.asked() or hopeless or self.report.restarts >= self.run.config.engine.restarts:
+                hopeless = fruitless > 1 or error.lasting
+                if hopeless or self.report.restarts >= self.run.config.engine.restarts:
                     raise
                 self.report.restarts += 1
                 print(f"{error}; starting the engine again", file=sys.stderr, flush=True)
@@ -181,8 +184,9 @@ class _Shard:
                         if self.stop.overdue():
                             break  # leaving the generator abandons what is in flight
             except EngineFailed as error:
-                # Out of memory is nobody's fault in particular; and a signal to stop may end an engine, too.
-                if not (error.blameless or self.stop.asked()):
+                # Out of memory is nobody's fault in particular. A signal to stop often comes to every process
+                # of a job: the engine may have ended of it before this one hears of it.
+                if not (self.stop.comes(_HEAR_SECONDS) or error.blameless):
                     flight.crashed(str(error))
                 raise
 

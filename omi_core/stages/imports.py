@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omi_core.config import Reduce
-from omi_core.inputs import Row, RowReader, Skipped, cell, file_rows, local_files
-from omi_core.options import ConfigError
+from omi_core.finish import finished
+from omi_core.inputs import BadRow, Row, RowReader, Skipped, cell, file_rows, last_answer, local_files
 from omi_core.records import Record, Sample
 from omi_core.run.journal import JournalWriter
 from omi_core.run.layout import Layout
@@ -31,7 +31,7 @@ def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported
     """Writes the records and the journal of an import.
 
     Raises:
-        ConfigError: no such file or column, or a cell of the wrong kind.
+        ConfigError: no such file; or a bad row, as `skipped` has it.
     """
     import hashlib
 
@@ -60,48 +60,74 @@ def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported
 
 
 def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tuple[str, str]]]]:
-    """(record with ordinal 0, its (solution, finish reason) pairs) for every usable row."""
+    """(record with ordinal 0, its solutions, each with how it ended) for every usable row."""
     assert config.input is not None
     data = config.data
     record_of = RowReader(data, config.answers.pattern, skipped)
+    columns = [*record_of.columns, *config.solution]
+    columns += [config.finish_reason] if config.finish_reason is not None else []
     rows = 0
+
+    def bad(fault: BadRow) -> None:
+        nonlocal rows
+        if data.limit is None or rows < data.limit:
+            rows += 1  # it was read, too
+            skipped.bad(fault)
+
     for path in local_files("input", config.input):
-        for where, row in file_rows(path):
+        for where, row in file_rows(path, columns, record_of.columns, bad):
             if data.limit is not None and rows >= data.limit:
                 return
             rows += 1
             record = record_of(row, where)
-            if record is not None and (solutions := list(_solutions(config, row, where, skipped))):
+            if record is None:
+                continue
+            try:
+                solutions = _solutions(config, row, where, skipped)
+            except BadRow as fault:
+                skipped.bad(fault)
+                continue
+            if solutions:
                 yield record, solutions
 
 
-def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> Iterator[tuple[str, str]]:
-    empty = True
+def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[tuple[str, str]]:
+    """The (solution, finish reason) pairs of a row. Raises BadRow."""
+    found: list[tuple[str, str]] = []
+    unusable = 0
     for column in config.solution:
-        value = cell(row, column, where, "solution")
+        value = last_answer(cell(row, column, where, "solution"))
         texts = value if isinstance(value, list) else [value]
-        empty = empty and not texts
         for text, reason in zip(texts, _reasons(config, row, where, len(texts)), strict=True):
             if isinstance(text, str):
-                yield text, reason
+                found.append((text, reason))
             else:
-                skipped.add("solution_not_text", where)
-    if empty:
+                unusable += 1
+    for _ in range(unusable):
+        skipped.add("solution_not_text", where)
+    if not found and not unusable:
         skipped.add("no_solution", where)
+    return found
 
 
 def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
-    """The finish reason of each of a cell's solutions: "length" or "stop"."""
+    """How each of a cell's solutions ended: "stop", "length", or an error that says why it is none.
+
+    Raises BadRow.
+    """
     if config.finish_reason is None:
         return ["stop"] * count
     value = cell(row, config.finish_reason, where, "finish_reason")
     reasons = value if isinstance(value, list) else [value] * count
     if len(reasons) != count:
-        raise ConfigError(
+        line = (
             f"finish_reason={config.finish_reason}: {where} has {len(reasons)} of them for {count} solutions"
         )
-    return ["length" if reason == "length" else "stop" for reason in reasons]
+        raise BadRow("finish_reasons", where, line)
+    return [finished(reason) or f"Unfinished: finish reason {str(reason)[:40]!r}" for reason in reasons]
 
 
 def _sample(ordinal: int, record_id: str, index: int, text: str, reason: str) -> Sample:
+    if finished(reason) is None:
+        return Sample(ordinal, record_id, index, "", "error", 0, 0, 0.0, reason)
     return Sample(ordinal, record_id, index, text, reason, 0, 0, 0.0)

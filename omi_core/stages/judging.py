@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
@@ -11,16 +11,24 @@ from omi_core.records import Record
 
 _PPM = 1_000_000
 
+# What an answer is held against, and what came of it; None for a sample without an answer.
+Held = tuple[str | None, Verdict | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One record's outcome: its expected answer, and what each sample answered and whether that is it.
+    """One record's outcome: of each sample its answer, the expected one it is held against, and the verdict.
 
+<<<<<<< HEAD
     `votes` of the `voters` (samples with an answer) gave the expected answer. `by_vote` tells that it is the
     majority's, not a ground truth.
+=======
+    The expected answer is the same for all samples, but where the ground truth is any of several: there it is
+    the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
+>>>>>>> main
     """
 
-    expected: str | None
+    expected: list[str | None]
     answers: list[str | None]
     verdicts: list[Verdict | None]
     by_vote: bool
@@ -59,33 +67,54 @@ class Judge:
         votes = vote_many(answers, self._grader)
         pairs: list[tuple[str, str]] = []
         for record, given in zip(records, answers, strict=True):
-            if record.expected_answer is not None:
-                pairs += [(record.expected_answer, answer) for answer in given if answer is not None]
+            found = [answer for answer in given if answer is not None]
+            pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
         out = []
         for record, given, vote in zip(records, answers, votes, strict=True):
-            verdicts: list[Verdict | None] | None = None
+            held = None
             if record.expected_answer is not None:
-                verdicts = [None if answer is None else next(graded) for answer in given]
-                self._count_truth(verdicts, vote)
+                held = [self._held(record, answer, graded) for answer in given]
+                self._count_truth([verdict for _, verdict in held], vote)
             self._count_vote(vote)
-            out.append(self._outcome(record, given, verdicts, vote))
+            out.append(self._outcome(given, held, vote))
         return out
 
+<<<<<<< HEAD
     def _outcome(
         self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
     ) -> Judged:
         if verdicts is not None and self._expected == "truth":
             return Judged(record.expected_answer, given, verdicts, by_vote=False)
+=======
+    def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
+        """An answer against the ground truth, by the next verdicts: it need equal only one of several."""
+        if answer is None:
+            return record.expected_answer, None
+        verdicts = {right: next(graded) for right in record.right_answers}
+        for right, verdict in verdicts.items():
+            if verdict is Verdict.EQUAL:
+                return right, verdict
+        unequal = set(verdicts.values()) == {Verdict.NOT_EQUAL}
+        return record.expected_answer, Verdict.NOT_EQUAL if unequal else Verdict.UNKNOWN
+
+    def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
+        if held is not None and self._expected == "truth":
+            return Judged([right for right, _ in held], given, [verdict for _, verdict in held])
+>>>>>>> main
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
+<<<<<<< HEAD
         judged = Judged(vote.answer, given, majority, by_vote=True)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
+=======
+        return Judged([vote.answer] * len(given), given, majority)
+>>>>>>> main
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:

@@ -21,8 +21,8 @@ from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import discard_damaged, finished_part, part_count, part_range, run_part
-from omi_core.stages.run import Run, published
+from omi_core.stages.reduce import discard_damaged, finished_parts, part_count, part_range, run_part
+from omi_core.stages.run import Run, published_whole
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
 from omi_core.teachers.restarting import RestartingTeacher
@@ -44,7 +44,7 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
     """
     with lock(run.layout.lock):
         recover(run.layout.dataset)
-        stats = published(run)
+        stats = published_whole(run)
         if stats is not None:
             return stats
         generate(run, stop)
@@ -59,13 +59,18 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
 
 
 def generate(run: Run, stop: Stop) -> None:
-    """Generates what is missing, in as many rounds as it takes."""
+    """Generates what is missing, in as many rounds as it takes.
+
+    Raises:
+        KeysMissing: after the last one more is missing than `run.min_coverage` allows.
+    """
     for _ in range(_ROUNDS):
         ranges = gate.missing(run)
         if not gate.count(ranges):
             return
         _generate_once(run, ranges, stop)
-    if left := gate.count(gate.missing(run)):
+    left = gate.count(gate.missing(run))
+    if left > run.plan.keys * (1 - run.config.run.min_coverage):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
 
 
@@ -101,7 +106,7 @@ def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
 def reduce(run: Run, stop: Stop) -> None:
     """Reduces every part that is not finished yet."""
     parts = part_count(run)
-    done = [part for part in range(parts) if finished_part(run, part, parts) is not None]
+    done = finished_parts(run, parts)
     sizes = [last - first for first, last in (part_range(run.plan.records, parts, p) for p in range(parts))]
     with Progress("reduce", "records", run.plan.records, sum(sizes[part] for part in done)) as progress:
         for part in range(parts):

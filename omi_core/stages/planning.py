@@ -7,7 +7,7 @@ is on disk; a mistake or a kill before that leaves no run behind.
 from __future__ import annotations
 
 import dataclasses
-import glob
+import filecmp
 import os
 import re
 import shutil
@@ -23,16 +23,17 @@ from omi_core.answer_options import Filters
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.publish.reading import dataset_directory
+from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.run.files import fsync_directory, lock, write_json
 from omi_core.run.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.run.index import index_path
-from omi_core.run.layout import Layout
-from omi_core.run.plan import Plan, read_plan, refuse_other, write_records
+from omi_core.run.keys import settled_so_far
+from omi_core.run.layout import Layout, check_root
+from omi_core.run.plan import Plan, read_plan, records_whole, refuse_other, write_records
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.prompting import Prompting
-from omi_core.stages.run import Run, open_run
+from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
 from omi_core.stages.tasks import task_of
 from omi_core.stages.tokenizers import tokenizer_digest
 from omi_core.teachers.address import check_endpoint
@@ -53,9 +54,10 @@ def plan_generate(config: Generate) -> Run[Generate]:
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
-        skipped = Skipped()
+        skipped = Skipped(config.data.on_bad_row)
         records = task_of(config).records(_with_files(config), skipped)
         count, digest = write_records(layout.records, records)
+        skipped.write(layout.skipped_rows)
         return _plan(content | {"input": digest}, count, Prompting(config).samples, True, skipped)
 
     return _make(config, name, content, fill)
@@ -68,7 +70,7 @@ def generate_content(config: Generate) -> dict[str, Any]:
         ConfigError: the prompt, the model or the tokenizer cannot be had.
     """
     prompting = Prompting(config)
-    _check_teacher(config)
+    _check_teacher(config, prompting)
     content = _content(config)
     content["prompt"] = prompting.content()
     _name_weights(config.teacher, content["teacher"])
@@ -86,7 +88,7 @@ def _with_files(config: Generate) -> Generate:
         return config
     directory = dataset_directory(Path(given))
     if directory is not None:
-        path = f"{glob.escape(str(directory))}/data/train-*.parquet"
+        path = dataset_glob("data.path", given, directory)
         return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path))
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
@@ -109,13 +111,43 @@ def _absolute(path: str | None) -> str | None:
     return os.path.abspath(os.path.expanduser(path)) if path and there else path
 
 
-def _check_teacher(config: Generate) -> None:
+def _check_teacher(config: Generate, prompting: Prompting) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
     if teacher.kind == "endpoint":
         check_endpoint(config)
     elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
         raise ConfigError(f"teacher.model={teacher.model}: no such directory")
+    elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):
+        if (directory := local_directory(teacher.model)) is not None:
+            _check_chat_template(teacher.model, directory, prompting)
+
+
+def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> None:
+    """Says how the prompts are made where that is not the plain way.
+
+    Raises:
+        ConfigError: the chat template takes none of the run's prompts.
+    """
+    from transformers import AutoTokenizer
+
+    from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
+
+    try:
+        chat = ChatPrompt(AutoTokenizer.from_pretrained(str(directory), local_files_only=True))
+    except (
+        Exception
+    ):  # of many kinds; the engine may know a tokenizer that this library does not, and will tell
+        return
+    try:
+        for messages in prompting.probes():
+            chat.tokens(messages)
+    except TemplateFailed as error:
+        raise ConfigError(
+            f"teacher.model={model}: {error}; mend chat_template in its directory, or try prompt.examples=0"
+        ) from error
+    if (note := chat.note()) is not None:
+        print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)
 
 
 def _name_weights(teacher: Teacher, content: dict[str, Any]) -> None:
@@ -144,9 +176,10 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     _without_token_limit(config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
-        skipped = Skipped()
+        skipped = Skipped(config.data.on_bad_row)
         layout.generate.mkdir()
         found = import_samples(config, layout, skipped)
+        skipped.write(layout.skipped_rows)
         content = content | {"input": found.digest, "samples": found.samples}
         return _plan(content, found.records, found.samples, False, skipped)
 
@@ -185,7 +218,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
 
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
-    origin = open_run(source)
+    origin = open_to_continue(source)
     if left := gate.count(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)
@@ -205,6 +238,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
                 continue
             _link(path, layout.root / path.relative_to(source.root))
         fsync_directory(layout.generate)
+        if source.skipped_rows.exists():
+            _link(source.skipped_rows, layout.skipped_rows)
         return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
 
     return _make(again, f"{source.root.name}-again", origin.plan.content | changed, fill)
@@ -233,7 +268,8 @@ def _content(config: Generate | Reduce) -> dict[str, Any]:
 def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, skipped: Skipped) -> Plan:
     if records == 0:
         why = ", ".join(f"{count} {reason}" for reason, count in skipped.counts.items()) or "it is empty"
-        raise ConfigError(f"data: the input has no usable record ({why})")
+        first = next((f"; {row['why']}" for row in skipped.listed if "why" in row), "")
+        raise ConfigError(f"data: the input has no usable record ({why}{first})")
     content = content | {"format": FORMAT, "records": records}
     return Plan(
         fingerprint=fingerprint(content),
@@ -249,6 +285,7 @@ def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, s
 
 def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: Fill) -> Run[Any]:
     parent = Path(config.run.dir).parent if config.run.dir else Path(config.run.root)
+    check_root(Path(config.run.dir or config.run.root))
     with _new_directory(parent.absolute()) as scratch:
         layout = Layout(scratch)
         plan = fill(layout, content)
@@ -263,9 +300,68 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
             write_json(layout.config, dataclasses.asdict(config))
             fsync_directory(scratch)
             _rename(scratch, final)
+        if not config.plan:
+            _mend(target, layout, plan, config)
         existing = read_plan(target)
         refuse_other(target, existing, plan)
     return Run(target, existing, config)
+
+
+def _mend(target: Layout, planned: Layout, plan: Plan, config: Generate | Reduce) -> None:
+    """Writes again what is gone or damaged of the plan, the options and the records of a run.
+
+    `planned` is where the same was planned a moment ago. A directory that cannot be told to hold the run of
+    this plan stays as it is.
+    """
+    try:
+        if read_plan(target).fingerprint != plan.fingerprint:
+            return
+    except ConfigError:
+        if not _is_of(target, planned, plan):
+            return
+        plan.write(target)
+        gate.warn(f"{target.plan}: was gone or damaged; written again")
+    try:
+        whole = not edited(plan, read_config(target, plan))
+    except ConfigError:
+        whole = False
+    if not whole:
+        write_json(target.config, dataclasses.asdict(config))
+        gate.warn(f"{target.config}: was gone, damaged or changed; written again")
+    if not records_whole(target, plan):
+        for path in (planned.records, index_path(planned.records)):
+            os.replace(path, target.root / path.name)
+        fsync_directory(target.root)
+        gate.warn(f"{target.records}: was gone or damaged; written again")
+
+
+def _is_of(target: Layout, planned: Layout, plan: Plan) -> bool:
+    """Whether a directory whose plan cannot be read has the options and the records of this one."""
+    try:
+        same = not edited(plan, read_config(target, plan))
+        return same and filecmp.cmp(target.records, planned.records, shallow=False)
+    except (ConfigError, OSError):
+        return False
+
+
+def refuse_changed(run: Run[Any]) -> None:
+    """Refuses to generate what is missing of a run with another prompt, model or tokenizer than before.
+
+    A command that plans has compared them; this is for one that goes on from the run's directory.
+
+    Raises:
+        ConfigError: one of them is another now, with the difference; or cannot be had.
+    """
+    plan, config = run.plan, run.config
+    if not isinstance(config, Generate) or published_whole(run) is not None:
+        return
+    if settled_so_far(run.layout, plan.records, plan.samples).done.all():
+        return
+    of_input = {name: plan.content[name] for name in ("input", "format", "records")}
+    content = generate_content(config) | of_input
+    refuse_other(
+        run.layout, plan, dataclasses.replace(plan, fingerprint=fingerprint(content), content=content)
+    )
 
 
 def _rename(scratch: Path, final: Path) -> None:

@@ -49,6 +49,10 @@ class Prompting:
         first, second = pair[::-1] if turned else pair
         return template.messages(first, other=second)
 
+    def probes(self) -> list[list[Message]]:
+        """Messages as samples have them, one of each style, about a text of no record."""
+        return [template.messages("1 + 1", other="1 + 1") for template in self._templates]
+
     def questions(self, record: Record) -> list[dict[str, Any]]:
         """The questions that a judge compares a record with, the nearest first."""
         return record.extra["questions"][: self._questions]

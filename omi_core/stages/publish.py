@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from omi_core import prompts
 from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import publish
-from omi_core.publish.parts import merge_counts, part_path, read_manifest
-from omi_core.stages.run import Run
+from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
+from omi_core.records import Seen
+from omi_core.stages.reduce import survey_parts
+from omi_core.stages.run import Run, hole
 from omi_core.stages.tasks import task_of
 
 
@@ -20,11 +22,14 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     """Publishes the parts of a run; returns the content of `stats.json`.
 
     Raises:
-        PartError: a part is missing or damaged.
+        PartError: a part is missing, damaged, or not made of the samples that are there now.
         NothingToPublish: no row is left.
     """
     paths = [part_path(run.layout.parts(parts), part) for part in range(parts)]
-    counts = merge_counts(read_manifest(path).counts for path in paths)
+    found = survey_parts(run, parts)
+    manifests = [read_manifest(path) for path in paths]
+    _refuse_stale(manifests, found.seen())
+    counts = merge_counts(manifest.counts for manifest in manifests)
     counts["skipped_input_rows"] = dict(run.plan.skipped)
     if run.plan.chunks:
         counts["chunks"] = dict(run.plan.chunks)
@@ -40,7 +45,18 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         seed=run.config.publish.seed,
         chat=run.config.publish.chat,
         styles=styles and styles(run),
+        hole=hole(run.plan, found.done),
     )
+
+
+def _refuse_stale(manifests: Sequence[PartManifest], now: Sequence[Seen]) -> None:
+    for manifest, seen in zip(manifests, now, strict=True):
+        if manifest.seen != seen:
+            before = "unknown" if manifest.seen is None else f"{manifest.seen.samples:,}"
+            raise PartError(
+                f"{manifest.path}: was made of other samples ({before}) than are there now "
+                f"({seen.samples:,}); reduce this part again"
+            )
 
 
 def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:

@@ -20,6 +20,7 @@ from omi_core.publish.parts import (
 )
 from omi_core.run.journal import read_samples
 from omi_core.run.plan import Records
+from omi_core.run.seen import Survey, survey
 from omi_core.stages.reducing import Reading
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped
@@ -50,13 +51,37 @@ def discard_damaged(run: Run, parts: int) -> None:
             manifest_path(part).unlink(missing_ok=True)
 
 
-def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
-    """The manifest of a part that is done and belongs to this run, else None."""
+def survey_parts(run: Run, parts: int) -> Survey:
+    """Which samples there are now for each of `parts` parts."""
+    bounds = [part_range(run.plan.records, parts, part)[0] for part in range(parts)]
+    return survey(run.layout.journals(), [*bounds, run.plan.records], run.plan.samples)
+
+
+def finished_parts(run: Run, parts: int) -> dict[int, PartManifest]:
+    """The manifests of the parts that are done and were made of the samples that are there now, by number."""
+    made = {part: made for part in range(parts) if (made := made_part(run, part, parts)) is not None}
+    seen = survey_parts(run, parts).seen() if made else []
+    return {part: manifest for part, manifest in made.items() if manifest.seen == seen[part]}
+
+
+def made_part(run: Run, part: int, parts: int) -> PartManifest | None:
+    """The manifest of a part of this run, whatever samples it was made of; None where there is none."""
+    path = part_path(run.layout.parts(parts), part)
     try:
-        manifest = read_manifest(part_path(run.layout.parts(parts), part))
+        manifest = read_manifest(path)
     except PartError:
         return None
-    return manifest if manifest.fingerprint == run.plan.fingerprint else None
+    return manifest if manifest.fingerprint == run.plan.fingerprint and path.is_file() else None
+
+
+def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
+    """The manifest of a part if it is among the `finished_parts`, else None."""
+    manifest = made_part(run, part, parts)
+    if manifest is None:
+        return None
+    bounds = part_range(run.plan.records, parts, part)
+    now = survey(run.layout.journals(), bounds, run.plan.samples).seen()[0]
+    return manifest if manifest.seen == now else None
 
 
 def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[int], None]) -> PartManifest:
@@ -69,6 +94,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
     first, last = part_range(run.plan.records, parts, part)
     folder = run.layout.parts(parts)
     folder.mkdir(parents=True, exist_ok=True)
+    seen = Survey((first, last), run.plan.samples)
     with ExitStack() as stack:
         reducer = stack.enter_context(open_reducer(run))
         writer = stack.enter_context(
@@ -80,19 +106,19 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
                 schema=reducer.schema,
             )
         )
-        for window in _windows(_readings(run, first, last)):
+        for window in _windows(_readings(run, first, last, seen)):
             for row in reducer.reduce(window):
                 writer.write(row)
             progress(len(window))
             if stop.asked():
                 raise Stopped
-        return writer.finish(reducer.counts())
+        return writer.finish(reducer.counts(), seen.seen()[0])
 
 
-def _readings(run: Run, first: int, last: int) -> Iterator[Reading]:
-    """(record, its samples) for every ordinal of the range, also those without samples."""
+def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
+    """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`."""
     records = Records(run.layout.records).slice(first, last)
-    for samples in read_samples(run.layout.journals(), first, last):
+    for samples in read_samples(run.layout.journals(), first, last, on_frames=seen.add):
         for record in records:
             if record.ordinal == samples[0].ordinal:
                 yield record, samples

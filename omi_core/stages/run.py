@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
+from omi_core import config as schema
 from omi_core import options
 from omi_core.config import Generate, Reduce
-from omi_core.publish.dataset import read_stats
+from omi_core.options import ConfigError
+from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
+from omi_core.records import digest128
 from omi_core.run.files import read_json
+from omi_core.run.fingerprint import differences
+from omi_core.run.keys import missing_ranges, settled_so_far
 from omi_core.run.layout import Layout
-from omi_core.run.plan import Plan, read_plan
+from omi_core.run.plan import Plan, read_plan, shown
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 
@@ -25,21 +33,99 @@ class Run(Generic[Config]):
 
 
 def open_run(layout: Layout) -> Run[Generate | Reduce]:
-    """A run as its first command left it.
+    """A run as its first command left it, to be looked at.
 
     Raises:
-        ConfigError: the directory is no run.
+        ConfigError: the directory is no run, or its plan or its options cannot be read.
     """
     plan = read_plan(layout)
-    values = read_json(layout.config)
-    return Run(layout, plan, options.restore(Generate if plan.complete else Reduce, values))
+    return Run(layout, plan, read_config(layout, plan))
+
+
+def open_to_continue(layout: Layout) -> Run[Generate | Reduce]:
+    """A run as `open_run` finds it, to be worked on.
+
+    Raises:
+        ConfigError: as `open_run`; or its options were changed, and are not those of its fingerprint.
+    """
+    run = open_run(layout)
+    if changes := edited(run.plan, run.config):
+        raise ConfigError(
+            f"{layout.config}: was changed since the run was made ({shown(changes)}); undo that, or start "
+            "another run with these options"
+        )
+    return run
+
+
+def read_config(layout: Layout, plan: Plan) -> Generate | Reduce:
+    """The options of a run. Raises ConfigError when they cannot be read."""
+    try:
+        return options.restore(Generate if plan.complete else Reduce, read_json(layout.config))
+    except FileNotFoundError:
+        why = "is gone"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"damaged ({str(error).removeprefix(f'{layout.config}: ')})"
+    raise ConfigError(f"{layout.config}: {why}; the command that made the run writes it again")
+
+
+def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
+    """What of the options decides the dataset and is not as in the plan: 'key old → new' for each.
+
+    Told from the options alone: what lies in the files that they name is not looked at.
+    """
+    now, old = schema.content(config), plan.content
+    if isinstance(config, Generate):
+        del now["prompt"]  # the plan has the template itself
+        teacher = old["teacher"]
+        if "endpoint" not in teacher and config.teacher.kind != "endpoint":
+            del now["teacher"]["endpoint"]
+        now["teacher"]["weights"] = teacher.get("weights")
+        if teacher["model"] == "local":
+            now["teacher"]["model"] = "local"
+    for name in ("filters", "documents", "conversations"):  # the plan has the digest of the tokenizer
+        before = old.get(name, {}).get("tokenizer")
+        if before is not None and now.get(name, {}).get("tokenizer") is not None:
+            now[name]["tokenizer"] = before
+    return differences({name: old.get(name) for name in now}, now)
 
 
 def published(run: Run[Any]) -> dict[str, Any] | None:
-    """The statistics of the run's dataset if it is published and belongs to this fingerprint.
+    """The statistics of the run's dataset, whole or with a hole, if it belongs to this fingerprint.
 
-    Raises:
-        ValueError: `stats.json` is damaged.
+    None also where one of its files is gone or cut short: it is published again.
     """
-    stats = read_stats(run.layout.dataset)
-    return stats if stats is not None and stats["fingerprint"] == run.plan.fingerprint else None
+    try:
+        stats = read_stats(run.layout.dataset)
+        if stats is None or stats["fingerprint"] != run.plan.fingerprint or lacks(run.layout.dataset, stats):
+            return None
+        hole_of(stats)
+        return stats
+    except (AttributeError, KeyError, TypeError, ValueError):  # stats.json is damaged
+        return None
+
+
+def published_whole(run: Run[Any]) -> dict[str, Any] | None:
+    """As `published`, None also where the dataset was made without some of the samples."""
+    stats = published(run)
+    return stats if stats is not None and hole_of(stats) is None else None
+
+
+def is_current(run: Run[Any], stats: Mapping[str, Any]) -> bool:
+    """Whether a dataset lacks no sample that has been generated since it was published."""
+    stated = hole_of(stats)
+    if stated is None:
+        return True
+    now = settled_so_far(run.layout, run.plan.records, run.plan.samples)
+    return stated == hole(run.plan, now.done)
+
+
+def hole(plan: Plan, done: np.ndarray) -> Hole | None:
+    """What a dataset lacks that is made of the keys `done`, bool of shape (records * samples,).
+
+    None when it is nothing, and where it is not known which samples there should be (`jobs.reduce`).
+    """
+    missing = missing_ranges(done)
+    if not plan.complete or not len(missing):
+        return None
+    count = int((missing[:, 1] - missing[:, 0]).sum())
+    return Hole(count, plan.keys, digest128("missing", missing.astype("<i8").tobytes()))

@@ -75,8 +75,8 @@ class SolutionsReducer(Reducer):
         """The samples of a record whose answer is the expected one."""
         verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
-            candidate(record, sample, answer, judged.expected or "")
-            for sample, answer in zip(samples, judged.answers, strict=True)
+            candidate(record, sample, answer, expected or "")
+            for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
         ]
         for kept in self._before.apply(candidates):
             reason = self._refusal(judged, verdicts[kept.index])

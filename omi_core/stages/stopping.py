@@ -33,6 +33,13 @@ class Stop:
     def asked(self) -> bool:
         return self.signal is not None
 
+    def comes(self, seconds: float) -> bool:
+        """Whether to stop, now or within these seconds."""
+        until = time.monotonic() + seconds
+        while not self.asked() and time.monotonic() < until:
+            time.sleep(0.02)
+        return self.asked()
+
     def overdue(self) -> bool:
         """The time to finish what is in flight is over too."""
         return self.signal is not None and time.monotonic() - self._since >= self.drain_seconds

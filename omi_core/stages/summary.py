@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from omi_core.config import Generate
-from omi_core.publish.parts import part_path, read_part
+from omi_core.hints import hint
+from omi_core.publish.dataset import hole_of
+from omi_core.publish.parts import PartError, part_path, read_part
 from omi_core.publish.showing import shown
-from omi_core.run.files import read_json, write_json
+from omi_core.run.files import write_json
+from omi_core.run.manifests import read_manifests
 from omi_core.stages.publish import rates
-from omi_core.stages.reduce import finished_part, part_count
+from omi_core.stages.reduce import made_part, part_count
 from omi_core.stages.run import Run
+from omi_core.terminal import terminal
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
@@ -22,17 +28,35 @@ _SKIPPED_WORDS = {
     "no_document_id": "without a document id",
     "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
+    "not_json": "that are no JSON object",
+    "broken_text": "with broken text",
+    "missing_column": "without a column",
+    "not_a_problem": "whose problem is no text",
+    "not_an_answer": "whose ground truth is no answer",
+    "several_answers": "with several answers",
+    "not_a_source": "whose source is no text",
+    "not_a_text": "whose document is no text",
+    "not_an_id": "whose document id is no text",
+    "lost_digits": "with a number that has lost digits",
+    "finish_reasons": "with more or fewer finish reasons than solutions",
+    "nearest_questions": "without as many nearest questions",
 }
 _CUTS = ("cut_sentences", "cut_formulas", "cut_words")
 
 
-def announce(run: Run, complete: bool) -> None:
-    """One line about the plan, and one for each kind of input row left out of it."""
+def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
+    """One line about the plan, and one for each kind of input row left out of it.
+
+    `stats` are those of its dataset, None where none is published.
+    """
     plan, config = run.plan, run.config
     made = f"{plan.records:,} records"
     if isinstance(config, Generate):
         made += f" x {plan.samples} samples by {config.teacher.name}"
-    state = "; complete, nothing to do" if complete else ""
+    state = ""
+    if stats is not None:
+        hole = hole_of(stats)
+        state = "; complete, nothing to do" if hole is None else f"; published with a hole: {hole}"
     print(f"{run.layout.root}: {made}{state}", file=sys.stderr)
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
@@ -40,33 +64,40 @@ def announce(run: Run, complete: bool) -> None:
     cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
     if cuts:
         print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
+    if plan.skipped and run.layout.skipped_rows.exists():
+        print(f"left out: they are listed in {run.layout.skipped_rows}", file=sys.stderr)
 
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
     """Prints the summary of a published run and keeps the same figures in summary.json."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     figures = summarize(run, stats)
     write_json(run.layout.summary, figures)
-    console = Console(soft_wrap=False)
-    table = Table(box=box.SIMPLE, title=str(run.layout.root), title_justify="left", show_header=False)
+    console = terminal()
+    title = Text(str(run.layout.root))
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for section, rows in figures.items():
         if rows:
             table.add_section()
-            table.add_row(f"[bold]{section}[/bold]", "")
+            table.add_row(Text(section, style="bold"), "")
             for label, value in rows.items():
                 table.add_row(f"  {label}", _shown(value, share=section == "shares"))
     console.print(table)
     for name, split in stats.get("splits", {}).items():
         if split.get("size", 0) > split["rows"]:
             asked = f"publish.splits.{name}={split['size']}"
-            console.print(f"{asked}: the dataset has fewer rows, so this split is all of it", highlight=False)
-    _show_row(run, console)
-    console.print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", highlight=False)
+            console.print(f"{asked}: the dataset has fewer rows, so this split is all of it")
+    with suppress(PartError):  # damaged since it was published: only the example is lost
+        _show_row(run, console)
+    if (hole := hole_of(stats)) is not None:
+        console.print(f"{hole}; to make them:")
+        print(hint("resume", run.layout.root))
+    print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)")  # however long the path is
 
 
 def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -81,11 +112,17 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
             rewritten[name] = count["rewritten"]
     if stats["duplicates_dropped"]:
         dropped["duplicates"] = stats["duplicates_dropped"]
+    hole = hole_of(stats)
     return {
         "input": {
             "records": counts["records"],
             "samples": counts["samples"],
+            **({} if hole is None else {"samples missing": hole.missing}),
             "quarantined": counts.get("quarantined", 0),
+            **{
+                f"rows left out: {reason.replace('_', ' ')}": count
+                for reason, count in counts.get("skipped_input_rows", {}).items()
+            },
         },
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
@@ -107,11 +144,7 @@ def _tokens(stats: dict[str, Any]) -> dict[str, int]:
 
 def speed(run: Run) -> dict[str, float]:
     """Rates over the shards that ended by themselves; killed ones leave no times."""
-    manifests = []
-    for journal in run.layout.journals():
-        path = journal.with_name(journal.name.removesuffix(".jsonl.zst") + ".json")
-        if path.exists():
-            manifests.append(read_json(path))
+    manifests = read_manifests(run.layout).values()
     seconds = sum(manifest["seconds"] for manifest in manifests)
     if not seconds:
         return {}
@@ -136,7 +169,7 @@ def _show_row(run: Run, console: Any) -> None:
 
     parts = part_count(run)
     for part in range(parts):
-        if finished_part(run, part, parts) is None:
+        if made_part(run, part, parts) is None:
             continue  # published by a command with other reduce_tasks
         for row in read_part(part_path(run.layout.parts(parts), part)):
             title, texts = shown(row)

@@ -11,8 +11,7 @@ from typing import Any
 
 from omi_core.answers.yes_no import NO, YES, read_yes_no
 from omi_core.config import Generate, Reduce
-from omi_core.inputs import Row, RowReader, Skipped, read_rows
-from omi_core.options import ConfigError
+from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
 from omi_core.publish.rows import VERDICTS
 from omi_core.records import Record, Sample
 from omi_core.stages.prompting import Prompting
@@ -90,11 +89,16 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     """A record for each problem, its nearest questions in `extra`; each problem with its questions once."""
     record_of = RowReader(replace(config.data, answer=None), None, skipped)
     seen: set[bytes] = set()
-    for where, row in read_rows(config.data):
+    columns = [*record_of.columns, "nearest"]
+    for where, row in read_rows(config.data, columns, record_of.columns, skipped.bad):
         found = record_of(row, where)
         if found is None:
             continue
-        questions = _questions(row, where, config.verdicts.questions)
+        try:
+            questions = _questions(row, where, config.verdicts.questions)
+        except BadRow as fault:
+            skipped.bad(fault)
+            continue
         record = Record.make(len(seen), found.text, None, found.source, {"questions": questions})
         key = bytes.fromhex(record.id)
         if key in seen:
@@ -110,17 +114,24 @@ _KINDS = {"test_set": str, "test_index": int, "test_text": str, "score": (int, f
 
 
 def _questions(row: Row, where: str, count: int) -> list[Row]:
-    """The `count` nearest questions of a line of nearest.jsonl, with what is published of them."""
+    """The `count` nearest questions of a line of nearest.jsonl, with what is published of them.
+
+    Raises BadRow.
+    """
     nearest = row.get("nearest")
     if not isinstance(nearest, list) or not all(_is_question(one) for one in nearest):
-        raise ConfigError(
+        raise BadRow(
+            "nearest_questions",
+            where,
             f"task=verdicts: {where} has no nearest questions; give what jobs.decontaminate model=… writes, "
-            "data=file data.path=nearest.jsonl"
+            "data=file data.path=nearest.jsonl",
         )
     if len(nearest) < count:
-        raise ConfigError(
+        raise BadRow(
+            "nearest_questions",
+            where,
             f"verdicts.questions={count}: {where} has only {len(nearest)} nearest questions; set it to that, "
-            "or have more of them written, jobs.decontaminate top=…"
+            "or have more of them written, jobs.decontaminate top=…",
         )
     return [{name: one[name] for name in _KINDS} for one in nearest[:count]]
 

@@ -29,12 +29,29 @@ class EngineFailed(RuntimeError):
 
     @property
     def blameless(self) -> bool:
-        """No request in flight is to blame, and a new engine at once would fare no better."""
+        """No request in flight is to blame."""
+        return self.out_of_memory
+
+    @property
+    def lasting(self) -> bool:
+        """A new engine at once would fare no better."""
         return self.out_of_memory
 
 
 class ServerLost(EngineFailed):
     """A server has given no answer for as long as it may take."""
+
+    @property
+    def blameless(self) -> bool:
+        return True
+
+    @property
+    def lasting(self) -> bool:
+        return True
+
+
+class EngineEnded(EngineFailed):
+    """A signal from outside has ended the engine, which gave up what was in flight."""
 
     @property
     def blameless(self) -> bool:

@@ -16,11 +16,10 @@ from typing import Any
 import orjson
 
 from omi_core.config import Sampling
+from omi_core.finish import finished
 from omi_core.teachers.base import Request
 
 PATH = "/chat/completions"
-# "eos_token" and "stop_sequence" are the words of Hugging Face's TGI.
-_FINISHED = {"stop": "stop", "eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 _TOO_LONG = re.compile(r"context_length_exceeded|maximum context length", re.I)
 # What no other request would fare better with: the address, the key or the account is not right.
 _MISTAKES = {
@@ -110,13 +109,12 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
         text = ""  # nothing but thoughts, which some servers give apart
     if not isinstance(text, str):
         raise Again("BadAnswer: the text is no text", foreign=True)
-    if not isinstance(reason, str) or reason not in _FINISHED:
+    ended = finished(reason)
+    if ended is None:
         # A server that is shut down breaks its answers off ("abort"); they are no samples.
         raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
     usage = answer.get("usage")
-    return Completion(
-        text, _FINISHED[reason], _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    )
+    return Completion(text, ended, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
 
 
 def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[str], str]) -> Exception:

@@ -5,28 +5,36 @@ Every sample is a request of its own with its own seed; samples of one record sh
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omi_core import config
+from omi_core.finish import finished
+from omi_core.options import ConfigError
 from omi_core.records import Sample
 from omi_core.teachers import vllm_engine
-from omi_core.teachers.base import EngineFailed, Message, Request, Teacher
+from omi_core.teachers.base import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.ranks import Group
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
 
 _WATCH_SECONDS = 0.5
+# An error of one request, such as a cache that could not be loaded, is worth another try, says vLLM.
+_TRIES = 3
 
 
 @dataclass(slots=True)
 class _Running:
     request: Request
     admitted: float
+    tries: int = 1
 
 
 class VllmTeacher(Teacher):
@@ -48,7 +56,9 @@ class VllmTeacher(Teacher):
         self._engine = vllm_engine.start(teacher, engine, group)
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
-        self._tokenizer = self._engine.get_tokenizer()
+        self._model = teacher.model
+        self._chat = ChatPrompt(self._engine.get_tokenizer())
+        self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int]] = ([], [])
         from vllm.inputs import tokens_input
@@ -77,7 +87,8 @@ class VllmTeacher(Teacher):
             raise
         finally:
             if running and alive:
-                self._engine.abort_request(list(running))
+                with suppress(Exception):  # an engine that is gone meanwhile has nothing in flight
+                    self._engine.abort_request(list(running))
 
     def describe(self) -> dict[str, str]:
         import torch
@@ -111,9 +122,14 @@ class VllmTeacher(Teacher):
                 client.outputs_queue.put_nowait(EngineDeadError())
                 return
 
-    def _admit(self, request: Request, running: dict[str, _Running]) -> Sample | None:
+    def _admit(self, request: Request, running: dict[str, _Running], tries: int = 1) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
-        tokens = self._tokenize(request.messages)
+        try:
+            tokens = self._tokenize(request.messages)
+        except TemplateFailed as error:
+            if not self._prompt[1]:  # the first one: no other would fare better
+                raise ConfigError(f"teacher.model={self._model}: {error}; mend its chat template") from error
+            return request.refused(f"TemplateFailed: {error}")
         if len(tokens) >= self._context:
             return request.refused(
                 f"PromptTooLong: {len(tokens)} tokens, the teacher's context has {self._context}", len(tokens)
@@ -126,32 +142,56 @@ class VllmTeacher(Teacher):
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = _Running(request, time.monotonic())
+        running[name] = _Running(request, time.monotonic(), tries)
         return None
 
     def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
+        """Samples that are finished now. What the engine gave up is none, however much of it there is.
+
+        Raises:
+            EngineFailed: the engine died; EngineEnded: it was told to end, and hands back what it has.
+        """
         yield None
         try:
             outputs = self._engine.step()
         except Exception as error:  # nothing that a sample can do is an exception of the engine as a whole
             raise EngineFailed(error) from error
+        given_up = 0
         for output in outputs:
             if not output.finished:
                 continue
             done = running.pop(output.request_id)
             best = output.outputs[0]
-            yield done.request.sample(
-                best.text,
-                "length" if best.finish_reason == "length" else "stop",
-                len(output.prompt_token_ids or ()),
-                len(best.token_ids),
-                time.monotonic() - done.admitted,
-            )
+            if (reason := finished(best.finish_reason)) is not None:
+                yield done.request.sample(
+                    best.text,
+                    reason,
+                    len(output.prompt_token_ids or ()),
+                    len(best.token_ids),
+                    time.monotonic() - done.admitted,
+                )
+            elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
+                given_up += 1
+            elif done.tries < _TRIES:
+                refused = self._admit(done.request, running, done.tries + 1)
+                if refused is not None:
+                    yield refused
+            else:
+                yield done.request.refused(
+                    f"RequestFailed: finish reason {best.finish_reason!r}, {_TRIES} times",
+                    len(output.prompt_token_ids or ()),
+                )
+        if given_up:
+            raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
 
     def _tokenize(self, messages: list[Message]) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.
         if messages != self._prompt[0]:
-            self._prompt = (messages, prompt_tokens(self._tokenizer, messages))
+            self._prompt = (messages, self._chat.tokens(messages))
+            note = self._chat.note()
+            if note != self._noted:
+                self._noted = note
+                print(f"teacher.model={self._model}: {note}", file=sys.stderr, flush=True)
         return self._prompt[1]
 
     def _params(self, seed: int) -> SamplingParams:
@@ -168,11 +208,3 @@ class VllmTeacher(Teacher):
             seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-
-
-def prompt_tokens(tokenizer: Any, messages: list[Message]) -> list[int]:
-    """Token ids of a chat prompt; a model without a chat template gets the texts, one paragraph each."""
-    if getattr(tokenizer, "chat_template", None):
-        tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        return list(tokens)
-    return list(tokenizer.encode("\n\n".join(message["content"] for message in messages) + "\n\n"))

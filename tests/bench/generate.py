@@ -122,13 +122,13 @@ def plain_round(llm: Any, asked: list[Any], watched: Watched) -> tuple[dict[str,
 
 def same_requests(run: Run[Generate], teacher: Any) -> list[Any]:
     """(key, prompt tokens, sampling parameters) of every sample, as the shard's teacher makes them."""
-    from omi_core.teachers.vllm import prompt_tokens
+    from omi_core.teachers.chat_prompt import ChatPrompt
 
-    prompting, tokenizer = Prompting(run.config), teacher._engine.get_tokenizer()
+    prompting, chat = Prompting(run.config), ChatPrompt(teacher._engine.get_tokenizer())
     asked = []
     for record in Records(run.layout.records).slice(0, run.plan.records):
         for index in range(run.plan.samples):
-            tokens = prompt_tokens(tokenizer, prompting.messages(record, index))
+            tokens = chat.tokens(prompting.messages(record, index))
             seed = sample_seed(run.config.seed, record.id, index)
             prompt = {"prompt_token_ids": tokens}
             asked.append(((record.ordinal, index), prompt, teacher._params(seed)))

@@ -99,11 +99,19 @@ def test_a_gate_whose_jobs_are_refused_ends_the_chain_and_leaves_none(
 
 
 def test_a_chain_of_which_a_job_is_refused_leaves_none(cluster: Cluster, chain: Chain) -> None:
-    done = chain.type("generate", *WORK, *SITE, "run.dir=run", "cluster.cpu_partition=nowhere")
-    assert done.returncode == 2
-    assert cluster.calls.count("sbatch") == 2  # the array was taken, its gate was not
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: +cluster=slurm: sbatch: invalid partition specified: nowhere")
+    # What the site said when it was asked, it says no more when the gate is submitted.
+    arguments = ("generate", *WORK, *SITE, "run.dir=run")
+    with cluster.calls.held("sbatch"), chain.start(*arguments) as command:
+        for number in (1, 2, 3):  # asks for GPU and CPU jobs, then submits the array
+            cluster.wait_for(lambda n=number: cluster.calls.count("sbatch") == n, 60, f"sbatch {number}")
+            cluster.calls.let_one_go("sbatch")
+        cluster.wait_for(lambda: cluster.calls.count("sbatch") == 4, 60, "the gate is submitted")
+        cluster.calls.refuse("sbatch", times=1, message=REFUSED)
+        cluster.calls.release("sbatch")
+        _, stderr = command.communicate(timeout=60)
+    assert command.returncode == 2
+    (line,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: +cluster=slurm: sbatch: Invalid account")
     assert chain.queued() == []
 
 

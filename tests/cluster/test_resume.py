@@ -31,7 +31,7 @@ def test_two_resumes_at_once_make_one_chain(chain: Chain, undisturbed: Dataset) 
     chain.submit("+cluster.options={hold: true}")
     assert chain.type("cancel", "run").returncode == 0
     with chain.cluster.calls.held("sbatch"), chain.start("resume", "run") as first:
-        chain.cluster.wait_for(lambda: chain.cluster.calls.count("sbatch") > 4, 60, "the first one submits")
+        chain.cluster.wait_for(lambda: chain.cluster.calls.count("sbatch") > 6, 60, "the first one asks")
         second = chain.type("resume", "run")
         chain.cluster.calls.release("sbatch")
         first.communicate(timeout=60)

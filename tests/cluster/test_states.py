@@ -142,14 +142,16 @@ def test_a_controller_that_hangs_is_busy_and_not_an_empty_queue(slurm: Cluster) 
 def test_a_submission_that_got_no_answer_is_found_and_not_made_twice(slurm: Cluster) -> None:
     def submit() -> str:
         if slurm.calls.count("sbatch"):
-            return commands.sbatch("--comment=token 17", "--hold", "--wrap=true")
+            return commands.sbatch("--comment=token-17 and a user's words", "--hold", "--wrap=true")
         with slurm.controller_hangs():
-            return commands.sbatch("--comment=token 17", "--hold", "--wrap=true", timeout=2)
+            return commands.sbatch(
+                "--comment=token-17 and a user's words", "--hold", "--wrap=true", timeout=2
+            )
 
-    job = commands.retry(submit, 60, found=lambda: commands.find_job("token 17"))
+    job = commands.retry(submit, 60, found=lambda: commands.find_job("token-17"))
     assert [row.id for row in slurm.jobs()].count(job) == 1
     assert slurm.calls.count("sbatch") == 1
-    assert commands.find_job("token 18") is None
+    assert commands.find_job("token-1") is None
 
 
 def test_a_refused_submission_is_tried_again_while_it_is_worth_it(slurm: Cluster) -> None:

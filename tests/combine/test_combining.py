@@ -18,6 +18,8 @@ from omi_core.options import ConfigError
 from omi_core.publish import NothingToPublish, part_path, verify
 from omi_core.run.files import LockTaken, lock
 from tests.combine.conftest import Dataset, contents, read_rows, solution, write_lines
+from tests.conftest import Here
+from tests.published import published_file
 
 Combining = Callable[..., Outcome]
 
@@ -94,12 +96,39 @@ ODD_ROWS: list[tuple[str, dict[str, Any]]] = [
     ("no_problem", solution("p") | {"problem": None}),
     ("no_problem", solution("p") | {"problem": ["p"]}),
     ("no_generated_solution", solution("p", "")),
-    ("no_expected_answer", solution("p") | {"expected_answer": 5}),
+    ("no_expected_answer", solution("p") | {"expected_answer": {"a": 5}}),
     ("no_problem_source", solution("p") | {"problem_source": None}),
     ("wrong_votes", solution("p") | {"votes": "3"}),
     ("wrong_votes", solution("p") | {"votes": 1 << 63}),
     ("wrong_agreement", solution("p") | {"agreement": "all"}),
 ]
+
+
+def test_an_answer_is_the_text_that_stands_in_the_file(combined: Combining, tmp_path: Path) -> None:
+    answers = b"1.50", b"%d" % 3**50, b'["5"]', b'" 7"'
+    lines = [
+        b'{"problem": "p%d", "generated_solution": "s", "expected_answer": %b, "problem_source": 8}\n' % item
+        for item in enumerate(answers)
+    ]
+    (tmp_path / "in.jsonl").write_bytes(b"\xef\xbb\xbf" + b"".join(lines))
+    rows = read_rows(combined(tmp_path / "in.jsonl").dataset)
+    assert [row["expected_answer"] for row in rows] == ["1.50", str(3**50), "5", " 7"]
+    assert {row["problem_source"] for row in rows} == {"8"}
+
+
+def test_a_bad_row_stops_or_is_left_out_and_listed(here: Here, tmp_path: Path) -> None:
+    good = write_lines(tmp_path / "in.jsonl", [solution("good")]).read_bytes()
+    (tmp_path / "in.jsonl").write_bytes(b"{torn\n" + good + b'{"problem": "p"}\n')
+    command = ["combine", "inputs=[in.jsonl]", "run.dir=out"]
+    code, _, err = here(*command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "in.jsonl:1: not a line of JSON" in err and "on_bad_row=skip" in err
+    code, out, err = here(*command, "on_bad_row=skip")
+    assert code == 0, err
+    assert "3 rows, 1 taken, missing column 1, not json 1" in out
+    assert read_rows(tmp_path / "out/dataset") == [solution("good")]
+    listed = map(orjson.loads, (tmp_path / "out/skipped_rows-1.jsonl").read_bytes().splitlines())
+    assert [row["where"] for row in listed] == ["in.jsonl:1", "in.jsonl:3"]
 
 
 def test_rows_of_files_that_cannot_be_used_are_counted_by_reason(combined: Combining, tmp_path: Path) -> None:
@@ -232,14 +261,14 @@ def test_two_commands_do_not_work_in_one_directory(
 
 def test_an_input_that_changed_under_its_own_name_is_found_out(dataset: Dataset, combined: Combining) -> None:
     a, b = dataset("a", [solution("p1")]), dataset("b", [solution("p2")])
-    name = "dataset/jsonl/train-00000.jsonl.zst"
-    shutil.copy(b / name, a / name)
+    file, other = published_file(a / "dataset/jsonl"), published_file(b / "dataset/jsonl")
+    shutil.copy(other, file)
     with pytest.raises(InputDamaged, match="its rows are not those it was published with"):
         combined(a)
-    (a / name).write_bytes((b / name).read_bytes()[:-5])
+    file.write_bytes(other.read_bytes()[:-5])
     with pytest.raises(InputDamaged):
         combined(a)
-    (a / name).unlink()
+    file.unlink()
     with pytest.raises(InputDamaged, match="is missing, though the dataset lists it"):
         combined(a)
 

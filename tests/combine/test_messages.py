@@ -50,8 +50,11 @@ CASES: list[tuple[dict[str, Any], str | None]] = [
     (said(USER), "no_reply"),
     (said(SYSTEM), "no_reply"),
     (said(USER, REPLY, USER), "no_reply"),
-    (said(USER, REPLY, answer=5), "answer_not_text"),
-    (said(USER, REPLY, answer=["5"]), "answer_not_text"),
+    (said(USER, REPLY, answer=5), None),
+    (said(USER, REPLY, answer=["5"]), None),
+    (said(USER, REPLY, answer=["5", "6"]), "answer_not_text"),
+    (said(USER, REPLY, answer={"a": 5}), "answer_not_text"),
+    (said(USER, REPLY, answer=True), "answer_not_text"),
 ]
 
 

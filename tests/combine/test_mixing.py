@@ -115,7 +115,13 @@ def test_the_order_is_the_same_for_any_number_of_buckets(
 
 
 def test_rows_that_are_no_conversation_are_counted_by_reason(mixed: Mixing, tmp_path: Path) -> None:
-    rows = [chat("a"), chat("b", assistant=" "), chat("c", answer=3), {"messages": []}, {"messages": None}]
+    rows = [
+        chat("a"),
+        chat("b", assistant=" "),
+        chat("c", answer={"a": 3}),
+        {"messages": []},
+        {"messages": None},
+    ]
     made = mixed({"x": {"path": write_lines(tmp_path / "x.jsonl", rows)}})
     assert users(made) == ["a"]
     assert made.stats["counts"]["inputs"]["x"] == {

@@ -13,8 +13,10 @@ import pytest
 from omi_core.config import Data
 from omi_core.decontaminate import reading
 from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
+from tests.conftest import Here
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -67,7 +69,7 @@ def test_of_a_dataset_all_rows_are_read_and_no_split_twice(tmp_path: Path, given
         part.finish()
     card = CardInfo(name="n", task="solutions", teacher="t", prompt="p", source="s", samples=1)
     publish([part.path], tmp_path / "run/dataset", card=card, config={}, splits={"train_3": 3, "small": 2})
-    found = read_problems(str(tmp_path / given), "problem")
+    found = read_problems(str(tmp_path / given), "problem", Skipped())
     assert [problem.text for problem in found] == ["0", "1", "2", "3", "4"]
 
 
@@ -79,7 +81,7 @@ MISTAKES = [
     (["a={file}.jsonl"], "test=a={file}.jsonl: no such file"),
     (["a={empty}"], "test=a={empty}: holds no questions"),
     (["a={other}"], "test_column=problem: {other}:1 has no such column; it has x"),
-    (["a={number}"], "test_column=problem: {number}:1 holds no text there"),
+    (["a={number}"], "test_column=problem: {number}:1 holds the number 3"),
 ]
 
 
@@ -100,13 +102,13 @@ def test_a_mistake_in_a_test_set_is_one_line(tmp_path: Path, given: list[str], m
 def test_problems_of_files_and_of_a_dataset(tmp_path: Path) -> None:
     rows = [{"problem": "P", "x": 1}, {"problem": "P", "x": 2}]
     for path in (write(tmp_path / "a.jsonl", rows), write(tmp_path / "b.parquet", rows)):
-        found = list(read_problems(str(path), "problem", whole_rows=True))
+        found = list(read_problems(str(path), "problem", Skipped(), whole_rows=True))
         assert [(problem.where, problem.text, problem.row) for problem in found] == [
             (f"{path}:{number}", "P", row) for number, row in enumerate(rows, 1)
         ]
-    assert len(list(read_problems(str(tmp_path / "*.*"), "problem"))) == 4
+    assert len(list(read_problems(str(tmp_path / "*.*"), "problem", Skipped()))) == 4
     part = write(tmp_path / "dataset/data/train-00000.parquet", rows)
-    assert [problem.where for problem in read_problems(str(tmp_path / "dataset"), "problem")] == [
+    assert [problem.where for problem in read_problems(str(tmp_path / "dataset"), "problem", Skipped())] == [
         f"{part}:1",
         f"{part}:2",
     ]
@@ -115,16 +117,31 @@ def test_problems_of_files_and_of_a_dataset(tmp_path: Path) -> None:
 def test_of_a_dataset_with_smaller_splits_every_row_is_read_once(tmp_path: Path) -> None:
     for split, rows in (("small", ["P"]), ("train", ["P", "Q"])):
         write(tmp_path / f"data/{split}-00000.parquet", [{"problem": text} for text in rows])
-    assert [problem.text for problem in read_problems(str(tmp_path), "problem")] == ["P", "Q"]
+    assert [problem.text for problem in read_problems(str(tmp_path), "problem", Skipped())] == ["P", "Q"]
 
 
 def test_of_parquet_only_the_column_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "b.parquet", [{"problem": "P", "solution": "long"}])
-    assert [problem.row for problem in read_problems(str(path), "problem")] == [{"problem": "P"}]
+    assert [problem.row for problem in read_problems(str(path), "problem", Skipped())] == [{"problem": "P"}]
     with pytest.raises(ConfigError, match="it has problem, solution"):
-        list(read_problems(str(path), "prob"))
+        list(read_problems(str(path), "prob", Skipped()))
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no dataset"):
-        list(read_problems(str(tmp_path), "problem"))
+        list(read_problems(str(tmp_path), "problem", Skipped()))
+
+
+def test_a_bad_row_stops_or_is_left_out_and_clean_rows_keep_their_numbers(here: Here, tmp_path: Path) -> None:
+    good = b'{"problem":"How many?","n":%d,"x":1.50}\n' % 3**50
+    (tmp_path / "in.jsonl").write_bytes(b"\xef\xbb\xbf" + good + b'{"problem": null}\n{torn\n')
+    write(tmp_path / "test.jsonl", [{"problem": "Another question altogether?"}])
+    command = ["decontaminate", "input=in.jsonl", "test=[mine=test.jsonl]", "clean=clean.jsonl"]
+    code, _, err = here(*command)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "in.jsonl:2 holds null" in err and "on_bad_row=skip" in err
+    assert not (tmp_path / "clean.jsonl").exists()
+    code, out, err = here(*command, "on_bad_row=skip")
+    assert code == 0, err
+    assert "left out: 1 rows, not_json (in.jsonl:3)" in out
+    assert (tmp_path / "clean.jsonl").read_bytes() == good

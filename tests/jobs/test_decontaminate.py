@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tests.conftest import Here
+from tests.published import published_file
 
 QUESTION = (
     "A baker sells 12 loaves each morning and 15 loaves each evening. How many does she sell in 7 days?"
@@ -90,7 +91,7 @@ def test_a_problem_of_many_rows_counts_once_however_many_there_are(here: Here, t
 def test_a_run_is_searched_by_its_dataset(here: Here, tmp_path: Path) -> None:
     made = here("generate", "teacher=rehearsal", "data.size=20", "run.dir=runs/r", "cluster.workers=1")
     assert made[0] == 0
-    row = lines_of_zst(tmp_path / "runs/r/dataset/jsonl/train-00000.jsonl.zst")[0]
+    row = lines_of_zst(published_file(tmp_path / "runs/r/dataset/jsonl"))[0]
     write(tmp_path / "a.jsonl", [{"question": row["problem"]}])
     code, out, _ = here("decontaminate", "input=runs/r", "test=[a=a.jsonl]")
     assert code == 0

@@ -103,7 +103,8 @@ def test_columns_are_mapped_by_the_config(
     [
         ("3", []),
         (3, []),
-        (3.0, []),
+        (3.0, []),  # JSON: as it stands
+        (["3"], []),
         ("1 + 2 = 3\n#### 3", ["data.answer_format=gsm8k"]),
         ("Thus $\\boxed{3}$", ["data.answer_format=boxed"]),
         ("so\nA: 3", ["data.answer_format=pattern", "answers.pattern='^A: (.+)$'"]),
@@ -113,9 +114,25 @@ def test_columns_are_mapped_by_the_config(
 def test_a_ground_truth_selects_what_equals_it(reduce: Reduce, truth: object, arguments: list[str]) -> None:
     rows = [row | {"answer": truth} for row in ONE_PER_ROW if row["problem"] == "p"]
     published, stats = reduce(rows, "data.answer=answer", *arguments)
-    assert published == [("p", box("3"), "3")]
+    assert published == [("p", box("3"), str(truth) if isinstance(truth, float) else "3")]
     counts = stats["counts"]["truth"]
     assert (counts["equal"], counts["not_equal"], counts["majority_equal"]) == (1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept", "counts"),
+    [("any", [("1", "1"), ("3", "3")], (2, 1)), ("all", [("3, 1", "1, 3")], (1, 2))],
+)
+def test_of_several_answers_any_may_be_right_or_all_of_them(
+    reduce: Reduce, choice: str, kept: list[tuple[str, str]], counts: tuple[int, int]
+) -> None:
+    given = ["1", "2", "3"] if choice == "any" else ["3, 1", "1", "3"]
+    rows = [{"problem": "p", "generated_solution": box(text), "answer": ["1", "3"]} for text in given]
+    published, stats = reduce(rows, "data.answer=answer", f"data.several_answers={choice}")
+    assert [(solution, expected) for _, solution, expected in published] == [
+        (box(text), expected) for text, expected in kept
+    ]
+    assert (stats["counts"]["truth"]["equal"], stats["counts"]["truth"]["not_equal"]) == counts
 
 
 def test_the_vote_may_decide_where_there_is_a_ground_truth(reduce: Reduce) -> None:
@@ -160,15 +177,28 @@ def test_the_source_may_be_a_column(reduce: Reduce, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish", "kept"), [(["length", "stop", "stop", "stop"], 2), (["stop", None, "eos", ""], 3)]
+    ("finish", "cut", "unfinished"),
+    [
+        (["length", "stop", "stop", "stop"], 1, 0),
+        (["stop", "eos_token", "STOP", "end_turn"], 0, 0),
+        (["stop", "MAX_TOKENS", "repetition", "model_length"], 3, 0),
+        (["stop", "abort", "error", "content_filter"], 0, 3),
+        (["stop", None, "", "tool_calls"], 0, 3),
+        (["stop", "stop", "a word that nobody knows", "length"], 1, 1),
+    ],
 )
-def test_a_column_tells_which_solutions_were_cut_off(
-    reduce: Reduce, finish: list[str | None], kept: int
+def test_a_column_tells_which_solutions_are_whole_cut_off_or_none(
+    reduce: Reduce, finish: list[str | None], cut: int, unfinished: int
 ) -> None:
-    rows = [row | {"why": why} for row, why in zip(ONE_PER_ROW, finish, strict=True)]
+    rows = [
+        {"problem": f"p{number}", "generated_solution": box("1"), "why": why}
+        for number, why in enumerate(finish)
+    ]
     published, stats = reduce(rows, "finish_reason=why")
-    assert len(published) == kept
-    assert stats["counts"]["filters"]["unfinished"]["dropped"] == finish.count("length")
+    counts = stats["counts"]
+    assert len(published) == len(finish) - cut - unfinished
+    assert counts["filters"]["unfinished"]["dropped"] == cut
+    assert counts.get("quarantined", 0) == counts.get("errors", {}).get("Unfinished", 0) == unfinished
 
 
 UNUSABLE = [
@@ -345,7 +375,8 @@ def test_finish_reasons_must_be_as_many_as_solutions(here: Here, tmp_path: Path)
     )
     code, _, err = here("reduce", "input=in.jsonl", "finish_reason=why")
     assert code == 2
-    assert err == "error: finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions\n"
+    line = "finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions"
+    assert err == f"error: {line}; to leave out such rows, data.on_bad_row=skip\n"
 
 
 def test_a_row_with_no_solution_at_all_is_counted(reduce: Reduce) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, NothingToPublish, PartError, publish, read_stats, shards, verify
 from omi_core.publish.rows import PUBLISHED, clean_text
+from tests.published import published_file
 
 WriteParts = Callable[..., list[Path]]
 Rows = list[dict[str, Any]]
@@ -62,8 +63,12 @@ def test_both_formats_hold_the_rows_in_order(tmp_path: Path, card: CardInfo, wri
     assert jsonl(out) == pq.read_table(out / "data").to_pylist() == data
     assert stats == read_stats(out)
     assert (stats["rows"], stats["duplicates_dropped"], stats["fingerprint"]) == (10, 0, "f1")
-    sizes = {f"{d}/train-0000{i}.{e}": n for d, e in (("data", "parquet"), ("jsonl", "jsonl.zst")) for i, n in
-             enumerate((4, 4, 2))}  # fmt: skip
+    tag = stats["content_hash"][:16]
+    sizes = {
+        f"{folder}/train-0000{number}-{tag}.{ending}": count
+        for folder, ending in (("data", "parquet"), ("jsonl", "jsonl.zst"))
+        for number, count in enumerate((4, 4, 2))
+    }
     assert stats["splits"]["train"]["files"] == sizes
     assert set(contents(out)) == {*sizes, "README.md", "stats.json", "config.json"}
     verify(out)
@@ -197,13 +202,13 @@ def test_what_is_not_a_dataset_is_not_replaced(
 
 
 def edit_parquet(root: Path) -> None:
-    path = root / "data/train-00000.parquet"
+    path = published_file(root / "data")
     table = pq.read_table(path)
     pq.write_table(table.take([1, 0, *range(2, table.num_rows)]), path)
 
 
 def edit_jsonl(root: Path, edit: Callable[[bytes], bytes]) -> None:
-    path = root / "jsonl/train-00001.jsonl.zst"
+    path = published_file(root / "jsonl", number=1)
     data = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
     path.write_bytes(zstandard.compress(edit(data)))
 
@@ -213,15 +218,18 @@ def edit_stats(root: Path, **changes: Any) -> None:
     path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | changes))
 
 
-PARQUET, JSONL = "data/train-00001.parquet", "jsonl/train-00001.jsonl.zst"
+PARQUET, JSONL = r"data/train-00001-\w+\.parquet", r"jsonl/train-00001-\w+\.jsonl\.zst"
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "rows swapped in parquet": (edit_parquet, "data: the rows"),
     "text changed in jsonl": (lambda d: edit_jsonl(d, lambda b: b.replace(b"s", b"z", 1)), "jsonl: the rows"),
     "a line more in jsonl": (lambda d: edit_jsonl(d, lambda b: b + b), f"{JSONL}: holds"),
     "a torn line in jsonl": (lambda d: edit_jsonl(d, lambda b: b[:-7]), f"{JSONL}: holds"),
-    "not zstd": (lambda d: (d / JSONL).write_bytes(b"rows"), f"{JSONL}: damaged"),
-    "a torn parquet": (lambda d: (d / PARQUET).write_bytes(b"PAR1"), f"{PARQUET}: damaged"),
-    "a file missing": (lambda d: (d / PARQUET).unlink(), f"{PARQUET}: is missing"),
+    "not zstd": (lambda d: published_file(d / "jsonl", number=1).write_bytes(b"rows"), f"{JSONL}: damaged"),
+    "a torn parquet": (
+        lambda d: published_file(d / "data", number=1).write_bytes(b"PAR1"),
+        f"{PARQUET}: damaged",
+    ),
+    "a file missing": (lambda d: published_file(d / "data", number=1).unlink(), f"{PARQUET}: is missing"),
     "a file too many": (lambda d: (d / "jsonl/train-9").touch(), "train-9: is not listed"),
     "another hash in stats": (lambda d: edit_stats(d, content_hash="0"), "rows or content_hash"),
     "another count in stats": (lambda d: edit_stats(d, rows=11), "rows or content_hash"),

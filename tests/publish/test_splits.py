@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, publish, read_stats, verify
 from tests.conftest import SmallDisk
+from tests.published import published_file
 
 WriteParts = Callable[..., list[Path]]
 Rows = list[dict[str, Any]]
@@ -125,9 +126,12 @@ def test_statistics_say_what_each_split_is(dataset: Path) -> None:
 def test_the_card_names_every_split_and_what_is_in_it(dataset: Path) -> None:
     _, header, body = (dataset / "README.md").read_text().split("---\n", 2)
     configs = {config["config_name"]: config["data_files"] for config in yaml.safe_load(header)["configs"]}
-    for config, folder in (("default", "data"), ("chat", "chat/data")):
+    stats = read_stats(dataset)
+    assert stats is not None
+    for config, folder, form in (("default", "data", stats), ("chat", "chat/data", stats["chat"])):
         assert {file["split"]: file["path"] for file in configs[config]} == {
-            name: f"{folder}/{name}-*.parquet" for name in ("train", *SPLITS)
+            name: f"{folder}/{name}-*-{form['splits'][name]['content_hash'][:16]}.parquet"
+            for name in ("train", *SPLITS)
         }
     assert "| `train` | 60 | everything |" in body
     assert "| `small` | 7 | one solution of 7 problems |" in body
@@ -153,8 +157,8 @@ def test_the_seed_draws_the_splits_and_nothing_else(
         publish(parts, tmp_path / f"{seed}", card=card, config={}, splits={"small": 7}, seed=seed)
     one, other = contents(tmp_path / "42"), contents(tmp_path / "43")
     assert parquet(tmp_path / "42", "small") != parquet(tmp_path / "43", "small")
-    assert {name for name in one if one[name] != other[name]} == {
-        "README.md", "stats.json", "data/small-00000.parquet", "jsonl/small-00000.jsonl.zst"
+    assert {name for name in one if one[name] != other.get(name)} == {
+        "README.md", "stats.json", *(name for name in one if "/small-" in name)
     }  # fmt: skip
 
 
@@ -214,25 +218,25 @@ def edit_stats(root: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def swap(root: Path, one: str, other: str) -> None:
-    for folder, ending in (("data", "parquet"), ("jsonl", "jsonl.zst")):
-        shutil.copy(root / folder / f"{one}-00000.{ending}", root / folder / f"{other}-00000.{ending}")
+    for folder in (root / "data", root / "jsonl"):
+        shutil.copy(published_file(folder, one), published_file(folder, other))
 
 
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "rows of another split": (lambda d: swap(d, "train", "large"), "'large' are not those"),
-    "a split that lost its file": (lambda d: (d / "data/small-00000.parquet").unlink(), "is missing"),
+    "a split that lost its file": (lambda d: published_file(d / "data", "small").unlink(), "is missing"),
     "chat of another split": (
         lambda d: swap(d / "chat", "large", "train"),
         "chat/data: the rows of split 'tr",
     ),
-    "a chat file missing": (lambda d: (d / "chat/jsonl/train-00007.jsonl.zst").unlink(), "is missing"),
+    "a chat file missing": (lambda d: published_file(d / "chat/jsonl", number=7).unlink(), "is missing"),
     "a split that is too small": (
         lambda d: edit_stats(d, lambda s: s["splits"]["large"].update(size=31)),
         "split 'large' has 30 rows, not 31 of the 60 there are",
     ),
     "a chat split with too few rows": (
         lambda d: edit_stats(d, lambda s: s["chat"]["splits"].update(large=s["chat"]["splits"]["small"])),
-        "large-00000.parquet: is not listed",
+        r"large-00000-\w+\.parquet: is not listed",
     ),
 }
 

@@ -17,6 +17,7 @@ import zstandard
 
 from omi_core.publish import CardInfo, PartError, PartWriter, Styles, publish, read_stats, verify
 from omi_core.publish.rows import DIALOGUES
+from tests.published import published_file
 
 Rows = list[dict[str, Any]]
 STYLES = ("debate", "interview", "two_students")
@@ -141,10 +142,13 @@ def test_the_card_has_a_configuration_for_each_and_the_tokens(dataset: Path) -> 
     text = (dataset / "README.md").read_text(encoding="utf-8")
     header = yaml.safe_load(text.split("---")[1])
     configs = {config["config_name"]: config["data_files"][0]["path"] for config in header["configs"]}
-    assert configs == {
-        "default": [f"{style}/data/train-*.parquet" for style in STYLES],
-        **{name: f"{name}/data/train-*.parquet" for name in (*STYLES, "longest", "mix")},
+    stats = read_stats(dataset)
+    assert stats is not None
+    files = {
+        name: f"{name}/data/train-*-{figures['content_hash'][:16]}.parquet"
+        for name, figures in (stats["styles"] | stats["variants"]).items()
     }
+    assert configs == {"default": [files[style] for style in STYLES], **files}
     tokens = sum(one["tokens"] for one in conversations(20))
     assert f"conversations of {tokens:,} tokens in all" in text
     assert "| of every chunk the longest conversation over the styles |" in text
@@ -196,15 +200,15 @@ def test_rows_that_are_not_of_the_run_are_refused_and_leave_nothing(
 def with_tokens(root: Path) -> None:
     """Another number of tokens in a row of the parquet and the jsonl, and the hash made to fit."""
     folder, stats = root / "debate", orjson.loads((root / "stats.json").read_bytes())
-    path = folder / "jsonl/train-00000.jsonl.zst"
+    path = published_file(folder / "jsonl")
     data = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
     data = data.replace(b'"tokens":41', b'"tokens":42', 1)
     path.write_bytes(zstandard.ZstdCompressor().compress(data))
-    table = pq.read_table(folder / "data/train-00000.parquet")
+    table = pq.read_table(published_file(folder / "data"))
     tokens = table.column("tokens").to_pylist()
     tokens[tokens.index(41)] = 42
     table = table.set_column(table.schema.get_field_index("tokens"), table.schema.field("tokens"), [tokens])
-    pq.write_table(table, folder / "data/train-00000.parquet")
+    pq.write_table(table, published_file(folder / "data"))
     stats["styles"]["debate"]["content_hash"] = hashlib.sha256(jsonl(folder)).hexdigest()
     (root / "stats.json").write_bytes(orjson.dumps(stats))
 
@@ -219,11 +223,11 @@ def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
 
 
 DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
-    (lambda root: (root / "debate/data/train-00000.parquet").unlink(), "train-00000.parquet: is missing"),
+    (lambda root: published_file(root / "debate/data").unlink(), "\\.parquet: is missing"),
     (lambda root: shutil.rmtree(root / "mix"), "mix/.*: is missing"),
     (
         lambda root: shutil.copy(
-            root / "longest/jsonl/train-00000.jsonl.zst", root / "debate/jsonl/train-00000.jsonl.zst"
+            published_file(root / "longest/jsonl"), published_file(root / "debate/jsonl")
         ),
         "debate/jsonl",
     ),

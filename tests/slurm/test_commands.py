@@ -181,9 +181,9 @@ def test_a_job_that_nobody_finds_is_submitted_again() -> None:
     assert commands.retry(failing(2), 60, found=lambda: None) == "12"
 
 
-def test_a_job_is_found_by_its_exact_name_or_comment_and_the_newest_of_several(install: Install) -> None:
-    rows = "9\x1fna|me\x1fabc\n101\x1fna|me\x1f(null)\n102\x1fother\x1ftwo\nlines\n"
+def test_a_job_is_found_by_the_first_word_of_its_comment_and_the_newest_of_several(install: Install) -> None:
+    rows = "9 abc\n101 abc of a user\n102 two\nlines abc\n103 abcd\n104 \n105 not abc\n(null)\n"
     install("squeue", printing(rows))
-    assert commands.find_job("na|me") == "101"
-    assert commands.find_job("abc") == "9"
-    assert commands.find_job("na") is None
+    assert commands.find_job("abc") == "101"
+    assert commands.find_job("two") == "102"
+    assert commands.find_job("ab") is None

@@ -69,7 +69,7 @@ def golden_texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
 def normal(text: str, root: Path, job: Job) -> str:
     """Paths of this machine and the fingerprint, which changes with the demo's problems, by other names."""
     text = text.replace(str(root), "/scratch/you").replace(sys.executable, "/env/bin/python")
-    return text.replace(job.comment or "", "FINGERPRINT").rstrip("\n") + "\n"
+    return text.replace(job.token or "", "FINGERPRINT").rstrip("\n") + "\n"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -100,7 +100,8 @@ def test_there_is_no_golden_file_without_a_job() -> None:
 def job(stage: str, root: Path = Path("/run"), **more: object) -> Job:
     """A job as the chain makes it: arrays for generate and reduce."""
     array = (0, 2, 0) if stage in ("generate", "reduce") else None
-    made = Job(f"run.{stage}", stage, (str(root), stage, "1", "0"), root / "logs", array)
+    arguments = (str(root), stage, "1", "0")
+    made = Job(f"run.{stage}", stage, arguments, root / "logs", array, token="0123456789ab")
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -124,6 +125,7 @@ def command_of(text: str) -> list[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: str) -> None:
     always = {
+        "comment",
         "cpus-per-task",
         "job-name",
         "nodes",
@@ -160,15 +162,19 @@ def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: st
         ("signal_seconds", 90, "signal", "USR2@90", STAGES),
         ("options", {"nodelist": "n1", "hint": "nomultithread"}, "nodelist", "n1", STAGES),
         ("options", {"mail-type": "END"}, "mail-type", "END", STAGES),
+        ("options", {"hint": "nomultithread", "nodelist": None, "hold": False}, "nodelist", None, STAGES),
+        ("job_prefix", "lab-math:", "job-name", "lab-math:run.{stage}", STAGES),
+        ("comment", "for the paper", "comment", "'0123456789ab for the paper'", STAGES),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_an_option_is_passed_on_to_the_jobs_it_is_for(
-    option: str, value: object, name: str, shown: str, stages: tuple[str, ...]
+    option: str, value: object, name: str, shown: str | None, stages: tuple[str, ...]
 ) -> None:
     for stage in STAGES:
         got = asked(text_of(stage, **{option: value})).get(name)
-        assert (got == shown) == (stage in stages), f"{stage}: --{name}={got}"
+        expected = shown and shown.replace("{stage}", stage)
+        assert (got == expected) == (stage in stages), f"{stage}: --{name}={got}"
 
 
 def test_setup_lines_and_variables_come_before_the_task_and_are_quoted() -> None:
@@ -238,8 +244,11 @@ def test_only_a_job_that_needs_success_is_killed_when_it_cannot_come(after: str 
     assert options.get("dependency", "").strip("'") == (after or "")
 
 
-def test_nodes_that_failed_are_excluded() -> None:
+def test_nodes_that_failed_are_excluded_beside_those_that_the_user_names() -> None:
+    config = Generate(cluster=Cluster(kind="slurm", options={"exclude": "n9"}))
     assert asked(script(Generate(), job("generate", exclude="n1,n2")))["exclude"] == "n1,n2"
+    assert asked(script(config, job("generate", exclude="n1,n2")))["exclude"] == "n1,n2,n9"
+    assert asked(script(config, job("generate")))["exclude"] == "n9"
 
 
 @pytest.mark.parametrize(
@@ -364,6 +373,12 @@ def test_gpus_are_asked_for_as_the_site_wants_it(
         assert got == (expected if stage in GPU else {})
 
 
+def test_other_resources_are_asked_for_beside_the_gpus() -> None:
+    given: dict[str, object] = {"gpus_per_node": 8, "gpu_request": "gres", "options": {"gres": "nvme:1"}}
+    assert asked(text_of("generate", **given))["gres"] == "gpu:8,nvme:1"
+    assert asked(text_of("gate", **given))["gres"] == "nvme:1"
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
@@ -397,7 +412,16 @@ def test_each_array_has_a_throttle_of_its_own(tmp_path: Path) -> None:
 
 def test_every_option_of_a_profile_is_tested_here_or_does_not_reach_a_job() -> None:
     # Used by the command, the gates or the tasks, not by the text of a job.
-    elsewhere = {"name", "kind", "workers", "requires", "max_attempts", "canary", "tokens_per_second"}
+    elsewhere = {
+        "name",
+        "kind",
+        "workers",
+        "requires",
+        "max_attempts",
+        "canary",
+        "tokens_per_second",
+        "after",
+    }
     here = Path(__file__).read_text(encoding="utf-8")
     untested = {f.name for f in fields(Cluster)} - elsewhere - set(re.findall(r"\w+", here))
     assert untested == set()

@@ -18,6 +18,7 @@ from omi_core.run.plan import read_plan
 from omi_core.stages import gate
 from omi_core.stages.reduce import finished_part
 from omi_core.stages.run import open_run, published
+from tests.published import published_file
 from tests.soaking.checks import Acknowledged, Difference, check_dataset, digests
 from tests.soaking.faults import (
     ANY,
@@ -61,7 +62,7 @@ class References:
         if command == "generate":
             return [*_GENERATED, *_PUBLISHED, "cluster.workers=1"]
         self.of("generate")
-        rows = self._folder / "undisturbed-generate/dataset/jsonl/train-00000.jsonl.zst"
+        rows = published_file(self._folder / "undisturbed-generate/dataset/jsonl")
         return [f"input={rows}", *_PUBLISHED, "cluster.workers=1"]
 
     def of(self, command: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, plan_reduce
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from tests.published import published_file
 
 PARAGRAPH = "The sum of {n} and $x_{{{n}}}$ is what we look for. It is not less than {n}, as you will see. "
 MIXED = {"variants": {"longest": True, "mix": 0.3}}
@@ -208,7 +209,7 @@ def test_every_sample_is_accounted_for_and_every_token_counted(tmp_path: Path) -
         for record in Records(run.layout.records).slice(0, run.plan.records)
     }
     assert all(row["document_id"] == chunks[row["chunk_id"]].extra["document"] for row in rows)
-    mix = pq.read_table(run.layout.dataset / "mix/data/train-00000.parquet").to_pylist()
+    mix = pq.read_table(published_file(run.layout.dataset / "mix/data")).to_pylist()
     raw = [row for row in mix if row["style"] == "raw"]
     assert raw and all(row["text"] == chunks[row["chunk_id"]].text for row in raw)
     assert all(row["tokens"] == chunks[row["chunk_id"]].extra["tokens"] for row in raw)

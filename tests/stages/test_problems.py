@@ -15,6 +15,7 @@ from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
 from omi_core.run.plan import Records
 from omi_core.stages.problems import ProblemsReducer
+from tests.published import published_file
 from tests.stages.test_local import carry_out, config
 
 TASK: dict[str, Any] = {
@@ -30,7 +31,7 @@ OTHER = "Ada has 13 keys. She buys 30 more. How many keys does Ada have now?"
 def rows(directory: Path) -> list[dict[str, Any]]:
     import zstandard
 
-    data = (directory / "dataset/jsonl/train-00000.jsonl.zst").read_bytes()
+    data = published_file(directory / "dataset/jsonl").read_bytes()
     return [
         orjson.loads(line)
         for line in zstandard.ZstdDecompressor().decompressobj().decompress(data).splitlines()

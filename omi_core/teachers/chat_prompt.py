@@ -1,0 +1,121 @@
+"""Chat messages as the tokens a model is given, by the chat template of its tokenizer.
+
+Templates differ in what they take. Gemma's refuses a system message, others want user and assistant to take
+strict turns, some leave the system message out without a word: there the instructions go into the first user
+turn. What messages say is text: "<|im_end|>" in a problem is those letters, never the token that ends a turn.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from omi_core.teachers.base import Message
+
+
+class TemplateFailed(ValueError):
+    """The chat template does not take these messages; says why, in one line."""
+
+
+class ChatPrompt:
+    """Turns messages into tokens. `tokenizer` is one of transformers, with a chat template or without."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._templated = bool(getattr(tokenizer, "chat_template", None))
+        self._controls = _pattern(_control_tokens(tokenizer))
+        self._folding: bool | None = None  # not known until there is a system message
+
+    def tokens(self, messages: list[Message]) -> list[int]:
+        """Token ids of a prompt that ends where the assistant's answer begins.
+
+        Raises:
+            TemplateFailed: the template takes them neither as they are nor without a system message.
+        """
+        if not self._templated:
+            return self._encoded("\n\n".join(message["content"] for message in messages) + "\n\n")
+        if not any(self._controls.search(message["content"]) for message in messages):
+            return list(self._applied(messages, tokenize=True))
+        return self._pieced(messages)
+
+    def note(self) -> str | None:
+        """What a user should know of the prompts made so far, in one line; None when nothing is special."""
+        if not self._templated:
+            return "has no chat template; the model is given the texts of the messages, one paragraph each"
+        if self._folding:
+            return "its chat template takes no system message; the instructions go into the first user turn"
+        return None
+
+    def _applied(self, messages: list[Message], tokenize: bool) -> Any:
+        """What the template makes of the messages, with the system message where the template takes it."""
+        if messages[0]["role"] != "system":
+            return self._render(messages, tokenize)
+        if self._folding is None:
+            self._folding = not self._takes_system(messages)
+        return self._render(_folded(messages) if self._folding else messages, tokenize)
+
+    def _takes_system(self, messages: list[Message]) -> bool:
+        word = "zqxjkvbw"  # stands nowhere else; white space a template may change
+        try:
+            return word in self._render([{"role": "system", "content": word}, *messages[1:]], tokenize=False)
+        except TemplateFailed:
+            return False
+
+    def _render(self, messages: list[Message], tokenize: bool) -> Any:
+        try:
+            return self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False
+            )
+        except Exception as error:  # a template is a program: it may raise anything
+            words = " ".join(str(error).split())[:300]
+            raise TemplateFailed(f"its chat template fails: {type(error).__name__}: {words}") from error
+
+    def _pieced(self, messages: list[Message]) -> list[int]:
+        """As `tokens`, for texts that hold control tokens: those are put in after the template is done."""
+        mark = _unused("".join(message["content"] for message in messages))
+        found: list[str] = []
+
+        def marked(match: re.Match[str]) -> str:
+            found.append(match[0])
+            return f"{mark}{len(found) - 1}{mark}"
+
+        hidden = [
+            message | {"content": self._controls.sub(marked, message["content"])} for message in messages
+        ]
+        # Every second piece is the number of what was found: a template may leave messages out.
+        pieces = self._applied(hidden, tokenize=False).split(mark)
+        tokens: list[int] = []
+        for place, piece in enumerate(pieces):
+            literal = place % 2 == 1
+            text = found[int(piece)] if literal else piece
+            if text:
+                tokens += self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=literal)
+        return tokens
+
+    def _encoded(self, text: str) -> list[int]:
+        if self._controls.search(text):
+            return list(self._tokenizer.encode(text, split_special_tokens=True))
+        return list(self._tokenizer.encode(text))
+
+
+def _folded(messages: list[Message]) -> list[Message]:
+    """The messages without a system message: what it says begins the first one of the user."""
+    system, first, *rest = messages
+    return [first | {"content": f"{system['content']}\n\n{first['content']}"}, *rest]
+
+
+def _control_tokens(tokenizer: Any) -> list[str]:
+    """The texts that a tokenizer reads as control tokens, wherever they stand."""
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    return [token.content for token in added.values() if token.special and token.content.strip()]
+
+
+def _pattern(tokens: list[str]) -> re.Pattern[str]:
+    """Finds any of the tokens, the longest first; with none it finds nothing."""
+    ordered = sorted(tokens, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+
+
+def _unused(text: str) -> str:
+    """A character for private use that is not in the text."""
+    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
