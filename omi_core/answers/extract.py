@@ -80,7 +80,7 @@ class _Box(NamedTuple):
 
 
 class _Boxes(NamedTuple):
-    """Balanced boxes in no other one, each as its innermost content; bare ones; where the text ends in one."""
+    """Balanced boxes in no other one, each as its innermost content; bare ones; one that the text ends in."""
 
     done: list[_Box]
     bare: list[_Box]
@@ -235,7 +235,7 @@ def _bare_box(text: str, command: re.Match[str]) -> _Box | None:
 def _still_open(text: str, braces: list[tuple[int, int] | None], boxes: list[_Box]) -> int | None:
     """Where the box begins that the text ends in.
 
-    One in front of a later box is only one that was never closed, if a paragraph or formula ends between them.
+    One in front of a later box was only never closed, if a paragraph or formula ends between them.
     """
     last = next((brace for brace in reversed(braces) if brace is not None), None)
     if last is None:

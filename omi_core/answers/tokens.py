@@ -49,15 +49,9 @@ _SCAN = re.compile(
   | (?P<text>\\(?:text(?:bf|rm|it|normal|sf|tt)?|mbox|hbox|mathrm|mathbf|mathit|mathsf|operatorname\*?|rm|bf)
         (?![a-zA-Z])\s*\{(?P<body>(?:[^{}]|\{,\})*)\})
   | (?P<matrix>\\(?P<edge>begin|end)\s*\{(?P<env>[a-zA-Z]+)\*?\})
-<<<<<<< HEAD
-  | (?P<set>\\mathbb\s*+\{?+\s*+(?P<letter>[A-Z])\s*+\}?)
-  | (?P<clock>[0-9]{1,2}(?:\s*+(?:\\!\s*+)?:\s*+(?:\\!\s*+)?[0-9]{2}(?![0-9]))+)
-  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\overline\s*+\{?+\s*+(?P<cycle>[0-9]++)\s*+\}?)
-=======
-  | (?P<set>\\mathbb\s*\{?\s*(?P<letter>[A-Z])\s*\}?)
-  | (?P<clock>[0-9]{1,2}(?:(?:\s|\\!)*:(?:\s|\\!)*[0-9]{2}(?![0-9]))+)
-  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\(?:overline|bar)\s*\{?\s*(?P<cycle>[0-9]+)\s*\}?)
->>>>>>> main
+  | (?P<set>\\mathbb\s*+\{?+\s*+(?P<letter>[A-Z])\s*+\}?+)
+  | (?P<clock>[0-9]{1,2}(?:(?:\s|\\!)*+:(?:\s|\\!)*+[0-9]{2}(?![0-9]))+)
+  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\(?:overline|bar)\s*+\{?+\s*+(?P<cycle>[0-9]++)\s*+\}?+)
   | (?P<thousands>[0-9]{1,3}(?:(?:\{,\}|,\\!|\\!,|\\,|\\\ |~)\ *[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?)
   | (?P<spaced>[0-9]{1,3}(?:\ [0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!\ *[/0-9]))
   | (?P<plain>(?<![0-9],)[1-9][0-9]{0,2}(?:,[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!,[0-9])|0,[0-9]{3}(?![0-9,]))
@@ -91,9 +85,6 @@ _SYMBOLS = frozenset(
 )
 _WORD_COMMANDS = frozenset("sin cos tan cot sec csc arcsin arccos arctan log ln sqrt pi infty".split())
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix"})
-<<<<<<< HEAD
-_NUMBER_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-=======
 _NUMBER_FIRST = re.compile(
     r"(-?\s?(?:\\?\$)?\s?-?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:\s?\\?%)?)([^0-9]*)"
 )
@@ -122,7 +113,6 @@ _CHOICE = re.compile(r"\s*([A-J])[.)]\s+(?=\S)")
 _CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?([ap])\.?m\.{0,2}")
 _NOT_CLOCK = re.compile(r"\\(?:text|mathrm|mbox|rm)|\\[ ,;!]|[{}\s~$]")
 _CLOCK_LENGTH = 60
->>>>>>> main
 # Control, zero-width and direction characters, lone surrogates: never part of an answer to be trusted.
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]"
@@ -181,9 +171,6 @@ def _plain_ascii(answer: str) -> str:
         answer = _RAISED_RUN.sub(lambda found: f"^{{{found[0].translate(_RAISED)}}}", answer)
         answer = _LOWERED_RUN.sub(lambda found: f"_{{{found[0].translate(_LOWERED)}}}", answer)
         answer = answer.translate(_TRANSLATE)
-<<<<<<< HEAD
-    answer = _without_end(answer.strip())
-=======
     if "\\\\" in answer:
         answer = answer.replace("\\\\", "\\") if "\\\\begin" in answer else _DOUBLED.sub(r"\\", answer)
     if any(mark in answer for mark in _VECTORS):
@@ -214,7 +201,6 @@ def _clock(answer: str) -> str | None:
 
 
 def _scan(answer: str) -> tuple[Token, ...] | None:
->>>>>>> main
     tokens: list[Token] = []
     position, depth, length = 0, 0, len(answer)
     while position < length:
@@ -248,20 +234,9 @@ def _scan(answer: str) -> tuple[Token, ...] | None:
     return tuple(tokens)
 
 
-<<<<<<< HEAD
-def _without_end(answer: str) -> str:
-    """The answer without the white space, points, commas and dollars at its end, `\\!` and the like among them."""
-    end = len(answer)
-    while end:
-        mark, escaped = answer[end - 1], answer[end - 2 : end - 1] == "\\"
-        if mark in "!,;:." and escaped:
-            end -= 2
-        elif mark.isspace() or mark in ".,;:" or (mark == "$" and not escaped):
-            end -= 1
-        else:
-            break
-    return answer[:end]
-=======
+_RELATES = re.compile(r"[<>=]|\\(?:le|ge|lt|gt|ne|in)")
+
+
 def _token(kind: str, text: str, match: re.Match[str], previous: Token | None) -> list[Token]:
     """The tokens of one match of `_SCAN`."""
     if kind == "number":
@@ -285,9 +260,10 @@ def _token(kind: str, text: str, match: re.Match[str], previous: Token | None) -
         return _text(match["body"], match.group(), previous)
     if kind == "set":
         return [("v", "\\mathbb" + match["letter"])]
+    if text in ("\\land", "\\lor") and not _RELATES.search(match.string):
+        return [("c", text)]  # between statements; between relations they are "and" and "or"
     token = _command(text)
     return [] if token is None else [token]
->>>>>>> main
 
 
 def _command(text: str) -> Token | None:

@@ -19,13 +19,9 @@ Held = tuple[str | None, Verdict | None]
 class Judged:
     """One record's outcome: of each sample its answer, the expected one it is held against, and the verdict.
 
-<<<<<<< HEAD
-    `votes` of the `voters` (samples with an answer) gave the expected answer. `by_vote` tells that it is the
-    majority's, not a ground truth.
-=======
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
->>>>>>> main
+    `by_vote` tells that it is the majority's, not a ground truth.
     """
 
     expected: list[str | None]
@@ -80,13 +76,6 @@ class Judge:
             out.append(self._outcome(given, held, vote))
         return out
 
-<<<<<<< HEAD
-    def _outcome(
-        self, record: Record, given: list[str | None], verdicts: list[Verdict | None] | None, vote: Vote
-    ) -> Judged:
-        if verdicts is not None and self._expected == "truth":
-            return Judged(record.expected_answer, given, verdicts, by_vote=False)
-=======
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
         """An answer against the ground truth, by the next verdicts: it need equal only one of several."""
         if answer is None:
@@ -100,21 +89,18 @@ class Judge:
 
     def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
         if held is not None and self._expected == "truth":
-            return Judged([right for right, _ in held], given, [verdict for _, verdict in held])
->>>>>>> main
+            return Judged(
+                [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
+            )
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
-<<<<<<< HEAD
-        judged = Judged(vote.answer, given, majority, by_vote=True)
+        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
-=======
-        return Judged([vote.answer] * len(given), given, majority)
->>>>>>> main
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:

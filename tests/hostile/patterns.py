@@ -69,7 +69,7 @@ def written() -> dict[str, str]:
             function, first = node.func, node.args[0]
             named = isinstance(function.value, ast.Name) and function.value.id == "re"
             if named and function.attr in _CALLS[1:] and isinstance(first, ast.Constant):
-                out[f"{file.relative_to(ROOT)}:{node.lineno} {function.attr}"] = first.value
+                out[f"{file.relative_to(ROOT)}:{node.lineno} {function.attr}"] = str(first.value)
     return out
 
 
