@@ -87,7 +87,7 @@ class _Boxes(NamedTuple):
     open_at: int | None = None
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return len(self.done) + len(self.bare)
 
 
@@ -123,13 +123,13 @@ class Extractor:
         boxes = _boxes(text)
         found = self._find(text, boxes)
         if found is None:
-            return Extraction(None, len(text), len(text), "none", boxes.count)
+            return Extraction(None, len(text), len(text), "none", boxes.number)
         method, answer, start, end = found
         if answer is None:
-            return Extraction(None, start, end, method, boxes.count, "the text ends inside it")
+            return Extraction(None, start, end, method, boxes.number, "the text ends inside it")
         refused = _refusal(answer, self.max_answer)
         clean = None if refused else answer.strip()
-        return Extraction(clean, start, _closed(text, start, end), method, boxes.count, refused)
+        return Extraction(clean, start, _closed(text, start, end), method, boxes.number, refused)
 
     def answer(self, text: str) -> str | None:
         """The `answer` of the extraction alone, in less time."""
@@ -264,7 +264,7 @@ def _first_box(text: str, begin: int = 0) -> int | None:
 
 def count_boxes(text: str) -> int:
     """Boxes in the text, not those inside others: `boxed_count` of its `Extraction`."""
-    return _boxes(text).count
+    return _boxes(text).number
 
 
 def boxed_answers(text: str) -> list[str]:

@@ -1,4 +1,6 @@
-r"""What a problem defines: signs of arithmetic that mean something else in it, such as `*` after `a*b = a^b + b^a`."""
+r"""Signs of arithmetic that mean something else in a problem, such as `*` after `a*b = a^b + b^a`."""
+
+r"such as `*` after `a*b = a^b + b^a`." ""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _UNIT = re.compile(
-    r"(?<=[\d)}])(?:[ ~]|\\[,;! ]){0,3}\\(?:text|textrm|mathrm|mbox)\{(?:[ ~]|\\[, ]){0,4}([A-Za-z]{1,20})\.?[ ~]{0,4}\}"
+    r"(?<=[\d)}])(?:[ ~]|\\[,;! ]){0,3}\\(?:text|textrm|mathrm|mbox)\{(?:[ ~]"
+    r"|\\[, ]){0,4}([A-Za-z]{1,20})\.?[ ~]{0,4}\}"
     r"(?:\^\{?[23]\}?)?(?![({\w^])"
 )
 _FORMULA_END = re.compile(r"\n|\$|\\[\[\]()]|[.,;](?=\s)|\Z")

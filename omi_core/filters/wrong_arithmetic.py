@@ -23,7 +23,8 @@ from omi_core.records import Candidate
 # Words that turn an equation into something else than a claim that it holds exactly.
 _HEDGED = re.compile(
     r"remainder|\bround|approx|nearest|roughly|estimat|\bmod\b|modulo|left over|leftover|floor|integer part"
-    r"|parity|(?:units?|ones|last) digit|contradict|impossible|incorrect|mistake|\bwrong\b|\bfalse\b|not equal",
+    r"|parity|(?:units?|ones|last) digit|contradict|impossible|incorrect|mistake"
+    r"|\bwrong\b|\bfalse\b|not equal",
     re.IGNORECASE,
 )
 _AROUND = 60

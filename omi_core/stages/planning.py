@@ -197,7 +197,8 @@ def _without_token_limit(config: Reduce) -> None:
         return
     if filters.max_tokens != default:
         raise ConfigError(
-            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported solutions; give a "
+            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported "
+            f"solutions; give a "
             "tokenizer.json as filters.tokenizer=FILE"
         )
     print(

@@ -22,8 +22,10 @@ _REFUSAL = re.compile(
 )
 _GIVEN = "text|context|passage|document|excerpt|article|snippet|source text|reference text"
 _SAYS = (
-    "says?|said|states?|stated|mentions?|mentioned|explains?|explained|describes?|described|tells|told|notes?|noted"
-    "|points out|discusses|suggests?|indicates?|defines?|shows?|talks about|gives|provides|refers to|reads|claims?"
+    "says?|said|states?|stated|mentions?|mentioned|explains?|explained|describes?"
+    "|described|tells|told|notes?|noted"
+    "|points out|discusses|suggests?|indicates?|defines?|shows?|talks about|gives"
+    "|provides|refers to|reads|claims?"
     "|is about|goes on|continues|begins|covers|introduces|outlines|asks"
 )
 _SAID = (
@@ -32,12 +34,15 @@ _SAID = (
 _PROMPT_TALK = re.compile(
     rf"\b(?:provided|supplied) (?:{_GIVEN}|information)\b"
     # What the text says is what the speakers were to say; a problem or a theorem may say what it likes.
-    rf"|\b(?:the|this|our|that|your) (?:{_GIVEN})(?:['’]s)? (?:also |just |only |then |even |first |simply |never "
+    rf"|\b(?:the|this|our|that|your) (?:{_GIVEN})(?:['’]s)? (?:also |just |only |then "
+    rf"|even |first |simply |never "
     rf"|clearly |explicitly )?(?:{_SAYS})\b"
     rf"|\b(?:according to|based on|as per|in line with) (?:the|this|our|that|your) (?:\w+ )?(?:{_GIVEN})\b"
-    rf"|\b(?:as|is|are|was|were|it|they) (?:also )?(?:{_SAID}) (?:in|by) (?:the|this|our|that|your) (?:{_GIVEN})\b"
+    rf"|\b(?:as|is|are|was|were|it|they) (?:also )?(?:{_SAID}) (?:in|by) (?:the|this"
+    rf"|our|that|your) (?:{_GIVEN})\b"
     rf"|\b(?:{_SAID}) in (?:the|this|our|that) (?:{_GIVEN})\b"
-    r"|\b(?:from|in|of) (?:the|this|our) (?:text|passage|excerpt|snippet)(?=[,.!?;:]|$| (?:we|you|it|that|is|about|i)\b)"
+    r"|\b(?:from|in|of) (?:the|this|our) (?:text|passage|excerpt|snippet)(?=[,.!?;:]"
+    r"|$| (?:we|you|it|that|is|about|i)\b)"
     r"|\bthe author of (?:the|this) (?:text|passage|document|excerpt|article)\b"
     r"|\b(?:text|passage|context|document|excerpt) (?:above|below|provided|you (?:gave|provided|sent))\b"
     r"|\b(?:given|above) (?:text|passage|excerpt|document)\b"
@@ -52,7 +57,8 @@ _PROMPT_TALK = re.compile(
     r"|\bi(?:['’]ve| have)(?: tried to)? (?:kept|keep|stayed|stay|ensured|written|converted|maintained)\b"
     r"[^.!?\n]{0,80}\b(?:text|conversation|dialogue|faithful)\b"
     # The prompt's own picture of a turn, copied.
-    r"|^[*_\[\"'#> ]{0,8}(?:speaker(?:['’]?s)?(?: name)?|name)[*_\]\"']{0,4}:[*_ ]{0,4}[\[<(\"']?(?:words?|text|utterance"
+    r"|^[*_\[\"'#> ]{0,8}(?:speaker(?:['’]?s)?(?: name)?"
+    r"|name)[*_\]\"']{0,4}:[*_ ]{0,4}[\[<(\"']?(?:words?|text|utterance"
     r"|their words|what they say|line|dialogue|message|content)[\])>.\"'*_]{0,4}$",
     re.MULTILINE,
 )
