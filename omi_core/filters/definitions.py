@@ -1,7 +1,5 @@
 r"""Signs of arithmetic that mean something else in a problem, such as `*` after `a*b = a^b + b^a`."""
 
-r"such as `*` after `a*b = a^b + b^a`." ""
-
 from __future__ import annotations
 
 import re

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+_GAP = r"(?:[ ~]|\\[,;! ])"
 _UNIT = re.compile(
-    r"(?<=[\d)}])(?:[ ~]|\\[,;! ]){0,3}\\(?:text|textrm|mathrm|mbox)\{(?:[ ~]"
-    r"|\\[, ]){0,4}([A-Za-z]{1,20})\.?[ ~]{0,4}\}"
-    r"(?:\^\{?[23]\}?)?(?![({\w^])"
+    rf"(?<=[\d)}}]){_GAP}{{0,3}}\\(?:text|textrm|mathrm|mbox)"
+    rf"\{{{_GAP}{{0,4}}([A-Za-z]{{1,20}})\.?[ ~]{{0,4}}\}}(?:\^\{{?[23]\}}?)?(?![({{\w^])"
 )
 _FORMULA_END = re.compile(r"\n|\$|\\[\[\]()]|[.,;](?=\s)|\Z")
 # Words in a formula that are no units, and those that change the number before them.
