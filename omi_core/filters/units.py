@@ -14,7 +14,8 @@ _FORMULA_END = re.compile(r"\n|\$|\\[\[\]()]|[.,;](?=\s)|\Z")
 _NO_UNITS = frozenset(
     "and or if so then for when where is are of to in with by than from as at plus minus times over mod "
     "hundred thousand million billion trillion dozen dozens percent remainder pairs pair score half halves "
-    "third thirds quarter quarters tens tenths hundredths thousandths units ones base cent cents digit".split()
+    "third thirds quarter quarters tens tenths hundredths thousandths "
+    "units ones base cent cents digit".split()
 )
 
 
