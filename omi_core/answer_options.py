@@ -45,8 +45,12 @@ class Answers:
         choices=("truth", "majority"),
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
-    min_votes: int = option(
-        0, "drop records with fewer samples that give the expected answer", ge=0, late=True
+    min_votes: int | None = option(
+        None,
+        "drop records with fewer samples that give the expected answer; null: 2 where a vote decides among "
+        "several answers, 1 elsewhere",
+        ge=0,
+        late=True,
     )
 
 

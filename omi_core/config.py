@@ -278,6 +278,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         ConfigError: as `options.load`, or values that do not go together.
     """
     config = options.load(Generate, values)
+    _refuse_idle(config)
     if config.samples > 1 and config.sampling.temperature == 0:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
@@ -306,11 +307,28 @@ _SECTIONS = {
 def content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide a run's dataset: those that its task reads."""
     values = options.content(config)
+    _name_votes(config, values["answers"])
     for name in _unread(_task_name(config)):
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
     return values
+
+
+def _name_votes(config: Generate | Reduce, answers: dict[str, Any]) -> None:
+    """How many votes it takes, as the fingerprint has it.
+
+    Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and where
+    a ground truth decides; only the vote without a limit given has become another thing.
+    """
+    least = config.answers.min_votes
+    # What the oracle does not know is voted on, too.
+    truth = config.data.answer is not None and config.data.answer_format != "oracle"
+    by_vote = not truth or config.answers.expected == "majority"
+    if least is None and by_vote:
+        answers["min_votes"] = None
+    elif least is not None and least <= 1:
+        answers.pop("min_votes", None)
 
 
 AnyConfig = TypeVar("AnyConfig", Generate, Reduce, Generate | Reduce)
@@ -369,6 +387,7 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     for key in ("path", "hub"):
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
+    _refuse_idle(config)
     _check_answers(config.answers)
     check_splits(config.publish.splits)
     return config
@@ -384,6 +403,19 @@ def check_splits(splits: Mapping[str, int]) -> None:
             )
         if size < 1:
             raise ConfigError(f"publish.splits.{name}={size}: must be at least 1")
+
+
+def _refuse_idle(config: Generate | Reduce) -> None:
+    """Raises ConfigError when an option is set that others keep from having any effect."""
+    if config.filters.tokenizer is not None and config.filters.max_tokens is None:
+        raise ConfigError("filters.tokenizer: counts nothing while filters.max_tokens=null; omit it")
+    if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
+        raise ConfigError(
+            "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
+        )
+    if config.answers.pattern is not None and "pattern" not in config.answers.methods:
+        if config.data.answer_format != "pattern":
+            raise ConfigError("answers.pattern: not looked for; add pattern to answers.methods, or omit it")
 
 
 def _check_answers(answers: Answers) -> None:

@@ -141,3 +141,37 @@ def test_the_filters_and_answers_of_the_first_runs_keep_their_content() -> None:
         *("max_tokens", "tokenizer", "min_chars", "unfinished", "no_boxed", "several_boxed"),
         *("trim_after_answer", "strip_prefix", "wrong_arithmetic"),
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "least"),
+    [
+        ({}, "absent"),
+        ({"answers": {"min_votes": 1}}, "absent"),
+        ({"answers": {"min_votes": 0}}, "absent"),
+        ({"answers": {"min_votes": 2}}, 2),
+        ({"data": {"answer": None}}, None),
+        ({"data": {"answer": None}, "answers": {"min_votes": 1}}, "absent"),
+        ({"answers": {"expected": "majority"}}, None),
+    ],
+)
+def test_only_where_a_vote_decides_has_the_default_of_min_votes_another_meaning(
+    values: dict[str, Any], least: Any
+) -> None:
+    from omi_core.config import content
+
+    values = {**values, "data": {"answer": "answer", **values.get("data", {})}}
+    assert content(load_generate(values))["answers"].get("min_votes", "absent") == least
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"filters": {"tokenizer": "t.json", "max_tokens": None}},
+        {"conversations": {"tokenizer": "t.json", "min_tokens": None}},
+        {"answers": {"pattern": "A: (.+)", "methods": ["boxed"]}},
+    ],
+)
+def test_an_option_without_effect_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="omit it"):
+        load_generate(values)

@@ -9,7 +9,13 @@ Importing this package costs milliseconds: sympy and math-verify are only import
 """
 
 from omi_core.answers.draws import Draws, count_draws
-from omi_core.answers.extract import Extraction, Extractor, gsm8k_ground_truth, math_ground_truth
+from omi_core.answers.extract import (
+    Extraction,
+    Extractor,
+    boxed_answers,
+    gsm8k_ground_truth,
+    math_ground_truth,
+)
 from omi_core.answers.grader import Grader
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.pool import Limits, WorkerError
@@ -25,6 +31,7 @@ __all__ = [
     "Verdict",
     "Vote",
     "WorkerError",
+    "boxed_answers",
     "count_draws",
     "gsm8k_ground_truth",
     "math_ground_truth",

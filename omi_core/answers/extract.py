@@ -5,6 +5,9 @@ Three ways, tried in the order that an `Extractor` is given: "boxed", the last b
 expression of the user's. All of it is linear in the text, except the pattern, which only sees the last 500
 characters (200 with three repeats).
 
+A text that ends inside its answer (`so \boxed{12`, `so \boxed`, `####`) has none: what stands in an earlier
+box is not what it was about to say.
+
 A pattern comes from the config, not from a model, but it runs on model text, and Python cannot interrupt a
 match. So patterns that can take exponential time (a choice or a repeat inside a repeat, back-references) and
 those with more than three open-ended repeats are refused when the config is read; the rest is a polynomial of
@@ -35,6 +38,12 @@ _BARE_BOX = re.compile(
     r"-?[0-9][0-9,]{0,40}(?:\.[0-9]{1,40})?|[A-Za-z](?![A-Za-z])"
     r"|-?\\[a-zA-Z]{1,20}(?:\{[^{}]{0,100}\}|[0-9]){0,2}"
 )
+# A command with an argument too few: `\boxed\frac{1}`, cut off before the second.
+_LACKS_ARGUMENT = re.compile(r"-?\\[dtc]?(?:frac|binom)(?:\{[^{}]*\}|[0-9])?")
+_PART_OF_COMMAND = re.compile(r"(?<!\\)\\(?:box?|boxe|fbo?)\Z")
+# What no box holds: after it, one that is still open was only never closed.
+_OUT_OF_BOX = re.compile(r"\n[ \t]{0,80}\n|(?<!\\)\$|(?<!\\)\\[)\]]")
+_PART_OF_NUMBER = re.compile(r"#{4}[ \t$\-0-9,./%]*")
 _HASHES = re.compile(
     r"^[ \t]{0,8}#{4}[ \t]{0,8}"
     r"(\$?-?\$?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?[ \t]?%?)[.]?[ \t]*$",
@@ -70,6 +79,21 @@ class _Box(NamedTuple):
     end: int
 
 
+class _Boxes(NamedTuple):
+    """Balanced boxes in no other one, each as its innermost content; bare ones; one that the text ends in."""
+
+    done: list[_Box]
+    bare: list[_Box]
+    open_at: int | None = None
+
+    @property
+    def number(self) -> int:
+        return len(self.done) + len(self.bare)
+
+
+_Found = tuple[str | None, int, int]  # answer (None: the text ends inside it), start, end
+
+
 class Extractor:
     """Finds final answers by `methods` in order; `pattern` is a regular expression for the method "pattern".
 
@@ -96,28 +120,29 @@ class Extractor:
 
     def __call__(self, text: str) -> Extraction:
         """The final answer of `text`. Never raises on any string."""
-        boxes, bare = _boxes(text)
-        count = len(boxes) + len(bare)
-        found = self._find(text, boxes, bare)
+        boxes = _boxes(text)
+        found = self._find(text, boxes)
         if found is None:
-            return Extraction(None, len(text), len(text), "none", count)
+            return Extraction(None, len(text), len(text), "none", boxes.number)
         method, answer, start, end = found
+        if answer is None:
+            return Extraction(None, start, end, method, boxes.number, "the text ends inside it")
         refused = _refusal(answer, self.max_answer)
         clean = None if refused else answer.strip()
-        return Extraction(clean, start, _closed(text, start, end), method, count, refused)
+        return Extraction(clean, start, _closed(text, start, end), method, boxes.number, refused)
 
     def answer(self, text: str) -> str | None:
         """The `answer` of the extraction alone, in less time."""
-        found = self._find(text, *_boxes(text))
-        if found is None or _refusal(found[1], self.max_answer):
+        found = self._find(text, _boxes(text))
+        if found is None or found[1] is None or _refusal(found[1], self.max_answer):
             return None
         return found[1].strip()
 
-    def _find(self, text: str, boxes: list[_Box], bare: list[_Box]) -> tuple[str, str, int, int] | None:
+    def _find(self, text: str, boxes: _Boxes) -> tuple[str, str | None, int, int] | None:
         """(method, answer, start, end) of the first method that finds one."""
         for method in self.methods:
             if method == "boxed":
-                found = _last_box(text, boxes, bare)
+                found = _last_box(text, boxes)
             elif method == "hashes":
                 found = _last_hashes(text)
             else:
@@ -126,7 +151,7 @@ class Extractor:
                 return method, *found
         return None
 
-    def _last_match(self, text: str) -> tuple[str, int, int] | None:
+    def _last_match(self, text: str) -> _Found | None:
         if self.pattern is None:
             return None
         offset = max(0, len(text) - self._tail)
@@ -159,19 +184,17 @@ def _refusal(answer: str, max_answer: int) -> str | None:
     return None
 
 
-def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
-    r"""Balanced boxes that stand in no other balanced box, each as its innermost content, and bare ones.
-
-    One pass with a stack; a box that never closes hides nothing that comes after it.
-    """
+def _boxes(text: str) -> _Boxes:
+    r"""All boxes, found in one pass with a stack."""
     start = _first_box(text)
     if start is None:
-        return [], []
+        return _Boxes([], [])
     plain = _PLAIN_BOX.match(text, start)
     if plain is not None and _first_box(text, plain.end()) is None:  # most solutions
-        return [_Box(start, *plain.span(1), plain.end())], []
+        return _Boxes([_Box(start, *plain.span(1), plain.end())], [], _part_of_command(text))
     done: list[_Box] = []
     bare: list[_Box] = []
+    open_at = None
     open_braces: list[tuple[int, int] | None] = []  # (start, inner) for a box, None for a plain brace
     for match in _BOX_SCAN.finditer(text, start):
         mark = match.group()
@@ -189,10 +212,43 @@ def _boxes(text: str) -> tuple[list[_Box], list[_Box]]:
         elif match["open"]:
             open_braces.append((match.start(), match.end()))
         elif mark.startswith(("\\boxed", "\\fbox")):
-            content = _BARE_BOX.match(text, match.end())
-            if content is not None:
-                bare.append(_Box(match.start(), content.start(), content.end(), content.end()))
-    return done, bare
+            if match.end() == len(text):
+                open_at = match.start()
+            elif (box := _bare_box(text, match)) is not None:
+                bare.append(box)
+    if open_at is None:
+        open_at = _still_open(text, open_braces, [*done, *bare])
+    return _Boxes(done, bare, _part_of_command(text) if open_at is None else open_at)
+
+
+def _bare_box(text: str, command: re.Match[str]) -> _Box | None:
+    r"""The box without braces, as in `\boxed 5`; without content where an argument lacks or does not end."""
+    content = _BARE_BOX.match(text, command.end())
+    if content is None:
+        return None
+    start, end = content.span()
+    if text[end : end + 1] == "{" or _LACKS_ARGUMENT.fullmatch(text, start, end):
+        start = end
+    return _Box(command.start(), start, end, end)
+
+
+def _still_open(text: str, braces: list[tuple[int, int] | None], boxes: list[_Box]) -> int | None:
+    """Where the box begins that the text ends in.
+
+    One in front of a later box was only never closed, if a paragraph or formula ends between them.
+    """
+    last = next((brace for brace in reversed(braces) if brace is not None), None)
+    if last is None:
+        return None
+    later = min((box.start for box in boxes if box.start > last[0]), default=None)
+    left = later is not None and _OUT_OF_BOX.search(text, last[1], later) is not None
+    return None if left else last[0]
+
+
+def _part_of_command(text: str) -> int | None:
+    r"""Where the command begins that the text breaks off in, if it may be that of a box: `\box`."""
+    found = _PART_OF_COMMAND.search(text, max(0, len(text) - 8))
+    return found.start() if found else None
 
 
 def _first_box(text: str, begin: int = 0) -> int | None:
@@ -208,22 +264,31 @@ def _first_box(text: str, begin: int = 0) -> int | None:
 
 def count_boxes(text: str) -> int:
     """Boxes in the text, not those inside others: `boxed_count` of its `Extraction`."""
-    boxes, bare = _boxes(text)
-    return len(boxes) + len(bare)
+    return _boxes(text).number
 
 
-def _last_box(text: str, boxes: list[_Box], bare: list[_Box]) -> tuple[str, int, int] | None:
-    last = max([*boxes[-1:], *bare[-1:]], key=lambda box: box.end, default=None)
+def boxed_answers(text: str) -> list[str]:
+    """What stands in the boxes of a text, those not inside others, without white space at the ends."""
+    boxes = _boxes(text)
+    return [text[box.inner : box.inner_end].strip() for box in (*boxes.done, *boxes.bare)]
+
+
+def _last_box(text: str, boxes: _Boxes) -> _Found | None:
+    if boxes.open_at is not None:
+        return None, boxes.open_at, len(text)
+    last = max([*boxes.done[-1:], *boxes.bare[-1:]], key=lambda box: box.end, default=None)
     return None if last is None else (text[last.inner : last.inner_end], last.start, last.end)
 
 
-def _last_hashes(text: str) -> tuple[str, int, int] | None:
+def _last_hashes(text: str) -> _Found | None:
     at = text.rfind("####")
     while at >= 0:
         line = max(text.rfind("\n", 0, at) + 1, at - 8)
         match = _HASHES.match(text, line)
         if match is not None:
             return match[1], match.start(), match.end(1)
+        if _PART_OF_NUMBER.fullmatch(text, at):  # `####` at the end, or `#### $`
+            return None, at, len(text)
         at = text.rfind("####", 0, text.rfind("\n", 0, at) + 1)
     return None
 

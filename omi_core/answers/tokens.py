@@ -49,9 +49,9 @@ _SCAN = re.compile(
   | (?P<text>\\(?:text(?:bf|rm|it|normal|sf|tt)?|mbox|hbox|mathrm|mathbf|mathit|mathsf|operatorname\*?|rm|bf)
         (?![a-zA-Z])\s*\{(?P<body>(?:[^{}]|\{,\})*)\})
   | (?P<matrix>\\(?P<edge>begin|end)\s*\{(?P<env>[a-zA-Z]+)\*?\})
-  | (?P<set>\\mathbb\s*\{?\s*(?P<letter>[A-Z])\s*\}?)
-  | (?P<clock>[0-9]{1,2}(?:(?:\s|\\!)*:(?:\s|\\!)*[0-9]{2}(?![0-9]))+)
-  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\(?:overline|bar)\s*\{?\s*(?P<cycle>[0-9]+)\s*\}?)
+  | (?P<set>\\mathbb\s*+\{?+\s*+(?P<letter>[A-Z])\s*+\}?+)
+  | (?P<clock>[0-9]{1,2}(?:(?:\s|\\!)*+:(?:\s|\\!)*+[0-9]{2}(?![0-9]))+)
+  | (?P<repeating>[0-9]*\.(?P<fixed>[0-9]*)\\(?:overline|bar)\s*+\{?+\s*+(?P<cycle>[0-9]++)\s*+\}?+)
   | (?P<thousands>[0-9]{1,3}(?:(?:\{,\}|,\\!|\\!,|\\,|\\\ |~)\ *[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?)
   | (?P<spaced>[0-9]{1,3}(?:\ [0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!\ *[/0-9]))
   | (?P<plain>(?<![0-9],)[1-9][0-9]{0,2}(?:,[0-9]{3}(?![0-9]))+(?:\.[0-9]+)?(?!,[0-9])|0,[0-9]{3}(?![0-9,]))
@@ -214,7 +214,7 @@ def _scan(answer: str) -> tuple[Token, ...] | None:
             if not re.search(",0", text) or text.startswith("0"):
                 kind, text = "number", text.partition(",")[0]
         position += len(text)
-        if kind == "clock" and not re.search(":[^0-9]*0", text):
+        if kind == "clock" and not re.search(":[^0-9:]*+0", text):
             # 4:30 may be a ratio; only a zero after the colon, as in 4:05, makes it a time for sure
             kind, digits = "number", re.match("[0-9]+", text)
             position += (digits.end() if digits else 0) - len(text)

@@ -88,6 +88,8 @@ class TrimAfterAnswer(RowFilter):
         Example("$$\\boxed{5}.$$ We are done.", "$$\\boxed{5}.$$"),
         Example("**It is \\boxed{5}.** Thanks.", "**It is \\boxed{5}.**"),
         Example("It costs \\boxed{5} dollars", "It costs \\boxed{5} dollars"),
+        Example("\\text{It is \\boxed{5}. Thanks.} Bye.", "\\text{It is \\boxed{5}. Thanks.}"),
+        Example("It is \\boxed{3}. Or \\boxed{4", "It is \\boxed{3}. Or \\boxed{4"),
         Example("2+3 = 5\n#### 5\n\nProblem: another one", "2+3 = 5\n#### 5"),
         Example("\\boxed{13} divides $11! + 12!$ well. Good.", "\\boxed{13} divides $11! + 12!$ well."),
         Example("It is \\boxed{5}.\n", "It is \\boxed{5}.\n"),
@@ -99,6 +101,7 @@ class TrimAfterAnswer(RowFilter):
     _SENTENCE_END = re.compile(r"\$[^$\n]*\$|\n|[.!?](?=[\s\"'*)_]|$)")
     _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
     _NOTHING_AFTER = re.compile(r"\\boxed\{[^{}\\]*+\}\$?\.?\s*\Z")
+    _BRACE = re.compile(r"\\.|[{}]|\n[ \t]{0,80}\n", re.DOTALL)
     _CLOSES = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 
     def __init__(self, extract: Extractor | None = None) -> None:
@@ -113,8 +116,28 @@ class TrimAfterAnswer(RowFilter):
         found = self._extract(text)
         if found.answer is None:
             return text
-        end = self._sentence_end(text, self._after_closers(text, found.end))
+        group = self._group_end(text, found.start)
+        end = self._after_closers(text, max(found.end, group))
+        if end != group or text[group - 2] not in ".!?":
+            end = self._sentence_end(text, end)
         return text[:end].rstrip() if text[end:].strip() else text
+
+    def _group_end(self, text: str, at: int) -> int:
+        r"""Where the `{...}` ends that holds the answer, such as that of `\text{}`; 0 without one.
+
+        It begins and ends in the paragraph of the answer.
+        """
+        opened: list[int] = []
+        for brace in self._BRACE.finditer(text, text.rfind("\n\n", 0, at) + 1):
+            mark = brace.group()
+            if mark.isspace() and brace.start() >= at:
+                break
+            if mark == "{":
+                opened.append(brace.start())
+            elif mark == "}" and opened and opened.pop() < at and not (opened and opened[0] < at):
+                if brace.start() >= at:
+                    return brace.end()
+        return 0
 
     def _after_closers(self, text: str, end: int) -> int:
         """`end`, moved behind the delimiters and environment ends that are open there."""

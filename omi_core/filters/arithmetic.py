@@ -67,7 +67,7 @@ _RELATIONS = (
 )
 _LEFT_RELATION = re.compile(rf"(?:[<>≈≤≥≠→⇒∴—|\"]|(?:{_RELATIONS}))$")
 _RIGHT_RELATION = re.compile(rf"[<>≈≤≥≠→⇒∴—|?\"]|(?:{_RELATIONS}|\\end)(?![A-Za-z])")
-_LEFT_WORD = re.compile(r"(?:^|[^A-Za-z\\_^])([A-Za-z]{2,})$")
+_LEFT_WORD = re.compile(r"(?:^|[^A-Za-z\\_^])([A-Za-z]{2,}(?:['’][a-z]{1,2})?)$")
 _RIGHT_WORD = re.compile(r"(?:\\(?:text|mbox|mathrm|textbf)\{\s*)?([A-Za-z]{2,})(?![A-Za-z_({\\^])")
 _MIXED_LEFT = re.compile(r"\d\s+and$")
 _MIXED_RIGHT = re.compile(r"and\s+\W{0,3}\d")
@@ -195,7 +195,7 @@ def _chains(text: str, run: re.Match[str]) -> Iterator[list[_Side]]:
         tokens.pop()  # a remark in brackets: `= 12 (since ...`; a factor does not begin with a word
     if not tokens:
         return
-    _mark_letters(text, tokens)
+    _mark_letters(text, tokens, run.end())
     _cut_open_groups(tokens)
     _join_lines(tokens)
     chain = [_Side([], _left_clean(text, run.start(), tokens))]
@@ -214,13 +214,13 @@ def _chains(text: str, run: re.Match[str]) -> Iterator[list[_Side]]:
     yield chain
 
 
-def _mark_letters(text: str, tokens: list[Token]) -> None:
+def _mark_letters(text: str, tokens: list[Token], end: int) -> None:
     """Settle what a token alone does not tell: whether `x` is a sign, whether a full stop ends a number."""
     for token, follower in zip(tokens, [*tokens[1:], None], strict=True):
         if token.text in "xX" and (follower is None or follower.kind not in ("number", "open", "frac")):
             token.kind = "bad"
     last = tokens[-1]
-    if last.kind == "cut" and last.text in ",;." and text[last.end : last.end + 1] not in ("", '"'):
+    if last.kind == "cut" and last.text in ",;." and last.end == end and text[end : end + 1] not in ("", '"'):
         last.kind = "bad"  # `0.\\overline{3}`
 
 

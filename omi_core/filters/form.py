@@ -54,7 +54,7 @@ class EndsBoxed(RowFilter):
     def solution_after(self, row: Candidate) -> str | None:
         text = row.solution
         found = self._extract(text)
-        if found.kind == "none":
+        if found.answer is None:
             return None
         _, _, below = text[found.end :].partition("\n")
         return text if _CLOSING.fullmatch(below) else None

@@ -13,8 +13,9 @@ import re
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?![0-9])|[0-9]{1,12})(?:\.[0-9]{1,12})?"
 _FRACTION = r"\\[dtc]?frac *\{ *\d{1,12} *\} *\{ *\d{1,12} *\}"
-_SIDE = re.compile(rf" *(?:{_NUMBER}|{_FRACTION}) *(?:[-+*/] *(?:{_NUMBER}|{_FRACTION}) *)*")
-_PIECE = re.compile(rf"([-+*/]?) *(?:({_NUMBER})|\\[dtc]?frac *\{{ *(\d+) *\}} *\{{ *(\d+) *\}})")
+_SIDE = re.compile(rf" *+(?:{_NUMBER}|{_FRACTION}) *+(?:[-+*/] *+(?:{_NUMBER}|{_FRACTION}) *+)*+")
+# Of a side without its blanks.
+_PIECE = re.compile(rf"([-+*/]?)(?:({_NUMBER})|\\[dtc]?frac\{{(\d+)\}}\{{(\d+)\}})")
 # What `arithmetic` cuts statements at; a line may also go on, and then one of its pieces here is no side.
 _CUT = re.compile(r"[,;.](?=\s)|\\\\|\n|\\[\[\]()]|\\q?quad(?![A-Za-z])")
 _BLANK = re.compile(r"\\?\$|[&\t]")
@@ -92,7 +93,7 @@ def _value(side: str) -> Quotient | None:
     if _SIDE.fullmatch(side) is None or side.count("/") > 1:  # `8 / 1/4` can be read in two ways
         return None
     total, term = (0, 1), (0, 1)
-    for sign, number, top, bottom in _PIECE.findall(side):
+    for sign, number, top, bottom in _PIECE.findall(side.replace(" ", "")):
         value = _quotient(number) if number else (int(top), int(bottom))
         if sign == "*":
             term = term[0] * value[0], term[1] * value[1]

@@ -11,34 +11,39 @@ from omi_core.filters.base import Example, Filter, RowFilter
 from omi_core.filters.length import Unfinished, at_least
 from omi_core.records import Candidate
 
+# White space is bounded everywhere: what a model repeats without end must not cost more than its length.
+_GAP, _SPACE = r"\s{0,8}+", r"\s{1,8}+"
+_BLANKS = r"[ \t]{0,80}+"
 _THING = r"(?:problem|question|exercise|task)"
+_NAMED = rf"{_THING}(?:{_SPACE}statement)?"
 # A line that announces the statement, and nothing else: "Here is a new problem:", "### New problem".
 _ANNOUNCEMENT = re.compile(
-    rf"[ \t]*(?:(?:sure|certainly|of course|okay|ok|here)\b[^\n]{{0,120}}:|[#*_>\t ]{{0,12}}"
-    rf"(?:(?:the|a|my|new|another|final|modified|rewritten|similar|inspired|created|\W)\s*){{0,3}}"
-    rf"{_THING}(?:\s+statement)?\s*\d{{0,3}}\s*(?:[:.*_#]{{1,6}}|(?=\n)))[ \t*_]*(?:\n|$)",
+    rf"(?:(?:sure|certainly|of course|okay|ok|here)\b[^\n]{{0,120}}:|[#*_>\t ]{{0,12}}"
+    rf"(?:(?:the|a|my|new|another|final|modified|rewritten|similar|inspired|created|\W){_GAP}){{0,3}}"
+    rf"{_NAMED}(?:{_GAP}\d{{1,3}})?(?:{_GAP}[:.*_#]{{1,6}}|(?=[^\S\n]{{0,80}}\n)))"
+    rf"[^\S\n]{{0,80}}[ \t*_]{{0,80}}+(?:\n|$)",
     re.IGNORECASE,
 )
 # The same with the statement after it on the line.
 _LABEL = re.compile(
-    rf"[#*_>\t ]{{0,12}}(?:(?:the|new|another|final|modified|rewritten|similar|inspired)\s+){{0,3}}"
-    rf"{_THING}(?:\s+statement)?\s*\d{{0,3}}\s*[*_]{{0,3}}:[*_]{{0,3}}\s*",
+    rf"[#*_>\t ]{{0,12}}(?:(?:the|new|another|final|modified|rewritten|similar|inspired){_SPACE}){{0,3}}"
+    rf"{_NAMED}{_GAP}\d{{0,3}}{_GAP}[*_]{{0,3}}:[*_]{{0,3}}",
     re.IGNORECASE,
 )
 # What follows a statement: a heading, a ruler, or the name of another part, alone or before a colon.
 _PART = (
-    r"(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked)\s+){0,2}"
+    rf"(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked){_SPACE}){{0,2}}"
     r"(?:solution|answer|explanation|reasoning|rationale|working|approach|difficulty|inspiration|change|"
-    rf"modification|discussion|proof|step\s+1|new\s+{_THING}|another\s+{_THING}|{_THING}\s+\d{{1,3}}|"
-    rf"similar\s+{_THING}|{_THING})s?"
+    rf"modification|discussion|proof|step{_SPACE}1|new{_SPACE}{_THING}|another{_SPACE}{_THING}|"
+    rf"{_THING}{_SPACE}\d{{1,3}}|similar{_SPACE}{_THING}|{_THING})s?"
 )
 _NEXT = re.compile(
-    rf"^[ \t]*(?:#{{1,6}}[ \t]|[-*_=]{{3,}}[ \t]*$|"
-    rf"[*_>\t ]{{0,6}}{_PART}\s*[*_]{{0,3}}[ \t]*(?::|\.?[ \t*_]*$))",
+    rf"^{_BLANKS}(?:#{{1,6}}[ \t]|[-*_=]{{3,}}+[ \t]*+$|"
+    rf"[*_>\t ]{{0,6}}{_PART}[^\S\n]{{0,80}}[*_]{{0,3}}{_BLANKS}(?::|\.?[ \t*_]{{0,80}}+$))",
     re.IGNORECASE | re.MULTILINE,
 )
 # On the line of the statement only these, with a capital and a colon: "answer" is a word like any other.
-_INLINE = re.compile(r"(?<=[.?!$)\]])[ \t]+[*_]{0,3}(?:Solution|Answer|Final Answer|Explanation)[*_]{0,3}:")
+_INLINE = re.compile(r"(?<=[.?!$)\]])[ \t]++[*_]{0,3}(?:Solution|Answer|Final Answer|Explanation)[*_]{0,3}:")
 
 
 def statement(text: str) -> str:

@@ -9,18 +9,22 @@ minus carried to the next line.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from math import isfinite
 
 from omi_core.filters.arithmetic import Statement, statements
 from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.definitions import redefined, signs
 from omi_core.filters.expression import Rational
+from omi_core.filters.units import without_units
 from omi_core.records import Candidate
 
 # Words that turn an equation into something else than a claim that it holds exactly.
 _HEDGED = re.compile(
     r"remainder|\bround|approx|nearest|roughly|estimat|\bmod\b|modulo|left over|leftover|floor|integer part"
-    r"|contradict|impossible|incorrect|mistake|\bwrong\b|\bfalse\b|not equal",
+    r"|parity|(?:units?|ones|last) digit|contradict|impossible|incorrect|mistake"
+    r"|\bwrong\b|\bfalse\b|not equal",
     re.IGNORECASE,
 )
 _AROUND = 60
@@ -35,7 +39,8 @@ class WrongArithmetic(RowFilter):
 
     A statement holds when the sides differ by at most `tolerance`, relative to the larger; a right side with
     decimals may also be the left one rounded or cut off there. Statements that the words around them call
-    approximate, remaindered or wrong are passed over, and so is all that `arithmetic` does not read.
+    approximate, remaindered or wrong are passed over, and so is all that `arithmetic` does not read, and what
+    is calculated with a sign that the problem defines otherwise.
     """
 
     name = "wrong_arithmetic"
@@ -59,6 +64,15 @@ class WrongArithmetic(RowFilter):
                 "Step 2: 10 / 3 = 3.4",
                 "Total (48/2 = 25) apples",
                 "7 x 8 = 54 cm",
+                "So 3 * 4 = 13. Then we add.",
+                "3 * 4 = 13, so we add.",
+                "That's 3 * 4 = 13 eggs.",
+                "It’s 3 * 4 = 13, and he goes on.",
+                "$3 \\times 4 = 13$, so it is.",
+                "$3\\text{ cm} + 4\\text{ cm} = 8\\text{ cm}$",
+                "\\[ 3 \\text{ m} \\cdot 4 \\text{ m} = 13 \\text{ m}^2 \\]",
+                "$7 \\cdot 8 = 54\\text{ g}$",
+                "$3\\mathrm{\\ cm}$ and $2 \\cdot 2 = 5 \\mathrm{m}$",
             )
         ),
         *map(
@@ -96,9 +110,30 @@ class WrongArithmetic(RowFilter):
                 "\\log_{2} 8 + 1 = 4",
                 "101_2 = 5",
                 "If 3 + 4 = 8, a contradiction.",
+                "$2\\text{ hours} = 2 \\cdot 60 = 120\\text{ minutes}$",
+                "$2\\text{ hours} = 2 \\cdot 60 = 120$",
+                "$1\\text{ m} + 5\\text{ cm} = 105\\text{ cm}$",
+                "$3 \\text{ dozen} + 2 = 38$",
+                "$5\\text{ apples} - 2\\text{ apples} = 3\\text{ apples}$",
+                "7 / 2 = 3, with 1 left over.",
             ),
         ),
         Example("3 * 4 = 12.1", "3 * 4 = 12.1", options={"tolerance": 0.01}),
+        *(
+            Example(solution, solution, problem)
+            for solution, problem in (
+                ("$2*3 = 2^3 + 3^2 = 17$", "If $a*b = a^b + b^a$, find $2*3$."),
+                ("$3 \\star 4 = 19$", "Let $a \\star b = a + b^2$. Find $3 \\star 4$."),
+                ("3 @ 4 = 9 + 16 = 25", "If a @ b = a^2 + b^2, what is 3 @ 4?"),
+                ("$4 \\times 2 = 4 + 2 + 8 = 14$", "Define $x \\times y = x + y + xy$. Find $4 \\times 2$."),
+                ("$2 + 3 = 13$", "The operation $+$ is defined by $a + b = a^2 + b^2$. Find $2 + 3$."),
+                ("6 · 2 = 8", "Let the operation · be such that a · b = a + b. Find 6 · 2."),
+                ("So 4 + 5 = 45.", "If 1 + 4 = 5, 2 + 5 = 12, what is 4 + 5?"),
+                ("f(2) = 3, f(3) = 4", "Let f(x) = x + 1."),
+            )
+        ),
+        Example("$2 + 3 = 6$. So $2*3 = 17$", None, "If $a*b = a^b + b^a$, find $2*3$."),
+        Example("$2 \\cdot 3 = 7$", None, "If $x + y = 5$ and $x \\cdot y = 6$, find $x$."),
     )
 
     def __init__(self, tolerance: float = 1e-4) -> None:
@@ -107,14 +142,26 @@ class WrongArithmetic(RowFilter):
         self._tolerance = Fraction(tolerance)
 
     def solution_after(self, row: Candidate) -> str | None:
-        return row.solution if self.first_wrong(row.solution) is None else None
+        return row.solution if self.first_wrong(row.solution, row.problem) is None else None
 
-    def first_wrong(self, text: str) -> Statement | None:
-        """The first statement of `text` that does not hold."""
-        for statement in statements(text, doubtful=True):
-            if not self._holds(statement) and not _hedged(text, statement):
+    def first_wrong(self, text: str, problem: str = "") -> Statement | None:
+        """The first statement of `text`, a solution of `problem`, that does not hold."""
+        defined: frozenset[str] | None = None
+        for statement in self._wrong(text):
+            defined = self._defined(problem) if defined is None else defined
+            if not defined & signs(text[statement.start : statement.end]):
                 return statement
         return None
+
+    def _wrong(self, text: str) -> Iterator[Statement]:
+        for statement in statements(without_units(text), doubtful=True):
+            if not self._holds(statement) and not _hedged(text, statement):
+                yield statement
+
+    def _defined(self, problem: str) -> frozenset[str]:
+        """The signs that do not mean what they always mean: the problem says so, or shows it."""
+        shown = (signs(problem[wrong.start : wrong.end]) for wrong in self._wrong(problem))
+        return redefined(problem).union(*shown)
 
     def _holds(self, statement: Statement) -> bool:
         return any(self._close(a, b, statement.decimals) for a in statement.left for b in statement.right)

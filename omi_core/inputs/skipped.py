@@ -41,7 +41,8 @@ class Skipped:
     """Rows left out of the plan: how many per reason, and where the first of each were.
 
     `on_bad_row` says what a bad row does, "stop" or "skip"; `option` is the name of that choice. Rows that
-    are whole but of no use, such as an empty problem, are always left out.
+    are whole but of no use, such as an empty problem, are always left out. `chunks` counts documents, their
+    chunks, and the cuts inside sentences, formulas and words.
     """
 
     on_bad_row: str = "stop"
@@ -49,6 +50,7 @@ class Skipped:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     listed: list[dict[str, str]] = field(default_factory=list)
+    chunks: dict[str, int] = field(default_factory=dict)
 
     def add(self, reason: str, where: str, why: str | None = None) -> None:
         """Counts a row that is left out; `why` says more than the reason does."""

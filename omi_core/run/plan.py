@@ -37,7 +37,8 @@ class Plan:
     """What a run is to make: `records` x `samples` keys, and the content its fingerprint covers.
 
     `complete` says that every key must exist (a generated run); where samples were given (`jobs.reduce`)
-    records may have fewer than `samples`. `skipped` counts the input rows left out, by reason.
+    records may have fewer than `samples`. `skipped` counts the input rows left out, by reason; `chunks` what
+    was done to documents, where the records are chunks of them.
     """
 
     fingerprint: str
@@ -47,6 +48,7 @@ class Plan:
     content: dict[str, Any]
     skipped: dict[str, int]
     skipped_examples: dict[str, list[str]]
+    chunks: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def keys(self) -> int:

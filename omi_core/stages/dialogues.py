@@ -100,6 +100,7 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     """A record for each chunk, with its document, number and tokens in `extra`; each document once."""
     options = dataclasses.replace(config.documents, tokenizer=tokenizer_file(config, "documents"))
     splitter = Splitter.of(options)
+    skipped.chunks = splitter.counts
     seen: set[str] = set()
     ordinal = 0
     columns = [column for column in (options.text, options.id, options.source) if column is not None]

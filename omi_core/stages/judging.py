@@ -21,11 +21,13 @@ class Judged:
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
+    `by_vote` tells that it is the majority's, not a ground truth.
     """
 
     expected: list[str | None]
     answers: list[str | None]
     verdicts: list[Verdict | None]
+    by_vote: bool
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -37,6 +39,11 @@ class Judged:
     @property
     def agreement(self) -> float:
         return self.votes / self.voters if self.voters else 0.0
+
+    @property
+    def contested(self) -> bool:
+        """Whether the vote was decided by a single voice against others."""
+        return self.by_vote and self.votes == 1 < self.voters
 
 
 class Judge:
@@ -82,13 +89,18 @@ class Judge:
 
     def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
         if held is not None and self._expected == "truth":
-            return Judged([right for right, _ in held], given, [verdict for _, verdict in held])
+            return Judged(
+                [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
+            )
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
-        return Judged([vote.answer] * len(given), given, majority)
+        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True)
+        if judged.contested:
+            self._counts["votes/single_vote"] += 1
+        return judged
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:

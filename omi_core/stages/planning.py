@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import config as schema
+from omi_core.answer_options import Filters
 from omi_core.config import Generate, Reduce, Teacher
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
@@ -172,6 +173,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
     schema.refuse_unread("solutions", config)
+    _without_token_limit(config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped(config.data.on_bad_row)
@@ -182,6 +184,29 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         return _plan(content, found.records, found.samples, False, skipped)
 
     return _make(config, f"reduce-{config.data.name}", _content(config), fill)
+
+
+def _without_token_limit(config: Reduce) -> None:
+    """The default limit in tokens is off where no tokenizer counts them: imported texts have no teacher.
+
+    Raises:
+        ConfigError: another limit than the default was asked for.
+    """
+    filters, default = config.filters, Filters().max_tokens
+    if filters.tokenizer is not None or filters.max_tokens is None:
+        return
+    if filters.max_tokens != default:
+        raise ConfigError(
+            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported "
+            f"solutions; give a "
+            "tokenizer.json as filters.tokenizer=FILE"
+        )
+    print(
+        f"filters.max_tokens={default}: off, nothing counts the tokens of imported solutions; "
+        "filters.tokenizer=FILE turns it on",
+        file=sys.stderr,
+    )
+    filters.max_tokens = None
 
 
 def reduce_content(config: Reduce) -> dict[str, Any]:
@@ -255,6 +280,7 @@ def _plan(content: dict[str, Any], records: int, samples: int, complete: bool, s
         content=content,
         skipped=skipped.counts,
         skipped_examples=skipped.examples,
+        chunks=skipped.chunks,
     )
 
 

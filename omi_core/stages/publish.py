@@ -31,6 +31,8 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     _refuse_stale(manifests, found.seen())
     counts = merge_counts(manifest.counts for manifest in manifests)
     counts["skipped_input_rows"] = dict(run.plan.skipped)
+    if run.plan.chunks:
+        counts["chunks"] = dict(run.plan.chunks)
     styles = task_of(run.config).styles
     return publish(
         paths,

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 from omi_core import filters
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
+from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, boxed_answers
 from omi_core.config import Answers, Generate, Reduce
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import SOLUTIONS
@@ -29,8 +29,9 @@ class SolutionsReducer(Reducer):
         self._config = config
         self._extract = Extractor(config.answers.methods, config.answers.pattern)
         chosen = filter_options(config)
-        # Cut-off solutions go before answers are looked at, so that they are counted as what they are.
-        early = ("unfinished",)
+        # Those whose answer is a guess go before answers are looked at: counted as what they are, they have
+        # no say in what the answer is.
+        early = ("unfinished", "several_boxed")
         self._before = filters.build({name: chosen[name] for name in chosen if name in early})
         self._after = filters.build(
             {name: chosen[name] for name in chosen if name not in early}, extract=self._extract
@@ -63,9 +64,10 @@ class SolutionsReducer(Reducer):
             yield self._row(kept, judged[kept.record_id])
 
     def _answer(self, sample: Sample) -> str | None:
-        # What is dropped for being cut off has no say in what the answer is either.
-        cut_off = self._config.filters.unfinished and sample.finish_reason == "length"
-        answer = None if cut_off else self._extract.answer(sample.text)
+        options = self._config.filters
+        cut_off = options.unfinished and sample.finish_reason == "length"
+        guessed = cut_off or (options.several_boxed and len(set(boxed_answers(sample.text))) > 1)
+        answer = None if guessed else self._extract.answer(sample.text)
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
@@ -93,7 +95,10 @@ class SolutionsReducer(Reducer):
             return "other_answer"
         if judged.agreement < self._config.answers.min_agreement:
             return "low_agreement"
-        if judged.votes < self._config.answers.min_votes:
+        least = self._config.answers.min_votes
+        if least is None:
+            return "single_vote" if judged.contested else None
+        if judged.votes < least:
             return "few_votes"
         return None
 

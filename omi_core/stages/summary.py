@@ -41,6 +41,7 @@ _SKIPPED_WORDS = {
     "finish_reasons": "with more or fewer finish reasons than solutions",
     "nearest_questions": "without as many nearest questions",
 }
+_CUTS = ("cut_sentences", "cut_formulas", "cut_words")
 
 
 def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
@@ -60,6 +61,9 @@ def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
+    cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
+    if cuts:
+        print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
     if plan.skipped and run.layout.skipped_rows.exists():
         print(f"left out: they are listed in {run.layout.skipped_rows}", file=sys.stderr)
 

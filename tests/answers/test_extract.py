@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi_core.answers import Extractor, extract, gsm8k_ground_truth, math_ground_truth
+from omi_core.answers import Extractor, boxed_answers, extract, gsm8k_ground_truth, math_ground_truth
 from omi_core.answers.extract import MAX_ANSWER
+from omi_core.filters.answer import TrimAfterAnswer
+from omi_core.records import Candidate
 
 
 @pytest.mark.parametrize(
@@ -27,8 +29,12 @@ from omi_core.answers.extract import MAX_ANSWER
         (r"\fbox{A}", "A"),
         (r"\boxed{1} and then \boxed{2}", "2"),
         (r"\boxed{1} and then \boxed 2", "2"),
-        (r"\boxed{7} then \boxed{{8", "7"),  # the last balanced one
-        (r"{ \boxed{ { never closed, \boxed{7}", "7"),
+        (r"{ $\boxed{ { never closed$, \boxed{7}", "7"),
+        ("It is \\boxed{6.\n\nNo, it is \\boxed{7}.", "7"),
+        (r"\text{\boxed{5}}", "5"),
+        (r"\boxed{\text{\boxed{5}}}", "5"),
+        (r"$\text{It is $\boxed{5}$ apples.}$", "5"),
+        (r"\boxed{5}\\", "5"),
         (r"\boxed{x=\boxed{5}}", "5"),
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
         (r"\boxed{\text{a } b}", r"\text{a } b"),
@@ -46,6 +52,72 @@ from omi_core.answers.extract import MAX_ANSWER
 )
 def test_final_answer(text: str, answer: str | None) -> None:
     assert Extractor()(text).answer == answer
+
+
+# What a text holds before it ends inside its answer.
+EARLIER = ["", r"It is \boxed{3}. ", r"$\boxed{3}$ or $\boxed 4$. ", "\n#### 3\n"]
+CUT_OFF = [
+    *(
+        r"\boxed{",
+        r"\boxed{12",
+        r"\boxed{\frac{1}{2}",
+        r"\boxed{\text{a",
+        r"\fbox{12",
+        r"\boxed{{12}",
+        r"\boxed{\{12\}",
+    ),
+    *(r"\boxed", r"\boxed ", r"\box", r"\bo", r"\fb", r"$\boxed{12", r"\[ \boxed{12", r"\text{\boxed{12"),
+    *(r"\boxed{x = \boxed{5} + ", r"\boxed\frac{1}", r"\boxed\frac{1}{2", r"\boxed\sqrt{2"),
+]
+
+
+@pytest.mark.parametrize("earlier", EARLIER)
+@pytest.mark.parametrize("cut_off", CUT_OFF)
+def test_a_text_that_ends_inside_a_box_has_no_answer(earlier: str, cut_off: str) -> None:
+    text = f"{earlier}So it is {cut_off}"
+    extract = Extractor()
+    if "####" in earlier and "boxed" not in cut_off and "fbox" not in cut_off:
+        return  # half a command tells of no box
+    assert extract.answer(text) is None
+    assert extract(text).answer is None
+    if "boxed" in cut_off or "fbox" in cut_off or "boxed" in earlier:
+        assert extract(text).refused
+    # Nor does trimming make it look finished.
+    row = Candidate("", text, None, "", "", "stop", "", 0, 0)
+    assert TrimAfterAnswer().solution_after(row) == text
+
+
+@pytest.mark.parametrize("cut_off", ["####", "#### ", "#### $", "#### -", "#### 3/", "#### 1."])
+def test_a_text_that_ends_inside_its_last_line_has_no_answer(cut_off: str) -> None:
+    found = Extractor()("One way:\n#### 3\n\nAnother:\n" + cut_off)
+    assert found.answer in (None, "1") and found.answer != "3"
+
+
+@given(
+    st.text(alphabet="ab5 .\n", max_size=40),
+    st.text(alphabet="0123456789", min_size=1, max_size=9),
+    st.data(),
+)
+def test_no_beginning_of_a_boxed_answer_votes_for_another(
+    text: str, answer: str, data: st.DataObject
+) -> None:
+    whole = rf"{text}\boxed{{1}} {text}\boxed{{\frac{{{answer}}}{{7}}}}"
+    begin = whole.index(r"\boxed{\frac") + len(r"\bo")
+    cut = data.draw(st.integers(begin, len(whole) - 1))
+    assert Extractor().answer(whole[:cut]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        (r"\boxed{5}. So \boxed{ 5 }", {"5"}),
+        (r"\boxed{5} or \boxed 6", {"5", "6"}),
+        (r"\boxed{x=\boxed{5}}", {"5"}),
+        ("none", set()),
+    ],
+)
+def test_what_stands_in_the_boxes(text: str, answers: set[str]) -> None:
+    assert set(boxed_answers(text)) == answers
 
 
 @pytest.mark.parametrize(

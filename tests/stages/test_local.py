@@ -126,6 +126,22 @@ def test_without_a_ground_truth_the_majority_is_the_expected_answer(tmp_path: Pa
     assert all(row["agreement"] == row["votes"] / row["voters"] for row in rows)
 
 
+@pytest.mark.parametrize(("least", "kept"), [(None, False), (1, True)])
+def test_one_vote_among_other_answers_decides_only_where_it_is_told_to(
+    tmp_path: Path, least: int | None, kept: bool
+) -> None:
+    _, stats = carry_out(
+        tmp_path / "run",
+        data={"answer": None},
+        samples=3,
+        teacher={"rehearsal": {"wrong": 0.7}},
+        answers={"min_votes": least},
+        publish={"splits": {}},
+    )
+    assert stats["counts"]["votes"]["single_vote"] > 0
+    assert ("single_vote" not in stats["counts"]["selection"]) is kept
+
+
 def test_min_agreement_drops_records_that_disagree(tmp_path: Path) -> None:
     run, stats = carry_out(tmp_path / "run", data={"answer": None}, answers={"min_agreement": 0.8})
     assert stats["counts"]["selection"]["low_agreement"] > 0

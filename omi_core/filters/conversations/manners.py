@@ -20,8 +20,30 @@ _REFUSAL = re.compile(
     r"|\bi(?:'|’| a)m (?:just |only )?an? (?:ai|(?:large )?language model)\b"
     r"|\bi must (?:respectfully )?decline\b|\bagainst my (?:guidelines|programming)\b"
 )
+_GIVEN = "text|context|passage|document|excerpt|article|snippet|source text|reference text"
+_SAYS = (
+    "says?|said|states?|stated|mentions?|mentioned|explains?|explained|describes?"
+    "|described|tells|told|notes?|noted"
+    "|points out|discusses|suggests?|indicates?|defines?|shows?|talks about|gives"
+    "|provides|refers to|reads|claims?"
+    "|is about|goes on|continues|begins|covers|introduces|outlines|asks"
+)
+_SAID = (
+    "mentioned|stated|described|given|explained|noted|said|written|discussed|defined|shown|presented|found"
+)
 _PROMPT_TALK = re.compile(
-    r"\b(?:provided|supplied) (?:text|context|passage|document|excerpt|snippet|information)\b"
+    rf"\b(?:provided|supplied) (?:{_GIVEN}|information)\b"
+    # What the text says is what the speakers were to say; a problem or a theorem may say what it likes.
+    rf"|\b(?:the|this|our|that|your) (?:{_GIVEN})(?:['’]s)? (?:also |just |only |then "
+    rf"|even |first |simply |never "
+    rf"|clearly |explicitly )?(?:{_SAYS})\b"
+    rf"|\b(?:according to|based on|as per|in line with) (?:the|this|our|that|your) (?:\w+ )?(?:{_GIVEN})\b"
+    rf"|\b(?:as|is|are|was|were|it|they) (?:also )?(?:{_SAID}) (?:in|by) (?:the|this"
+    rf"|our|that|your) (?:{_GIVEN})\b"
+    rf"|\b(?:{_SAID}) in (?:the|this|our|that) (?:{_GIVEN})\b"
+    r"|\b(?:from|in|of) (?:the|this|our) (?:text|passage|excerpt|snippet)(?=[,.!?;:]"
+    r"|$| (?:we|you|it|that|is|about|i)\b)"
+    r"|\bthe author of (?:the|this) (?:text|passage|document|excerpt|article)\b"
     r"|\b(?:text|passage|context|document|excerpt) (?:above|below|provided|you (?:gave|provided|sent))\b"
     r"|\b(?:given|above) (?:text|passage|excerpt|document)\b"
     r"|\b(?:context|passage|excerpt|text|document) does(?: not|n['’]t) (?:mention|provide|contain|say"
@@ -34,11 +56,26 @@ _PROMPT_TALK = re.compile(
     r"|adjust|revisions?|modify|modifications)\b"
     r"|\bi(?:['’]ve| have)(?: tried to)? (?:kept|keep|stayed|stay|ensured|written|converted|maintained)\b"
     r"[^.!?\n]{0,80}\b(?:text|conversation|dialogue|faithful)\b"
+    # The prompt's own picture of a turn, copied.
+    r"|^[*_\[\"'#> ]{0,8}(?:speaker(?:['’]?s)?(?: name)?"
+    r"|name)[*_\]\"']{0,4}:[*_ ]{0,4}[\[<(\"']?(?:words?|text|utterance"
+    r"|their words|what they say|line|dialogue|message|content)[\])>.\"'*_]{0,4}$",
+    re.MULTILINE,
 )
 # Most conversations hold none of these words; to look for them first is ten times as fast.
 _HINTS = (
     *("provided", "supplied", "text", "passage", "document", "excerpt", "prompt", "instruction", "guideline"),
-    *("conversation", "dialogue", "discussion", "i hope this", "let me know"),
+    *(
+        "conversation",
+        "dialogue",
+        "discussion",
+        "i hope this",
+        "let me know",
+        "context",
+        "article",
+        "snippet",
+    ),
+    *("name:", "speaker:"),
 )
 
 
@@ -76,6 +113,33 @@ class PromptTalk(RowFilter):
         Example("Ann: So five.\n\nLet me know if you'd like any changes.", None),
         Example("Note: I have kept the dialogue faithful.", None),
         Example("Bob: Read the given passage.", None),
+        *(
+            Example(f"Ann: {said}", None)
+            for said in (
+                "The text says that five is odd.",
+                "According to the passage, it is five.",
+                "The context mentions five.",
+                "As stated in the text, five is odd.",
+                "What else is mentioned in the article?",
+                "The document describes a sum.",
+                "From the passage, we see that it is five.",
+                "Based on the excerpt, five.",
+                "That's what the text explicitly states.",
+            )
+        ),
+        Example("Name: words\nAnn: Five.", None),
+        Example("**Speaker:** text\nAnn: Five.", None),
+        *(
+            Example(f"Ann: {said}", f"Ann: {said}")
+            for said in (
+                "The problem says that x is 5.",
+                "In this context, five is a digit.",
+                "The theorem states that it is.",
+                "In the context of rings, it is one.",
+                "The text of a message has 5 letters.",
+                "Send a text, then a document.",
+            )
+        ),
         Example("Ann: Take the given triangle.", "Ann: Take the given triangle."),
         Example("Bob: Provided that x is 5, yes.", "Bob: Provided that x is 5, yes."),
         Example("Ann: Let me know if you need help.", "Ann: Let me know if you need help."),

@@ -25,6 +25,8 @@ _NOBODY = re.compile(
     r"|discussion|debate|interview|transcript|summary|conclusion|participants|characters|speakers|problem|task"
     r"|assignment|claims?|counterclaims?|results?|formula|equation|case|part|first|second|third|next|finally"
     r"|warning|important|we|this|that|it|or|and|but)(?: [\w.]{1,3})?\Z"
+    # The prompt's own word for a speaker; `Speaker A` is one.
+    r"|(?:names?|speaker|(?:the )?speaker(?:['’]?s)? name|words)\Z"
     r"|(?:here is|here['’]s|sure|certainly|for example|then|now|so|thus|therefore|hence|recall|where|let"
     r"|given|find)\b",
     re.IGNORECASE,
@@ -110,6 +112,8 @@ class MinSpeakers(RowFilter):
         Example("Ann: Five?\nBob: Yes.", "Ann: Five?\nBob: Yes."),
         Example("Ann: Five?\nBob: Yes.", None, options={"limit": 3}),
         Example("no turns at all", None),
+        Example("Name: Five?\nSpeaker: Yes.", None),
+        Example("Speaker A: Five?\nSpeaker B: Yes.", "Speaker A: Five?\nSpeaker B: Yes."),
     )
 
     def __init__(self, limit: int = 2) -> None:
