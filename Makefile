@@ -5,6 +5,9 @@ STAMP := .venv/.installed
 
 .PHONY: setup demo test test-long test-slow lint bench soak soak-slurm clean
 
+# Hundreds of processes are started: without bytecode each would compile torch and vllm anew, for minutes in all.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A worker takes whole files, in the order that tests/conftest.py gives them. Tests on a Slurm mostly wait.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 
@@ -17,7 +20,7 @@ test: setup ## the tests, but those below
 test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 4 -m "(long or slurm) and not slow"
 
-test-slow: setup ## engines of several processes, every demo on a cluster, every kill: an hour
+test-slow: setup ## more of engines of several processes, every demo on a cluster, every kill: an hour
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m slow
 
 lint: setup ## style and types

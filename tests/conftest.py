@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONG_FILES = (
     "tests/cluster/test_demos.py",
     "tests/cluster/test_gpus.py",
+    "tests/jobs/test_half_texts.py",
     "tests/cluster/test_faults_of_tasks.py",
     "tests/cluster/test_pipeline.py",
     "tests/jobs/test_vllm.py",

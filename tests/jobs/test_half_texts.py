@@ -1,4 +1,7 @@
-"""Signals to a real vLLM whose engine is a process of its own: no half text is ever taken for a sample."""
+"""Signals to a real vLLM whose engine is a process of its own: no half text is ever taken for a sample.
+
+Each start of such an engine is three processes that import torch and vllm, so only two forms are not `slow`.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,22 @@ from omi_core.run.journal import read_samples
 from omi_core.run.layout import Layout
 from omi_core.run.plan import read_plan
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 RUN = ("data.size=40", "samples=8", "run.flush_seconds=1", "run.flush_samples=8", "engine.kv_cache_gb=0.25")
 START_SECONDS = 900
 CORE, WORKER = "VLLM::EngineCore", "VLLM::Worker"
+TOGETHER = "the command and the core"
 Texts = dict[tuple[int, int], tuple[str, str]]
 
 
 @contextmanager
-def started(directory: Path, processes: str = "1") -> Iterator[subprocess.Popen[str]]:
-    """A command whose engine is a process of its own, as it is on a GPU; with "0" in the same one."""
+def started(directory: Path, *, apart: bool) -> Iterator[subprocess.Popen[str]]:
+    """A command whose engine is a process of its own, as on a GPU, or in the same one: a faster start."""
     command = subprocess.Popen(
         [sys.executable, "-m", "jobs.generate", *RUN, f"run.dir={directory}"],
-        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": processes},
+        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1" if apart else "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -60,7 +64,7 @@ def journaled(directory: Path) -> Texts:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     directory = tmp_path_factory.mktemp("whole") / "run"
-    with started(directory, processes="0") as command:
+    with started(directory, apart=False) as command:
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
     return journaled(directory)
@@ -83,18 +87,21 @@ def told(engine: list[psutil.Process], *names: str) -> None:
 
 
 HITS: dict[str, Callable[[int, list[psutil.Process]], None]] = {
-    "the command and the core": lambda pid, engine: (os.kill(pid, signal.SIGTERM), told(engine, CORE))[-1],
+    TOGETHER: lambda pid, engine: (os.kill(pid, signal.SIGTERM), told(engine, CORE))[-1],
     "the core, then the command": lambda pid, engine: (told(engine, CORE), os.kill(pid, signal.SIGTERM))[0],
     "every process": lambda pid, engine: (told(engine, CORE, WORKER), os.kill(pid, signal.SIGTERM))[0],
 }
 
 
-@pytest.mark.parametrize("hit", HITS)
+@pytest.mark.parametrize(
+    "hit",
+    [pytest.param(hit, marks=pytest.mark.long if hit == TOGETHER else pytest.mark.slow) for hit in HITS],
+)
 def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
     tmp_path: Path, undisturbed: Texts, hit: str
 ) -> None:
     directory = tmp_path / "run"
-    with started(directory) as command:
+    with started(directory, apart=True) as command:
         HITS[hit](command.pid, at_work(command, directory))
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 130, said
@@ -102,18 +109,20 @@ def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
     assert 0 < len(found) < len(undisturbed)
     assert {key: undisturbed[key] for key in found} == found
     assert not list(directory.glob("generate/*.crash"))  # nobody is suspected
-    with started(directory) as command:
+    with started(directory, apart=False) as command:
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
     assert journaled(directory) == undisturbed
 
 
-@pytest.mark.parametrize("victim", [CORE, WORKER])
+@pytest.mark.parametrize(
+    "victim", [pytest.param(CORE, marks=pytest.mark.long), pytest.param(WORKER, marks=pytest.mark.slow)]
+)
 def test_an_engine_that_alone_is_told_to_end_is_started_again(
     tmp_path: Path, undisturbed: Texts, victim: str
 ) -> None:
     directory = tmp_path / "run"
-    with started(directory) as command:
+    with started(directory, apart=True) as command:
         told(at_work(command, directory), victim)
         _, said = command.communicate(timeout=START_SECONDS)
     assert command.returncode == 0, said
