@@ -25,6 +25,7 @@ from omi_core.stages.reduce import discard_damaged, finished_parts, part_count, 
 from omi_core.stages.run import Run, published_whole
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import open_teacher
+from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.restarting import RestartingTeacher
 
 # A second round is for frames found damaged after the first; more would hide a fault that does not go away.
@@ -63,12 +64,18 @@ def generate(run: Run, stop: Stop) -> None:
 
     Raises:
         KeysMissing: after the last one more is missing than `run.min_coverage` allows.
+        Stopped: as of `run_locally`.
     """
     for _ in range(_ROUNDS):
         ranges = gate.missing(run)
         if not gate.count(ranges):
             return
-        _generate_once(run, ranges, stop)
+        try:
+            _generate_once(run, ranges, stop)
+        except EngineNotStarted as error:
+            if stop.asked():
+                raise Stopped from error  # the signal ended the engine's processes as well
+            raise
     left = gate.count(gate.missing(run))
     if left > run.plan.keys * (1 - run.config.run.min_coverage):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")

@@ -58,6 +58,18 @@ class EngineEnded(EngineFailed):
         return True
 
 
+class EngineNotStarted(EngineFailed):
+    """A process of the engine ended while it started: a signal came, or the node or the model does not do."""
+
+    @property
+    def blameless(self) -> bool:
+        return True
+
+    @property
+    def lasting(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed.

@@ -15,6 +15,7 @@ from typing import Any
 
 from omi_core.config import Engine, Teacher
 from omi_core.options import ConfigError
+from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.models import local_directory, model_path
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import Group
@@ -27,11 +28,17 @@ def start(teacher: Teacher, engine: Engine, group: Group | None = None) -> Any:
 
     Raises:
         ConfigError: vLLM is not installed, or cannot be started with these options.
+        EngineNotStarted: a process of the engine ended before it was ready; why stands on the log.
     """
     with _starting(teacher, engine, group) as config:
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        return LLMEngine.from_vllm_config(config, disable_log_stats=True)
+        try:
+            return LLMEngine.from_vllm_config(config, disable_log_stats=True)
+        except RuntimeError as error:
+            if "initialization failed" not in str(error):  # vLLM's words for it, of the core and of a worker
+                raise
+            raise EngineNotStarted(error) from error
 
 
 def serve(teacher: Teacher, engine: Engine, group: Group) -> None:

@@ -15,16 +15,20 @@ from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.prompts import load
 from omi_core.publish.verify import verify
+from omi_core.run.attempts import new_attempt
 from omi_core.run.files import LockTaken, lock
 from omi_core.run.index import index_path
 from omi_core.run.keys import settled
 from omi_core.run.layout import Layout
+from omi_core.slurm import task
+from omi_core.stages import gate, local
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.teachers import tiny
+from omi_core.teachers.base import EngineNotStarted
 
 
 def config(directory: Path, **values: Any) -> Generate:
@@ -229,6 +233,31 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, undisturbed: dict[st
     entries = [entry for entry in ledger(run) if entry["stage"] == "generate"]
     assert [entry["keys"] for entry in entries] == [240, 240 - done]
     assert files_of(run.layout.dataset) == undisturbed
+
+
+@pytest.mark.parametrize("where", ["on this machine", "in a task"])
+@pytest.mark.parametrize(("told", "ends"), [(True, Stopped), (False, EngineNotStarted)])
+def test_an_engine_that_a_signal_ends_while_it_starts_stops_the_work_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, told: bool, ends: type[Exception]
+) -> None:
+    stop = Stop()
+
+    def start(*_: Any) -> Any:
+        if told:
+            stop.ask()
+        raise EngineNotStarted(RuntimeError("Engine core initialization failed."))
+
+    module = local if where == "on this machine" else task
+    monkeypatch.setattr(module, "open_teacher", start)
+    run = plan_generate(config(tmp_path / "run"))
+    if module is task:
+        new_attempt(run.layout, gate.missing(run), 1)
+    with pytest.raises(ends):
+        if module is task:
+            task.generate(str(run.layout.root), [1, 0], stop)
+        else:
+            run_locally(run, stop)
+    assert run.layout.trouble(1, 0).exists() == (module is task and not told)
 
 
 def ledger(run: Run[Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 from omi_core.config import Engine, Sampling, Teacher
 from omi_core.options import ConfigError
 from omi_core.teachers import open_teacher, vllm_engine
+from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.models import model_path
 from omi_core.teachers.ranks import Group
 
@@ -69,6 +70,30 @@ def test_what_vllm_refuses_is_said_in_one_line(
         vllm_engine.start(Teacher(**options), Engine(kv_cache_gb=0.25, extra=extra))
     assert "\n" not in str(refused.value)
     assert "pydantic" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        # The core by SIGTERM before it listens for it; a worker.
+        ("Engine core initialization failed. See root cause above. Failed core proc(s): {'x': -15}", True),
+        ("WorkerProc initialization failed due to an exception in a background process.", True),
+        ("a fault of another kind", False),
+    ],
+)
+def test_a_process_that_ends_while_the_engine_starts_is_told_from_a_fault(
+    monkeypatch: pytest.MonkeyPatch, error: str, ends: bool
+) -> None:
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError(error)
+
+    monkeypatch.setattr(LLMEngine, "from_vllm_config", fail)
+    with pytest.raises(RuntimeError) as raised:
+        vllm_engine.start(Teacher(**TINY), Engine(kv_cache_gb=0.25))
+    assert isinstance(raised.value, EngineNotStarted) == ends
+    assert error in str(raised.value)
 
 
 def test_a_teacher_of_several_nodes_needs_a_cluster() -> None:
