@@ -32,10 +32,46 @@ TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
 LONG = 65_536  # characters
 TURNS = (
     *("\n", " ", "\t", "\n ", "{", "}", "\\", "$", "^", "(", ")", "-", "1", "a", "é", "\x00", "\ud800", "甲"),
-    *("\\boxed{", "\\boxed{1}", "\\boxed", "\\boxed ", "\\fbox{{", "\\text{", "\\frac{", "\\frac12", "\\[", "\\]"),
+    *(
+        "\\boxed{",
+        "\\boxed{1}",
+        "\\boxed",
+        "\\boxed ",
+        "\\fbox{{",
+        "\\text{",
+        "\\frac{",
+        "\\frac12",
+        "\\[",
+        "\\]",
+    ),
     *("\\begin{a}", "\\end{a}", "\\begin{cases}", "#### ", "#### 1\n", "1,", "1.", "1 + ", "1 = ", "1,111"),
-    *("(1)", "<<1+1=2>>", "1!", "1^", "a. ", "A: b\n", "**", "Solution: ", "problem ", "that's ", "[asy]", "```\n"),
-    *("The text says ", "1\\text{ m} + ", "a*b = ", "is defined ", "x and ", "\\cup ", "|", "'", '"'),
+    *(
+        "(1)",
+        "<<1+1=2>>",
+        "1!",
+        "1^",
+        "a. ",
+        "A: b\n",
+        "**",
+        "Solution: ",
+        "problem ",
+        "that's ",
+        "[asy]",
+        "```\n",
+    ),
+    *(
+        "[asy]",
+        "```\n",
+        "The text says ",
+        "1\\text{ m} + ",
+        "a*b = ",
+        "is defined ",
+        "x and ",
+        "\\cup ",
+        "|",
+        "'",
+        '"',
+    ),
 )
 TAILS = ("", "\\boxed{5}", "\n#### 5", "\x00")
 # Found by the pattern: a user's own, of the kind that is let through.
@@ -59,7 +95,8 @@ def functions() -> dict[str, Callable[[str], Any]]:
         "turns": lambda text: sum(1 for _ in turns(text)),
     }
     out |= {
-        f"decontaminate {name}": getattr(normal, name) for name in ("exact_form", "words", "strict_form", "is_cut")
+        f"decontaminate {name}": getattr(normal, name)
+        for name in ("exact_form", "words", "strict_form", "is_cut")
     }
     conversations = conversation_filters(Conversations(tokenizer=TOKENIZER))
     assert set(conversations) == set(CONVERSATION_FILTERS)
