@@ -5,7 +5,8 @@
     python -m jobs.reduce input=graded.jsonl data.answer=answer data.answer_format=gsm8k run.dir=runs/graded
 
 Rows with the same problem are voted on together. Without data.answer the majority answer of a problem
-becomes its expected_answer. filters.max_tokens works once filters.tokenizer names a tokenizer.json.
+becomes its expected_answer. filters.max_tokens is off until filters.tokenizer names a tokenizer.json;
+without one, a limit other than the default is refused.
 """
 
 from __future__ import annotations

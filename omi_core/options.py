@@ -81,7 +81,7 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
 def _literal(value: Any) -> Any:
     """Plain values such that OmegaConf reads `${x}` in a text as these letters, not as the value of x."""
     if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
+        return re.sub(r"(?<!\\)(\\*+)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
     if isinstance(value, Mapping):
         return {key: _literal(item) for key, item in value.items()}
     return [_literal(item) for item in value] if isinstance(value, list) else value

@@ -10,9 +10,11 @@ import ast
 import importlib
 import pkgutil
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import inf
 from pathlib import Path
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
@@ -74,7 +76,7 @@ def written() -> dict[str, str]:
 
 
 def anchored() -> set[str]:
-    """Names of patterns that are asked at one place only, by `match` and `fullmatch`, wherever they are used."""
+    """Names of patterns that are asked at one place only, by `match` and `fullmatch`, in all their uses."""
     uses: dict[str, set[str]] = {}
     for file in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -219,38 +221,64 @@ def texts(pattern: re.Pattern[str]) -> list[tuple[str, str, str]]:
 
 # --- clock -------------------------------------------------------------------------------------------------
 
-SHORT, LONG = 256, 4096  # characters
-_HOPELESS = 0.25  # seconds for a short text
-_LITTLE = 0.004  # for a long one: no text of this length is worth a closer look
+SHORT, LONG = 256, 16384  # characters
+_LITTLE = 0.004  # seconds for a quarter of the longest text: that is worth no closer look
+_ENOUGH = 0.1  # seconds that show it: longer texts are not tried
+_LIMIT = 2.0  # seconds for one call; what takes longer is stopped
 _LINEAR = 9.0  # four times the text may take so many times as long: linear time takes 4, quadratic 16
 
 
+class _Stopped(BaseException):
+    """A call has used up its CPU time; no `except Exception` on the way may hold it up."""
+
+
+def _stop(*_: Any) -> None:
+    raise _Stopped
+
+
 def seconds(call: Callable[[str], Any], text: str, best_of: int = 1) -> float:
-    """CPU time of one call, the best of some."""
-    times = []
-    for _ in range(best_of):
-        start = time.process_time()
-        call(text)
-        times.append(time.process_time() - start)
-    return min(times)
+    """CPU time of one call, the best of some; infinite where it had to be stopped.
+
+    CPU time does not count what others do, and the best of some runs is the one they disturbed the least.
+    """
+    before = signal.signal(signal.SIGVTALRM, _stop)
+    try:
+        times = []
+        for _ in range(best_of):
+            signal.setitimer(signal.ITIMER_VIRTUAL, _LIMIT)
+            start = time.process_time()
+            call(text)
+            times.append(time.process_time() - start)
+        return min(times)
+    except _Stopped:
+        return inf
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def slow(call: Callable[[str], Any], make: Callable[[int], str], long: int = LONG) -> str | None:
-    """Why the call is worse than linear in the text's length, as far as can be told; None where it is not."""
-    if (took := seconds(call, make(SHORT))) > _HOPELESS:
-        return f"{took:.2f} s for {SHORT} characters"
-    if (took := seconds(call, make(long))) < _LITTLE:
+    """Why the call is worse than linear in the text's length, as far as can be told; None where it is not.
+
+    `make` gives a text of about so many characters. Texts grow fourfold up to `long` or until the time shows.
+    """
+    size, took = SHORT, seconds(call, make(SHORT))
+    if took > _LIMIT / 4:
+        return f"{took:.2f} s for {size} characters"
+    while 4 * size <= long and took < _ENOUGH:
+        if 4 * size == long and took < _LITTLE:
+            return None
+        size *= 4
+        took = seconds(call, make(size))
+    if took < _ENOUGH / 2:
         return None
-    step = long
-    if took > 0.3:  # what is slow already shows it on shorter texts
-        step = long // 4
-        took = seconds(call, make(step))
-    base, more = took, seconds(call, make(4 * step))
-    if more > _LINEAR * base:  # once more, with care
-        base, more = seconds(call, make(step), 3), seconds(call, make(4 * step), 2)
-    if more <= _LINEAR * base:
-        return None
-    return f"{1000 * more:.0f} ms for {4 * step} characters, {1000 * base:.0f} ms for a quarter of them"
+    quarter = 0.0
+    for _ in range(3):  # a finding stands when it shows each time
+        quarter = seconds(call, make(size // 4), 3)
+        if took <= _LINEAR * quarter:
+            return None
+        took = min(took, seconds(call, make(size)))
+    return f"{1000 * took:.0f} ms for {size} characters, {1000 * quarter:.0f} ms for a quarter of them"
 
 
 def attack(pattern: re.Pattern[str], anchored: bool = False) -> tuple[str, str] | None:

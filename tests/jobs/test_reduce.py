@@ -68,6 +68,29 @@ LISTS: Rows = [
 VOTED = [("p", box("1"), "1"), ("p", box("1.0"), "1"), ("q", box("2"), "2")]
 
 
+NO_VOTE = {
+    "several different boxes": "Either \\boxed{7} or so \\boxed{8}.",
+    "cut off in a box": "It is \\boxed{8}. Check: it is \\boxed{8",
+    "cut off at a box": "It is \\boxed{8}. Check: it is \\boxed",
+}
+
+
+@pytest.mark.parametrize("text", NO_VOTE.values(), ids=NO_VOTE)
+def test_samples_that_do_not_settle_on_an_answer_do_not_outvote_one_that_does(
+    reduce: Reduce, text: str
+) -> None:
+    rows: Rows = [{"problem": "p", "generated_solution": each} for each in (text, text + " ", box("1"))]
+    published, _ = reduce(rows)
+    assert published == [("p", box("1"), "1")]
+
+
+def test_a_limit_in_tokens_that_nothing_counts_is_refused(here: Here, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "in.jsonl", ONE_PER_ROW)
+    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "filters.max_tokens=9")
+    assert code == 2 and not (tmp_path / "run").exists()
+    assert "filters.max_tokens=9" in err and "filters.tokenizer=FILE" in err and len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("rows", [ONE_PER_ROW, LISTS], ids=["one solution per row", "a list of solutions"])
 def test_solutions_of_a_problem_are_voted_on_together(reduce: Reduce, rows: Rows, name: str) -> None:

@@ -136,6 +136,18 @@ def test_documents_options_say_where_text_id_and_source_are(
     assert skipped.counts == left_out
 
 
+def test_the_stats_say_what_was_cut_of_chunks(tmp_path: Path) -> None:
+    long = "A word and " * 400 + "x" * 5000
+    (tmp_path / "in.jsonl").write_bytes(orjson.dumps({"text": long}) + b"\n")
+    run = carry_out(
+        tmp_path / "run",
+        {"origin": "file", "path": str(tmp_path / "in.jsonl")},
+        documents={"max_tokens": 100},
+    )
+    counts = stats_of(run)["counts"]["chunks"]
+    assert counts["cut_sentences"] == 1 and counts["cut_words"] > 0
+
+
 def test_data_limit_counts_chunks_and_smaller_chunks_are_more(web: Path) -> None:
     assert [record.id for record in records(web, limit=4)] == [record.id for record in records(web)][:4]
     assert len(records(web, max_tokens=100)) > len(records(web, max_tokens=400))
