@@ -20,8 +20,8 @@ def test_ten_thousand_tasks_are_one_array_and_a_handful_of_calls(cluster: Cluste
     )
     submitted = time.monotonic() - started
     assert Counter(call[0] for call in cluster.calls()) == {
-        "sbatch": 6,  # canary, generate, gate, reduce, publish, rescue
-        "scontrol": 2,  # what the site allows
+        "sbatch": 8,  # two questions (--test-only); canary, generate, gate, reduce, publish, rescue
+        "scontrol": 3,  # what the site allows, and its partitions
         "sacctmgr": 3,
     }
     array = chain.ledger("generate")[0]["array"]
