@@ -32,6 +32,8 @@ SITE = (
 )
 # Some seconds of work for each of two tasks, with frames to be killed between.
 SLOW = ("tasks=2", "teacher.rehearsal.latency=0.3", "engine.max_num_seqs=4", "run.flush_samples=2")
+# Longer than it takes to type a command or two on a machine that is busy.
+LONG = (*SLOW, "teacher.rehearsal.latency=2.5")
 
 Done = subprocess.CompletedProcess[str]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.chain import SLOW, Chain
+from tests.cluster.chain import LONG, SLOW, Chain
 from tests.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
 Dataset = dict[str, bytes]
-# Longer than it takes to type a command or two on a machine that is busy.
-LONG = (*SLOW, "teacher.rehearsal.latency=2.5")
 
 
 def running(chain: Chain, stage: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.chain import SITE, SLOW, WORK, Chain
+from tests.cluster.chain import LONG, SITE, WORK, Chain
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
@@ -14,7 +14,7 @@ Dataset = dict[str, bytes]
 def test_a_cancelled_run_is_continued_with_another_number_of_tasks(
     chain: Chain, undisturbed: Dataset
 ) -> None:
-    chain.submit(*SLOW, "teacher.rehearsal.latency=1.2")
+    chain.submit(*LONG)
     chain.begun()
     assert "nothing submitted" in chain.resume().stdout  # its jobs run
     assert chain.type("cancel", "run").returncode == 0
@@ -30,10 +30,12 @@ def test_a_cancelled_run_is_continued_with_another_number_of_tasks(
 def test_two_resumes_at_once_make_one_chain(chain: Chain, undisturbed: Dataset) -> None:
     chain.submit("+cluster.options={hold: true}")
     assert chain.type("cancel", "run").returncode == 0
-    with chain.cluster.calls.held("sbatch"), chain.start("resume", "run") as first:
-        chain.cluster.wait_for(lambda: chain.cluster.calls.count("sbatch") > 6, 60, "the first one asks")
+    calls = chain.cluster.calls
+    before = calls.count("sbatch")
+    with calls.held("sbatch"), chain.start("resume", "run") as first:
+        chain.cluster.wait_for(lambda: calls.count("sbatch") > before, 60, "the first one asks")
         second = chain.type("resume", "run")
-        chain.cluster.calls.release("sbatch")
+        calls.release("sbatch")
         first.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 2)
     assert "in use by process" in second.stderr
