@@ -28,6 +28,8 @@ from omi_core.records import Candidate
 from omi_core.teachers import tiny
 from tests.hostile.patterns import slow
 
+pytestmark = pytest.mark.long
+
 TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
 LONG = 65_536  # characters
 TURNS = (
