@@ -173,7 +173,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
     schema.refuse_unread("solutions", config)
-    _without_token_limit(config)
+    notice = _without_token_limit(config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped(config.data.on_bad_row)
@@ -183,30 +183,33 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         content = content | {"input": found.digest, "samples": found.samples}
         return _plan(content, found.records, found.samples, False, skipped)
 
-    return _make(config, f"reduce-{config.data.name}", _content(config), fill)
+    run = _make(config, f"reduce-{config.data.name}", _content(config), fill)
+    if notice is not None:
+        print(notice, file=sys.stderr)
+    return run
 
 
-def _without_token_limit(config: Reduce) -> None:
-    """The default limit in tokens is off where no tokenizer counts them: imported texts have no teacher.
+def _without_token_limit(config: Reduce) -> str | None:
+    """Turns the default limit in tokens off where no tokenizer counts them; returns the line that says so.
+
+    Imported texts have no teacher whose tokenizer could count.
 
     Raises:
         ConfigError: another limit than the default was asked for.
     """
     filters, default = config.filters, Filters().max_tokens
     if filters.tokenizer is not None or filters.max_tokens is None:
-        return
+        return None
     if filters.max_tokens != default:
         raise ConfigError(
-            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported "
-            f"solutions; give a "
-            "tokenizer.json as filters.tokenizer=FILE"
+            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported solutions; give "
+            "a tokenizer.json as filters.tokenizer=FILE"
         )
-    print(
-        f"filters.max_tokens={default}: off, nothing counts the tokens of imported solutions; "
-        "filters.tokenizer=FILE turns it on",
-        file=sys.stderr,
-    )
     filters.max_tokens = None
+    return (
+        f"filters.max_tokens={default}: off, nothing counts the tokens of imported solutions; "
+        "filters.tokenizer=FILE turns it on"
+    )
 
 
 def reduce_content(config: Reduce) -> dict[str, Any]:

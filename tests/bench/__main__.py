@@ -21,6 +21,7 @@ BENCHES: dict[str, list[str]] = {
     "combine": ["--rows", "50000"],
     "status": ["--tasks", "2000"],
     "answers": [str(DATA), "--pairs", "200"],
+    "mutations": [str(DATA), "--each", "300", "--rounds", "1", "--baseline", "20"],
     "reduce": ["--data", str(DATA), "--samples", "100000", "--plain", "2000", "--repeat", "1"],
     "tokens": [str(DATA), "--samples", "2000"],
     "decontaminate": [str(DATA), "--problems", "50000"],
