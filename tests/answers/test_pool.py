@@ -2,6 +2,7 @@ r"""Workers that ask sympy: no pair holds up the others, and no worker outlives 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -158,9 +159,9 @@ def test_close_ends_the_workers_and_the_pool_starts_new_ones(pool: Pool) -> None
 
 
 PARENT = """
-import sys, os, threading
+import json, sys, os, threading
 from omi_core.answers.pool import Limits, Pool
-from tests.answers.test_pool import EXPLOSIVE, ONE
+ONE, EXPLOSIVE = json.loads(sys.argv[2])
 pool = Pool(1, Limits(cpu_seconds=60))
 pool.judge(ONE)
 print(pool._workers[0].process.pid, flush=True)
@@ -184,7 +185,10 @@ os.wait()
 def test_no_worker_outlives_its_parent(name: signal.Signals, state: str) -> None:
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, state], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root
+        [sys.executable, "-c", PARENT, state, json.dumps([ONE, EXPLOSIVE])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=root,
     ) as parent:
         assert parent.stdout is not None
         worker = psutil.Process(int(parent.stdout.readline()))
