@@ -37,6 +37,16 @@ class Where:
     root: str = option("runs", "where runs lie that are given by their name")
 
 
+@dataclass
+class Resume(Where):
+    """The options of `jobs.resume`."""
+
+    tasks: int | None = option(None, "array tasks for what is missing; null: as many as before", ge=1)
+    cluster: dict[str, Any] = option(
+        {}, "options of the cluster that are to be others from now on, cluster.time=02:00:00"
+    )
+
+
 Options = TypeVar("Options", bound=Where)
 Anything = TypeVar("Anything")
 

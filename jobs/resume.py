@@ -2,36 +2,27 @@
 
     python -m jobs.resume runs/mine
     python -m jobs.resume runs/mine tasks=4     # spread what is missing over 4 tasks
-    python -m jobs.resume runs/mine cluster.time=02:00:00 cluster.partition=long
 
-Nothing is repeated. A run whose jobs still wait or run is left alone, but what is held is released, and what
-can never start is submitted anew; a complete one says so. With more tasks than before, what a few slow tasks
-have left is shared out anew. Of a pipeline every step goes on that can.
+On Slurm, cluster.time=02:00:00 or another option of the cluster applies from then on. Nothing is repeated. A
+run whose jobs still wait or run is left alone, but what is held is released, and what can never start is
+submitted anew; a complete one says so. With more tasks than before, what a few slow tasks have left is shared
+out anew. Of a pipeline every step goes on that can.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs._runs import Where, runs_command
+from jobs._runs import Resume, runs_command
 from omi_core import options
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
-from omi_core.options import ConfigError, option
+from omi_core.options import ConfigError
 
 
-@dataclass
-class Options(Where):
-    tasks: int | None = option(None, "array tasks for what is missing; null: as many as before", ge=1)
-    cluster: dict[str, Any] = option(
-        {}, "options of the cluster that are to be others from now on, cluster.time=02:00:00"
-    )
-
-
-def main(config: Options, runs: list[Path]) -> int:
+def main(config: Resume, runs: list[Path]) -> int:
     """Continues one run or pipeline. Returns the exit code."""
     from omi_core.pipeline.plan import is_pipeline, read_pipeline
 
@@ -91,4 +82,4 @@ def _changed(cluster: Cluster, given: dict[str, Any]) -> Cluster:
 
 
 if __name__ == "__main__":
-    runs_command("resume", Options, main, __doc__ or "", most=1, pipelines=True)
+    runs_command("resume", Resume, main, __doc__ or "", most=1, pipelines=True)
