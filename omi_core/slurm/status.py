@@ -23,7 +23,7 @@ from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
 from omi_core.slurm.script import replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
-from omi_core.stages.run import Run, open_run, published
+from omi_core.stages.run import Run, is_current, open_run, published
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")
@@ -106,7 +106,7 @@ def gather(run: Run[Any]) -> Status:
     status.waiting = reasons.waiting(stages, seen, hint("resume", layout.root))
     each = replicas(run.config)
     status.failures, status.failures_before = find_failures(layout, chain, seen, found.done, each)
-    if stats:  # what befell other jobs than those that make samples is healed then
+    if stats and is_current(run, stats):  # what befell other jobs than those that make samples is healed then
         status.failures = [group for group in status.failures if group.stage in ON_GPUS]
         status.failures_before = 0
     status.rate, status.eta = _rate(status, chain, seen)
