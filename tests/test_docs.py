@@ -19,7 +19,7 @@ from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import orjson
@@ -135,7 +135,7 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         for values in _command._compose("generate", Generate):
             check_cluster(load_generate(values).cluster)
     else:
-        schema = getattr(import_module(f"jobs.{command}"), "Options", _runs.Where)
+        schema = get_type_hints(import_module(f"jobs.{command}").main)["config"]
         values, runs = _runs.parse(schema, arguments)
         options.load(schema, values)
         assert len(runs) == 1

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs import _runs, resume, status
+from jobs import _runs, status
 from jobs.status import one_pipeline, one_run
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -55,7 +55,7 @@ def test_a_hint_that_is_pasted_into_a_shell_means_the_run_that_it_names(
         patch.chdir(place)
         for root in (Path(name), run):
             for command, schema in (
-                ("resume", resume.Options),
+                ("resume", _runs.Resume),
                 ("status", status.Options),
                 ("cancel", _runs.Where),
             ):
