@@ -25,9 +25,6 @@ from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
 from omi_core.pipeline.status import step_entries
-from omi_core.run import ledger
-from omi_core.run.files import LockTaken, lock
-from omi_core.run.layout import Layout
 from omi_core.slurm import commands, gates
 from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
@@ -38,6 +35,9 @@ from omi_core.slurm.script import submit as submit_job
 from omi_core.slurm.standing import standing
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
+from omi_core.store import ledger
+from omi_core.store.files import LockTaken, lock
+from omi_core.store.layout import Layout
 
 # How long a job waits for room in the queue, or for the controller.
 _WAIT_S = 1800.0

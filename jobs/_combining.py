@@ -10,7 +10,7 @@ from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
-from omi_core.run.files import LockTaken, disk_failed
+from omi_core.store.files import LockTaken, disk_failed
 
 
 def finish(make: Callable[[], Outcome]) -> int:

@@ -11,15 +11,15 @@ from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
-from omi_core.run.files import LockTaken, disk_failed
-from omi_core.run.frames import FrameDamaged
-from omi_core.run.journal import AppendFailed
 from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import KeysMissing, run_locally
 from omi_core.stages.run import Run, published, published_whole
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
+from omi_core.store.files import LockTaken, disk_failed
+from omi_core.store.frames import FrameDamaged
+from omi_core.store.journal import AppendFailed
 from omi_core.teachers.base import EngineFailed
 
 FAILURES = (

@@ -22,8 +22,8 @@ from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step
 from omi_core.pipeline.recipe import PLACE
-from omi_core.run.files import LockTaken, lock
 from omi_core.stages.stopping import SIGNALS
+from omi_core.store.files import LockTaken, lock
 from omi_core.terminal import terminal
 
 _PR_SET_PDEATHSIG = 1

@@ -11,8 +11,6 @@ import numpy as np
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
-from omi_core.run.keys import missing_ranges, settled
-from omi_core.run.manifests import read_manifests
 from omi_core.slurm import commands
 from omi_core.slurm.after import dependency
 from omi_core.slurm.estimate import Estimate, Measured, estimate, measure
@@ -23,6 +21,8 @@ from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
 from omi_core.stages.run import Run, published
+from omi_core.store.keys import missing_ranges, settled
+from omi_core.store.manifests import read_manifests
 
 _MESSAGE_CHARACTERS = 70
 

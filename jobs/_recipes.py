@@ -18,8 +18,8 @@ from omi_core.options import ConfigError, did_you_mean, option, section
 from omi_core.pipeline.plan import Pipeline, Step, content_of
 from omi_core.pipeline.progress import result
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
-from omi_core.run.fingerprint import fingerprint
 from omi_core.slurm.script import check_cluster
+from omi_core.store.fingerprint import fingerprint
 
 
 @dataclass

@@ -27,7 +27,7 @@ from jobs import _command, _help
 from omi_core import options
 from omi_core.options import ConfigError, did_you_mean, option
 from omi_core.pipeline.plan import is_pipeline
-from omi_core.run.layout import Layout
+from omi_core.store.layout import Layout
 
 
 @dataclass

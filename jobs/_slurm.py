@@ -14,9 +14,6 @@ from jobs._plan import show_plan
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.run import ledger
-from omi_core.run.files import LockTaken, lock, write_json
-from omi_core.run.layout import Layout
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
 from omi_core.slurm.failures import ON_GPUS
@@ -28,6 +25,9 @@ from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
+from omi_core.store import ledger
+from omi_core.store.files import LockTaken, lock, write_json
+from omi_core.store.layout import Layout
 
 # How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
 _CANCELLED_GONE_S = 120.0

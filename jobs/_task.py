@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # what crashes outright says on its log where it was
     # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
     with listening(Stop()) as stop:
-        from omi_core.run.files import disk_failed
         from omi_core.slurm import task
+        from omi_core.store.files import disk_failed
 
         root, stage, *rest = arguments
         try:

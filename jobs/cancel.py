@@ -19,7 +19,7 @@ def main(config: Where, runs: list[Path]) -> int:
 
         return _advance.cancel(read_pipeline(runs[0]))
     from jobs._slurm import cancel
-    from omi_core.run.layout import Layout
+    from omi_core.store.layout import Layout
 
     return cancel(Layout(runs[0]))  # no more of the run than that: it may be damaged
 

@@ -59,7 +59,7 @@ def _check_target(target: str | None) -> None:
 
 def _write(target: str | None, data: bytes) -> bool:
     """Writes to a file, if one is named; True when the data went to stdout instead."""
-    from omi_core.run.files import write_atomic
+    from omi_core.store.files import write_atomic
 
     if target == "true":
         print(data.decode(), end="")

@@ -28,7 +28,7 @@ class Explore(_runs.Where):
 def main(config: Explore, words: list[str]) -> int:
     """Writes the page. Returns the exit code."""
     from omi_core.explore import gather, render
-    from omi_core.run.files import write_atomic
+    from omi_core.store.files import write_atomic
 
     out = _runs.page_to_write(config.out)
     pairs, nearest = _files(config, words)

@@ -15,7 +15,7 @@ from jobs._runs import Where, runs_command, runs_in
 from omi_core.options import ConfigError, option
 
 if TYPE_CHECKING:
-    from omi_core.run.layout import Layout
+    from omi_core.store.layout import Layout
 
 STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue", "step")
 
@@ -29,7 +29,7 @@ class Options(Where):
 
 def main(config: Options, runs: list[Path]) -> int:
     """Prints the logs of one run, or of all steps of a pipeline, oldest job first. Returns the exit code."""
-    from omi_core.run.layout import Layout
+    from omi_core.store.layout import Layout
 
     # Of a pipeline its own are the jobs of steps that are no runs.
     shown = sum(_show(Layout(root), config) for root in [runs[0], *runs_in(runs[0])])
@@ -40,7 +40,7 @@ def main(config: Options, runs: list[Path]) -> int:
 
 def _show(layout: Layout, config: Options) -> int:
     """Prints the logs of one directory; returns how many."""
-    from omi_core.run import ledger
+    from omi_core.store import ledger
 
     wanted = config.stage or ("generate" if config.task is not None else None)
     entries = [entry for entry in ledger.read(layout.ledger) if entry.get("job")]

@@ -29,9 +29,9 @@ from omi_core.pipeline.plan import (
     write_pipeline,
 )
 from omi_core.pipeline.progress import done_steps
-from omi_core.run.files import LockTaken, lock
-from omi_core.run.layout import check_root
 from omi_core.slurm.script import check_logs
+from omi_core.store.files import LockTaken, lock
+from omi_core.store.layout import check_root
 
 
 def main(arguments: list[str]) -> int:

@@ -27,7 +27,7 @@ def main(config: Report, runs: list[Path]) -> int:
     """Writes the page. Returns the exit code."""
     from omi_core.report.facts import gather
     from omi_core.report.page import render
-    from omi_core.run.files import write_atomic
+    from omi_core.store.files import write_atomic
 
     out = _runs.page_to_write(config.out)
     try:

@@ -35,9 +35,9 @@ def main(config: Resume, runs: list[Path]) -> int:
                 f"{given}: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
             )
         return go_on(read_pipeline(runs[0]), by="resume")
-    from omi_core.run.layout import Layout
     from omi_core.stages.planning import refuse_changed
     from omi_core.stages.run import Run, open_to_continue
+    from omi_core.store.layout import Layout
 
     run = open_to_continue(Layout(runs[0]))
     refuse_changed(run)

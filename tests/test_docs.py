@@ -36,8 +36,8 @@ from omi_core.filters import FILTERS
 from omi_core.filters.conversations import CONVERSATION_FILTERS
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
-from omi_core.run import ledger
 from omi_core.slurm.script import check_cluster
+from omi_core.store import ledger
 from omi_core.teachers.tiny import world
 from tests.conftest import Here
 

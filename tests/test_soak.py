@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from omi_core.run.layout import Layout
-from omi_core.run.plan import read_plan
+from omi_core.store.layout import Layout
+from omi_core.store.plan import read_plan
 from tests.soaking.checks import Acknowledged, Difference, check_dataset, digests
 from tests.soaking.faults import CALM_FROM, KILL, KINDS, PAUSE, draw_session
 

@@ -20,9 +20,9 @@ from typing import Any
 from omi_core.combine.options import Place
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
-from omi_core.run.files import fsync_directory, lock, read_json, write_json
-from omi_core.run.fingerprint import differences, fingerprint
-from omi_core.run.layout import check_root
+from omi_core.store.files import fsync_directory, lock, read_json, write_json
+from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.layout import check_root
 
 _SHOWN = 5
 

@@ -23,7 +23,7 @@ from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import decompress, split_lines
 from omi_core.publish.reading import dataset_directory, dataset_files, train_of
 from omi_core.publish.splits import CHAT, TRAIN
-from omi_core.run.files import read_json
+from omi_core.store.files import read_json
 
 NOT_STATED = "not stated"
 _CARD_NAME = re.compile(r'^pretty_name: (".*")$', re.M)

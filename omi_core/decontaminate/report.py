@@ -19,7 +19,7 @@ from omi_core.decontaminate.reading import Problem
 from omi_core.decontaminate.verdicts import Verdicts
 from omi_core.inputs import json_form
 from omi_core.options import ConfigError
-from omi_core.run.files import replacing
+from omi_core.store.files import replacing
 
 METHODS = (*ngram.METHODS, *verdicts.METHODS)
 _BATCH = 1024  # rows; the problems among them are what is embedded at once

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from omi_core.options import ConfigError
-from omi_core.run.files import write_atomic
+from omi_core.store.files import write_atomic
 
 EXAMPLES = 5  # places per reason in the plan
 LISTED = 10_000  # rows per reason in the file that lists them

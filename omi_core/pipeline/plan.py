@@ -20,9 +20,9 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.recipe import placed, step_directory
-from omi_core.run.files import fsync_directory, lock, read_json, write_json
-from omi_core.run.fingerprint import differences, fingerprint
-from omi_core.run.layout import Layout
+from omi_core.store.files import fsync_directory, lock, read_json, write_json
+from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.layout import Layout
 
 # Raised when the meaning of a step changes, so that old pipelines are not continued with new rules.
 FORMAT = 1

@@ -13,11 +13,11 @@ from omi_core.options import ConfigError
 from omi_core.pipeline.plan import Pipeline, Step
 from omi_core.publish.dataset import lacks, read_stats, recover
 from omi_core.records import digest128
-from omi_core.run import ledger
-from omi_core.run.files import fsync_directory, read_json, write_json
-from omi_core.run.fingerprint import fingerprint
-from omi_core.run.layout import Layout
-from omi_core.run.plan import read_plan
+from omi_core.store import ledger
+from omi_core.store.files import fsync_directory, read_json, write_json
+from omi_core.store.fingerprint import fingerprint
+from omi_core.store.layout import Layout
+from omi_core.store.plan import read_plan
 
 _CHUNK = 1 << 20
 

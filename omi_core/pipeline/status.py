@@ -10,11 +10,11 @@ from typing import Any
 from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
-from omi_core.run import ledger
-from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
 from omi_core.slurm.failures import said, words_of
 from omi_core.slurm.status import Status, gather_readable
+from omi_core.store import ledger
+from omi_core.store.layout import Layout
 
 Entry = dict[str, Any]
 Seen = Mapping[states.TaskKey, states.TaskState]

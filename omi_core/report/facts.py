@@ -17,15 +17,15 @@ import numpy as np
 
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
-from omi_core.run import ledger
-from omi_core.run.files import read_json
-from omi_core.run.frames import NO_KEYS, Frame
-from omi_core.run.index import contents
-from omi_core.run.keys import KeyOutsidePlan
-from omi_core.run.layout import Layout
-from omi_core.run.manifests import held_seconds
-from omi_core.run.manifests import read_manifest as read_shard_manifest
-from omi_core.run.plan import Plan, read_plan
+from omi_core.store import ledger
+from omi_core.store.files import read_json
+from omi_core.store.frames import NO_KEYS, Frame
+from omi_core.store.index import contents
+from omi_core.store.keys import KeyOutsidePlan
+from omi_core.store.layout import Layout
+from omi_core.store.manifests import held_seconds
+from omi_core.store.manifests import read_manifest as read_shard_manifest
+from omi_core.store.plan import Plan, read_plan
 
 _JOURNAL = re.compile(r"(\d{4,})-(\d{5,})\.jsonl\.zst")
 _PARTS = re.compile(r"of-(\d{5,})")

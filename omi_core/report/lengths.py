@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from omi_core.report.facts import Facts
-from omi_core.run.frames import Frame, FrameDamaged, read_lines
+from omi_core.store.frames import Frame, FrameDamaged, read_lines
 
 # Read of one run: so many samples, a third of a second of work, in at most so many frames.
 SAMPLES = 16_384

@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from omi_core.options import ConfigError
-from omi_core.run import ledger
-from omi_core.run.layout import Layout
 from omi_core.slurm import states
+from omi_core.store import ledger
+from omi_core.store.layout import Layout
 
 _JOBS = re.compile(r"\d+(_\d+)?(:\d+(_\d+)?)*", re.ASCII)
 

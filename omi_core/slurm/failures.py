@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from omi_core.run.attempts import Attempt, read_attempt
-from omi_core.run.layout import Layout
 from omi_core.slurm import policy, states
 from omi_core.slurm.states import TaskKey, TaskState
+from omi_core.store.attempts import Attempt, read_attempt
+from omi_core.store.layout import Layout
 
 ON_GPUS = ("canary", "generate")
 # What may end a chain, and then fails.

@@ -18,11 +18,6 @@ import numpy as np
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.run.files import write_json
-from omi_core.run.flight import last_words
-from omi_core.run.keys import settled
 from omi_core.slurm import commands, links, policy, states
 from omi_core.slurm.failures import ON_GPUS, job_failure, log_path, places, read_trouble, said
 from omi_core.slurm.links import ChainEnded, Entry, GoesOn, behind, this_chain, waited_lock
@@ -32,6 +27,11 @@ from omi_core.slurm.submit import Chain, Shares, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.reduce import finished_parts
 from omi_core.stages.run import Run, is_current, published
+from omi_core.store import ledger
+from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
+from omi_core.store.files import write_json
+from omi_core.store.flight import last_words
+from omi_core.store.keys import settled
 
 # How long a gate waits for room in the queue, well within its own time limit.
 _WAIT_FOR_ROOM_S = 1800.0

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.hints import hint
-from omi_core.run import ledger
-from omi_core.run.files import LockTaken, lock
-from omi_core.run.layout import Layout
 from omi_core.slurm import commands, states
 from omi_core.slurm.states import TaskKey, TaskState
+from omi_core.store import ledger
+from omi_core.store.files import LockTaken, lock
+from omi_core.store.layout import Layout
 
 # How long a job waits for the lock of a run or pipeline: of a command, whose process cannot be seen from
 # here; and of a job that Slurm still has, which may wait half an hour itself for room in the queue.

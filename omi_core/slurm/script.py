@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
-from omi_core.run.files import write_atomic
 from omi_core.slurm import commands
 from omi_core.slurm.passed import check_passed, passed_options
 from omi_core.slurm.policy import HANDED_BACK
 from omi_core.slurm.setup import check_setup, setup_script
 from omi_core.slurm.times import check_times
+from omi_core.store.files import write_atomic
 
 if TYPE_CHECKING:
     import submitit

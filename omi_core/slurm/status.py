@@ -14,16 +14,16 @@ import numpy as np
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.run import ledger
-from omi_core.run.keys import settled_so_far
-from omi_core.run.layout import Layout
-from omi_core.run.manifests import held_seconds, read_manifests
 from omi_core.slurm import commands, reasons, states
 from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
 from omi_core.slurm.script import replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.run import Run, is_current, open_run, published
+from omi_core.store import ledger
+from omi_core.store.keys import settled_so_far
+from omi_core.store.layout import Layout
+from omi_core.store.manifests import held_seconds, read_manifests
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from omi_core.config import Generate, Reduce
-from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, new_attempt, next_number
-from omi_core.run.keys import missing_ranges, split_ranges
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
 from omi_core.slurm.script import Job, replicas, submit
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
+from omi_core.store import ledger
+from omi_core.store.attempts import Attempt, new_attempt, next_number
+from omi_core.store.keys import missing_ranges, split_ranges
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,6 @@ from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, recover
 from omi_core.publish.parts import PartError
-from omi_core.run.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.run.files import LockTaken, write_json
-from omi_core.run.frames import FrameDamaged
-from omi_core.run.journal import AppendFailed
-from omi_core.run.layout import Layout
 from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
@@ -32,6 +27,11 @@ from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_range, run_part
 from omi_core.stages.run import Run, is_current, open_to_continue, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
+from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
+from omi_core.store.files import LockTaken, write_json
+from omi_core.store.frames import FrameDamaged
+from omi_core.store.journal import AppendFailed
+from omi_core.store.layout import Layout
 from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.base import EngineFailed, Teacher
 from omi_core.teachers.ranks import Follower, Lead, Place, RankLost

@@ -17,12 +17,12 @@ from omi_core.publish.mix import RAW
 from omi_core.publish.rows import DIALOGUES
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
-from omi_core.run.plan import Records
 from omi_core.stages.prompting import Prompting
 from omi_core.stages.reducing import Reading, Reducer, candidate
 from omi_core.stages.run import Run
 from omi_core.stages.tasks import Task
 from omi_core.stages.tokenizers import tokenizer_file
+from omi_core.store.plan import Records
 
 
 class DialoguesReducer(Reducer):

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 
-from omi_core.run.index import set_aside
-from omi_core.run.keys import missing_ranges, settled
 from omi_core.stages.run import Run
+from omi_core.store.index import set_aside
+from omi_core.store.keys import missing_ranges, settled
 
 
 class ImportDamaged(RuntimeError):

@@ -13,9 +13,9 @@ from omi_core.config import Reduce
 from omi_core.finish import finished
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, cell, file_rows, last_answer, local_files
 from omi_core.records import Record, Sample
-from omi_core.run.journal import JournalWriter
-from omi_core.run.layout import Layout
-from omi_core.run.plan import write_records
+from omi_core.store.journal import JournalWriter
+from omi_core.store.layout import Layout
+from omi_core.store.plan import write_records
 
 
 @dataclass(frozen=True)

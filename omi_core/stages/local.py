@@ -13,10 +13,6 @@ import numpy as np
 from omi_core.config import Generate
 from omi_core.publish.dataset import recover
 from omi_core.publish.parts import PartError
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import lock
-from omi_core.run.flight import forget_kills
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
@@ -24,6 +20,10 @@ from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_parts, part_count, part_range, run_part
 from omi_core.stages.run import Run, published_whole
 from omi_core.stages.stopping import Stop, Stopped
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import lock
+from omi_core.store.flight import forget_kills
 from omi_core.teachers import open_teacher
 from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.restarting import RestartingTeacher

@@ -14,11 +14,11 @@ from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
 from omi_core.records import digest128
-from omi_core.run.files import read_json
-from omi_core.run.fingerprint import differences
-from omi_core.run.keys import missing_ranges, settled_so_far
-from omi_core.run.layout import Layout
-from omi_core.run.plan import Plan, read_plan, shown
+from omi_core.store.files import read_json
+from omi_core.store.fingerprint import differences
+from omi_core.store.keys import missing_ranges, settled_so_far
+from omi_core.store.layout import Layout
+from omi_core.store.plan import Plan, read_plan, shown
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 

@@ -12,11 +12,11 @@ from omi_core.hints import hint
 from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError, part_path, read_part
 from omi_core.publish.showing import shown
-from omi_core.run.files import write_json
-from omi_core.run.manifests import read_manifests
 from omi_core.stages.publish import rates
 from omi_core.stages.reduce import made_part, part_count
 from omi_core.stages.run import Run
+from omi_core.store.files import write_json
+from omi_core.store.manifests import read_manifests
 from omi_core.terminal import terminal
 
 _SKIPPED_WORDS = {

@@ -51,9 +51,9 @@ def write_problems(path: Path, records: int) -> dict[str, Any]:
 def make_plan(path: Path, place: Path, samples: int, tasks: int) -> dict[str, Any]:
     """The run of these problems and its first attempt, as far as the share of its last task."""
     from omi_core.config import Generate
-    from omi_core.run.attempts import new_attempt
     from omi_core.stages import gate
     from omi_core.stages.planning import plan_generate
+    from omi_core.store.attempts import new_attempt
 
     config = Generate(samples=samples)
     config.data.origin, config.data.path, config.data.answer = "file", str(path), "answer"
@@ -79,9 +79,9 @@ def write_journals(place: Path, records: int, samples: int, journals: int, lengt
 
     Their lines are some text, the same in every frame: counting looks at keys, lengths and checksums alone.
     """
-    from omi_core.run.frames import encode
-    from omi_core.run.index import IndexWriter
-    from omi_core.run.keys import split_ranges
+    from omi_core.store.frames import encode
+    from omi_core.store.index import IndexWriter
+    from omi_core.store.keys import split_ranges
 
     rng = np.random.default_rng(0)
     lines = "\n".join(text_of(rng, length) for _ in range(FRAME)).encode()
@@ -102,7 +102,7 @@ def write_journals(place: Path, records: int, samples: int, journals: int, lengt
 
 def missing(place: Path, records: int, samples: int, journals: int, verify: bool) -> dict[str, Any]:
     """What the journals lack, as the gate asks for it."""
-    from omi_core.run.keys import missing_ranges, settled
+    from omi_core.store.keys import missing_ranges, settled
 
     found = settled(sorted(place.glob("*.jsonl.zst")), records, samples, verify)
     ranges = missing_ranges(found.done)

@@ -31,9 +31,9 @@ import orjson
 import zstandard
 
 from omi_core.records import Sample
-from omi_core.run.index import index_path
-from omi_core.run.journal import JournalWriter, read_samples
-from omi_core.run.keys import missing_ranges, settled, split_ranges
+from omi_core.store.index import index_path
+from omi_core.store.journal import JournalWriter, read_samples
+from omi_core.store.keys import missing_ranges, settled, split_ranges
 
 SAMPLES = 32
 WORDS = "first we add the two numbers then divide by their sum so that answer is therefore".split()

@@ -38,13 +38,13 @@ from typing import Any
 import orjson
 import zstandard
 
-from omi_core.run.journal import read_samples
-from omi_core.run.layout import Layout
-from omi_core.run.plan import Records
 from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import run_part
 from omi_core.stages.run import open_run
 from omi_core.stages.stopping import Stop
+from omi_core.store.journal import read_samples
+from omi_core.store.layout import Layout
+from omi_core.store.plan import Records
 from tests.bench.answers import cpu_seconds
 from tests.bench.journals import measured
 from tests.bench.solutions import HOSTILE, KINDS

@@ -18,15 +18,15 @@ import numpy as np
 
 from omi_core.config import Generate
 from omi_core.records import Sample
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import write_json
-from omi_core.run.journal import JournalWriter
-from omi_core.run.layout import Layout
 from omi_core.slurm import states
 from omi_core.slurm.status import Status, gather
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import write_json
+from omi_core.store.journal import JournalWriter
+from omi_core.store.layout import Layout
 
 
 def lay_out(root: Path, tasks: int, ended: int) -> Run:

@@ -29,15 +29,15 @@ import orjson
 
 from omi_core.config import Generate
 from omi_core.records import Sample
-from omi_core.run import ledger
-from omi_core.run.attempts import Attempt, new_attempt, read_attempt
-from omi_core.run.index import contents
-from omi_core.run.journal import JournalWriter
-from omi_core.run.keys import iter_keys
-from omi_core.run.plan import Records
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
+from omi_core.store import ledger
+from omi_core.store.attempts import Attempt, new_attempt, read_attempt
+from omi_core.store.index import contents
+from omi_core.store.journal import JournalWriter
+from omi_core.store.keys import iter_keys
+from omi_core.store.plan import Records
 from tests.bench.solutions import KINDS, SampleTexts, Source, sources
 
 KEYS_PER_TASK = 250_000

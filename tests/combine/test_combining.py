@@ -16,7 +16,7 @@ from omi_core.combine.options import load_combine
 from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish import NothingToPublish, part_path, verify
-from omi_core.run.files import LockTaken, lock
+from omi_core.store.files import LockTaken, lock
 from tests.combine.conftest import Dataset, contents, read_rows, solution, write_lines
 from tests.conftest import Here
 from tests.published import published_file

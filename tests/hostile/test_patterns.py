@@ -13,7 +13,7 @@ import pytest
 from tests.hostile.patterns import anchored, attack, compiled, texts, unseen, written
 
 # What these read is no model's text but names of files, times and job ids, and what Slurm prints.
-OUR_OWN = ("omi_core.run.", "omi_core.slurm.", "omi_core.report.", "omi_core.pipeline.")
+OUR_OWN = ("omi_core.store.", "omi_core.slurm.", "omi_core.report.", "omi_core.pipeline.")
 OUR_OWN_FILES = ("run/", "slurm/", "report/", "pipeline/")
 # Patterns that a function puts together, and why that does no harm.
 KNOWN_UNSEEN = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from omi_core.run.files import write_json
+from omi_core.store.files import write_json
 from tests.conftest import Here
 
 REHEARSAL = ("teacher=rehearsal", "data.size=20", "cluster.workers=1")

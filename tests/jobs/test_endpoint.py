@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from omi_core.publish.verify import verify
-from omi_core.run.journal import read_samples
+from omi_core.store.journal import read_samples
 from tests.conftest import Here, Job
 from tests.teachers.chat_server import Ask, ChatServer, Fault, completion
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from omi_core.publish.verify import verify
-from omi_core.run.journal import read_samples
+from omi_core.store.journal import read_samples
 from omi_core.teachers.models import model_path
 from tests.conftest import Job
 

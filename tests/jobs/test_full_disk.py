@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.run.keys import settled
-from omi_core.run.layout import Layout
+from omi_core.store.keys import settled
+from omi_core.store.layout import Layout
 from tests.conftest import Here, Job, SmallDisk
 
 RUN = ["teacher=rehearsal", "data.size=150", "samples=6", "run.flush_samples=50", "cluster.workers=1"]

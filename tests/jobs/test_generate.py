@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.run.files import read_json
+from omi_core.store.files import read_json
 from tests.conftest import Here, Job
 
 REHEARSAL = ("teacher=rehearsal", "data.size=20", "samples=2", "cluster.workers=1")
@@ -169,7 +169,7 @@ def test_help_into_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 
 def test_importing_the_library_loads_nothing_heavy() -> None:
     heavy = {"vllm", "torch", "datasets", "sympy", "math_verify", "pandas", "polars", "hydra"}
-    code = "import sys, omi_core.config, omi_core.run.plan, omi_core.answers, omi_core.filters; "
+    code = "import sys, omi_core.config, omi_core.store.plan, omi_core.answers, omi_core.filters; "
     code += f"print(sorted({heavy!r} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert shown.stdout.strip() == "[]"

@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from omi_core.run.journal import read_samples
-from omi_core.run.layout import Layout
-from omi_core.run.plan import read_plan
+from omi_core.store.journal import read_samples
+from omi_core.store.layout import Layout
+from omi_core.store.plan import read_plan
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 pytest.importorskip("vllm", reason="vLLM is not installed")

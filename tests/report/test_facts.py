@@ -14,8 +14,8 @@ from omi_core.options import ConfigError
 from omi_core.report.facts import Facts, gather
 from omi_core.report.lengths import lengths
 from omi_core.report.timeline import growth
-from omi_core.run.files import read_json, write_json
-from omi_core.run.layout import Layout
+from omi_core.store.files import read_json, write_json
+from omi_core.store.layout import Layout
 from tests.report.conftest import STAGES
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from omi_core.config import Generate
-from omi_core.run.attempts import new_attempt
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
+from omi_core.store.attempts import new_attempt
 from tests.slurm.composing import compose
 from tests.slurm.programs import Install
 from tests.slurm.ranks import SITE, Ranks, Start

@@ -12,8 +12,8 @@ from pathlib import Path
 import orjson
 
 from omi_core.config import Generate
-from omi_core.run.journal import read_samples
 from omi_core.stages.run import Run
+from omi_core.store.journal import read_samples
 
 SITE = ("+cluster=slurm", "cluster.partition=batch", "cluster.workers=1", "teacher.nodes=2")
 

@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 
 from omi_core.config import Generate, load_generate
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import write_json
 from omi_core.slurm import commands, gates
 from omi_core.slurm.links import refuse_unknown
 from omi_core.slurm.states import TaskKey, TaskState
@@ -20,6 +17,9 @@ from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import write_json
 from omi_core.teachers import open_teacher
 
 TASKS = 4

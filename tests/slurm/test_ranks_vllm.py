@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from omi_core.config import Generate
-from omi_core.run.attempts import new_attempt
-from omi_core.run.journal import read_samples
 from omi_core.slurm.policy import Cause, cause_of
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from omi_core.store.attempts import new_attempt
+from omi_core.store.journal import read_samples
 from omi_core.teachers import open_teacher
 from tests.slurm.composing import compose
 from tests.slurm.ranks import Ranks, Start, count, trouble, wait_for

@@ -10,16 +10,16 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import write_json
-from omi_core.run.layout import Layout
 from omi_core.slurm import states
 from omi_core.slurm.commands import Busy, SlurmError
 from omi_core.slurm.status import Status, gather
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import write_json
+from omi_core.store.layout import Layout
 from tests.conftest import Here
 from tests.slurm.composing import compose
 

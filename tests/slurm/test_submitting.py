@@ -9,12 +9,12 @@ import pytest
 
 from jobs import _slurm
 from omi_core.config import Generate
-from omi_core.run import ledger
 from omi_core.slurm import commands, submit
 from omi_core.slurm.script import Job
 from omi_core.slurm.submit import Site
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
+from omi_core.store import ledger
 from tests.slurm.composing import LIMITS, compose
 
 WORK = ("+cluster=slurm", "cluster.partition=x", "teacher=rehearsal", "data.size=4", "samples=2")

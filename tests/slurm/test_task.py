@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.run.files import read_json
-from omi_core.run.layout import Layout
 from omi_core.slurm import task
 from omi_core.slurm.links import ChainEnded
 from omi_core.stages.stopping import Stopped
+from omi_core.store.files import read_json
+from omi_core.store.layout import Layout
 
 CRASHING = """
 import os, signal

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from omi_core.run.attempts import read_attempt
-from omi_core.run.index import contents
-from omi_core.run.layout import Layout
-from omi_core.run.plan import read_plan
+from omi_core.store.attempts import read_attempt
+from omi_core.store.index import contents
+from omi_core.store.layout import Layout
+from omi_core.store.plan import read_plan
 from tests.cluster.chain import SITE, WORK, Chain
 from tests.cluster.cluster import Cluster
 from tests.soaking.checks import Difference, check_dataset

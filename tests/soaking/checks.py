@@ -13,9 +13,9 @@ import orjson
 import zstandard
 
 from omi_core.publish import read_stats, verify
-from omi_core.run.keys import settled, settled_so_far
-from omi_core.run.layout import Layout
-from omi_core.run.plan import Plan, read_plan
+from omi_core.store.keys import settled, settled_so_far
+from omi_core.store.layout import Layout
+from omi_core.store.plan import Plan, read_plan
 
 
 class Difference(Exception):

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omi_core.publish.parts import manifest_path, part_path
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.layout import Layout
-from omi_core.run.plan import read_plan
 from omi_core.stages import gate
 from omi_core.stages.reduce import finished_part
 from omi_core.stages.run import open_run, published
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.layout import Layout
+from omi_core.store.plan import read_plan
 from tests.published import published_file
 from tests.soaking.checks import Acknowledged, Difference, check_dataset, digests
 from tests.soaking.faults import (

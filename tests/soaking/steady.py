@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from omi_core.run.layout import Layout
-from omi_core.run.manifests import read_manifests
+from omi_core.store.layout import Layout
+from omi_core.store.manifests import read_manifests
 from tests.soaking.checks import Acknowledged, Difference
 from tests.soaking.processes import Process, open_files, resident_bytes
 

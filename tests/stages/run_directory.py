@@ -38,10 +38,6 @@ from hypothesis.stateful import (
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, hole_of
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import write_json
-from omi_core.run.layout import Layout
 from omi_core.slurm import commands, gates, states, task
 from omi_core.slurm.status import gather_readable
 from omi_core.stages import gate
@@ -51,6 +47,10 @@ from omi_core.stages.planning import plan_generate, refuse_changed
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run, open_run, open_to_continue, published
 from omi_core.stages.stopping import Stop
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import write_json
+from omi_core.store.layout import Layout
 from omi_core.teachers import open_teacher
 
 RECORDS, SAMPLES = 6, 2

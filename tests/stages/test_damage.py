@@ -15,13 +15,13 @@ from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.publish.verify import verify
 from omi_core.report.facts import gather as gather_facts
-from omi_core.run import ledger
-from omi_core.run.layout import Layout
 from omi_core.slurm.status import gather_readable
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, refuse_changed
 from omi_core.stages.run import open_to_continue, published
 from omi_core.stages.stopping import Stop
+from omi_core.store import ledger
+from omi_core.store.layout import Layout
 
 FILES = (
     "config.json",

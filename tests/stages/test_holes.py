@@ -9,7 +9,6 @@ import pytest
 
 from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError
-from omi_core.run.attempts import new_attempt
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.local import reduce, run_locally
@@ -19,6 +18,7 @@ from omi_core.stages.reduce import finished_parts
 from omi_core.stages.run import Run, is_current, open_to_continue, published, published_whole
 from omi_core.stages.stopping import Stop
 from omi_core.stages.summary import summarize
+from omi_core.store.attempts import new_attempt
 from omi_core.teachers import open_teacher
 from tests.stages.test_damage import config, files_of
 

@@ -15,11 +15,6 @@ from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.prompts import load
 from omi_core.publish.verify import verify
-from omi_core.run.attempts import new_attempt
-from omi_core.run.files import LockTaken, lock
-from omi_core.run.index import index_path
-from omi_core.run.keys import settled
-from omi_core.run.layout import Layout
 from omi_core.slurm import task
 from omi_core.stages import gate, local
 from omi_core.stages.generate import TooManyErrors
@@ -27,6 +22,11 @@ from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
 from omi_core.stages.stopping import Stop, Stopped
+from omi_core.store.attempts import new_attempt
+from omi_core.store.files import LockTaken, lock
+from omi_core.store.index import index_path
+from omi_core.store.keys import settled
+from omi_core.store.layout import Layout
 from omi_core.teachers import tiny
 from omi_core.teachers.base import EngineNotStarted
 

@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from omi_core.config import Generate, load_generate
-from omi_core.run.journal import read_samples
 from omi_core.stages.local import generate, run_locally
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from omi_core.store.journal import read_samples
 from omi_core.teachers.base import EngineFailed
 
 SIZE, SAMPLES = 24, 4
@@ -39,7 +39,7 @@ def planned(directory: Path, poison: str | None, **values: Any) -> Run[Generate]
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The texts of all records, in order."""
-    from omi_core.run.plan import Records
+    from omi_core.store.plan import Records
 
     run = planned(tmp_path_factory.mktemp("problems") / "run", None)
     return [Records(run.layout.records)[ordinal].text for ordinal in range(SIZE)]

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from omi_core.run.files import lock, write_all, write_atomic
-from omi_core.run.frames import Damage, Frame, check, read_header, scan
-from omi_core.run.seals import seal, unseal
+from omi_core.store.files import lock, write_all, write_atomic
+from omi_core.store.frames import Damage, Frame, check, read_header, scan
+from omi_core.store.seals import seal, unseal
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi_core.records import Sample
-from omi_core.run.files import LockTaken
-from omi_core.run.frames import Damage, FrameDamaged
-from omi_core.run.index import contents, index_path, set_aside
-from omi_core.run.journal import DuplicateKey, JournalWriter, encode_sample, read_samples
-from omi_core.run.keys import settled
+from omi_core.store.files import LockTaken
+from omi_core.store.frames import Damage, FrameDamaged
+from omi_core.store.index import contents, index_path, set_aside
+from omi_core.store.journal import DuplicateKey, JournalWriter, encode_sample, read_samples
+from omi_core.store.keys import settled
 
 RECORDS, PER_RECORD = 12, 3
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None

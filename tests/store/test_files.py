@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.run.files import LockTaken, lock, read_json, replacing, write_atomic, write_json
+from omi_core.store.files import LockTaken, lock, read_json, replacing, write_atomic, write_json
 
 JSON_LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e300, 1e300)
 JSON_VALUES = st.recursive(
@@ -32,7 +32,7 @@ JSON_VALUES = st.recursive(
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from omi_core.run.files import lock
+from omi_core.store.files import lock
 with lock(Path(sys.argv[1])):
     if sys.argv[2] == "fork" and os.fork() == 0:
         time.sleep(30)
@@ -44,7 +44,7 @@ with lock(Path(sys.argv[1])):
 REWRITER = """
 import sys
 from pathlib import Path
-from omi_core.run.files import write_json
+from omi_core.store.files import write_json
 for n in range(1_000_000):
     write_json(Path(sys.argv[1]), {"n": n, "filler": [n] * 2000})
     print(n, flush=True)

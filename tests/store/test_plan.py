@@ -11,12 +11,12 @@ import pytest
 
 from omi_core.options import ConfigError
 from omi_core.records import Record
-from omi_core.run import ledger
-from omi_core.run.attempts import new_attempt, read_attempt
-from omi_core.run.fingerprint import differences, directory_digest, fingerprint
-from omi_core.run.keys import iter_keys
-from omi_core.run.layout import Layout
-from omi_core.run.plan import Plan, Records, read_plan, write_records
+from omi_core.store import ledger
+from omi_core.store.attempts import new_attempt, read_attempt
+from omi_core.store.fingerprint import differences, directory_digest, fingerprint
+from omi_core.store.keys import iter_keys
+from omi_core.store.layout import Layout
+from omi_core.store.plan import Plan, Records, read_plan, write_records
 
 
 def plan_of(content: dict) -> Plan:
@@ -24,7 +24,7 @@ def plan_of(content: dict) -> Plan:
 
 
 def test_records_come_back_by_ordinal_from_any_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omi_core.run.plan._FRAME_BYTES", 2000)
+    monkeypatch.setattr("omi_core.store.plan._FRAME_BYTES", 2000)
     records = [Record.make(n, f"problem {n}\n\u2028 $x^{n}$", str(n), "s") for n in range(100)]
     count, digest = write_records(tmp_path / "records.jsonl.zst", iter(records))
     read = Records(tmp_path / "records.jsonl.zst")

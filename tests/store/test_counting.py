@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from omi_core.records import Sample
-from omi_core.run.index import contents, index_path, set_aside
-from omi_core.run.journal import JournalWriter
-from omi_core.run.keys import KeyOutsidePlan, settled, settled_so_far
-from omi_core.run.layout import Layout
+from omi_core.store.index import contents, index_path, set_aside
+from omi_core.store.journal import JournalWriter
+from omi_core.store.keys import KeyOutsidePlan, settled, settled_so_far
+from omi_core.store.layout import Layout
 
 RECORDS, SAMPLES = 20, 3
 

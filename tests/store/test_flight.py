@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.run.flight import Flight, crash_counts, forget_kills, last_words
+from omi_core.store.flight import Flight, crash_counts, forget_kills, last_words
 
 ordinals = st.lists(st.integers(min_value=0, max_value=6), max_size=60)
 
@@ -56,7 +56,7 @@ def test_an_end_without_a_crash_leaves_nothing(tmp_path: Path) -> None:
 DYING = """
 import faulthandler, os, signal, sys
 from pathlib import Path
-from omi_core.run.flight import Flight
+from omi_core.store.flight import Flight
 flight = Flight(Path(sys.argv[1]))
 flight.take_off(41)
 flight.take_off(42)

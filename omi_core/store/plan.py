@@ -21,12 +21,12 @@ import orjson
 
 from omi_core.options import ConfigError
 from omi_core.records import Record
-from omi_core.run.files import read_json, write_json
-from omi_core.run.fingerprint import differences, fingerprint
-from omi_core.run.frames import FrameDamaged, encode, read_lines
-from omi_core.run.index import IndexWriter, contents
-from omi_core.run.layout import Layout
-from omi_core.run.seals import with_check, without_check
+from omi_core.store.files import read_json, write_json
+from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.frames import FrameDamaged, encode, read_lines
+from omi_core.store.index import IndexWriter, contents
+from omi_core.store.layout import Layout
+from omi_core.store.seals import with_check, without_check
 
 _FRAME_BYTES = 1 << 20
 _TYPE_AGAIN = "the command that made the run writes it again"

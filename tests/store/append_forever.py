@@ -1,6 +1,6 @@
 """Appends the samples of a small plan to a journal until it is complete; the crash test kills it.
 
-    python tests/run/append_forever.py JOURNAL KEYS
+    python tests/store/append_forever.py JOURNAL KEYS
 
 Prints "opening" first and "flushed N" when key N and all before it are durable, each line by one write.
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from omi_core.records import Sample
-from omi_core.run.journal import JournalWriter
+from omi_core.store.journal import JournalWriter
 
 
 def sample(key: int) -> Sample:

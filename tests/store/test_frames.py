@@ -16,8 +16,17 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.run import frames
-from omi_core.run.frames import HEADER_BYTES, Damage, Frame, FrameDamaged, encode, keys_of, parse_header, scan
+from omi_core.store import frames
+from omi_core.store.frames import (
+    HEADER_BYTES,
+    Damage,
+    Frame,
+    FrameDamaged,
+    encode,
+    keys_of,
+    parse_header,
+    scan,
+)
 
 KEYS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 FRAMES = st.lists(st.lists(KEYS, min_size=1, max_size=5), max_size=5)

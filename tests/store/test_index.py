@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from omi_core.records import Sample
-from omi_core.run import index
-from omi_core.run.frames import HEADER_BYTES
-from omi_core.run.index import IndexWriter, bad_path, contents, forget_set_aside, index_path, set_aside
-from omi_core.run.journal import JournalWriter
+from omi_core.store import index
+from omi_core.store.frames import HEADER_BYTES
+from omi_core.store.index import IndexWriter, bad_path, contents, forget_set_aside, index_path, set_aside
+from omi_core.store.journal import JournalWriter
 
 SAMPLES = [Sample(n // 2, "id", n % 2, f"text {n}", "stop", 1, 2, 0.5) for n in range(10)]
 KEYS = [[n // 2, n % 2] for n in range(10)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from omi_core.run.layout import Layout
+from omi_core.store.layout import Layout
 
 _MANIFEST = re.compile(r"(\d{4,})-(\d{5,})\.json")
 _TOTALS = ("seconds", "start_up")

@@ -24,9 +24,9 @@ import numpy as np
 import orjson
 
 from omi_core.records import Sample
-from omi_core.run.files import fsync_directory, lock, write_all
-from omi_core.run.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
-from omi_core.run.index import IndexWriter, contents, forget_set_aside
+from omi_core.store.files import fsync_directory, lock, write_all
+from omi_core.store.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
+from omi_core.store.index import IndexWriter, contents, forget_set_aside
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY_LIMIT = 1 << 32

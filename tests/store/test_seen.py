@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi_core.records import Sample, Seen
-from omi_core.run.journal import JournalWriter
-from omi_core.run.keys import KeyOutsidePlan
-from omi_core.run.seen import survey
+from omi_core.store.journal import JournalWriter
+from omi_core.store.keys import KeyOutsidePlan
+from omi_core.store.seen import survey
 
 RECORDS, SAMPLES = 6, 3
 KEYS = st.sets(st.tuples(st.integers(0, RECORDS - 1), st.integers(0, SAMPLES - 1)))

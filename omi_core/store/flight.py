@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from omi_core.run.files import write_all
+from omi_core.store.files import write_all
 
 _SLOT = 8
 _WORDS = 2000  # characters kept of a crash

@@ -18,10 +18,10 @@ import numpy as np
 import orjson
 
 from omi_core.hints import hint
-from omi_core.run.files import fsync_directory, read_json, write_atomic
-from omi_core.run.keys import running_sizes, share_of
-from omi_core.run.layout import Layout
-from omi_core.run.seals import with_check, without_check
+from omi_core.store.files import fsync_directory, read_json, write_atomic
+from omi_core.store.keys import running_sizes, share_of
+from omi_core.store.layout import Layout
+from omi_core.store.seals import with_check, without_check
 
 _ATTEMPT = re.compile(r"(\d{4,})(-\d{5,})?\.json(l\.zst)?")
 

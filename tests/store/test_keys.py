@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi_core.records import Sample
-from omi_core.run.journal import JournalWriter
-from omi_core.run.keys import KeyOutsidePlan, iter_keys, missing_ranges, settled, split_ranges
+from omi_core.store.journal import JournalWriter
+from omi_core.store.keys import KeyOutsidePlan, iter_keys, missing_ranges, settled, split_ranges
 
 DONE = st.lists(st.booleans(), max_size=60).map(lambda values: np.array(values, dtype=bool))
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from omi_core.run.files import fsync_directory, write_all
-from omi_core.run.seals import is_sealed, seal, unseal
+from omi_core.store.files import fsync_directory, write_all
+from omi_core.store.seals import is_sealed, seal, unseal
 
 _warned: set[tuple[Path, int]] = set()
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.run.layout import Layout
-from omi_core.run.manifests import before, held_seconds, read_manifest, read_manifests
+from omi_core.store.layout import Layout
+from omi_core.store.manifests import before, held_seconds, read_manifest, read_manifests
 
 
 def session(seconds: float, start_up: float, last: dict[str, Any] | None) -> dict[str, Any]:

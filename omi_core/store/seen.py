@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from omi_core.records import Seen
-from omi_core.run.frames import Frame
-from omi_core.run.index import contents
-from omi_core.run.keys import refuse_outside
+from omi_core.store.frames import Frame
+from omi_core.store.index import contents
+from omi_core.store.keys import refuse_outside
 
 _LANES = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03))
 

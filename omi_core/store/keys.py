@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from omi_core.run.frames import Damage
-from omi_core.run.index import contents, whole_keys
-from omi_core.run.layout import Layout
+from omi_core.store.frames import Damage
+from omi_core.store.index import contents, whole_keys
+from omi_core.store.layout import Layout
 
 
 class KeyOutsidePlan(ValueError):

@@ -19,9 +19,9 @@ from types import ModuleType
 import pytest
 
 from omi_core.records import Sample
-from omi_core.run.index import contents
-from omi_core.run.journal import AppendFailed, JournalWriter, read_samples
-from omi_core.run.keys import missing_ranges, settled
+from omi_core.store.index import contents
+from omi_core.store.journal import AppendFailed, JournalWriter, read_samples
+from omi_core.store.keys import missing_ranges, settled
 
 SCRIPT = Path(__file__).with_name("append_forever.py")
 KILLS = 30
