@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs._runs import Where, runs_command
+from omi_core.commands.finding import Where, runs_command
 
 
 def main(config: Where, runs: list[Path]) -> int:
@@ -15,10 +15,10 @@ def main(config: Where, runs: list[Path]) -> int:
     from omi_core.pipeline.plan import is_pipeline, read_pipeline
 
     if is_pipeline(runs[0]):
-        from jobs import _advance
+        from omi_core.pipeline import advance
 
-        return _advance.cancel(read_pipeline(runs[0]))
-    from jobs._slurm import cancel
+        return advance.cancel(read_pipeline(runs[0]))
+    from omi_core.slurm.sending import cancel
     from omi_core.store.layout import Layout
 
     return cancel(Layout(runs[0]))  # no more of the run than that: it may be damaged

@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import _runs
+from omi_core.commands import finding
 from omi_core.options import ConfigError, option
 
 
 @dataclass
-class Report(_runs.Where):
+class Report(finding.Where):
     out: str = option("report.html", "the page to write")
     rows: int = option(2, "rows of each dataset that are shown", ge=0, le=50)
 
@@ -29,7 +29,7 @@ def main(config: Report, runs: list[Path]) -> int:
     from omi_core.report.page import render
     from omi_core.store.files import write_atomic
 
-    out = _runs.page_to_write(config.out)
+    out = finding.page_to_write(config.out)
     try:
         page = render([gather(run) for run in runs], config.rows)
     except ConfigError:
@@ -42,4 +42,4 @@ def main(config: Report, runs: list[Path]) -> int:
 
 
 if __name__ == "__main__":
-    _runs.runs_command("report", Report, main, __doc__ or "")
+    finding.runs_command("report", Report, main, __doc__ or "")

@@ -28,9 +28,9 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from jobs import _command, _runs
 from omi_core import options
 from omi_core.answer_options import Policy
+from omi_core.commands import finding, shell
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.filters import FILTERS
 from omi_core.filters.conversations import CONVERSATION_FILTERS
@@ -132,11 +132,11 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     command, arguments = words[2].removeprefix("jobs."), words[3:]
     if command == "generate":
         monkeypatch.setattr(sys, "argv", ["generate", *arguments])
-        for values in _command._compose("generate", Generate):
+        for values in shell._compose("generate", Generate):
             check_cluster(load_generate(values).cluster)
     else:
         schema = get_type_hints(import_module(f"jobs.{command}").main)["config"]
-        values, runs = _runs.parse(schema, arguments)
+        values, runs = finding.parse(schema, arguments)
         options.load(schema, values)
         assert len(runs) == 1
 
@@ -211,7 +211,7 @@ def test_commands_that_need_a_cluster_compose_with_the_profiles_shown(
     for text, name in PROFILE.findall(page("slurm.md")):
         (tmp_path / f"omi/cluster/{name}.yaml").write_text(text)
         monkeypatch.setattr(sys, "argv", ["generate", f"--config-dir={tmp_path}/omi", f"+cluster={name}"])
-        (values,) = _command._compose("generate", Generate)
+        (values,) = shell._compose("generate", Generate)
         check_cluster(load_generate(values).cluster)
     checked = 0
     for language, text in blocks(ROOT / "docs/slurm.md"):
@@ -362,7 +362,7 @@ def test_every_choice_composes_into_a_valid_config_and_takes_effect(
     monkeypatch: pytest.MonkeyPatch, group: str, choice: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["generate", f"{group}={choice}"])
-    (values,) = _command._compose("generate", Generate)
+    (values,) = shell._compose("generate", Generate)
     load_generate(values)
     folder = ROOT / ("cluster_profiles/cluster" if group == "+cluster" else f"hydra_conf/{group}")
     text = (folder / f"{choice}.yaml").read_text(encoding="utf-8")

@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from jobs._steps import compose_words
 from omi_core.config import Generate, load_generate
+from omi_core.pipeline.steps import compose_words
 from omi_core.records import sample_seed
 from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate

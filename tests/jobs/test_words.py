@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import _runs, resume
-from jobs._command import in_grammar
 from omi_core.cluster_options import Cluster
+from omi_core.commands import finding, resume
+from omi_core.commands.shell import in_grammar
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 
@@ -39,7 +39,7 @@ def test_a_dollar_with_a_brace_in_a_value_is_these_letters(text: str) -> None:
 
 def test_resume_changes_single_options_of_the_cluster() -> None:
     words = ["runs/a", "cluster.time=02:00:00", "cluster.cpus=8", "cluster.setup=[module load a]", "tasks=2"]
-    values, runs = _runs.parse(_runs.Resume, words)
+    values, runs = finding.parse(finding.Resume, words)
     assert runs == ["runs/a"] and values["tasks"] == "2"
     before = Cluster(kind="slurm", partition="gpu", cpus=2)
     changed = resume._changed(before, values["cluster"])
@@ -56,6 +56,6 @@ def test_resume_changes_single_options_of_the_cluster() -> None:
     ],
 )
 def test_resume_refuses_what_is_no_option_of_the_cluster(word: str, message: str) -> None:
-    values, _ = _runs.parse(_runs.Resume, [word])
+    values, _ = finding.parse(finding.Resume, [word])
     with pytest.raises(ConfigError, match=message):
         resume._changed(Cluster(), values["cluster"])

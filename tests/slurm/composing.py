@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import _command
+from omi_core.commands import shell
 from omi_core.config import Generate, load_generate
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import Job
@@ -22,7 +22,7 @@ def compose(*arguments: str) -> Generate:
     """The config of `python -m jobs.generate ARGUMENTS`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["generate", *arguments])
-        (values,) = _command._compose("generate", Generate)
+        (values,) = shell._compose("generate", Generate)
     return load_generate(values)
 
 

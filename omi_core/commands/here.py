@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jobs._plan import show_plan
+from omi_core.commands.planned import show_plan
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish

@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jobs import _command, _runs
-from jobs.decontaminate import Decontaminate
 from omi_core import options
 from omi_core.combine.options import Combine, Mix, load_combine, load_mix
+from omi_core.commands import finding, shell
+from omi_core.commands.decontaminate import Decontaminate
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
 from omi_core.options import ConfigError
 from omi_core.pipeline.progress import file_digest
@@ -88,15 +88,15 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    _command.store_schema(name, schema)
+    shell.store_schema(name, schema)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
-    given = [_command.in_grammar(each, schema) for each in words]
+    given = [shell.in_grammar(each, schema) for each in words]
     try:
         with initialize_config_module("hydra_conf", version_base="1.3"):
             composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])
             values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     except Exception as error:
-        line = _command._hydra_line(error, schema)
+        line = shell._hydra_line(error, schema)
         if line is None:
             raise
         raise ConfigError(line) from error
@@ -113,7 +113,7 @@ def _composer(name: str, schema: type, load: Callable[[Values], Any]) -> Callabl
 
 
 def _compose_decontaminate(given: Values, words: Sequence[str], folder: Path | None) -> Values:
-    values, rest = _runs.parse(Decontaminate, words)
+    values, rest = finding.parse(Decontaminate, words)
     if rest:
         raise ConfigError(f"{rest[0]}: not an option; options are NAME=VALUE")
     return dataclasses.asdict(options.load(Decontaminate, given | values))
@@ -224,21 +224,21 @@ def _check_decontaminate(values: Values, root: Path) -> None:
 
 
 def _run_generate(values: Values) -> int:
-    from jobs._local import bring_home
+    from omi_core.commands.here import bring_home
     from omi_core.stages.planning import plan_generate
 
     return bring_home(load_generate(values), plan_generate)
 
 
 def _run_reduce(values: Values) -> int:
-    from jobs._local import bring_home
+    from omi_core.commands.here import bring_home
     from omi_core.stages.planning import plan_reduce
 
     return bring_home(load_reduce(values), plan_reduce)
 
 
 def _run_decontaminate(values: Values) -> int:
-    from jobs import decontaminate
+    from omi_core.commands import decontaminate
 
     return decontaminate.main(options.load(Decontaminate, values))
 

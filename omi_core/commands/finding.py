@@ -23,8 +23,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jobs import _command, _help
 from omi_core import options
+from omi_core.commands import help, shell
 from omi_core.options import ConfigError, did_you_mean, option
 from omi_core.pipeline.plan import is_pipeline
 from omi_core.store.layout import Layout
@@ -106,16 +106,16 @@ def _shell(run: Callable[[list[str]], int], page: Callable[[], str]) -> None:
     """Exits with what `run(arguments)` returns or what its exception means."""
     arguments = sys.argv[1:]
     if {"--help", "-h"} & set(arguments):
-        _command._print_page(page())
+        shell._print_page(page())
         sys.exit(0)
     try:
         sys.exit(run(arguments))
     except ConfigError as error:
-        _command._mistake(str(error))
+        shell._mistake(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough
-        _command._print_page("")
+        shell._print_page("")
         sys.exit(0)
     except OSError as error:
         print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
@@ -249,6 +249,6 @@ def help_text(name: str, schema: type, doc: str) -> str:
 def _option_lines(schema: type) -> list[str]:
     lines = ["Options (OPTION=VALUE)", ""]
     for key, value, field in options.leaves(schema()):
-        lines.append(f"  {key}={_help._shown(value)}")
-        lines.append(f"      {field.metadata['help']}{_help._bounds(field)}")
+        lines.append(f"  {key}={help._shown(value)}")
+        lines.append(f"      {field.metadata['help']}{help._bounds(field)}")
     return lines

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from jobs._plan import show_plan
+from omi_core.commands.planned import show_plan
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError

@@ -17,15 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import _pipeline, _slurm
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.pipeline import progress
+from omi_core.pipeline import here, progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
 from omi_core.pipeline.status import step_entries
-from omi_core.slurm import commands, gates
+from omi_core.slurm import commands, gates, sending
 from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
 from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
@@ -60,7 +59,7 @@ def submit(pipeline: Pipeline, by: str) -> int:
     try:
         with lock(pipeline.layout.lock):
             if _was_stopped(pipeline):
-                _slurm.wait_until_gone(lambda: [j for s in pipeline.steps for j in active_jobs(pipeline, s)])
+                sending.wait_until_gone(lambda: [j for s in pipeline.steps for j in active_jobs(pipeline, s)])
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
@@ -182,7 +181,7 @@ def _carry_out(pipeline: Pipeline, name: str) -> int:
     deadline = time.monotonic() + _WAIT_OF_STEP_S
     while True:
         try:
-            return _pipeline.carry_out(pipeline, name)
+            return here.carry_out(pipeline, name)
         except LockTaken as taken:
             if time.monotonic() >= deadline:
                 raise
@@ -198,7 +197,7 @@ def advance(pipeline: Pipeline) -> int:
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(progress.done_steps(pipeline)) == len(pipeline.steps):
-            _pipeline.show_table(pipeline)
+            here.show_table(pipeline)
     return 0
 
 
@@ -260,8 +259,12 @@ def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> No
     stand = standing(entries)
     stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
     half = [stage for stage in stages if stage in ("sending", "sent")][-1:] == ["sending"]
-    keep = not half and _slurm.lacks_gate(stand, entries)
-    if not half and not keep and not _slurm.make_way(stand, pipeline.root, _moved(pipeline, step), step.name):
+    keep = not half and sending.lacks_gate(stand, entries)
+    if (
+        not half
+        and not keep
+        and not sending.make_way(stand, pipeline.root, _moved(pipeline, step), step.name)
+    ):
         progress.note(pipeline, "sent", step)
         return
     _send(pipeline, step, after, keep)
@@ -305,7 +308,7 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
     if step.command == "generate":
         run = plan_generate(load_generate(pipeline.config(step)))
         first = not run.layout.ledger.exists()
-        if _slurm.submit_missing(run, by="pipeline" if first else "resume", after=after):
+        if sending.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
     else:
         _send_job(pipeline, step, after)

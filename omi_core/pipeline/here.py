@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from jobs._local import is_failure
-from jobs._steps import COMMANDS
+from omi_core.commands.here import is_failure
 from omi_core.config import load_generate
 from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step
 from omi_core.pipeline.recipe import PLACE
+from omi_core.pipeline.steps import COMMANDS
 from omi_core.stages.stopping import SIGNALS
 from omi_core.store.files import LockTaken, lock
 from omi_core.terminal import terminal

@@ -31,7 +31,7 @@ def run(
     `main` runs once for each.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
-        from jobs._help import help_text
+        from omi_core.commands.help import help_text
 
         _print_page(help_text(name, schema, doc))
         sys.exit(0)

@@ -11,13 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jobs._steps import COMMANDS, compose_step, compose_words
 from omi_core import options
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError, did_you_mean, option, section
 from omi_core.pipeline.plan import Pipeline, Step, content_of
 from omi_core.pipeline.progress import result
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
+from omi_core.pipeline.steps import COMMANDS, compose_step, compose_words
 from omi_core.slurm.script import check_cluster
 from omi_core.store.fingerprint import fingerprint
 
