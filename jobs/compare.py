@@ -11,7 +11,7 @@ Runs at any stage can be compared, also while they work; what is not known yet i
 from __future__ import annotations
 
 from omi_core.commands.compare import Compare, main
-from omi_core.commands.finding import runs_command
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    runs_command("compare", Compare, main, __doc__ or "")
+    run_on_runs("compare", Compare, main, __doc__ or "")

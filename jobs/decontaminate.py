@@ -13,8 +13,9 @@ jobs.generate task=verdicts lets a judge read them, and verdicts= counts what it
 
 from __future__ import annotations
 
-from omi_core.commands.decontaminate import Decontaminate, main
-from omi_core.commands.finding import options_command
+from omi_core.commands.shell import run_composed
+from omi_core.decontaminate.checking import check
+from omi_core.decontaminate.options import refuse_same_files
 
 if __name__ == "__main__":
-    options_command(Decontaminate, main, __doc__ or "")
+    run_composed("decontaminate", check, __doc__ or "", refuse_same_files)

@@ -11,7 +11,7 @@ contamination.jsonl and nearest.jsonl in it and below it are read. The page is o
 from __future__ import annotations
 
 from omi_core.commands.explore import Explore, main
-from omi_core.commands.finding import words_command
+from omi_core.commands.shell import run_on_words
 
 if __name__ == "__main__":
-    words_command(Explore, main, __doc__ or "")
+    run_on_words("explore", Explore, main, __doc__ or "")

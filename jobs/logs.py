@@ -7,8 +7,8 @@ python -m jobs.logs runs/mine stage=reduce lines=50
 
 from __future__ import annotations
 
-from omi_core.commands.finding import runs_command
 from omi_core.commands.logs import Options, main
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    runs_command("logs", Options, main, __doc__ or "", most=1, pipelines=True)
+    run_on_runs("logs", Options, main, __doc__ or "", most=1, pipelines=True)

@@ -12,10 +12,7 @@ same command again continues a pipeline that was stopped or killed, and does not
 
 from __future__ import annotations
 
-import sys
-
-from omi_core.commands.finding import _shell
-from omi_core.commands.pipeline import main, page
+from omi_core.commands.pipeline import run_pipeline
 
 if __name__ == "__main__":
-    _shell(main, lambda: page(sys.argv[1:], __doc__ or ""))
+    run_pipeline(__doc__ or "")

@@ -11,8 +11,9 @@ out anew. Of a pipeline every step goes on that can.
 
 from __future__ import annotations
 
-from omi_core.commands.finding import Resume, runs_command
+from omi_core.commands.finding import Resume
 from omi_core.commands.resume import main
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    runs_command("resume", Resume, main, __doc__ or "", most=1, pipelines=True)
+    run_on_runs("resume", Resume, main, __doc__ or "", most=1, pipelines=True)

@@ -10,8 +10,8 @@ One squeue and at most one sacct call for each run; without Slurm it tells what 
 
 from __future__ import annotations
 
-from omi_core.commands.finding import runs_command
+from omi_core.commands.shell import run_on_runs
 from omi_core.commands.status import Options, main
 
 if __name__ == "__main__":
-    runs_command("status", Options, main, __doc__ or "", least=0, pipelines=True)
+    run_on_runs("status", Options, main, __doc__ or "", least=0, pipelines=True)

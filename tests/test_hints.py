@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from omi_core.commands import finding, status
+from omi_core.commands import finding, shell, status
 from omi_core.commands.status import one_pipeline, one_run
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -61,7 +61,7 @@ def test_a_hint_that_is_pasted_into_a_shell_means_the_run_that_it_names(
             ):
                 words = shlex.split(hint(command, root))
                 assert words[:3] == ["python", "-m", f"jobs.{command}"]
-                values, given_words = finding.parse(schema, words[3:])
+                values, given_words = shell.parse(command, schema, words[3:])
                 assert values == {}
                 (found,) = finding.resolve(given_words, Path("runs"))
                 assert found.resolve() == run.resolve()

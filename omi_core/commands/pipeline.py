@@ -1,109 +1,73 @@
-"""`jobs.pipeline`: from its command line to a pipeline that is made or submitted, and its help page."""
+"""`jobs.pipeline`: from its command line to a pipeline that is made or submitted, and its page of help."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-from omi_core import options
-from omi_core.commands import help
-from omi_core.hints import hint
-from omi_core.options import ConfigError
+from omi_core.commands.help import option_lines, summary
+from omi_core.commands.shell import leave
+from omi_core.options import leaves
 from omi_core.pipeline import composing
-from omi_core.pipeline.here import run_here, show_plan, show_table
-from omi_core.pipeline.plan import (
-    Pipeline,
-    is_pipeline,
-    make_directory,
-    move_aside,
-    refuse_other,
-    write_pipeline,
-)
-from omi_core.pipeline.progress import done_steps
-from omi_core.slurm.script import check_logs
-from omi_core.store.files import LockTaken, lock
-from omi_core.store.layout import check_root
 
 
-def main(arguments: list[str]) -> int:
+def run_pipeline(doc: str) -> None:
+    """Runs the command, then exits."""
+    leave(_main, lambda arguments, whole: _page(arguments, doc, whole))
+
+
+def _main(arguments: list[str]) -> int:
     """Carries out the pipeline of a command line, or submits it. Returns the exit code."""
+    from omi_core.pipeline import start
+    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.showing import show_plan
+
     recipe, words = composing.read_words(arguments)
     pipeline = composing.compose(recipe, words)
-    check_root(pipeline.root)
-    if pipeline.on_slurm:
-        check_logs(pipeline.layout.logs)
     fresh = words.own.run.fresh
-    if not fresh:
-        refuse_other(pipeline)
-    exists = is_pipeline(pipeline.root) and not fresh
-    composing.check_inputs(pipeline)
+    start.check(pipeline, fresh)
     if words.own.plan:
-        return show_plan(pipeline, exists)
-    try:
-        if fresh and is_pipeline(pipeline.root):
-            _refuse_while_running(pipeline.root)
-            move_aside(pipeline.root)
-        make_directory(pipeline.root)
-        with lock(pipeline.layout.lock):
-            write_pipeline(pipeline)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+        return show_plan(pipeline, is_pipeline(pipeline.root) and not fresh)
+    start.write(pipeline, fresh)
     print(f"{pipeline.root}: {len(pipeline.steps)} steps of recipe {pipeline.recipe}", file=sys.stderr)
-    return go_on(pipeline, by="pipeline")
+    return start.go_on(pipeline, by="pipeline")
 
 
-def go_on(pipeline: Pipeline, by: str) -> int:
-    """Does, or submits, what is missing of a pipeline that is on disk; returns the exit code."""
-    if len(done_steps(pipeline)) == len(pipeline.steps):
-        print("complete, nothing to do", file=sys.stderr)
-        show_table(pipeline)
-        return 0
-    if pipeline.on_slurm:
-        from omi_core.pipeline.advance import submit
+_MORE = """
+  steps.NAME.OPTION=VALUE
+      an option of one step; --help of its command lists them
 
-        return submit(pipeline, by)
-    return run_here(pipeline)
+  OPTION=VALUE
+      any other: an option of every step of jobs.generate, such as tasks=8
+
+  +cluster=NAME, cluster.OPTION=VALUE
+      where the steps are carried out"""
 
 
-def _refuse_while_running(root: Path) -> None:
-    """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
-    from omi_core.pipeline.advance import active_jobs
-    from omi_core.pipeline.plan import read_pipeline
-
-    old = read_pipeline(root)
-    if old.on_slurm and (active := [job for step in old.steps for job in active_jobs(old, step)]):
-        raise ConfigError(
-            f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); {hint('cancel', root)} first"
-        )
-
-
-def page(arguments: list[str], doc: str) -> str:
-    """The help page: options, recipes, and the parameters of the recipe that is named."""
-    lines = [doc.strip(), "", "Recipes (recipe=NAME, or a file of your own)", ""]
-    for name, path in composing.recipe_files(None).items():
-        lines.append(f"  {name:<22} {help._summary(path)}")
+def _page(arguments: list[str], doc: str, whole: bool) -> str:
+    """The page of help: options, recipes, and the parameters of the recipe that is named."""
     named = [word.removeprefix("recipe=") for word in arguments if word.startswith("recipe=")]
+    lines = [doc.strip()] if whole or not named else [doc.partition("\n")[0]]
+    if whole or not named:
+        lines += ["", "Recipes (recipe=NAME, or a file of your own)", ""]
+        for name, path in composing.recipe_files(None).items():
+            lines.append(f"  {name:<22} {summary(path)}")
     for name in named:
-        recipe = composing.find_recipe(name, None)
-        text = recipe.path.read_text(encoding="utf-8")
-        lines += ["", f"Parameters of {recipe.name} (NAME=VALUE), as its file has them", ""]
-        inside = False
-        for line in text.splitlines():
-            inside = line.startswith("parameters:") or (inside and (line.startswith(" ") or not line.strip()))
-            if inside and line.startswith(" "):
-                lines.append(line)
-    lines += ["", "Options (OPTION=VALUE)", ""]
-    for key, value, field in options.leaves(composing.Options()):
-        lines += [f"  {key}={help._shown(value)}", f"      {field.metadata['help']}"]
-    lines += [
-        "",
-        "  steps.NAME.OPTION=VALUE",
-        "      an option of one step; --help of its command lists them",
-    ]
-    lines += [
-        "",
-        "  OPTION=VALUE",
-        "      any other: an option of every step of jobs.generate, such as tasks=8",
-    ]
-    lines += ["", "  +cluster=NAME, cluster.OPTION=VALUE", "      where the steps are carried out"]
+        lines += _parameters(name)
+    if whole or not named:
+        lines += ["", "Options (OPTION=VALUE)", ""]
+        lines += [line for option in leaves(composing.Options()) for line in option_lines(*option)]
+        lines.append(_MORE)
+    else:
+        lines += ["", "--help=all has the other recipes and the options of the command, too."]
     return "\n".join(lines)
+
+
+def _parameters(name: str) -> Iterator[str]:
+    recipe = composing.find_recipe(name, None)
+    yield from ("", f"Parameters of {recipe.name} (NAME=VALUE), as its file has them", "")
+    inside = False
+    for line in recipe.path.read_text(encoding="utf-8").splitlines():
+        inside = line.startswith("parameters:") or (inside and (line.startswith(" ") or not line.strip()))
+        if inside and line.startswith(" "):
+            yield line

@@ -23,6 +23,7 @@ from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.pipeline import here, progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
+from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.status import step_entries
 from omi_core.slurm import commands, gates, sending
 from omi_core.slurm.after import dependency
@@ -197,7 +198,7 @@ def advance(pipeline: Pipeline) -> int:
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(progress.done_steps(pipeline)) == len(pipeline.steps):
-            here.show_table(pipeline)
+            show_table(pipeline)
     return 0
 
 

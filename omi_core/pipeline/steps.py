@@ -15,9 +15,10 @@ from typing import Any
 
 from omi_core import options
 from omi_core.combine.options import Combine, Mix, load_combine, load_mix
-from omi_core.commands import finding, shell
-from omi_core.commands.decontaminate import Decontaminate
+from omi_core.composing.compose import compose_values, root
+from omi_core.composing.grammar import word
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
+from omi_core.decontaminate.options import Decontaminate
 from omi_core.options import ConfigError
 from omi_core.pipeline.progress import file_digest
 from omi_core.pipeline.recipe import PLACE, placed
@@ -53,70 +54,12 @@ class Command:
     input: str = "data.path"
 
 
-def word(key: str, value: Any) -> str:
-    """`KEY=VALUE` in Hydra's grammar, for a value as YAML has it."""
-    plus = "+" if key == "cluster" and isinstance(value, str) else ""
-    return f"{plus}{key}={_written(value)}"
-
-
-def _written(value: Any) -> str:
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
-    text = str(value)
-    plain = text.replace("_", "").isalnum() and text.isascii() and text[0].isalpha()
-    if plain and text.lower() not in ("null", "true", "false", "nan", "inf"):
-        return text  # the name of a group's choice
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | None) -> Values:
-    """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
-
-    Raises:
-        ConfigError: a word that the command would refuse.
-    """
-    from hydra import compose, initialize_config_module
-    from omegaconf import OmegaConf
-
-    shell.store_schema(name, schema)
-    places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
-    given = [shell.in_grammar(each, schema) for each in words]
-    try:
-        with initialize_config_module("hydra_conf", version_base="1.3"):
-            composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])
-            values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    except Exception as error:
-        line = shell._hydra_line(error, schema)
-        if line is None:
-            raise
-        raise ConfigError(line) from error
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
-
-
-def _composer(name: str, schema: type, load: Callable[[Values], Any]) -> Callable[..., Values]:
-    def compose(given: Values, words: Sequence[str], folder: Path | None) -> Values:
+def _composer(name: str) -> Callable[..., Values]:
+    def composed(given: Values, words: Sequence[str], folder: Path | None) -> Values:
         all_words = [*(word(key, value) for key, value in given.items()), *words]
-        return dataclasses.asdict(load(compose_words(name, schema, all_words, folder)))
+        return dataclasses.asdict(root(name).load(compose_values(name, all_words, folder)))
 
-    return compose
-
-
-def _compose_decontaminate(given: Values, words: Sequence[str], folder: Path | None) -> Values:
-    values, rest = finding.parse(Decontaminate, words)
-    if rest:
-        raise ConfigError(f"{rest[0]}: not an option; options are NAME=VALUE")
-    return dataclasses.asdict(options.load(Decontaminate, given | values))
+    return composed
 
 
 def _generate_content(values: Values) -> Values:
@@ -201,8 +144,6 @@ def _check_decontaminate(values: Values, root: Path) -> None:
     from omi_core.inputs import Skipped
     from omi_core.options import did_you_mean
 
-    if values["input"] is None:
-        raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
     if PLACE not in values["input"]:
         skipped = Skipped(values["on_bad_row"], "on_bad_row")
         next(read_problems(values["input"], values["column"], skipped), None)
@@ -224,23 +165,25 @@ def _check_decontaminate(values: Values, root: Path) -> None:
 
 
 def _run_generate(values: Values) -> int:
-    from omi_core.commands.here import bring_home
+    from omi_core.stages.here import bring_home
     from omi_core.stages.planning import plan_generate
 
-    return bring_home(load_generate(values), plan_generate)
+    config = load_generate(values)
+    return bring_home(config.run.drain_seconds, lambda: plan_generate(config))
 
 
 def _run_reduce(values: Values) -> int:
-    from omi_core.commands.here import bring_home
+    from omi_core.stages.here import bring_home
     from omi_core.stages.planning import plan_reduce
 
-    return bring_home(load_reduce(values), plan_reduce)
+    config = load_reduce(values)
+    return bring_home(config.run.drain_seconds, lambda: plan_reduce(config))
 
 
 def _run_decontaminate(values: Values) -> int:
-    from omi_core.commands import decontaminate
+    from omi_core.decontaminate.checking import check
 
-    return decontaminate.main(options.load(Decontaminate, values))
+    return check(options.load(Decontaminate, values))
 
 
 def _check_inputs(values: Values, root: Path) -> None:
@@ -259,15 +202,15 @@ def _check_inputs(values: Values, root: Path) -> None:
 
 
 def _run_combine(values: Values) -> int:
-    from jobs import combine
+    from omi_core.combine.finishing import combine_datasets
 
-    return combine.main(load_combine(values))
+    return combine_datasets(load_combine(values))
 
 
 def _run_mix(values: Values) -> int:
-    from jobs import mix
+    from omi_core.combine.finishing import mix_datasets
 
-    return mix.main(load_mix(values))
+    return mix_datasets(load_mix(values))
 
 
 _RUN_OUTPUTS = {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
@@ -275,7 +218,7 @@ _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest
 
 COMMANDS = {
     "generate": Command(
-        compose=_composer("generate", Generate, load_generate),
+        compose=_composer("generate"),
         content=_generate_content,
         check=_check_generate,
         run=_run_generate,
@@ -284,7 +227,7 @@ COMMANDS = {
         is_run=True,
     ),
     "reduce": Command(
-        compose=_composer("reduce", Reduce, load_reduce),
+        compose=_composer("reduce"),
         content=_reduce_content,
         check=_check_reduce,
         run=_run_reduce,
@@ -294,7 +237,7 @@ COMMANDS = {
         input="input",
     ),
     "decontaminate": Command(
-        compose=_compose_decontaminate,
+        compose=_composer("decontaminate"),
         content=_content(Decontaminate),
         check=_check_decontaminate,
         run=_run_decontaminate,
@@ -305,7 +248,7 @@ COMMANDS = {
         input="input",
     ),
     "combine": Command(
-        compose=_composer("combine", Combine, load_combine),
+        compose=_composer("combine"),
         content=_content(Combine),
         check=_check_inputs,
         run=_run_combine,
@@ -315,7 +258,7 @@ COMMANDS = {
         input="inputs",
     ),
     "mix": Command(
-        compose=_composer("mix", Mix, load_mix),
+        compose=_composer("mix"),
         content=_content(Mix),
         check=_check_inputs,
         run=_run_mix,

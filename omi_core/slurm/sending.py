@@ -1,4 +1,4 @@
-"""Submitting to Slurm, for the commands that can: plan, submit the chain, print how to follow it."""
+"""A run on Slurm: what is missing of it is submitted as a chain, or all of it cancelled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from omi_core.commands.planned import show_plan
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -33,11 +32,11 @@ from omi_core.store.layout import Layout
 _CANCELLED_GONE_S = 120.0
 
 
-def submit_generate(config: Generate) -> int:
-    """Plans the run of a config and submits what is missing of it; returns the exit code.
+def plan_to_submit(config: Generate) -> Run[Generate]:
+    """The run of a config that goes to Slurm, planned.
 
     Raises:
-        ConfigError: the config cannot be planned, or the site refuses the jobs.
+        ConfigError: the config cannot be planned, or not for this site; or jobs of an old run are at work.
     """
     check_cluster(config.cluster)
     check_after(config.cluster.after)
@@ -45,12 +44,9 @@ def submit_generate(config: Generate) -> int:
     replicas(config)
     _refuse_fresh_while_running(config)
     try:
-        run = plan_generate(config)
+        return plan_generate(config)
     except LockTaken as error:
         raise ConfigError(str(error)) from error
-    if config.plan:
-        return show_plan(run, wants_canary(config), _active_if_known(run))
-    return submit_missing(run, by="generate", after=config.cluster.after)
 
 
 def _refuse_fresh_while_running(config: Generate) -> None:
@@ -112,6 +108,16 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
         return 1
     show(run, chain)
     return 0
+
+
+def submit_again(run: Run[Generate], after: str | None = None) -> int:
+    """As `submit_missing` for a run that is continued, maybe with other options of the cluster.
+
+    Raises:
+        ConfigError: as `submit_missing`, or these options do not go together.
+    """
+    check_cluster(run.config.cluster)
+    return submit_missing(run, "resume", after)
 
 
 def make_way(stand: Standing, root: Path, moved: bool = False, step: str = "") -> bool:
@@ -227,7 +233,7 @@ def _active(layout: Layout) -> set[str]:
     return set(standing(ledger.read(layout.ledger)).live)
 
 
-def _active_if_known(run: Run[Any]) -> list[str]:
+def active_if_known(run: Run[Any]) -> list[str]:
     """As `active_jobs`; none where Slurm does not answer."""
     try:
         return active_jobs(run)

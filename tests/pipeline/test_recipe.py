@@ -10,10 +10,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omi_core.composing.grammar import word
 from omi_core.options import ConfigError
 from omi_core.pipeline import composing
 from omi_core.pipeline.recipe import PLACE, fill, placed, read_recipe
-from omi_core.pipeline.steps import word
 from tests.conftest import Here
 
 SOLVE = "solve: {command: generate, options: {teacher: rehearsal, data.size: 4}}"
