@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.pipeline.plan import Pipeline, is_pipeline, read_pipeline
 from omi_core.publish.dataset import read_stats
+from omi_core.publish.names import pattern_of
 from omi_core.records import Record, Sample
 from omi_core.stages.run import Run
 from omi_core.store.journal import read_samples
@@ -80,7 +81,7 @@ class OpenRun:
 
         dataset = self.run.layout.dataset
         files = [path for folder in ("", "*/") for path in sorted(dataset.glob(f"{folder}data/*.parquet"))]
-        chosen = [path for path in files if path.name.rpartition("-of-")[0].rpartition("-")[0] == split]
+        chosen = [path for path in files if pattern_of(path.name).startswith(f"{split}-*")]
         if not chosen:
             why = f"has no split {split}" if files else "is not published yet"
             raise ConfigError(f"{self.root}: {why}")
@@ -193,7 +194,7 @@ def resume(
         from omi_core.slurm.sending import submit_again
 
         after = (cluster or {}).get("after")
-        _check(submit_again(cast("Run[Generate]", found), after), root)
+        _check(submit_again(found, after), root)
         return OpenRun(found)
     return _finish(found)
 

@@ -32,7 +32,7 @@ from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.policy import TERMINATED, Cause, decide
 from omi_core.slurm.script import Job
 from omi_core.slurm.script import submit as submit_job
-from omi_core.slurm.standing import standing
+from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
 from omi_core.store import ledger
@@ -60,7 +60,7 @@ def submit(pipeline: Pipeline, by: str) -> int:
     try:
         with lock(pipeline.layout.lock):
             if _was_stopped(pipeline):
-                sending.wait_until_gone(lambda: [j for s in pipeline.steps for j in active_jobs(pipeline, s)])
+                sending.wait_until_gone(lambda: active_jobs(pipeline))
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
@@ -281,18 +281,15 @@ def _moved(pipeline: Pipeline, step: Step) -> bool:
 
 def _send_patiently(pipeline: Pipeline, step: Step) -> None:
     """For a job: waits for the controller, and for room in the queue."""
-    deadline, delay = time.monotonic() + _WAIT_S, 1.0
-    while True:
-        try:
-            return _send(pipeline, step)
-        except (ConfigError, commands.SlurmError) as error:
-            cause = error.__cause__ if isinstance(error, ConfigError) else error
-            passing = isinstance(cause, (commands.Busy, commands.SubmitLimit))
-            if not passing or time.monotonic() > deadline:
-                raise
-            print(f"step {step.name}: {error}; trying again in {delay:.0f} s", flush=True)
-            time.sleep(delay)
-            delay = min(2 * delay, 60.0)
+
+    def passing(error: Exception) -> bool:
+        cause = error.__cause__ if isinstance(error, ConfigError) else error
+        return isinstance(cause, (commands.Busy, commands.SubmitLimit))
+
+    def said(error: Exception) -> None:
+        print(f"step {step.name}: {error}; trying again soon", flush=True)
+
+    commands.retry(lambda: _send(pipeline, step), _WAIT_S, passing=passing, said=said)
 
 
 def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool = False) -> None:
@@ -300,8 +297,8 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
 
     `after` is `cluster.after` of the steps that begin with the pipeline.
     """
-    if not keep and (active := active_jobs(pipeline, step)):
-        commands.scancel(active[::-1])
+    if not keep:
+        cancel_live(step_entries(pipeline, step))
     progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
@@ -340,13 +337,13 @@ def pipeline_cluster(pipeline: Pipeline) -> Cluster:
     return load_generate({"cluster": pipeline.cluster}).cluster
 
 
-def active_jobs(pipeline: Pipeline, step: Step) -> list[str]:
-    """Ids of a step's jobs that Slurm still has waiting or running, without this one, in order of submission.
+def active_jobs(pipeline: Pipeline) -> list[str]:
+    """Ids of a pipeline's jobs that Slurm still has waiting or running, without this one, step after step.
 
     Raises:
         SlurmError: Slurm does not answer.
     """
-    return [job for job in standing(step_entries(pipeline, step)).live if job != own_job()]
+    return [job for step in pipeline.steps for job in live_ids(step_entries(pipeline, step))]
 
 
 def cancel(pipeline: Pipeline) -> int:
@@ -355,29 +352,20 @@ def cancel(pipeline: Pipeline) -> int:
     Raises:
         ConfigError: Slurm does not answer, or another process submits for a minute.
     """
-    try:
+
+    def all_of_it() -> list[str]:
         with lock(pipeline.layout.lock, wait=60):
-            jobs = [job for step in pipeline.steps for job in active_jobs(pipeline, step)]
+            jobs = active_jobs(pipeline)
             # First: a job that is about to submit the next step finds it when it gets the lock.
             ledger.append(pipeline.layout.ledger, {"stage": "cancel", "jobs": jobs})
             for step in pipeline.steps:
-                _cancel_step(pipeline, step)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-    except commands.SlurmError as error:
-        raise ConfigError(str(error)) from error
-    if not jobs:
-        print("no job of it waits or runs")
-    else:
-        print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', pipeline.root)}")
-    return 0
+                of_step = cancel_live(step_entries(pipeline, step))
+                if of_step and step.command == "generate":
+                    own = Layout(pipeline.directory(step)).ledger
+                    ledger.append(own, {"stage": "cancel", "jobs": of_step})
+        return jobs
 
-
-def _cancel_step(pipeline: Pipeline, step: Step) -> None:
-    jobs = active_jobs(pipeline, step)
-    commands.scancel(jobs[::-1])
-    if jobs and step.command == "generate":
-        ledger.append(Layout(pipeline.directory(step)).ledger, {"stage": "cancel", "jobs": jobs})
+    return tell_cancelled(pipeline.root, all_of_it)
 
 
 STAGES: dict[str, Callable[..., int]] = {"advance": advance_job, "rescue": rescue_job, "step": step_job}

@@ -71,7 +71,7 @@ def go_on(pipeline: Pipeline, by: str) -> int:
 def _refuse_while_running(root: Path) -> None:
     """Raises ConfigError where the directory would be taken away under jobs that write to it."""
     old = read_pipeline(root)
-    if old.on_slurm and (active := [job for step in old.steps for job in advance.active_jobs(old, step)]):
+    if old.on_slurm and (active := advance.active_jobs(old)):
         raise ConfigError(
             f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); {hint('cancel', root)} first"
         )

@@ -18,7 +18,7 @@ from omi_core.slurm.after import check_after, dependency
 from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.script import check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
-from omi_core.slurm.standing import Standing, standing
+from omi_core.slurm.standing import Standing, cancel_live, live_ids, standing, tell_cancelled
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
@@ -54,7 +54,7 @@ def _refuse_fresh_while_running(config: Generate) -> None:
     if not (config.run.fresh and config.run.dir and Layout(Path(config.run.dir)).plan.exists()):
         return
     layout = Layout(Path(config.run.dir))
-    if active := active_jobs(open_run(layout)):
+    if active := live_ids(ledger.read(layout.ledger)):
         raise ConfigError(
             f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
             f"{hint('cancel', layout.root)} first"
@@ -110,7 +110,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
     return 0
 
 
-def submit_again(run: Run[Generate], after: str | None = None) -> int:
+def submit_again(run: Run[Any], after: str | None = None) -> int:
     """As `submit_missing` for a run that is continued, maybe with other options of the cluster.
 
     Raises:
@@ -200,7 +200,7 @@ def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
     live: list[dict[str, Any]] = []
 
     def cancelled() -> list[str]:
-        active = set(active_jobs(run))
+        active = set(live_ids(entries))
         live[:] = [entry for entry in entries if entry.get("job") in active]
         # Where a gate has ended the chain the tasks of an array may still be at work.
         return [e["job"] for e in live if last == "cancel" or (last == "end" and e["stage"] not in ON_GPUS)]
@@ -224,54 +224,33 @@ def wants_canary(config: Generate) -> bool:
     return config.cluster.gpus_per_node > 0 if config.canary is None else config.canary
 
 
-def active_jobs(run: Run[Any]) -> list[str]:
-    """Ids of the run's jobs that Slurm still has waiting or running."""
-    return sorted(_active(run.layout))
-
-
-def _active(layout: Layout) -> set[str]:
-    return set(standing(ledger.read(layout.ledger)).live)
-
-
 def active_if_known(run: Run[Any]) -> list[str]:
-    """As `active_jobs`; none where Slurm does not answer."""
+    """Ids of the run's jobs that wait or run; none where Slurm does not answer."""
     try:
-        return active_jobs(run)
+        return live_ids(ledger.read(run.layout.ledger))
     except commands.SlurmError:
         return []
 
 
 def cancel(layout: Layout) -> int:
-    """Cancels every job of the run that waits or runs, the first ones of the chain last.
+    """Cancels every job of the run that waits or runs; returns the exit code.
 
-    Were the array cancelled first, its gate would wake up and send it again. A gate that is sending jobs, or
-    another command, may hold the lock meanwhile: what they have sent by then is cancelled, too.
+    A gate that is sending jobs, or another command, may hold the lock meanwhile: what they have sent by then
+    is cancelled, too.
 
     Raises:
         ConfigError: Slurm does not answer, or another command submits for a minute.
     """
-    try:
-        if not (jobs := _cancel_active(layout)):
-            print("no job of it waits or runs")
-            return 0
-        with lock(layout.lock, wait=60):
-            later = _cancel_active(layout)
-            jobs += [job for job in later if job not in jobs]
-            ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-    except commands.SlurmError as error:
-        raise ConfigError(str(error)) from error
-    print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', layout.root)}")
-    return 0
 
+    def all_of_it() -> list[str]:
+        if jobs := cancel_live(ledger.read(layout.ledger)):
+            with lock(layout.lock, wait=60):
+                later = cancel_live(ledger.read(layout.ledger))
+                jobs += [job for job in later if job not in jobs]
+                ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+        return jobs
 
-def _cancel_active(layout: Layout) -> list[str]:
-    """Ids of the jobs that are cancelled now, in the order of their submission."""
-    active = _active(layout)
-    jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
-    commands.scancel(jobs[::-1])
-    return jobs
+    return tell_cancelled(layout.root, all_of_it)
 
 
 def show(run: Run[Any], chain: Chain) -> None:
