@@ -151,7 +151,7 @@ def compose(recipe: Recipe, words: Words) -> Pipeline:
         given += words.steps.get(draft.name, [])
         try:
             folder = step_directory(number, draft.name)
-            values = compose_step(command, folder, draft.options, given, words.folder)
+            values = compose_step(draft.command, folder, draft.options, given, words.folder)
             if draft.command == "generate" and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)

@@ -34,8 +34,7 @@ _OF_THE_PIPELINE = ("plan", "run.fresh", "run.root")
 class Command:
     """What a pipeline has to know of a command; its options are plain values, composed and checked.
 
-    `compose(options, words, folder)` makes them of the recipe's options and further words of a command line,
-    groups of which may lie in `folder`, too. `content` is what of them decides the step's result, by the
+    `content` is what of them decides the step's result, by the
     bytes of files, not by where they lie. `check` raises ConfigError when what is read from outside cannot
     be had, for a pipeline in the given directory; `run` does the work. `owned` are options that the pipeline
     sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
@@ -43,7 +42,6 @@ class Command:
     result of a step that `is_run` says is no run; `input` is the option that names the rows it takes on.
     """
 
-    compose: Callable[[Values, Sequence[str], Path | None], Values]
     content: Callable[[Values], Values]
     check: Callable[[Values, Path], None]
     run: Callable[[Values], int]
@@ -52,14 +50,6 @@ class Command:
     is_run: bool
     product: str = "dataset"
     input: str = "data.path"
-
-
-def _composer(name: str) -> Callable[..., Values]:
-    def composed(given: Values, words: Sequence[str], folder: Path | None) -> Values:
-        all_words = [*(word(key, value) for key, value in given.items()), *words]
-        return dataclasses.asdict(root(name).load(compose_values(name, all_words, folder)))
-
-    return composed
 
 
 def _generate_content(values: Values) -> Values:
@@ -218,7 +208,6 @@ _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest
 
 COMMANDS = {
     "generate": Command(
-        compose=_composer("generate"),
         content=_generate_content,
         check=_check_generate,
         run=_run_generate,
@@ -227,7 +216,6 @@ COMMANDS = {
         is_run=True,
     ),
     "reduce": Command(
-        compose=_composer("reduce"),
         content=_reduce_content,
         check=_check_reduce,
         run=_run_reduce,
@@ -237,7 +225,6 @@ COMMANDS = {
         input="input",
     ),
     "decontaminate": Command(
-        compose=_composer("decontaminate"),
         content=_content(Decontaminate),
         check=_check_decontaminate,
         run=_run_decontaminate,
@@ -248,7 +235,6 @@ COMMANDS = {
         input="input",
     ),
     "combine": Command(
-        compose=_composer("combine"),
         content=_content(Combine),
         check=_check_inputs,
         run=_run_combine,
@@ -258,7 +244,6 @@ COMMANDS = {
         input="inputs",
     ),
     "mix": Command(
-        compose=_composer("mix"),
         content=_content(Mix),
         check=_check_inputs,
         run=_run_mix,
@@ -271,16 +256,20 @@ COMMANDS = {
 
 
 def compose_step(
-    command: Command, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
+    name: str, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
 ) -> Values:
-    """The options of a step in the directory `folder` below its pipeline's.
+    """The options of a step of that command, in the directory `folder` below its pipeline's.
+
+    They come from the recipe (`given`) and further words of a command line; groups may lie in `config_dir`.
 
     Raises:
         ConfigError: as the command itself, or an option that the pipeline sets.
     """
     keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in words)]
+    owned = COMMANDS[name].owned
     for key in keys:
-        if key in command.owned or key in _OF_THE_PIPELINE:
+        if key in owned or key in _OF_THE_PIPELINE:
             raise ConfigError(f"{key}: is the pipeline's to set; leave it away")
-    places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in command.owned.items()}
-    return command.compose(given | places, words, config_dir)
+    places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
+    all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
+    return dataclasses.asdict(root(name).load(compose_values(name, all_words, config_dir)))

@@ -312,7 +312,7 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
 
     try:
         commands.retry(
-            lambda: send(Chain(again, ask_site(run.config))),
+            lambda: send(Chain(again, ask_site(run.config.cluster))),
             _WAIT_FOR_ROOM_S,
             passing=lambda error: isinstance(error, commands.SubmitLimit),
             said=no_room,

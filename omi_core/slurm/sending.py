@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.config import Generate
+from omi_core.config import Run as RunOptions
 from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.slurm import commands
@@ -42,18 +43,18 @@ def plan_to_submit(config: Generate) -> Run[Generate]:
     check_after(config.cluster.after)
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
-    _refuse_fresh_while_running(config)
+    _refuse_fresh_while_running(config.run)
     try:
         return plan_generate(config)
     except LockTaken as error:
         raise ConfigError(str(error)) from error
 
 
-def _refuse_fresh_while_running(config: Generate) -> None:
+def _refuse_fresh_while_running(where: RunOptions) -> None:
     """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
-    if not (config.run.fresh and config.run.dir and Layout(Path(config.run.dir)).plan.exists()):
+    if not (where.fresh and where.dir and Layout(Path(where.dir)).plan.exists()):
         return
-    layout = Layout(Path(config.run.dir))
+    layout = Layout(Path(where.dir))
     if active := live_ids(ledger.read(layout.ledger)):
         raise ConfigError(
             f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
@@ -83,7 +84,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             ranges = gate.missing(run)
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
-            site = ask_site(config)
+            site = ask_site(config.cluster)
             _ask(run, site, mine)
             if not keep:
                 _clear(run, stand)
