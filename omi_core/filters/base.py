@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, ClassVar
 
 from omi_core.records import Candidate
@@ -54,3 +55,17 @@ class RowFilter(Filter):
         if solution is None:
             return None
         return row if solution == row.solution else replace(row, solution=solution)
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """The value, if it is an integer of at least `least`. Raises ValueError."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return value
+
+
+def share_of(name: str, value: float) -> float:
+    """The value, if it is a share. Raises ValueError."""
+    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
+    return value

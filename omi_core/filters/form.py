@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.wording import share_of, wording
+from omi_core.filters.base import Example, RowFilter, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import wording
 
 # What may stand on lines of its own below the box and still belong to its formula.
 _CLOSING = re.compile(r"(?:[\s$.*]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*+")

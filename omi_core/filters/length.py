@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from omi_core.filters.base import Example, Filter, RowFilter
+from omi_core.filters.base import Example, Filter, RowFilter, at_least
 from omi_core.records import Candidate
+from omi_core.text.tokens import BYTES, MOST_BYTES_PER_TOKEN, count_tokens, load_tokenizer
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-BYTES = "bytes"
-# No tokenizer gets this many bytes into every token of a long text, so text beyond it is not worth counting:
-# a megabyte of one repeated character would cost seconds.
-MOST_BYTES_PER_TOKEN = 64
 _BATCH_BYTES = 4 << 20
 
 
@@ -114,55 +106,6 @@ class MaxTokens(Filter):
     def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
         if self._tokenizer is None or not texts:
             return
-        for number, tokens in zip(owners, _count(self._tokenizer, texts), strict=True):
+        for number, tokens in zip(owners, count_tokens(self._tokenizer, texts), strict=True):
             if tokens > self.limit:
                 keep[number] = None
-
-
-class TokenCounter:
-    """Counts tokens, special ones left out.
-
-    `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
-    token; `key` names the option in messages. Raises ValueError when the file is not a tokenizer.
-    """
-
-    def __init__(self, tokenizer: str, key: str = "tokenizer") -> None:
-        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer, key)
-        self.bytes_per_token = MOST_BYTES_PER_TOKEN if self._tokenizer else 1
-
-    def __call__(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens of each text. The whole batch is in memory at once."""
-        if self._tokenizer is None:
-            return [len(text.encode("utf-8", "replace")) for text in texts]
-        return _count(self._tokenizer, texts)
-
-
-def _count(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
-    # Lone surrogates have no UTF-8; the tokenizer refuses them.
-    clean = [text.encode("utf-8", "replace").decode() for text in texts]
-    # The problem of many samples comes many times.
-    distinct = list(dict.fromkeys(clean))
-    encoded = tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
-    tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
-    return [tokens[text] for text in clean]
-
-
-def load_tokenizer(path: str, key: str = "max_tokens.tokenizer") -> Tokenizer:
-    """The tokenizer in `path`, with the truncation and padding that the file may ask for switched off."""
-    from tokenizers import Tokenizer
-
-    if not Path(path).is_file():
-        raise ValueError(f"{key}: no file {path}; give the path of a tokenizer.json, or {BYTES!r}")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ValueError(f"{key}: {path} is not a tokenizer.json ({str(error)[:100]})") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def at_least(name: str, value: int, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.length import at_least
-from omi_core.filters.wording import covered, ngrams, share_of, wording
+from omi_core.filters.base import Example, RowFilter, at_least, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import covered, ngrams, wording
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SAME = "It is the very same line as before."

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from omi_core.filters.base import Example, Filter, RowFilter
-from omi_core.filters.length import Unfinished, at_least
+from omi_core.filters.base import Example, Filter, RowFilter, at_least
+from omi_core.filters.length import Unfinished
 from omi_core.records import Candidate
 
 # White space is bounded everywhere: what a model repeats without end must not cost more than its length.

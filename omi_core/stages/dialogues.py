@@ -11,7 +11,6 @@ from omi_core.documents import Splitter, read_documents
 from omi_core.filters.chain import build
 from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.length import TokenCounter
 from omi_core.inputs import Skipped, read_rows
 from omi_core.publish.mix import RAW
 from omi_core.publish.rows import DIALOGUES
@@ -23,6 +22,7 @@ from omi_core.stages.run import Run
 from omi_core.stages.tasks import Task
 from omi_core.stages.tokenizers import tokenizer_file
 from omi_core.store.plan import Records
+from omi_core.text.tokens import TokenCounter
 
 
 class DialoguesReducer(Reducer):

@@ -18,10 +18,10 @@ from omi_core.filters import Example
 from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
 from omi_core.filters.conversations.language import English
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.wording import covered, longest
 from omi_core.options import ConfigError
 from omi_core.records import Candidate
 from omi_core.teachers.tiny.dialogues import STYLES, dialogue
+from omi_core.text.words import covered, longest
 
 
 def candidate(solution: str, problem: str = "p", finish_reason: str = "stop") -> Candidate:

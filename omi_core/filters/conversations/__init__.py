@@ -21,9 +21,10 @@ from omi_core.filters.conversations.length import MinTokens
 from omi_core.filters.conversations.manners import PromptTalk, Refusal
 from omi_core.filters.conversations.repetition import RepeatedLines
 from omi_core.filters.conversations.turns import MinSpeakers, MinTurns, StripPreamble
-from omi_core.filters.length import BYTES, Unfinished
+from omi_core.filters.length import Unfinished
 from omi_core.filters.repetition import RepeatedNgrams
 from omi_core.options import ConfigError
+from omi_core.text.tokens import BYTES
 
 __all__ = ["CONVERSATION_FILTERS", "conversation_chain", "conversation_filters"]
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.length import at_least
-from omi_core.filters.wording import longest, ngrams, share_of, wording
+from omi_core.filters.base import Example, RowFilter, at_least, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import longest, ngrams, wording
 
 # Runs shorter than this are idiom and formula, not copies.
 _N = 8

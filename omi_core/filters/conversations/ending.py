@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from omi_core.documents.formulas import formulas
 from omi_core.filters.base import Example, RowFilter
 from omi_core.records import Candidate
+from omi_core.text.formulas import formulas
 
 _ENDS = ".!?…。！？"
 _CLOSERS = "\"'’”)]}*_`~»」』 \t\n"

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from omi_core.documents.formulas import formulas
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.wording import share_of
+from omi_core.filters.base import Example, RowFilter, share_of
 from omi_core.records import Candidate
+from omi_core.text.formulas import formulas
 
 _COMMON = frozenset(
     """the of and to is that it for we this with you are be as have not by what how can which if but let at

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omi_core.filters.base import Example, Filter
-from omi_core.filters.length import BYTES, TokenCounter, at_least
+from omi_core.filters.base import Example, Filter, at_least
 from omi_core.records import Candidate
+from omi_core.text.tokens import BYTES, TokenCounter
 
 # So many texts are counted at a time.
 _BATCH = 1024
