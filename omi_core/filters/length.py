@@ -4,30 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omi_core.filters.base import Example, Filter, RowFilter, at_least
-from omi_core.records import Candidate
+from omi_core.filters.base import Example, Filter, Option, RowFilter, at_least
+from omi_core.records import Candidate, Sample
 from omi_core.text.tokens import BYTES, MOST_BYTES_PER_TOKEN, count_tokens, load_tokenizer
 
 _BATCH_BYTES = 4 << 20
 
 
 class Unfinished(RowFilter):
-    """Drops solutions that ended at the token limit."""
+    """Drops solutions that ended at a token limit."""
 
     name = "unfinished"
+    option = Option("bool", True, "drop solutions cut off by a token limit", late=False)
+    position = 10
+    before_answers = True
+    reason = "half a solution teaches to stop anywhere"
     examples = (
         Example("So the answer is \\boxed{5}", None, finish_reason="length"),
         Example("So the answer is \\boxed{5}.", "So the answer is \\boxed{5}."),
     )
+
+    def may_vote(self, sample: Sample) -> bool:
+        return sample.finish_reason != "length"
 
     def solution_after(self, row: Candidate) -> str | None:
         return None if row.finish_reason == "length" else row.solution
 
 
 class MinChars(RowFilter):
-    """Drops solutions shorter than `limit` characters, surrounding white space not counted; 0 keeps all."""
+    """Drops solutions of fewer characters, white space at the ends not counted; 0 is off."""
 
     name = "min_chars"
+    option = Option("int", 0, "shortest solution, in characters; 0: off", "limit", off=0, ge=0, late=False)
+    position = 70
+    reason = "a bare answer explains nothing"
     examples = (
         Example("", "", options={"limit": 0}),
         Example("\\boxed{5}", None, options={"limit": 10}),
@@ -43,12 +53,12 @@ class MinChars(RowFilter):
 
 
 class MaxWords(RowFilter):
-    """Drops solutions of more than `limit` words, as white space parts them.
-
-    AceMath (arXiv 2412.15084) drops those of more than 2,500.
-    """
+    """Drops solutions of more words, as white space parts them. AceMath (arXiv 2412.15084): 2,500."""
 
     name = "max_words"
+    option = Option("int | None", None, "longest solution, in words; null: off", "limit", ge=1)
+    position = 80
+    reason = "endless solutions are mostly lost ones"
     examples = (
         Example("one two\n three", "one two\n three", options={"limit": 3}),
         Example("one two\n three 4", None, options={"limit": 3}),
@@ -63,7 +73,7 @@ class MaxWords(RowFilter):
 
 
 class MaxTokens(Filter):
-    """Drops rows whose problem or solution is longer than `limit` tokens, special tokens not counted.
+    """Drops rows whose problem or whose solution has more tokens, special ones not counted.
 
     `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
     token. A token is at least a byte, so only texts of more than `limit` bytes are tokenized. Raises
@@ -71,6 +81,16 @@ class MaxTokens(Filter):
     """
 
     name = "max_tokens"
+    option = Option(
+        "int | None",
+        1024,
+        "longest problem and longest solution, in tokens; null: off",
+        "limit",
+        ge=1,
+        late=False,
+    )
+    position = 90
+    reason = "what does not fit the training window"
     examples = (
         Example("12345678", "12345678", problem="123", options={"limit": 8, "tokenizer": BYTES}),
         Example("123456789", None, problem="123", options={"limit": 8, "tokenizer": BYTES}),

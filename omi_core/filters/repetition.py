@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from omi_core.filters.base import Example, RowFilter, at_least, share_of
+from omi_core.filters.base import Example, Option, RowFilter, at_least, share_of
 from omi_core.records import Candidate
 from omi_core.text.words import covered, ngrams, wording
 
@@ -15,12 +15,17 @@ _TEN = "one two three four five six seven eight nine ten"
 
 
 class RepeatedLines(RowFilter):
-    """Drops texts of whose lines more than `share` stand there before.
+    """Drops solutions of whose lines a larger share stands there before; lines without words do not count.
 
-    Lines without words, such as formulas, do not count. Gopher drops web pages from 0.3 on.
+    Gopher drops web pages from 0.3 on.
     """
 
     name = "repeated_lines"
+    option: ClassVar[Option | None] = Option(
+        "float | None", None, "largest share of lines that stand there before; null: off", "share", ge=0, le=1
+    )
+    position = 110
+    reason = "a model that goes round in circles"
     examples: ClassVar[tuple[Example, ...]] = (
         Example(f"{_SAME}\n{_SAME.upper()}\n", None),
         Example(f"{_SAME}\n{_SAME}\nOh.\nYes.", f"{_SAME}\n{_SAME}\nOh.\nYes."),
@@ -42,12 +47,22 @@ class RepeatedLines(RowFilter):
 
 
 class RepeatedNgrams(RowFilter):
-    """Drops texts of whose words more than `share` are in runs of `n` words that stand there before.
+    """Drops solutions of whose words a larger share is in runs of 10 that stand there before.
 
     Gopher drops web pages from 0.1 on, for n = 10.
     """
 
     name = "repeated_ngrams"
+    option: ClassVar[Option | None] = Option(
+        "float | None",
+        None,
+        "largest share of words in runs of 10 that stand there before; null: off",
+        "share",
+        ge=0,
+        le=1,
+    )
+    position = 120
+    reason = "a model that goes round in circles"
     examples = (
         Example(f"Ann: {_TEN}. Bob: {_TEN}.", None),
         Example("the " * 30, None),
