@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omi_core import options
+from omi_core import options, plugins
 from omi_core.answer_options import Answers
 from omi_core.cluster_options import Cluster
 from omi_core.dialogue_options import Documents
-from omi_core.filters.known import SECTIONS, known
+from omi_core.filters.registry import SECTIONS, known
 from omi_core.filters.sections import Conversations, Filters, packages, token_limits
 from omi_core.options import ConfigError, option, section
 from omi_core.stop_strings import check_stop
@@ -273,12 +273,25 @@ class Reduce:
     run: Run = section(Run, transient=True)
 
 
+def check_packages() -> None:
+    """Raises ConfigError when what another package adds cannot be used.
+
+    To be called before options are read: those that a broken package adds are not there.
+    """
+    for group in plugins.GROUPS:
+        plugins.load(group)
+    for name in SECTIONS:
+        known(name)
+
+
 def load_generate(values: Mapping[str, Any]) -> Generate:
     """The checked config of `jobs.generate`.
 
     Raises:
-        ConfigError: as `options.load`, or values that do not go together.
+        ConfigError: as `options.load`, or values that do not go together; or a package that adds something is
+            broken.
     """
+    check_packages()
     config = options.load(Generate, values)
     _refuse_idle(config)
     if config.samples > 1 and config.sampling.temperature == 0:
@@ -385,8 +398,9 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     """The checked config of `jobs.reduce`.
 
     Raises:
-        ConfigError: as `options.load`, or no input.
+        ConfigError: as `load_generate`, or no input.
     """
+    check_packages()
     config = options.load(Reduce, values)
     if not config.input:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")

@@ -1,7 +1,7 @@
 """What a filter is: a class that declares its name, its option, its place and its examples.
 
 That class is all there is to a filter: the schema of the config, `--help`, the chain and the tables in docs/
-are made of what the classes declare (`omi_core.filters.known`).
+are made of what the classes declare (`omi_core.filters.registry`).
 """
 
 from __future__ import annotations

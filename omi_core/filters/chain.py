@@ -8,7 +8,7 @@ from typing import Any
 
 from omi_core.answers.extract import Extractor
 from omi_core.filters.base import Filter
-from omi_core.filters.known import known
+from omi_core.filters.registry import known
 from omi_core.records import Candidate
 
 

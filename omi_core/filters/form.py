@@ -61,7 +61,7 @@ class EndsBoxed(RowFilter):
 
 
 class Restates(RowFilter):
-    """Drops solutions of whose problem's words and numbers a smaller share stands at the beginning; 0 is off.
+    """Drops solutions that begin with a smaller share of the problem's words and numbers; 0 is off.
 
     Words that every text has do not count. The beginning is as many words as the problem has, and 15 more.
     """
@@ -70,7 +70,7 @@ class Restates(RowFilter):
     option = Option(
         "float",
         0.0,
-        "least share of the problem's words and numbers at the beginning of the solution; 0: off",
+        "least share of the problem's words and numbers in the beginning of the solution; 0: off",
         "share",
         off=0.0,
         ge=0,

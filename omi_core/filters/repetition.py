@@ -15,14 +15,19 @@ _TEN = "one two three four five six seven eight nine ten"
 
 
 class RepeatedLines(RowFilter):
-    """Drops solutions of whose lines a larger share stands there before; lines without words do not count.
+    """Drops solutions with a larger share of lines that repeat an earlier one; formulas alone do not count.
 
     Gopher drops web pages from 0.3 on.
     """
 
     name = "repeated_lines"
     option: ClassVar[Option | None] = Option(
-        "float | None", None, "largest share of lines that stand there before; null: off", "share", ge=0, le=1
+        "float | None",
+        None,
+        "largest share of lines that repeat an earlier one; null: off",
+        "share",
+        ge=0,
+        le=1,
     )
     position = 110
     reason = "a model that goes round in circles"
@@ -47,7 +52,7 @@ class RepeatedLines(RowFilter):
 
 
 class RepeatedNgrams(RowFilter):
-    """Drops solutions of whose words a larger share is in runs of 10 that stand there before.
+    """Drops solutions with a larger share of words in runs of 10 that repeat an earlier run.
 
     Gopher drops web pages from 0.1 on, for n = 10.
     """
@@ -56,7 +61,7 @@ class RepeatedNgrams(RowFilter):
     option: ClassVar[Option | None] = Option(
         "float | None",
         None,
-        "largest share of words in runs of 10 that stand there before; null: off",
+        "largest share of words in runs of 10 that repeat an earlier run; null: off",
         "share",
         ge=0,
         le=1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from omi_core.filters.base import Filter
 from omi_core.filters.chain import build
-from omi_core.filters.known import built_in, known, package_of
+from omi_core.filters.registry import SECTIONS, built_in, known, package_of
 from omi_core.options import ConfigError, option
 
 Cls = TypeVar("Cls", bound=type)
@@ -28,10 +28,11 @@ def of_filters(section: str) -> Callable[[Cls], Cls]:
     """Makes a class a section: its own options, and before them those of the section's filters, in order.
 
     Filters of other packages are left out when one of these is broken: a command says so before it reads a
-    config (`omi_core.filters.known.known` raises ConfigError).
+    config (`omi_core.filters.registry.known` raises ConfigError).
     """
 
     def make(cls: Cls) -> Cls:
+        assert tuple(cls.__annotations__) == SECTIONS[section]
         declared: dict[str, str] = {}
         for item in _filters(section):
             key, chosen = item.key(), item.option

@@ -49,7 +49,7 @@ def _chain(filters: Mapping[str, int]) -> dict[str, bool]:
 
     stats.json has them by name; one that is not known here, since its package is not installed, comes last.
     """
-    from omi_core.filters.known import SECTIONS, known
+    from omi_core.filters.registry import SECTIONS, known
 
     chain = max(map(known, SECTIONS), key=lambda classes: len(filters.keys() & classes.keys()))
     unknown = sorted(filters.keys() - chain.keys())

@@ -238,7 +238,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
-    changed = {name: value for name, value in _content(again).items() if name in sections}
+    changed = {name: value for name, value in _content(again).items() if name in (*sections, "packages")}
+    kept = {name: value for name, value in origin.plan.content.items() if name != "packages"}
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         layout.generate.mkdir()
@@ -251,7 +252,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
             _link(source.skipped_rows, layout.skipped_rows)
         return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
 
-    return _make(again, f"{source.root.name}-again", origin.plan.content | changed, fill)
+    return _make(again, f"{source.root.name}-again", kept | changed, fill)
 
 
 def _link(path: Path, target: Path) -> None:

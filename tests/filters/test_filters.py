@@ -16,8 +16,8 @@ from omi_core.answers.extract import Extractor
 from omi_core.filters import Example, FilterChain, build, known
 from omi_core.filters.answer import TrimAfterAnswer
 from omi_core.filters.base import RowFilter
-from omi_core.filters.known import SECTIONS
 from omi_core.filters.length import MaxTokens
+from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate
 
 

@@ -21,7 +21,7 @@ from omi_core.answers.tokens import tokenize
 from omi_core.decontaminate import normal
 from omi_core.filters import build, known
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.known import SECTIONS
+from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate
 from omi_core.teachers import tiny
 from tests.hostile.patterns import slow

@@ -10,13 +10,13 @@ _SAME = "It is the very same line as before."
 
 
 class RepeatedLines(repetition.RepeatedLines):
-    """Drops conversations with a larger share of lines that stand there before, whoever says them."""
+    """Drops conversations with a larger share of lines that repeat an earlier one, whoever says them."""
 
     section = "conversations"
     option = Option(
         "float | None",
         0.3,
-        "largest share of lines that stand there before (Gopher, arXiv 2112.11446)",
+        "largest share of lines that repeat an earlier one (Gopher, arXiv 2112.11446)",
         "share",
         ge=0,
         le=1,
@@ -45,13 +45,13 @@ class RepeatedLines(repetition.RepeatedLines):
 
 
 class RepeatedNgrams(repetition.RepeatedNgrams):
-    """Drops conversations with a larger share of words in runs of 10 that stand there before."""
+    """Drops conversations with a larger share of words in runs of 10 that repeat an earlier run."""
 
     section = "conversations"
     option = Option(
         "float | None",
         0.1,
-        "largest share of words in 10-grams that stand there before (Gopher)",
+        "largest share of words in runs of 10 that repeat an earlier run (Gopher)",
         "share",
         ge=0,
         le=1,

@@ -19,7 +19,8 @@ from omi_core.filters.base import Example, Filter, Option
 from omi_core.options import ConfigError
 
 GROUP = "omi.filters"
-SECTIONS = ("filters", "conversations", "problems")
+# The sections of the config that are made of filters, with the options that are not of a filter.
+SECTIONS = {"filters": ("tokenizer",), "conversations": ("tokenizer",), "problems": ("source",)}
 _TYPES = re.compile(r"bool|(int|float|str)( \| None)?|list\[str\]")
 
 
@@ -107,7 +108,7 @@ def _fault_of_option(cls: type[Filter], others: Mapping[str, type[Filter]]) -> s
         return "is not off by default: to install a package must not change what a run makes"
     if option.argument is not None and not cls.takes(option.argument):
         return f"has no keyword {option.argument!r} in its constructor, which its option is for"
-    taken = {other.key(): other for other in others.values()}
-    if cls.name in others or cls.key() in taken or not str(cls.key()).isidentifier():
+    taken = {*others, *(other.key() for other in others.values()), *SECTIONS[cls.section]}
+    if cls.name in taken or cls.key() in taken or not str(cls.key()).isidentifier():
         return f"has a name or an option {cls.section}.{cls.key()} that is there already"
     return None
