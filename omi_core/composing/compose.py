@@ -147,7 +147,14 @@ def show_views(name: str, line: CommandLine) -> None:
 
 @cache
 def store_schema(name: str) -> None:
-    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow."""
+    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow.
+
+    Raises:
+        ConfigError: a package that adds options is broken.
+    """
     from hydra.core.config_store import ConfigStore
 
+    from omi_core.config import check_packages
+
+    check_packages()
     ConfigStore.instance().store(name=f"{name}_schema", node=root(name).schema)

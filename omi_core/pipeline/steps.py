@@ -272,4 +272,4 @@ def compose_step(
             raise ConfigError(f"{key}: is the pipeline's to set; leave it away")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
     all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
-    return dataclasses.asdict(root(name).load(compose_values(name, all_words, config_dir)))
+    return options.written(root(name).load(compose_values(name, all_words, config_dir)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.config import Generate
 from omi_core.config import Run as RunOptions
 from omi_core.hints import hint
@@ -89,7 +89,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             if not keep:
                 _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
-            write_json(run.layout.config, dataclasses.asdict(config))
+            write_json(run.layout.config, options.written(config))
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
