@@ -12,14 +12,12 @@ without one, a limit other than the default is refused.
 from __future__ import annotations
 
 from jobs import _command
-from omi_core.config import Reduce, load_reduce
-from omi_core.options import ConfigError
+from omi_core.config import Reduce, load_reduce, refuse_site
 
 
 def main(config: Reduce) -> int:
     """Brings the run of this config to its published dataset. Returns the exit code."""
-    if config.cluster.kind != "local":
-        raise ConfigError(f"+cluster={config.cluster.name}: jobs.reduce runs on this machine; leave it away")
+    refuse_site(config.cluster)
     from jobs._local import run_here
     from omi_core.stages.planning import plan_reduce
 
