@@ -2,8 +2,8 @@
 
 A `Change` sets the option and looks at one thing that is made of the config: the content of the plan, the
 chain of filters, what an engine or a server is given, the records that are read, the text of the jobs. A
-`Shown` names the test that sets the option and sees what comes of it; a `Read` the module that reads it, where a
-test would take hours or another machine. A `Refused` cannot be set. An option without an entry fails.
+`Shown` names the test that sets the option and sees what comes of it; a `Read` the module that reads it,
+where a test would take hours or another machine. A `Refused` cannot be set. An option without an entry fails.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
     options = config.filters
     if isinstance(config, Reduce) and options.tokenizer is None:
-        # Nothing counts the tokens of imports. A new run is planned without such a limit; older ones have one.
+        # Nothing counts the tokens of imports. New runs are planned without a limit; older ones may have one.
         options = dataclasses.replace(options, **dict.fromkeys(token_limits("filters", options)))
     return chosen("filters", options, lambda: tokenizer_file(config))
 
