@@ -115,7 +115,7 @@ def _check_teacher(config: Generate, prompting: Prompting) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
     if teacher.kind == "endpoint":
-        check_endpoint(config)
+        check_endpoint(config.teacher, config.cluster)
     elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
         raise ConfigError(f"teacher.model={teacher.model}: no such directory")
     elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):

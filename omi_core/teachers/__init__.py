@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from omi_core.config import Engine, Sampling, Teacher
 from omi_core.options import ConfigError
 from omi_core.teachers import base
+from omi_core.teachers.options import Engine, Sampling, Teacher
 from omi_core.teachers.ranks import Follower, Group
 
 

@@ -12,9 +12,9 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator
 
-from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Sample
 from omi_core.teachers.base import EngineFailed, Request, Teacher
+from omi_core.teachers.options import Engine, Rehearsal, Sampling
 from omi_core.teachers.rehearsed import TEXTS
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.

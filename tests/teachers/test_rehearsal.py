@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from omi_core.answers import Extractor, Grader, Verdict
-from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Record, Sample, sample_seed
 from omi_core.teachers.base import Request
+from omi_core.teachers.options import Engine, Rehearsal, Sampling
 from omi_core.teachers.rehearsal import HOSTILE, RehearsalTeacher
 
 
