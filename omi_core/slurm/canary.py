@@ -7,10 +7,10 @@ import operator
 from omi_core.config import Generate
 from omi_core.slurm.gates import end_chain
 from omi_core.stages.run import Run
-from omi_core.stages.tasks import task_of
 from omi_core.store.attempts import Attempt
 from omi_core.store.journal import read_samples
 from omi_core.store.keys import iter_keys
+from omi_core.tasks import task_of
 
 
 def check_canary(run: Run[Generate], attempt: Attempt) -> None:

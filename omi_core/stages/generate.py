@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 from omi_core.config import Generate
 from omi_core.records import Sample, sample_seed
-from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
@@ -29,6 +28,7 @@ from omi_core.store.journal import JournalWriter
 from omi_core.store.keys import iter_keys
 from omi_core.store.manifests import before, read_manifest
 from omi_core.store.plan import Records
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # The error rate means something only after so many samples.

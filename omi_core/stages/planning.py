@@ -26,18 +26,18 @@ from omi_core.options import ConfigError
 from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
-from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
-from omi_core.stages.tasks import task_of
-from omi_core.stages.tokenizers import tokenizer_digest
 from omi_core.store.files import fsync_directory, lock, write_json
 from omi_core.store.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.store.index import index_path
 from omi_core.store.keys import settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, read_plan, records_whole, refuse_other, write_records
+from omi_core.tasks import task_of
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.address import check_endpoint
 from omi_core.teachers.models import local_directory
+from omi_core.teachers.tokenizers import tokenizer_digest
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
 

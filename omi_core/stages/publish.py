@@ -15,7 +15,7 @@ from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_p
 from omi_core.records import Seen
 from omi_core.stages.reduce import survey_parts
 from omi_core.stages.run import Run, hole
-from omi_core.stages.tasks import task_of
+from omi_core.tasks import task_of
 
 
 def publish_run(run: Run, parts: int) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from omi_core.publish.parts import (
     read_lines,
     read_manifest,
 )
-from omi_core.stages.reducing import Reading
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop, Stopped
-from omi_core.stages.tasks import open_reducer
 from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.store.seen import Survey, survey
+from omi_core.tasks import open_reducer
+from omi_core.tasks.reducing import Reading
 
 WINDOW = 256
 WINDOW_SAMPLES = 16_384

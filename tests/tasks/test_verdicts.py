@@ -7,16 +7,16 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.tasks.test_problems import rows
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
-from omi_core.stages.prompting import Prompting
-from omi_core.stages.verdicts import VerdictsReducer
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.verdicts import VerdictsReducer
 from tests.conftest import Here
 from tests.stages.test_local import carry_out, config
-from tests.stages.test_problems import rows
 
 PROBLEM = "Ada has 12 keys. She buys 30 more. How many keys does Ada have now?"
 QUESTIONS = [

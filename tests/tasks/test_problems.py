@@ -13,8 +13,8 @@ from omi_core.publish import CardInfo, PartWriter, publish
 from omi_core.publish.rows import PROBLEMS
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
-from omi_core.stages.problems import ProblemsReducer
 from omi_core.store.plan import Records
+from omi_core.tasks.problems import ProblemsReducer
 from tests.published import published_file
 from tests.stages.test_local import carry_out, config
 

@@ -11,11 +11,11 @@ from omi_core.filters.statements import STATEMENT_FILTERS, statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import PROBLEMS, normal_text
 from omi_core.records import Candidate, Record, digest128
-from omi_core.stages.prompting import Prompting
-from omi_core.stages.reducing import Reading, Reducer, candidate
 from omi_core.stages.run import Run
-from omi_core.stages.tasks import Task
 from omi_core.store.plan import Records
+from omi_core.tasks import Task
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.reducing import Reading, Reducer, candidate
 
 
 class ProblemsReducer(Reducer):

@@ -14,9 +14,9 @@ from omi_core.config import Generate, Reduce
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
 from omi_core.publish.rows import VERDICTS
 from omi_core.records import Record, Sample
-from omi_core.stages.prompting import Prompting
-from omi_core.stages.reducing import Reading, Reducer
-from omi_core.stages.tasks import Task
+from omi_core.tasks import Task
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.reducing import Reading, Reducer
 
 
 class VerdictsReducer(Reducer):

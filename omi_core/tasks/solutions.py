@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from omi_core import filters
 from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, boxed_answers
+from omi_core.answers.judging import Judge, Judged
 from omi_core.config import Answers, Generate, Reduce
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
-from omi_core.stages.judging import Judge, Judged
-from omi_core.stages.reducing import Reading, Reducer, candidate
-from omi_core.stages.tasks import Task
-from omi_core.stages.tokenizers import tokenizer_file
+from omi_core.tasks import Task
+from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.tokenizers import tokenizer_file
 
 
 class SolutionsReducer(Reducer):

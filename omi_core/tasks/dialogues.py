@@ -17,12 +17,12 @@ from omi_core.publish.mix import RAW
 from omi_core.publish.rows import DIALOGUES
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
-from omi_core.stages.prompting import Prompting
-from omi_core.stages.reducing import Reading, Reducer, candidate
 from omi_core.stages.run import Run
-from omi_core.stages.tasks import Task
-from omi_core.stages.tokenizers import tokenizer_file
 from omi_core.store.plan import Records
+from omi_core.tasks import Task
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.tokenizers import tokenizer_file
 
 
 class DialoguesReducer(Reducer):

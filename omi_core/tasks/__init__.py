@@ -11,8 +11,8 @@ from omi_core.config import Generate, Reduce
 from omi_core.inputs import Skipped
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
-from omi_core.stages.reducing import Reducer
 from omi_core.stages.run import Run
+from omi_core.tasks.reducing import Reducer
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Task:
 def task_of(config: Generate | Reduce) -> Task:
     """The task of a config; what was made elsewhere are solutions."""
     name = config.task.name if isinstance(config, Generate) else "solutions"
-    return cast(Task, import_module(f"omi_core.stages.{name}").TASK)
+    return cast(Task, import_module(f"omi_core.tasks.{name}").TASK)
 
 
 def open_reducer(run: Run) -> Reducer:
