@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from omi_core import options
-from omi_core.answer_options import Answers, Filters
+from omi_core import options, tasks
 from omi_core.cluster_options import Cluster
-from omi_core.dialogue_options import Conversations, Documents
 from omi_core.inputs.options import Data
 from omi_core.options import ConfigError, option, section
 from omi_core.stop_strings import check_stop
-from omi_core.task_options import Problems, Variants, Verdicts
 from omi_core.teachers.options import Engine, Sampling, Teacher
+
+T = TypeVar("T")
 
 __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
 
 
 @dataclass
 class Task:
-    name: str = option(
-        "solutions", "what is generated", choices=("solutions", "problems", "dialogues", "verdicts")
-    )
+    name: str = option(tasks.DEFAULT_TASK, "what is generated", choices=tuple(tasks.known()))
 
 
 @dataclass
@@ -80,9 +77,33 @@ class Run:
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 
 
+def _with_sections(reduced: bool) -> Callable[[type[T]], type[T]]:
+    """Puts the option sections of all tasks before `publish`; those alone, where asked, that reduce reads."""
+
+    def extended(cls: type[T]) -> type[T]:
+        fields: dict[str, Any] = {}
+        for name, kind in cls.__annotations__.items():
+            if name == "publish":
+                for task in tasks.known().values():
+                    chosen = task.reduced if reduced else task.sections
+                    fields |= {each: task.sections[each] for each in chosen}
+                    for each in chosen:
+                        setattr(cls, each, section(task.sections[each]))
+            fields[name] = kind
+        cls.__annotations__ = fields
+        return cls
+
+    return extended
+
+
 @dataclass
+@_with_sections(reduced=False)
 class Generate:
-    """Root of `jobs.generate`."""
+    """Root of `jobs.generate`. The sections that single tasks read stand beside these tasks."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, section: str) -> Any: ...
 
     task: Task = section(Task)
     teacher: Teacher = section(Teacher)
@@ -97,13 +118,6 @@ class Generate:
     tasks: int = option(1, "array tasks that share the work", ge=1, transient=True)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
     engine: Engine = section(Engine, transient=True)
-    answers: Answers = section(Answers)
-    filters: Filters = section(Filters)
-    problems: Problems = section(Problems)
-    documents: Documents = section(Documents)
-    conversations: Conversations = section(Conversations)
-    variants: Variants = section(Variants)
-    verdicts: Verdicts = section(Verdicts)
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
     plan: bool = option(
@@ -118,8 +132,13 @@ class Generate:
 
 
 @dataclass
+@_with_sections(reduced=True)
 class Reduce:
     """Root of `jobs.reduce`: the CPU half alone, on generations made elsewhere."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, section: str) -> Any: ...
 
     input: str | None = option(
         None,
@@ -138,11 +157,6 @@ class Reduce:
     )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
-    answers: Answers = section(Answers)
-    filters: Filters = section(Filters)
-    problems: Problems = section(Problems)
-    conversations: Conversations = section(Conversations)
-    variants: Variants = section(Variants)
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
     plan: bool = option(False, "show what would be done; do nothing", transient=True)
@@ -156,7 +170,8 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         ConfigError: as `options.load`, or values that do not go together.
     """
     config = options.load(Generate, values)
-    _refuse_idle(config)
+    for task in tasks.known().values():
+        task.check(config)
     if config.samples > 1 and config.sampling.temperature == 0:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
@@ -165,7 +180,6 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     check_stop("sampling.stop", config.sampling.stop)
     check_stop("teacher.endpoint.extra.stop", config.teacher.endpoint.extra.get("stop"))
     refuse_unread(config.task.name, config)
-    _check_answers(config.answers)
     check_splits(config.publish.splits)
     shares = config.teacher.rehearsal
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
@@ -173,40 +187,15 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     return config
 
 
-# The sections that only some tasks read. Those of the others stay out of a run's fingerprint.
-_SECTIONS = {
-    "solutions": ("answers", "filters"),
-    "problems": ("problems",),
-    "dialogues": ("documents", "conversations", "variants"),
-    "verdicts": ("verdicts",),
-}
-
-
 def content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide a run's dataset: those that its task reads."""
     values = options.content(config)
-    _name_votes(config, values["answers"])
-    for name in _unread(_task_name(config)):
+    tasks.task_of(config).content(config, values)
+    for name in _unread(tasks.name_of(config)):
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
     return values
-
-
-def _name_votes(config: Generate | Reduce, answers: dict[str, Any]) -> None:
-    """How many votes it takes, as the fingerprint has it.
-
-    Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and where
-    a ground truth decides; only the vote without a limit given has become another thing.
-    """
-    least = config.answers.min_votes
-    # What the oracle does not know is voted on, too.
-    truth = config.data.answer is not None and config.data.answer_format != "oracle"
-    by_vote = not truth or config.answers.expected == "majority"
-    if least is None and by_vote:
-        answers["min_votes"] = None
-    elif least is not None and least <= 1:
-        answers.pop("min_votes", None)
 
 
 AnyConfig = TypeVar("AnyConfig", Generate, Reduce, Generate | Reduce)
@@ -218,19 +207,15 @@ def reduced_again(config: AnyConfig, again: Reduce) -> tuple[AnyConfig, list[str
     Raises:
         ConfigError: `again` sets an option that the task of `config` does not read.
     """
-    task = _task_name(config)
-    refuse_unread(task, again)
-    sections = [name for name in (*_SECTIONS[task], "publish") if hasattr(again, name)]
+    task = tasks.task_of(config)
+    refuse_unread(task.name, again)
+    sections = [*task.reduced, "publish"]
     return dataclasses.replace(config, **{name: getattr(again, name) for name in sections}), sections
 
 
-def _task_name(config: Generate | Reduce) -> str:
-    """What was made elsewhere are solutions."""
-    return config.task.name if isinstance(config, Generate) else "solutions"
-
-
 def _unread(task: str) -> list[str]:
-    return [name for other, names in _SECTIONS.items() if other != task for name in names]
+    """The sections that other tasks read. They stay out of a run's fingerprint."""
+    return [name for other in tasks.known().values() if other.name != task for name in other.sections]
 
 
 def refuse_unread(task: str, config: Generate | Reduce) -> None:
@@ -243,12 +228,14 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
         for key, value, _ in options.leaves(getattr(config, name)):
             if value != default[key]:
                 raise ConfigError(f"{name}.{key}: not read by task={task}")
-    if isinstance(config, Generate) and config.style and task in ("solutions", "verdicts"):
+    known = tasks.known()
+    if isinstance(config, Generate) and config.style and not known[task].has_styles:
         raise ConfigError(f"style: {task} have none; leave it away")
-    if task != "solutions":
+    if not known[task].solves:
+        solving = ", ".join(name for name in known if known[name].solves)
         for key in ("splits", "chat"):
             if getattr(config.publish, key):
-                raise ConfigError(f"publish.{key}: only of solutions; not read by task={task}")
+                raise ConfigError(f"publish.{key}: only of {solving}; not read by task={task}")
 
 
 def load_reduce(values: Mapping[str, Any]) -> Reduce:
@@ -265,8 +252,9 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     for key in ("path", "hub"):
         if getattr(config.data, key) is not None:
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
-    _refuse_idle(config)
-    _check_answers(config.answers)
+    for task in tasks.known().values():
+        if task.reduced:
+            task.check(config)
     check_splits(config.publish.splits)
     return config
 
@@ -281,25 +269,3 @@ def check_splits(splits: Mapping[str, int]) -> None:
             )
         if size < 1:
             raise ConfigError(f"publish.splits.{name}={size}: must be at least 1")
-
-
-def _refuse_idle(config: Generate | Reduce) -> None:
-    """Raises ConfigError when an option is set that others keep from having any effect."""
-    if config.filters.tokenizer is not None and config.filters.max_tokens is None:
-        raise ConfigError("filters.tokenizer: counts nothing while filters.max_tokens=null; omit it")
-    if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
-        raise ConfigError(
-            "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
-        )
-    if config.answers.pattern is not None and "pattern" not in config.answers.methods:
-        if config.data.answer_format != "pattern":
-            raise ConfigError("answers.pattern: not looked for; add pattern to answers.methods, or omit it")
-
-
-def _check_answers(answers: Answers) -> None:
-    from omi_core.answers import Extractor
-
-    try:
-        Extractor(answers.methods, answers.pattern)
-    except ValueError as error:
-        raise ConfigError(f"answers: {error}") from error

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from omi_core.dialogue_options import Documents
 from omi_core.documents.boundaries import LEVELS, characters, inside, lines, pieces
 from omi_core.documents.formulas import Span, formulas
+from omi_core.documents.options import Documents
 from omi_core.filters.length import BYTES, TokenCounter
 from omi_core.options import ConfigError
 

@@ -35,7 +35,7 @@ def check_canary(run: Run[Generate], attempt: Attempt) -> None:
 
 def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     """Counts and shares over the samples of the canary's attempt."""
-    is_answer = task_of(run.config).answers(run.config)
+    is_answer = task_of(run.config).is_answer(run.config)
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
     ordinals = sorted({ordinal for ordinal, _ in keys})
     count = answers = unfinished = errors = tokens = 0

@@ -1,44 +1,77 @@
-"""The tasks: for each, how its input becomes records, and its samples rows. The one table of them."""
+"""The tasks that there are: one module for each, and those of other packages.
+
+`known` has them by name, `task_of` is that of a config. Adding one takes its module and its YAML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from omi_core.config import Generate, Reduce
-from omi_core.inputs import Skipped
-from omi_core.publish.styles import Styles
-from omi_core.records import Record
-from omi_core.stages.run import Run
-from omi_core.tasks.reducing import Reducer
+from omi_core import plugins
+from omi_core.options import ConfigError
+from omi_core.publish.rows import DEFAULT_TASK, register
+from omi_core.tasks.base import Task, rates
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
+
+__all__ = ["DEFAULT_TASK", "GROUP", "Task", "figures_of", "known", "rates", "task_of"]
+
+GROUP = "omi.tasks"
 
 
-@dataclass(frozen=True)
-class Task:
-    """What the stages need to know of a task.
+@cache
+def known() -> Mapping[str, Task]:
+    """All tasks by name, in the order in which they are listed.
 
-    `records` reads the input of a config; unusable rows go to Skipped, which it raises ConfigError for only
-    when a file or column is missing. `reducer` makes the reducer of a run.
-    `filters` maps each filter that a config turns on to its options; ConfigError: a tokenizer is missing.
-    `answers` tells whether a text is what was asked for, as far as it can be told at a glance. `styles` says
-    how rows are published by style, for a task whose dataset has a folder for each.
+    Packages whose tasks cannot be loaded are left out; a command refuses them before it composes anything.
     """
+    modules = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
+    own = [module.TASK for module in modules if hasattr(module, "TASK")]
+    tasks = {task.name: task for task in sorted(own, key=lambda task: task.position)}
+    try:
+        tasks |= _added(tasks)
+    except ConfigError:
+        pass
+    for task in tasks.values():
+        register(task.schema)
+    return MappingProxyType(tasks)
 
-    records: Callable[[Generate, Skipped], Iterator[Record]]
-    reducer: Callable[[Run], Reducer]
-    filters: Callable[[Generate | Reduce], dict[str, dict[str, Any]]]
-    answers: Callable[[Generate], Callable[[str], bool]]
-    styles: Callable[[Run[Generate]], Styles] | None = None
+
+def check_added() -> None:
+    """Raises ConfigError when a package adds a task that cannot be used; names it."""
+    _added(known())
+
+
+def _added(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks of other packages."""
+    out: dict[str, Task] = {}
+    for name, given in plugins.load(GROUP).items():
+        label = f"package {plugins.package(GROUP, name)}: task {name}"
+        task = given() if isinstance(given, type) else given
+        if not isinstance(task, Task) or task.name != name:
+            raise ConfigError(f"{label} is no omi_core.tasks.Task of that name; repair the package")
+        out[name] = task
+    return out
 
 
 def task_of(config: Generate | Reduce) -> Task:
     """The task of a config; what was made elsewhere are solutions."""
-    name = config.task.name if isinstance(config, Generate) else "solutions"
-    return cast(Task, import_module(f"omi_core.tasks.{name}").TASK)
+    return known()[name_of(config)]
 
 
-def open_reducer(run: Run) -> Reducer:
-    """The reducer of a run, to be entered."""
-    return task_of(run.config).reducer(run)
+def name_of(config: Generate | Reduce) -> str:
+    """The name of the task of a config."""
+    chosen = getattr(config, "task", None)
+    return DEFAULT_TASK if chosen is None else chosen.name
+
+
+def figures_of(names: Iterable[str]) -> frozenset[str]:
+    """Those figures of a comparison that belong to some task, but to none of these."""
+    there = {figure for name in names if name in known() for figure in known()[name].figures}
+    return frozenset(figure for task in known().values() for figure in task.figures) - there

@@ -3,39 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from omi_core.config import Generate, Reduce
+from omi_core.dialogue_options import Conversations
 from omi_core.documents import Splitter, read_documents
+from omi_core.documents.options import Documents
 from omi_core.filters.chain import build
 from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
 from omi_core.filters.conversations.turns import turns
 from omi_core.filters.length import TokenCounter
 from omi_core.inputs import Skipped, read_rows
+from omi_core.options import ConfigError, option
+from omi_core.prompts import Form
 from omi_core.publish.mix import RAW
-from omi_core.publish.rows import DIALOGUES
+from omi_core.publish.rows import Column, Schema
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
-from omi_core.stages.run import Run
-from omi_core.store.plan import Records
-from omi_core.tasks import Task
+from omi_core.tasks.base import Chosen, Task
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.base import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
+
+DIALOGUES = Schema(
+    "dialogues",
+    ("text", "style", "document_id", "chunk_id", "tokens"),
+    ("source", "sample", "teacher"),
+    key=2,
+    own={
+        "text": Column(str, "the conversation, or in `mix` also the raw text", nullable=False, long=True),
+        "document_id": Column(str, "the document that the text was made from", nullable=False, repeats=True),
+        "chunk_id": Column(
+            str, "its chunk: the document's id, a colon and the chunk's number", nullable=False, repeats=True
+        ),
+        "tokens": Column(int, "tokens of the text, as the chunks were counted", nullable=False),
+    },
+)
+_WORDS_PER_TURN = 6
+
+
+@dataclass
+class Variants:
+    """The task `dialogues`: what is published besides a folder for each style."""
+
+    longest: bool = option(False, "also the longest conversation of every chunk, as a variant of its own")
+    mix: float | None = option(
+        None, "also conversations among raw text, with this share of raw text in tokens; null: no", gt=0, lt=1
+    )
 
 
 class DialoguesReducer(Reducer):
     """Keeps the conversations that the heuristic filter lets through, and counts their tokens."""
 
-    schema = DIALOGUES
-
-    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
-        assert isinstance(config, Generate)
+    def __init__(self, config: Generate, samples: int | None) -> None:
         super().__init__(config, samples)
         self._prompting = Prompting(config)
         self._chain = build(filter_options(config), known=CONVERSATION_FILTERS)
-        self._tokens = TokenCounter(tokenizer_file(config, "documents") or "", "documents.tokenizer")
+        self._tokens = TokenCounter(_chunk_tokenizer(config), "documents.tokenizer")
         self.chains = (self._chain,)
         self.provenance = _provenance(config)
 
@@ -71,54 +101,119 @@ def _row(record: Record, text: str, style: str, tokens: int, optional: Mapping[s
     }
 
 
-def _raw_rows(run: Run[Generate]) -> Iterator[dict[str, Any]]:
-    """A row for each chunk as it is, in order; nobody wrote it, so sample and teacher are null."""
-    provenance = _provenance(run.config)
-    for record in Records(run.layout.records).slice(0, run.plan.records):
+def _raw_rows(config: Generate, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """A row for each chunk as it is, in order; no teacher wrote it, so sample and teacher are null."""
+    provenance = _provenance(config)
+    for record in records:
         optional = {"source": record.source, "sample": None, "teacher": None}
         chosen = {name: optional[name] for name in provenance}
         yield _row(record, record.text, RAW, record.extra["tokens"], chosen)
 
 
-def _styles(run: Run[Generate]) -> Styles:
-    variants = run.config.variants
-    names = Prompting(run.config).styles
-    return Styles(names, variants.longest, variants.mix, lambda: _raw_rows(run))
+def _chunk_tokenizer(config: Generate) -> str:
+    """The tokenizer.json that chunks are counted with; ConfigError where there is none."""
+    return tokenizer_file(config.documents.tokenizer, config.teacher, "documents") or ""
 
 
-def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
+def filter_options(config: Generate | Reduce) -> Chosen:
     """The filters of conversations, in order, with their options."""
-    assert isinstance(config, Generate)
     options = config.conversations
     if options.min_tokens is not None:
-        options = dataclasses.replace(options, tokenizer=tokenizer_file(config, "conversations"))
+        otherwise = ", or conversations.min_tokens=null"
+        teacher = getattr(config, "teacher", None)
+        file = tokenizer_file(options.tokenizer, teacher, "conversations", otherwise)
+        options = dataclasses.replace(options, tokenizer=file)
     conversation_chain(options)  # what cannot be built is a mistake now
     return conversation_filters(options)
 
 
-def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
-    """A record for each chunk, with its document, number and tokens in `extra`; each document once."""
-    options = dataclasses.replace(config.documents, tokenizer=tokenizer_file(config, "documents"))
-    splitter = Splitter.of(options)
-    skipped.chunks = splitter.counts
-    seen: set[str] = set()
-    ordinal = 0
-    columns = [column for column in (options.text, options.id, options.source) if column is not None]
-    for document in read_documents(read_rows(config.data, columns, columns, skipped.bad), options, skipped):
-        if document.id in seen:
-            skipped.add("duplicate_document", document.id)
-            continue
-        seen.add(document.id)
-        for chunk in splitter.split(document.id, document.text):
-            if ordinal == config.data.limit:
-                return
-            extra = {"document": chunk.document, "chunk": chunk.number, "tokens": chunk.tokens}
-            yield Record.make(ordinal, chunk.text, None, document.source, extra)
-            ordinal += 1
+def _dialogue(draw: random.Random, request: Request) -> str:
+    """The text in short turns of two speakers, with a word of their own before each."""
+    words = request.record.text.split()
+    pieces = [words[at : at + _WORDS_PER_TURN] for at in range(0, len(words), _WORDS_PER_TURN)]
+    names = draw.sample(("Ann", "Bob", "Eve", "Tom", "Zoe"), 2)
+    turns = [
+        f"{names[number % 2]}: {draw.choice(('Well', 'Then', 'So', 'Next', 'Right'))}, {' '.join(piece)}"
+        for number, piece in enumerate(pieces)
+    ]
+    return "\n".join([*turns, f"{names[len(pieces) % 2]}: That is all of it, and it is what we were given."])
 
 
-def _answers(config: Generate) -> Callable[[str], bool]:
-    return lambda text: sum(1 for _ in turns(text)) > 1
+def _monologue(draw: random.Random, request: Request) -> str:
+    return f"It is said that {request.record.text[:200]} and there are {draw.randint(2, 99)} more to the"
 
 
-TASK = Task(_records, DialoguesReducer.of, filter_options, _answers, _styles)
+class Dialogues(Task):
+    """Raw text is retold as conversations, in one style or several."""
+
+    name = DIALOGUES.task
+    about = "raw text retold as conversations"
+    position = 30
+    sections = {"documents": Documents, "conversations": Conversations, "variants": Variants}
+    reduced = ("conversations", "variants")
+    form = Form(DIALOGUES.task, "dialogue", "mind")
+    texts = Texts(
+        right=_dialogue,
+        wrong=lambda draw, request: f"Ann: {request.record.text}\nBob: {request.record.text}",
+        malformed=_monologue,
+    )
+    schema = DIALOGUES
+    together = "chunk_id"
+    figures = ("tokens",)
+    skipped = {
+        "duplicate_document": "with a document that was there before",
+        "empty_document": "without text",
+        "no_document_id": "without a document id",
+        "not_a_text": "whose document is no text",
+        "not_an_id": "whose document id is no text",
+    }
+    made_from = "texts"
+
+    def check(self, config: Generate | Reduce) -> None:
+        if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
+            raise ConfigError(
+                "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
+            )
+
+    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+        """A record for each chunk, its document, number and tokens in `extra`; each document once."""
+        options = dataclasses.replace(config.documents, tokenizer=_chunk_tokenizer(config))
+        splitter = Splitter.of(options)
+        skipped.chunks = splitter.counts
+        seen: set[str] = set()
+        ordinal = 0
+        columns = [column for column in (options.text, options.id, options.source) if column is not None]
+        rows = read_rows(config.data, columns, columns, skipped.bad)
+        for document in read_documents(rows, options, skipped):
+            if document.id in seen:
+                skipped.add("duplicate_document", document.id)
+                continue
+            seen.add(document.id)
+            for chunk in splitter.split(document.id, document.text):
+                if ordinal == config.data.limit:
+                    return
+                extra = {"document": chunk.document, "chunk": chunk.number, "tokens": chunk.tokens}
+                yield Record.make(ordinal, chunk.text, None, document.source, extra)
+                ordinal += 1
+
+    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+        return lambda text: sum(1 for _ in turns(text)) > 1
+
+    def filters(self, config: Generate | Reduce) -> Chosen:
+        return filter_options(config)
+
+    def reducer(
+        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> DialoguesReducer:
+        return DialoguesReducer(config, samples)
+
+    def styles(self, config: Generate, records: Callable[[], Iterable[Record]]) -> Styles:
+        variants = config.variants
+        names = Prompting(config).styles
+        return Styles(names, variants.longest, variants.mix, lambda: _raw_rows(config, records()))
+
+    def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
+        return f"{row['style']}, {row['tokens']} tokens, of {row['chunk_id']}", [row["text"]]
+
+
+TASK = Dialogues()

@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from omi_core.config import Generate, Reduce
 from omi_core.filters.chain import FilterChain, build
 from omi_core.filters.statements import STATEMENT_FILTERS, statement
 from omi_core.inputs import Skipped, read_records
-from omi_core.publish.rows import PROBLEMS, normal_text
+from omi_core.options import option
+from omi_core.prompts import Form
+from omi_core.publish.rows import Column, Schema, normal_text
 from omi_core.records import Candidate, Record, digest128
-from omi_core.stages.run import Run
-from omi_core.store.plan import Records
-from omi_core.tasks import Task
+from omi_core.tasks.base import Chosen, Counts, Task
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.base import Request, Texts
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
+
+PROBLEMS = Schema(
+    "problems",
+    ("problem", "problem_source"),
+    ("style", "seed_problem", "record_id", "sample", "teacher"),
+    key=1,
+    normalised=True,
+    own={"seed_problem": Column(str, "the problem that this one was made from", repeats=True, long=True)},
+)
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass
+class Problems:
+    """The task `problems`: what a new problem must be like."""
+
+    max_words: int | None = option(
+        300, "longest new problem, in words (AceMath, arXiv 2412.15084); null: any", ge=1
+    )
+    source: str = option(
+        "augmented_{source}", "problem_source of a new problem; {source} is its seed's (OpenMathInstruct-2)"
+    )
 
 
 class ProblemsReducer(Reducer):
@@ -25,10 +53,7 @@ class ProblemsReducer(Reducer):
     copy of another new problem is dropped when the dataset is published, where all of them meet.
     """
 
-    schema = PROBLEMS
-
-    def __init__(self, config: Generate | Reduce, samples: int | None, seeds: Iterable[str] = ()) -> None:
-        assert isinstance(config, Generate)
+    def __init__(self, config: Generate, samples: int | None, seeds: Iterable[str] = ()) -> None:
         super().__init__(config, samples)
         self._config = config
         self._prompting = Prompting(config)
@@ -39,12 +64,6 @@ class ProblemsReducer(Reducer):
             self.provenance = PROBLEMS.optional
         # Only the demo's world has somebody who knows whether a problem makes sense.
         self._oracle = _oracle() if config.data.origin == "world" else None
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        """The reducer of a run, which knows the seeds of all its records."""
-        records = Records(run.layout.records).slice(0, run.plan.records)
-        return cls(run.config, cls.samples_of(run), (record.text for record in records))
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         for record, samples in usable:
@@ -83,20 +102,61 @@ def _oracle() -> Callable[[str], bool]:
     return lambda text: world.answer(text) is not None
 
 
-def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
+def filter_options(config: Generate | Reduce) -> Chosen:
     """The filters of new problems, in order, with their options."""
-    assert isinstance(config, Generate)
     limit = config.problems.max_words
-    chosen: dict[str, dict[str, Any]] = {name: {} for name in STATEMENT_FILTERS if name != "too_long"}
+    chosen: Chosen = {name: {} for name in STATEMENT_FILTERS if name != "too_long"}
     return chosen if limit is None else chosen | {"too_long": {"limit": limit}}
 
 
-def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
-    return read_records(config.data, config.answers.pattern, skipped)
+def _new_problem(draw: random.Random, request: Request) -> str:
+    """The seed with other numbers, and a line that tells it from a seed without any."""
+    text = _NUMBER.sub(lambda _: str(draw.randint(2, 999)), request.record.text)
+    return f"{text} Call this case {draw.randint(1, 10**6)}."
 
 
-def _answers(config: Generate) -> Callable[[str], bool]:
-    return lambda text: bool(statement(text))
+def _no_problem(draw: random.Random, request: Request) -> str:
+    return draw.choice(("", "## Solution\nIt is 5.", "...", f"We get \\boxed{{{draw.randint(1, 9)}}}."))
 
 
-TASK = Task(_records, ProblemsReducer.of, filter_options, _answers)
+class NewProblems(Task):
+    """New problems are made from seed problems."""
+
+    name = PROBLEMS.task
+    about = "new problems from seed problems"
+    position = 20
+    sections = {"problems": Problems}
+    reduced = ("problems",)
+    form = Form(PROBLEMS.task, "problem", "new_problems")
+    texts = Texts(right=_new_problem, wrong=lambda draw, request: request.record.text, malformed=_no_problem)
+    schema = PROBLEMS
+
+    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+        return read_records(config.data, None, skipped)
+
+    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+        return lambda text: bool(statement(text))
+
+    def filters(self, config: Generate | Reduce) -> Chosen:
+        return filter_options(config)
+
+    def reducer(
+        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> ProblemsReducer:
+        return ProblemsReducer(config, samples, (record.text for record in records()))
+
+    def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
+        seed = [f"seed: {row['seed_problem']}"] if row.get("seed_problem") else []
+        return row["problem_source"], [*seed, row["problem"]]
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        asked = counts.get("oracle", {})
+        return {
+            "new problems that the demo's oracle can answer": (
+                asked.get("well_posed", 0),
+                asked.get("problems", 0),
+            )
+        }
+
+
+TASK = NewProblems()

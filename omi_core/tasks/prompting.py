@@ -2,65 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omi_core import prompts
-from omi_core.config import Generate
 from omi_core.prompts import Message, Template
 from omi_core.records import Record
+from omi_core.tasks import task_of
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate
 
 
 class Prompting:
     """The messages of every sample of a record, by its index.
 
-    `samples` generations of the first style come first, then those of the second, and so on. A judge is asked
-    of each question in both orders: the problem first, then the question first.
+    The samples of the first style come first, then those of the second, and so on; in a style those of the
+    task's first prompt, then those of its second.
 
     Raises:
         ConfigError: there is no such template, or it has no such style.
     """
 
     def __init__(self, config: Generate) -> None:
-        prompt = config.prompt
+        self._task, prompt = task_of(config), config.prompt
         self._templates: tuple[Template, ...] = prompts.load(
-            config.task.name, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)
+            self._task.form, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)
         )
         self._repeats = config.samples
-        self._questions = config.verdicts.questions
-        self._orders = 2 * config.verdicts.questions if config.task.name == "verdicts" else 1
+        self._prompts = self._task.prompts(config)
         self.styles = tuple(template.style for template in self._templates)
 
     @property
     def samples(self) -> int:
         """Samples of one record, over all styles."""
-        return len(self._templates) * self._orders * self._repeats
+        return len(self._templates) * self._prompts * self._repeats
 
     def style(self, index: int) -> str:
         """The style of a sample."""
-        return self.styles[index // (self._orders * self._repeats)]
+        return self.styles[index // (self._prompts * self._repeats)]
 
     def messages(self, record: Record, index: int) -> list[Message]:
         """The chat messages of one sample."""
-        template = self._templates[index // (self._orders * self._repeats)]
-        if self._orders == 1:
-            return template.messages(record.text)
-        number, turned = self.pair(index)
-        pair = record.text, self.questions(record)[number]["test_text"]
-        first, second = pair[::-1] if turned else pair
-        return template.messages(first, other=second)
+        template = self._templates[index // (self._prompts * self._repeats)]
+        return template.messages(**self._task.fields(record, self.number(index)))
+
+    def number(self, index: int) -> int:
+        """Which of the task's prompts of a record a sample answers, from 0."""
+        return index // self._repeats % self._prompts
 
     def probes(self) -> list[list[Message]]:
         """Messages as samples have them, one of each style, about a text of no record."""
-        return [template.messages("1 + 1", other="1 + 1") for template in self._templates]
-
-    def questions(self, record: Record) -> list[dict[str, Any]]:
-        """The questions that a judge compares a record with, the nearest first."""
-        return record.extra["questions"][: self._questions]
-
-    def pair(self, index: int) -> tuple[int, bool]:
-        """Which of these questions a sample is about, and whether it stands first."""
-        number, turned = divmod(index // self._repeats, 2)
-        return number, bool(turned)
+        fields = dict.fromkeys(self._task.form.fields, "1 + 1")
+        return [template.messages(**fields) for template in self._templates]
 
     def content(self) -> dict[str, Any]:
         """What the fingerprint covers."""

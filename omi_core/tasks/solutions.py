@@ -1,28 +1,37 @@
-"""The task `solutions`: samples become rows where their answer is the expected one, and filters keep them."""
+"""The task `solutions`: samples become rows where their answer is the expected one, and filters keep them.
+
+What was generated elsewhere and comes in by `jobs.reduce` is of this task, too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from omi_core import filters
+from omi_core.answer_options import Answers, Filters
 from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, boxed_answers
 from omi_core.answers.judging import Judge, Judged
-from omi_core.config import Answers, Generate, Reduce
 from omi_core.inputs import Skipped, read_records
-from omi_core.publish.rows import SOLUTIONS
+from omi_core.options import ConfigError
+from omi_core.prompts import Form
+from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
-from omi_core.tasks import Task
+from omi_core.tasks.base import Chosen, Counts, Task
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.base import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
 
 
 class SolutionsReducer(Reducer):
     """Votes, compares with the ground truth, and keeps the samples whose answer is the expected one."""
-
-    schema = SOLUTIONS
 
     def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
         super().__init__(config, samples)
@@ -133,7 +142,7 @@ def provenance(config: Generate | Reduce) -> tuple[str, ...]:
     if not config.publish.provenance:
         return ()
     columns = ("record_id", "sample", "votes", "voters", "agreement")
-    return (*columns, "solution_tokens", "teacher") if isinstance(config, Generate) else columns
+    return (*columns, "solution_tokens", "teacher") if hasattr(config, "teacher") else columns
 
 
 # Of filters that are off at 0 or null: the argument that takes the option's value.
@@ -142,10 +151,10 @@ _LIMITS = {"min_chars": "limit", "max_words": "limit", "restates": "share"}
 _SHARES = ("repeated_lines", "repeated_ngrams")
 
 
-def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
+def filter_options(config: Generate | Reduce) -> Chosen:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
     options = config.filters
-    out: dict[str, dict[str, Any]] = {
+    out: Chosen = {
         name: {}
         for name in (
             "unfinished",
@@ -164,19 +173,127 @@ def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     for name in _SHARES:
         if (share := getattr(options, name)) is not None:
             out[name] = {"share": share}
-    tokenizer = tokenizer_file(config) if options.max_tokens is not None else None
-    if tokenizer is not None:
-        out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
+    if options.max_tokens is not None:
+        otherwise = ", or turn the limit off with filters.max_tokens=null"
+        teacher = getattr(config, "teacher", None)
+        tokenizer = tokenizer_file(options.tokenizer, teacher, "filters", otherwise)
+        if tokenizer is not None:
+            out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
     return {name: out[name] for name in filters.FILTERS if name in out}
 
 
-def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
-    return read_records(config.data, config.answers.pattern, skipped)
+def right_answer(request: Request) -> str:
+    """The ground truth, or a number that the record's content decides where there is none."""
+    if request.record.expected_answer is not None:
+        return request.record.expected_answer
+    return str(int(request.record.id[:8], 16) % 1000)
 
 
-def _answers(config: Generate) -> Callable[[str], bool]:
-    extract = Extractor(config.answers.methods, config.answers.pattern)
-    return lambda text: extract.answer(text) is not None
+def wrong_answer(draw: random.Random, right: str) -> str:
+    """Like the right one but not equal: a number off by a little, or another letter."""
+    number = re.fullmatch(r"-?\d{1,15}", right)
+    if number:
+        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
+    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"
 
 
-TASK = Task(_records, SolutionsReducer.of, filter_options, _answers)
+def _solution(draw: random.Random, answer: str) -> str:
+    steps = "".join(_step(draw) for _ in range(draw.randint(1, 4)))
+    return f"{steps}The answer is \\boxed{{{answer}}}."
+
+
+def _step(draw: random.Random) -> str:
+    a, b = draw.randint(2, 99), draw.randint(2, 99)
+    return f"We note that {a} + {b} = {a + b}.\n"
+
+
+def _unsolved(draw: random.Random, request: Request) -> str:
+    number = draw.randint(0, 999)
+    return draw.choice(
+        (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
+    )
+
+
+class Solutions(Task):
+    """Problems are solved, and the solutions voted on, compared with a ground truth, and filtered."""
+
+    name = DEFAULT_TASK
+    about = "solve every problem `samples` times"
+    position = 10
+    sections = {"answers": Answers, "filters": Filters}
+    reduced = ("answers", "filters")
+    form = Form(DEFAULT_TASK, "solution", "concise")
+    texts = Texts(
+        right=lambda draw, request: _solution(draw, right_answer(request)),
+        wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),
+        malformed=_unsolved,
+    )
+    schema = SOLUTIONS
+    figures = ("single_accuracy", "voted_accuracy", "agreement")
+    has_styles = False
+    solves = True
+
+    def check(self, config: Generate | Reduce) -> None:
+        answers, options = config.answers, config.filters
+        if options.tokenizer is not None and options.max_tokens is None:
+            raise ConfigError("filters.tokenizer: counts nothing while filters.max_tokens=null; omit it")
+        if answers.pattern is not None and "pattern" not in answers.methods:
+            if config.data.answer_format != "pattern":
+                raise ConfigError(
+                    "answers.pattern: not looked for; add pattern to answers.methods, or omit it"
+                )
+        try:
+            Extractor(answers.methods, answers.pattern)
+        except ValueError as error:
+            raise ConfigError(f"answers: {error}") from error
+
+    def content(self, config: Generate | Reduce, values: dict[str, Any]) -> None:
+        """How many votes it takes, as the fingerprint has it.
+
+        Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and
+        where a ground truth decides; only the vote without a limit given has become another thing.
+        """
+        least = config.answers.min_votes
+        # What the oracle does not know is voted on, too.
+        truth = config.data.answer is not None and config.data.answer_format != "oracle"
+        by_vote = not truth or config.answers.expected == "majority"
+        if least is None and by_vote:
+            values["answers"]["min_votes"] = None
+        elif least is not None and least <= 1:
+            values["answers"].pop("min_votes", None)
+
+    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+        return read_records(config.data, config.answers.pattern, skipped)
+
+    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+        extract = Extractor(config.answers.methods, config.answers.pattern)
+        return lambda text: extract.answer(text) is not None
+
+    def filters(self, config: Generate | Reduce) -> Chosen:
+        return filter_options(config)
+
+    def reducer(
+        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> SolutionsReducer:
+        return SolutionsReducer(config, samples)
+
+    def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
+        votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
+        return f"{row['expected_answer']}{votes}", [row["problem"], row["generated_solution"]]
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        truth, votes, answers = (counts.get(name, {}) for name in ("truth", "votes", "answers"))
+        found, records = answers.get("found", 0), truth.get("records", 0)
+        return {
+            "samples with an answer": (found, found + answers.get("none", 0)),
+            "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
+            "majority answers equal to the ground truth": (truth.get("majority_equal", 0), records),
+            "problems solved by a sample at least": (truth.get("records_solved", 0), records),
+            "agreement (mean share of votes for the majority)": (
+                votes.get("agreement_ppm", 0) / 1e6,
+                votes.get("records", 0),
+            ),
+        }
+
+
+TASK = Solutions()

@@ -6,8 +6,9 @@ When the iterator ends, it finishes what is in flight; closing the generator aba
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from typing import Self
 from omi_core.records import Record, Sample
 
 Message = dict[str, str]
+Draw = Callable[[random.Random, "Request"], str]
 
 
 class EngineFailed(RuntimeError):
@@ -70,18 +72,27 @@ class EngineNotStarted(EngineFailed):
         return True
 
 
+@dataclass(frozen=True)
+class Texts:
+    """How a rehearsal draws the texts of a task: as asked for, of no use, and not even of the right form."""
+
+    right: Draw
+    wrong: Draw
+    malformed: Draw
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed.
 
-    `task` is what the messages ask for; only a teacher that reads none of them needs to be told.
+    `texts` are drawn by a teacher that has no model to read the messages.
     """
 
     record: Record
     index: int
     messages: list[Message]
     seed: int
-    task: str = "solutions"
+    texts: Texts | None = None
 
     def sample(
         self,

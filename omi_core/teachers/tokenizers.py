@@ -5,49 +5,47 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.records import digest128
 from omi_core.teachers.models import local_directory
-
-# What a user may do when there is no tokenizer, by section.
-_WAY_OUT = {
-    "filters": "give filters.tokenizer=FILE, or turn the limit off with filters.max_tokens=null",
-    "documents": "give documents.tokenizer=FILE",
-    "conversations": "give conversations.tokenizer=FILE, or conversations.min_tokens=null",
-}
+from omi_core.teachers.options import Teacher
 
 
-def tokenizer_file(config: Generate | Reduce, section: str = "filters") -> str | None:
-    """The tokenizer.json of a section that has an option `tokenizer`; None where there is none to take.
+def tokenizer_file(named: str | None, teacher: Teacher | None, section: str, instead: str = "") -> str | None:
+    """The tokenizer.json that `SECTION.tokenizer` names, else the teacher's; None where there is no teacher.
+
+    `instead` is what else a user may do where the teacher has none.
 
     Raises:
         ConfigError: the one that is named is not there, or the teacher's cannot be had.
     """
-    named = getattr(config, section).tokenizer
     if named is not None:
-        path = Path(named) / "tokenizer.json" if Path(named).is_dir() else Path(named)
-        if not path.is_file():
-            raise ConfigError(
-                f"{section}.tokenizer={named}: no such file; give a tokenizer.json or its directory"
-            )
-        return str(path)
-    if not isinstance(config, Generate):
+        return str(_named(named, section))
+    if teacher is None:
         return None
-    teacher = config.teacher
+    way_out = f"give {section}.tokenizer=FILE{instead}"
     # A rehearsal has no tokenizer of its own; the embedded one is always there.
     model = "embedded:strong" if teacher.kind == "rehearsal" else teacher.model
     local = local_directory(model)
     if local is None:
-        return hub_tokenizer(model, teacher.revision, _WAY_OUT[section])
+        return hub_tokenizer(model, teacher.revision, way_out)
     if not (local / "tokenizer.json").is_file():
-        raise ConfigError(f"teacher.model={model}: has no tokenizer.json; {_WAY_OUT[section]}")
+        raise ConfigError(f"teacher.model={model}: has no tokenizer.json; {way_out}")
     return str(local / "tokenizer.json")
 
 
-def tokenizer_digest(config: Generate | Reduce, section: str) -> str:
-    """Tells tokenizers apart by their bytes: where one lies does not matter."""
-    return digest128(Path(tokenizer_file(config, section) or "").read_bytes())
+def _named(given: str, section: str) -> Path:
+    path = Path(given) / "tokenizer.json" if Path(given).is_dir() else Path(given)
+    if not path.is_file():
+        raise ConfigError(
+            f"{section}.tokenizer={given}: no such file; give a tokenizer.json or its directory"
+        )
+    return path
+
+
+def tokenizer_digest(given: str, section: str) -> str:
+    """Tells tokenizers apart by their bytes: where one lies does not matter. Raises as `tokenizer_file`."""
+    return digest128(_named(given, section).read_bytes())
 
 
 def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.dialogue_options import Documents
 from omi_core.documents import Splitter, joined
 from omi_core.documents.formulas import formulas
+from omi_core.documents.options import Documents
 from omi_core.filters.length import TokenCounter
 from omi_core.options import ConfigError
 from omi_core.teachers import tiny
