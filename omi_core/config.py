@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from omi_core import options, tasks
+from omi_core import options, plugins, tasks
 from omi_core.cluster_options import Cluster
+from omi_core.filters import registry
+from omi_core.filters.sections import packages
 from omi_core.inputs.options import Data
 from omi_core.options import ConfigError, option, section
 from omi_core.stop_strings import check_stop
@@ -163,12 +165,26 @@ class Reduce:
     run: Run = section(Run, transient=True)
 
 
+def check_packages() -> None:
+    """Raises ConfigError when what another package adds cannot be used.
+
+    To be called before options are read: those that a broken package adds are not there.
+    """
+    for group in plugins.GROUPS:
+        plugins.load(group)
+    for name in registry.SECTIONS:
+        registry.known(name)
+    tasks.check_added()
+
+
 def load_generate(values: Mapping[str, Any]) -> Generate:
     """The checked config of `jobs.generate`.
 
     Raises:
-        ConfigError: as `options.load`, or values that do not go together.
+        ConfigError: as `options.load`, or values that do not go together; or a package that adds something is
+            broken.
     """
+    check_packages()
     config = options.load(Generate, values)
     for task in tasks.known().values():
         task.check(config)
@@ -195,7 +211,13 @@ def content(config: Generate | Reduce) -> dict[str, Any]:
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
-    return values
+    used = {
+        name: version
+        for section in registry.SECTIONS
+        if section in values
+        for name, version in packages(section, getattr(config, section)).items()
+    }
+    return values | {"packages": used} if used else values
 
 
 AnyConfig = TypeVar("AnyConfig", Generate, Reduce, Generate | Reduce)
@@ -242,8 +264,9 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     """The checked config of `jobs.reduce`.
 
     Raises:
-        ConfigError: as `options.load`, or no input.
+        ConfigError: as `load_generate`, or no input.
     """
+    check_packages()
     config = options.load(Reduce, values)
     if not config.input:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")

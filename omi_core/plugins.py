@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from omi_core.options import ConfigError, first_line
 
@@ -48,6 +48,14 @@ def package(group: str, name: str) -> Package:
         KeyError: none does.
     """
     return _package(_entries(group)[name])
+
+
+def installed(name: str) -> str | None:
+    """The version of a package that is installed; None: it is not."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 @cache

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omi_core.dialogue_options import Conversations
 from omi_core.documents import Splitter, read_documents
 from omi_core.documents.options import Documents
 from omi_core.filters.chain import build
-from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.length import TokenCounter
+from omi_core.filters.sections import Conversations, chosen, refuse_idle
 from omi_core.inputs import Skipped, read_rows
-from omi_core.options import ConfigError, option
+from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.mix import RAW
 from omi_core.publish.rows import Column, Schema
@@ -27,6 +25,7 @@ from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.teachers.base import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
+from omi_core.text.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from omi_core.config import Generate, Reduce
@@ -64,7 +63,7 @@ class DialoguesReducer(Reducer):
     def __init__(self, config: Generate, samples: int | None) -> None:
         super().__init__(config, samples)
         self._prompting = Prompting(config)
-        self._chain = build(filter_options(config), known=CONVERSATION_FILTERS)
+        self._chain = build(filter_options(config), section="conversations")
         self._tokens = TokenCounter(_chunk_tokenizer(config), "documents.tokenizer")
         self.chains = (self._chain,)
         self.provenance = _provenance(config)
@@ -106,8 +105,8 @@ def _raw_rows(config: Generate, records: Iterable[Record]) -> Iterator[dict[str,
     provenance = _provenance(config)
     for record in records:
         optional = {"source": record.source, "sample": None, "teacher": None}
-        chosen = {name: optional[name] for name in provenance}
-        yield _row(record, record.text, RAW, record.extra["tokens"], chosen)
+        columns = {name: optional[name] for name in provenance}
+        yield _row(record, record.text, RAW, record.extra["tokens"], columns)
 
 
 def _chunk_tokenizer(config: Generate) -> str:
@@ -117,14 +116,13 @@ def _chunk_tokenizer(config: Generate) -> str:
 
 def filter_options(config: Generate | Reduce) -> Chosen:
     """The filters of conversations, in order, with their options."""
-    options = config.conversations
-    if options.min_tokens is not None:
-        otherwise = ", or conversations.min_tokens=null"
-        teacher = getattr(config, "teacher", None)
-        file = tokenizer_file(options.tokenizer, teacher, "conversations", otherwise)
-        options = dataclasses.replace(options, tokenizer=file)
-    conversation_chain(options)  # what cannot be built is a mistake now
-    return conversation_filters(options)
+    otherwise = ", or conversations.min_tokens=null"
+    options, teacher = config.conversations, getattr(config, "teacher", None)
+    return chosen(
+        "conversations",
+        options,
+        lambda: tokenizer_file(options.tokenizer, teacher, "conversations", otherwise),
+    )
 
 
 def _dialogue(draw: random.Random, request: Request) -> str:
@@ -170,10 +168,7 @@ class Dialogues(Task):
     made_from = "texts"
 
     def check(self, config: Generate | Reduce) -> None:
-        if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
-            raise ConfigError(
-                "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
-            )
+        refuse_idle("conversations", config.conversations)
 
     def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
         """A record for each chunk, its document, number and tokens in `extra`; each document once."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omi_core.filters.chain import FilterChain, build
-from omi_core.filters.statements import STATEMENT_FILTERS, statement
+from omi_core.filters.sections import Section, chosen, of_filters
+from omi_core.filters.statements import statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
 from omi_core.prompts import Form
@@ -34,13 +34,10 @@ PROBLEMS = Schema(
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-@dataclass
-class Problems:
+@of_filters("problems")
+class Problems(Section):
     """The task `problems`: what a new problem must be like."""
 
-    max_words: int | None = option(
-        300, "longest new problem, in words (AceMath, arXiv 2412.15084); null: any", ge=1
-    )
     source: str = option(
         "augmented_{source}", "problem_source of a new problem; {source} is its seed's (OpenMathInstruct-2)"
     )
@@ -57,7 +54,7 @@ class ProblemsReducer(Reducer):
         super().__init__(config, samples)
         self._config = config
         self._prompting = Prompting(config)
-        self._chain: FilterChain = build(filter_options(config), known=STATEMENT_FILTERS)
+        self._chain: FilterChain = build(filter_options(config), section="problems")
         self.chains = (self._chain,)
         self._seeds = {_digest(seed) for seed in seeds}
         if config.publish.provenance:
@@ -104,9 +101,7 @@ def _oracle() -> Callable[[str], bool]:
 
 def filter_options(config: Generate | Reduce) -> Chosen:
     """The filters of new problems, in order, with their options."""
-    limit = config.problems.max_words
-    chosen: Chosen = {name: {} for name in STATEMENT_FILTERS if name != "too_long"}
-    return chosen if limit is None else chosen | {"too_long": {"limit": limit}}
+    return chosen("problems", config.problems)
 
 
 def _new_problem(draw: random.Random, request: Request) -> str:
