@@ -92,7 +92,13 @@ def store_schema(name: str, schema: type) -> None:
     check_packages()
     from hydra.core.config_store import ConfigStore
 
-    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    from omi_core.config import added_choices
+
+    store = ConfigStore.instance()
+    store.store(name=f"{name}_schema", node=schema)
+    for group, choices in added_choices().items():
+        for choice, (_, values) in choices.items():
+            store.store(group=group, name=choice, package="_global_", node=values)
 
 
 def _compose(name: str, schema: type) -> list[dict[str, Any]]:

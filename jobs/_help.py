@@ -8,6 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from omi_core.config import added_choices
 from omi_core.options import leaves
 
 
@@ -22,6 +23,7 @@ def help_text(name: str, schema: type, doc: str) -> str:
         for choice in sorted(folder.iterdir(), key=lambda entry: entry.name):
             if choice.name.endswith(".yaml"):
                 parts.append(f"    {choice.name.removesuffix('.yaml'):<18} {_summary(choice)}")
+        parts += [f"    {name:<18} {about}" for name, (about, _) in added_choices().get(title, {}).items()]
     parts += ["", "Options (OPTION=VALUE; a group's choice may set others than these defaults)"]
     last = ""
     for key, value, field in leaves(schema()):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from omi_core import options, plugins, tasks
+from omi_core import options, plugins, tasks, teachers
 from omi_core.cluster_options import Cluster
 from omi_core.filters import registry
 from omi_core.filters.sections import packages
@@ -79,18 +79,36 @@ class Run:
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 
 
+def _teachers() -> type[Teacher]:
+    """The section `teacher`, with the kinds of other packages and their options."""
+    added = teachers.added()
+    if not added:
+        return Teacher
+    (kind,) = (field for field in dataclasses.fields(Teacher) if field.name == "kind")
+    choices = {**kind.metadata, "choices": (*teachers.KINDS, *added)}
+    fields: list[Any] = [("kind", str, dataclasses.field(default=kind.default, metadata=choices))]
+    for name, each in added.items():
+        if each.options is not None:
+            package = plugins.package(teachers.GROUP, name)
+            fields.append((name, each.options, section(each.options, package=package)))
+    return dataclasses.make_dataclass("Teacher", fields, bases=(Teacher,))
+
+
+AnyTeacher = _teachers()
+
+
 def _with_sections(reduced: bool) -> Callable[[type[T]], type[T]]:
     """Puts the option sections of all tasks before `publish`; those alone, where asked, that reduce reads."""
 
     def extended(cls: type[T]) -> type[T]:
-        fields: dict[str, Any] = {}
-        for name, kind in cls.__annotations__.items():
+        own, fields = cls.__annotations__, {}
+        for name, kind in own.items():
             if name == "publish":
                 for task in tasks.known().values():
-                    chosen = task.reduced if reduced else task.sections
-                    fields |= {each: task.sections[each] for each in chosen}
-                    for each in chosen:
-                        setattr(cls, each, section(task.sections[each]))
+                    for each in task.reduced if reduced else task.sections:
+                        if each not in own and each not in fields:  # else it is refused: check_packages
+                            fields[each] = task.sections[each]
+                            setattr(cls, each, section(fields[each], package=tasks.package_of(task)))
             fields[name] = kind
         cls.__annotations__ = fields
         return cls
@@ -108,7 +126,7 @@ class Generate:
         def __getattr__(self, section: str) -> Any: ...
 
     task: Task = section(Task)
-    teacher: Teacher = section(Teacher)
+    teacher: AnyTeacher = section(AnyTeacher)  # type: ignore[valid-type]
     data: Data = section(Data)
     prompt: Prompt = section(Prompt)
     sampling: Sampling = section(Sampling)
@@ -174,7 +192,32 @@ def check_packages() -> None:
         plugins.load(group)
     for name in registry.SECTIONS:
         registry.known(name)
+    teachers.check_added()
     tasks.check_added()
+    for task in tasks.known().values():
+        for name, kind in task.sections.items():
+            if type(getattr(Generate(), name)) is not kind:
+                raise ConfigError(
+                    f"package {tasks.package_of(task)}: task {task.name} has a section {name}, "
+                    "a name that is taken; give it another"
+                )
+
+
+def added_choices() -> dict[str, dict[str, tuple[str, dict[str, Any]]]]:
+    """What other packages add to the groups of the command line.
+
+    GROUP → CHOICE → what it is, and what it sets, from the root of the config.
+    """
+    chosen = {name: task for name, task in tasks.known().items() if tasks.package_of(task) is not None}
+    return {
+        "task": {
+            name: (task.about, {"task": {"name": name}, **task.settings}) for name, task in chosen.items()
+        },
+        "teacher": {
+            name: (kind.about, {"teacher": dict.fromkeys(("name", "kind", "model"), name)})
+            for name, kind in teachers.added().items()
+        },
+    }
 
 
 def load_generate(values: Mapping[str, Any]) -> Generate:
@@ -206,8 +249,9 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
 def content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide a run's dataset: those that its task reads."""
     values = options.content(config)
-    tasks.task_of(config).content(config, values)
-    for name in _unread(tasks.name_of(config)):
+    task = tasks.task_of(config)
+    task.content(config, values)
+    for name in _unread(task.name):
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
@@ -217,6 +261,14 @@ def content(config: Generate | Reduce) -> dict[str, Any]:
         if section in values
         for name, version in packages(section, getattr(config, section)).items()
     }
+    names = [plugins.package(tasks.GROUP, task.name)] if tasks.package_of(task) else []
+    if isinstance(config, Generate):
+        for name in teachers.added():
+            if name == config.teacher.kind:
+                names.append(plugins.package(teachers.GROUP, name))
+            else:
+                values["teacher"].pop(name, None)
+    used |= {package.name: package.version for package in names}
     return values | {"packages": used} if used else values
 
 

@@ -8,6 +8,7 @@ types Hydra enforces, the checks, `--help` and the fingerprint.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import math
@@ -59,9 +60,9 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
-def section(cls: type, *, transient: bool = False) -> Any:
-    """A nested schema; `transient` marks everything below it."""
-    return dataclasses.field(default_factory=cls, metadata={"transient": transient})
+def section(cls: type, *, transient: bool = False, package: object = None) -> Any:
+    """A nested schema; `transient` marks everything below it, `package` is the other package that adds it."""
+    return dataclasses.field(default_factory=cls, metadata={"transient": transient, "package": package})
 
 
 def load(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -231,15 +232,12 @@ def written(instance: Any) -> dict[str, Any]:
     Left out are those of other packages at their default, so that what was made without a package can be read
     without it.
     """
-    values = dataclasses.asdict(instance)
-    for key, value, field in leaves(instance):
-        if field.metadata.get("package") and value == default_of(field):
-            *path, name = key.split(".")
-            below = values
-            for section in path:
-                below = below[section]
-            del below[name]
-    return values
+    out: dict[str, Any] = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if not (field.metadata.get("package") and value == default_of(field)):
+            out[field.name] = written(value) if is_schema(value) else copy.deepcopy(value)
+    return out
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from inspect import isabstract
 from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from omi_core.tasks.base import Task, rates
 if TYPE_CHECKING:
     from omi_core.config import Generate, Reduce
 
-__all__ = ["DEFAULT_TASK", "GROUP", "Task", "figures_of", "known", "rates", "task_of"]
+__all__ = ["DEFAULT_TASK", "GROUP", "Task", "figures_of", "known", "package_of", "rates", "task_of"]
 
 GROUP = "omi.tasks"
 
@@ -53,11 +54,28 @@ def _added(tasks: Mapping[str, Task]) -> dict[str, Task]:
     out: dict[str, Task] = {}
     for name, given in plugins.load(GROUP).items():
         label = f"package {plugins.package(GROUP, name)}: task {name}"
-        task = given() if isinstance(given, type) else given
-        if not isinstance(task, Task) or task.name != name:
-            raise ConfigError(f"{label} is no omi_core.tasks.Task of that name; repair the package")
-        out[name] = task
+        if not (isinstance(given, type) and issubclass(given, Task)) or isabstract(given):
+            raise ConfigError(f"{label} is not a class made from omi_core.tasks.Task; repair the package")
+        if missing := [
+            key for key in ("name", "about", "form", "texts", "schema") if not hasattr(given, key)
+        ]:
+            raise ConfigError(f"{label} has no {missing[0]}; repair the package")
+        if {given.name, given.form.task, given.schema.task} != {name}:
+            raise ConfigError(f"{label} has another name than its entry point; repair the package")
+        if name in tasks and package_of(tasks[name]) is None:
+            raise ConfigError(f"{label} has a name that is taken; give it another")
+        try:
+            register(given.schema)
+        except ValueError as error:
+            raise ConfigError(f"{label}: {error}; repair the package") from error
+        out[name] = given()
     return out
+
+
+def package_of(task: Task) -> plugins.Package | None:
+    """The other package that a task comes from."""
+    own = type(task).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return None if own else plugins.package(GROUP, task.name)
 
 
 def task_of(config: Generate | Reduce) -> Task:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from omi_core.records import Record, Sample
 
@@ -122,7 +122,19 @@ class Request:
 
 
 class Teacher(ABC):
-    """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
+    """What the generate stage needs of a model. Context manager: leaving it frees the engine.
+
+    A kind of another package (entry points `omi.teachers`) states its `name` (that of its entry point, and
+    `teacher.kind`), says in `about` what it is, and may have `options`, the schema of `teacher.NAME.*`. It is
+    made with the sections teacher, engine and sampling of the config.
+    """
+
+    name: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    options: ClassVar[type | None] = None
+
+    def __init__(self, *sections: Any) -> None:  # noqa: B027
+        """Opens the engine."""
 
     @abstractmethod
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:

@@ -24,8 +24,8 @@ def tokenizer_file(named: str | None, teacher: Teacher | None, section: str, ins
     if teacher is None:
         return None
     way_out = f"give {section}.tokenizer=FILE{instead}"
-    # A rehearsal has no tokenizer of its own; the embedded one is always there.
-    model = "embedded:strong" if teacher.kind == "rehearsal" else teacher.model
+    # A teacher without a model has no tokenizer of its own; the embedded one is always there.
+    model = teacher.model if teacher.kind in ("vllm", "endpoint") else "embedded:strong"
     local = local_directory(model)
     if local is None:
         return hub_tokenizer(model, teacher.revision, way_out)
