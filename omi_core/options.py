@@ -8,7 +8,6 @@ types Hydra enforces, the checks, `--help` and the fingerprint.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import math
@@ -232,12 +231,14 @@ def written(instance: Any) -> dict[str, Any]:
     Left out are those of other packages at their default, so that what was made without a package can be read
     without it.
     """
-    out: dict[str, Any] = {}
+    values = dataclasses.asdict(instance)
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
-        if not (field.metadata.get("package") and value == default_of(field)):
-            out[field.name] = written(value) if is_schema(value) else copy.deepcopy(value)
-    return out
+        if field.metadata.get("package") and value == default_of(field):
+            del values[field.name]
+        elif is_schema(value):
+            values[field.name] = written(value)
+    return values
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
