@@ -59,9 +59,9 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
-def section(cls: type, *, transient: bool = False) -> Any:
-    """A nested schema; `transient` marks everything below it."""
-    return dataclasses.field(default_factory=cls, metadata={"transient": transient})
+def section(cls: type, *, transient: bool = False, package: object = None) -> Any:
+    """A nested schema; `transient` marks everything below it, `package` is the other package that adds it."""
+    return dataclasses.field(default_factory=cls, metadata={"transient": transient, "package": package})
 
 
 def load(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -232,13 +232,12 @@ def written(instance: Any) -> dict[str, Any]:
     without it.
     """
     values = dataclasses.asdict(instance)
-    for key, value, field in leaves(instance):
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
         if field.metadata.get("package") and value == default_of(field):
-            *path, name = key.split(".")
-            below = values
-            for section in path:
-                below = below[section]
-            del below[name]
+            del values[field.name]
+        elif is_schema(value):
+            values[field.name] = written(value)
     return values
 
 

@@ -27,6 +27,7 @@ from omi_core.store.files import LockTaken, lock
 from omi_core.store.index import index_path
 from omi_core.store.keys import settled
 from omi_core.store.layout import Layout
+from omi_core.tasks import known
 from omi_core.teachers import tiny
 from omi_core.teachers.base import EngineNotStarted
 
@@ -386,4 +387,4 @@ def test_paths_are_absolute_for_jobs_that_work_elsewhere(
     assert isinstance(again, Generate)
     assert Path(again.teacher.model).is_dir()
     assert again.filters.tokenizer is not None and Path(again.filters.tokenizer).is_dir()
-    assert load("solutions", None, again.prompt.path)
+    assert load(known()["solutions"].form, None, again.prompt.path)
