@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 
 from jobs import _command, _runs
 from omi_core import options
-from omi_core.answer_options import Policy
+from omi_core.answers import Policy
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS

@@ -142,10 +142,10 @@ def _forms(a: Form, b: Form, rules: Rules) -> Answer:
 
 def _close(a: Form, b: Form, rules: Rules) -> bool:
     if a.rational is not None and b.rational is not None:
-        bound = rules.policy.tolerance * max(abs(a.rational), abs(b.rational))
+        bound = rules.policy.allowed * max(abs(a.rational), abs(b.rational))
         return abs(a.rational - b.rational) <= bound
     x, y = enclosure.enclose(a), enclosure.enclose(b)
-    return abs(x - y) <= enclosure.ratio(rules.policy.tolerance) * abs(x).max(abs(y))
+    return abs(x - y) <= enclosure.ratio(rules.policy.allowed) * abs(x).max(abs(y))
 
 
 def _fold(a: Form, b: Form) -> tuple[Form, Form] | None:

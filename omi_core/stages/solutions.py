@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from typing import Any, Self
 
 from omi_core import filters
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
-from omi_core.config import Answers, Generate, Reduce
+from omi_core.answers import Extractor, Grader, Limits, Verdict
+from omi_core.config import Generate, Reduce
 from omi_core.filters.sections import chosen
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import SOLUTIONS
@@ -43,7 +41,7 @@ class SolutionsReducer(Reducer):
     def __enter__(self) -> Self:
         answers = self._config.answers
         self._grader = Grader(
-            policy_of(answers),
+            answers.policy,
             workers=self._config.cluster.workers or None,
             limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
         )
@@ -118,13 +116,6 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
         }
         return row | {name: optional[name] for name in self.provenance}
-
-
-def policy_of(answers: Answers) -> Policy:
-    """The comparison policy of a config; its tolerance as the decimal the user wrote, exactly."""
-    chosen: dict[str, Any] = dataclasses.asdict(answers.policy)
-    chosen["tolerance"] = Fraction(str(answers.policy.tolerance))
-    return Policy(**chosen)
 
 
 def provenance(config: Generate | Reduce) -> tuple[str, ...]:
