@@ -2,8 +2,8 @@ r"""What counts as the same answer: the three verdicts, and the choices that dec
 
 Every choice is an option of `Policy`, with a line in the table of `tests/answers/test_policy.py`. The
 defaults accept what a careful human grader accepts when the problem is not at hand: a missing unit, a missing
-"x =", a percent sign left out; they refuse what changes the answer: another unit, another base, an open end of
-an interval for a closed one, a rounded number for an exact one.
+"x =", a percent sign left out; they refuse what changes the answer: another unit, another base, an open end
+of an interval for a closed one, a rounded number for an exact one.
 
 With lenient choices "same" is not transitive (`10 cm` = `10` = `10 m`, yet `10 cm` is not `10 m`); what the
 vote does about that is written in `voting.py`.
