@@ -10,6 +10,8 @@ from omi_core.options import option, section
 
 @dataclass
 class Answers:
+    """How the final answer is found, compared and voted on."""
+
     methods: list[str] = option(
         ["boxed", "hashes", "pattern"], "where the final answer is looked for, in this order"
     )

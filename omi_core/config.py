@@ -28,6 +28,8 @@ __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
 
 @dataclass
 class Task:
+    """What a run generates."""
+
     name: str = option(
         "solutions", "what is generated", choices=("solutions", "problems", "dialogues", "verdicts")
     )
@@ -35,6 +37,8 @@ class Task:
 
 @dataclass
 class Sampling:
+    """How the teacher draws each sample."""
+
     temperature: float = option(1.0, "sampling temperature; 0 is greedy", ge=0)
     top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
     top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
@@ -78,6 +82,8 @@ class Endpoint:
 
 @dataclass
 class Teacher:
+    """The model that generates, and what runs it."""
+
     name: str = option("tiny", "the name used in run names and provenance")
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
@@ -99,6 +105,8 @@ class Teacher:
 
 @dataclass
 class Data:
+    """Where records come from, and which columns hold what."""
+
     name: str = option("demo", "the name used in run names")
     origin: str = option("world", "where records come from", choices=("world", "hub", "file"), transient=True)
     path: str | None = option(
@@ -143,6 +151,8 @@ class Data:
 
 @dataclass
 class Prompt:
+    """The template that makes a prompt of a record."""
+
     name: str | None = option(
         None,
         "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
@@ -158,6 +168,8 @@ class Prompt:
 
 @dataclass
 class Engine:
+    """How vLLM runs on each replica."""
+
     max_num_seqs: int = option(256, "samples the engine works on at once", ge=1)
     queue: int = option(64, "samples waiting in the engine, so that it never drains", ge=1)
     kv_cache_gb: float | None = option(
@@ -174,6 +186,8 @@ class Engine:
 
 @dataclass
 class Publish:
+    """What the dataset holds beside its rows, and how it is cut into files."""
+
     rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
     provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
     splits: dict[str, int] = option(
@@ -189,6 +203,8 @@ class Publish:
 
 @dataclass
 class Run:
+    """The run directory, and when a task flushes, stops or gives up."""
+
     dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
     root: str = option("runs", "where run directories are made")
     fresh: bool = option(False, "start anew: an old run of that name is moved aside, not continued")
