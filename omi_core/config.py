@@ -29,11 +29,15 @@ __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
 
 @dataclass
 class Task:
+    """What a run generates."""
+
     name: str = option(tasks.DEFAULT_TASK, "what is generated", choices=tuple(tasks.known()))
 
 
 @dataclass
 class Prompt:
+    """The template that makes a prompt of a record."""
+
     name: str | None = option(
         None,
         "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
@@ -49,6 +53,8 @@ class Prompt:
 
 @dataclass
 class Publish:
+    """What the dataset holds beside its rows, and how it is cut into files."""
+
     rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
     provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
     splits: dict[str, int] = option(
@@ -64,6 +70,8 @@ class Publish:
 
 @dataclass
 class Run:
+    """The run directory, and when a task flushes, stops or gives up."""
+
     dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
     root: str = option("runs", "where run directories are made")
     fresh: bool = option(False, "start anew: an old run of that name is moved aside, not continued")

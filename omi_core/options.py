@@ -81,8 +81,7 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(instance, cls)
-    for key, value, field in leaves(instance):
-        check_leaf(key, value, field.metadata)
+    check(instance)
     return instance
 
 
@@ -113,8 +112,7 @@ def restore(cls: type[T], values: Mapping[str, Any]) -> T:
     """
     refuse_unknown(cls, values)
     instance = _restored(cls, values, "")
-    for key, value, field in leaves(instance):
-        check_leaf(key, value, field.metadata)
+    check(instance)
     return instance
 
 
@@ -188,6 +186,12 @@ def did_you_mean(word: str, known: list[str]) -> str:
     """' (did you mean …?)' when one of the known words is near, else ''."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def check(instance: Any) -> None:
+    """Raises ConfigError when an option of a section is out of its bounds or choices."""
+    for key, value, field in leaves(instance):
+        check_leaf(key, value, field.metadata)
 
 
 def check_leaf(key: str, value: Any, meta: Mapping[str, Any]) -> None:

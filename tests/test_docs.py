@@ -29,7 +29,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from omi_core import options
-from omi_core.answer_options import Policy
+from omi_core.answers import Policy
 from omi_core.commands import shell
 from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_cells, compose_values

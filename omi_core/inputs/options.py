@@ -9,6 +9,8 @@ from omi_core.options import option
 
 @dataclass
 class Data:
+    """Where records come from, and which columns hold what."""
+
     name: str = option("demo", "the name used in run names")
     origin: str = option("world", "where records come from", choices=("world", "hub", "file"), transient=True)
     path: str | None = option(

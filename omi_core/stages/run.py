@@ -18,7 +18,8 @@ from omi_core.store.files import read_json
 from omi_core.store.fingerprint import differences
 from omi_core.store.keys import missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
-from omi_core.store.plan import Plan, Records, read_plan, shown
+from omi_core.store.plan import Plan, Records, read_plan
+from omi_core.store.resumable import shown
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 

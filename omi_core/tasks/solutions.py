@@ -9,12 +9,11 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self
 
 from omi_core import filters
 from omi_core.answer_options import Answers
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
+from omi_core.answers import Extractor, Grader, Limits, Verdict
 from omi_core.answers.judging import Judge, Judged
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
@@ -52,7 +51,7 @@ class SolutionsReducer(Reducer):
     def __enter__(self) -> Self:
         answers = self._config.answers
         self._grader = Grader(
-            policy_of(answers),
+            answers.policy,
             workers=self._config.cluster.workers or None,
             limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
         )
@@ -127,13 +126,6 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
         }
         return row | {name: optional[name] for name in self.provenance}
-
-
-def policy_of(answers: Answers) -> Policy:
-    """The comparison policy of a config; its tolerance as the decimal the user wrote, exactly."""
-    chosen: dict[str, Any] = dataclasses.asdict(answers.policy)
-    chosen["tolerance"] = Fraction(str(answers.policy.tolerance))
-    return Policy(**chosen)
 
 
 def provenance(config: Generate | Reduce) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from omi_core.options import option, section
 
 @dataclass
 class Sampling:
+    """How the teacher draws each sample."""
+
     temperature: float = option(1.0, "sampling temperature; 0 is greedy", ge=0)
     top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
     top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
@@ -53,6 +55,8 @@ class Endpoint:
 
 @dataclass
 class Teacher:
+    """The model that generates, and what runs it."""
+
     name: str = option("tiny", "the name used in run names and provenance")
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
@@ -74,6 +78,8 @@ class Teacher:
 
 @dataclass
 class Engine:
+    """How vLLM runs on each replica."""
+
     max_num_seqs: int = option(256, "samples the engine works on at once", ge=1)
     queue: int = option(64, "samples waiting in the engine, so that it never drains", ge=1)
     kv_cache_gb: float | None = option(
