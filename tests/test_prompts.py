@@ -11,13 +11,13 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from maintenance import lessons
+from maintenance.dialogues import STYLES
 from omi_core import prompts
 from omi_core.filters.conversations.turns import turns
 from omi_core.options import ConfigError
 from omi_core.prompts import Template
 from omi_core.tasks import known
-from omi_core.teachers.tiny import lessons
-from omi_core.teachers.tiny.dialogues import STYLES
 
 TASKS = ("solutions", "problems", "dialogues", "verdicts")
 SECTIONS = [

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maintenance.dialogues import STYLES, dialogue
 from omi_core.filters import FilterChain, build, known
 from omi_core.filters.conversations.language import English
 from omi_core.filters.conversations.turns import turns
 from omi_core.filters.sections import Conversations, chosen
 from omi_core.options import ConfigError
 from omi_core.records import Candidate
-from omi_core.teachers.tiny.dialogues import STYLES, dialogue
 from omi_core.text.tokens import BYTES
 from omi_core.text.words import covered, longest
 

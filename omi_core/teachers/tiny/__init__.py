@@ -1,7 +1,7 @@
 """Two small trained teachers, shipped in the package, and the closed world they know.
 
-`path` gives the checkpoint directory that vLLM loads like any other model. The world (`world`), the
-training (`train`) and the measuring (`evaluate`) are modules of their own; MODEL_CARD.md has the figures.
+`path` gives the checkpoint directory that vLLM loads like any other model. The world is in `world`.
+How they were trained and measured is in the folder `maintenance` of a clone; MODEL_CARD.md has the figures.
 """
 
 from __future__ import annotations

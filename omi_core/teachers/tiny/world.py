@@ -157,12 +157,6 @@ def solution(work: Work, rng: Random) -> str:
     return f"{rng.choice(_OPENINGS)}{steps} {rng.choice(_ENDINGS)}\\boxed{{{boxed_form(work.answer)}}}"
 
 
-def passages(seed: int, count: int, split: Split = "train") -> list[str]:
-    """Short texts to retell as a dialogue: a problem of the split, its steps and the answer, as prose."""
-    rng = Random(f"tiny passages, {split}, {seed}")
-    return [passage(problem, rng) for problem in draw(seed, count, split)]
-
-
 def passage(problem: Problem, rng: Random) -> str:
     """A problem and its working as a text of its own."""
     read = parse(problem.text)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maintenance.evaluate import passages
 from omi_core.teachers.tiny.kinds import KINDS
-from omi_core.teachers.tiny.world import answer, draw, parse, passages, split_of
+from omi_core.teachers.tiny.world import answer, draw, parse, split_of
 
 # Each kind once more, from the numbers in the order of the text: written apart from the package's workings.
 FORMULAS = {

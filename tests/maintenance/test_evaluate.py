@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.teachers.tiny import evaluate, path
-from omi_core.teachers.tiny.dialogues import STYLES, speakers_of
-from omi_core.teachers.tiny.lessons import dialogue_prompt, problem_prompt, solve_prompt
-from omi_core.teachers.tiny.world import answer, draw, passages
+from maintenance import evaluate
+from maintenance.dialogues import STYLES, speakers_of
+from maintenance.evaluate import passages
+from maintenance.lessons import dialogue_prompt, problem_prompt, solve_prompt
+from omi_core.teachers.tiny import path
+from omi_core.teachers.tiny.world import answer, draw
 
 HALF = Fraction(1, 2)
 

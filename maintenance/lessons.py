@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from random import Random
 
-from omi_core.teachers.tiny.dialogues import STYLES, dialogue
+from maintenance.dialogues import STYLES, dialogue
 from omi_core.teachers.tiny.kinds import KINDS, Kind
 from omi_core.teachers.tiny.workings import Work, plain
 from omi_core.teachers.tiny.world import Split, question, said, solution, split_of

@@ -1,7 +1,7 @@
 """Trains an embedded teacher from its size, a fixed number of steps and a seed.
 
-    python -m omi_core.teachers.tiny.train strong OUT_DIR
-    python -m omi_core.teachers.tiny.train weak OUT_DIR
+    python -m maintenance.train strong OUT_DIR
+    python -m maintenance.train weak OUT_DIR
 
 made the checkpoints of the package (MODEL_CARD.md says in what time). It runs on one CPU thread in float32
 (without bfloat16 instructions, autocast is three times slower), writes a checkpoint every 500 steps, and
@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
+from maintenance.lessons import Mix, lessons
+from maintenance.model import Llama, Shape, load_weights, save_checkpoint
+from maintenance.tokenizer import MAX_LENGTH, VOCABULARY, end_token, rendered
 from omi_core.teachers.tiny import path
-from omi_core.teachers.tiny.lessons import Mix, lessons
-from omi_core.teachers.tiny.model import Llama, Shape, load_weights, save_checkpoint
-from omi_core.teachers.tiny.tokenizer import MAX_LENGTH, VOCABULARY, end_token, rendered
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

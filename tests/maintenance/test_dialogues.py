@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from omi_core.teachers.tiny.dialogues import STYLES, dialogue, sentences, speakers_of
+from maintenance.dialogues import STYLES, dialogue, sentences, speakers_of
 from omi_core.teachers.tiny.workings import plain
 from omi_core.teachers.tiny.world import draw, parse, said
 

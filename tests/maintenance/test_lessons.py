@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from omi_core.teachers.tiny.dialogues import STYLES
-from omi_core.teachers.tiny.lessons import (
+from maintenance.dialogues import STYLES
+from maintenance.lessons import (
     Lesson,
     dialogue_prompt,
     lessons,
@@ -19,7 +19,7 @@ from omi_core.teachers.tiny.lessons import (
 )
 from omi_core.teachers.tiny.world import answer, split_of
 
-FILE = Path(__file__).resolve().parents[3] / "omi_core/prompts/tiny.yaml"
+FILE = Path(__file__).resolve().parents[2] / "omi_core/prompts/tiny.yaml"
 LESSONS = list(islice(lessons(seed=5), 600))
 
 

@@ -1,6 +1,6 @@
 """The tokenizer of the embedded teachers: byte-level BPE that takes any text and splits every digit.
 
-    python -m omi_core.teachers.tiny.tokenizer DIR      # train it again and write its two files
+    python -m maintenance.tokenizer DIR      # train it again and write its two files
 
 The shipped files are in both checkpoint directories; `transformers.AutoTokenizer` and vLLM load them with
 no code from here. A vocabulary of 512: 256 bytes, 3 marks, 253 merges learnt on the lessons.
@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omi_core.teachers.tiny.lessons import lessons
+from maintenance.lessons import lessons
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

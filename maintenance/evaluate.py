@@ -1,7 +1,7 @@
 """Measures the embedded teachers on held-out problems with a real vLLM engine, and keeps the model card.
 
-    python -m omi_core.teachers.tiny.evaluate tiny_weak tiny --card    # the figures of MODEL_CARD.md
-    python -m omi_core.teachers.tiny.evaluate OUT_DIR --problems 200   # a checkpoint under training
+    python -m maintenance.evaluate tiny_weak tiny --card    # the figures of MODEL_CARD.md
+    python -m maintenance.evaluate OUT_DIR --problems 200   # a checkpoint under training
 
 An answer counts as right when the number in the last box equals the oracle's. A majority vote counts equal
 numbers, and a tie goes to the earliest sample. A new problem counts when the oracle can answer it, and it
@@ -20,13 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+from maintenance.dialogues import STYLES, speakers_of
+from maintenance.lessons import dialogue_prompt, problem_prompt, solve_prompt
+from maintenance.tokenizer import rendered
+from omi_core.teachers import tiny
 from omi_core.teachers.tiny import path
-from omi_core.teachers.tiny.dialogues import STYLES, speakers_of
-from omi_core.teachers.tiny.lessons import dialogue_prompt, problem_prompt, solve_prompt
-from omi_core.teachers.tiny.tokenizer import rendered
-from omi_core.teachers.tiny.world import Problem, draw, parse, passages
+from omi_core.teachers.tiny.world import Problem, Split, draw, parse, passage
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 TEMPERATURE = 0.7
 SAMPLES = 16
 _BOXED = re.compile(r"\\boxed\{(?:(-?[0-9]{1,9})|\\frac\{([0-9]{1,9})\}\{([0-9]{1,9})\})\}")
-_CARD = Path(__file__).parent / "MODEL_CARD.md"
+_CARD = Path(tiny.__file__).parent / "MODEL_CARD.md"
 _BEGIN, _END = "<!-- figures: written by evaluate --card -->", "<!-- end of figures -->"
 
 
@@ -64,6 +66,12 @@ def boxed_number(text: str) -> Fraction | None:
     if whole:
         return Fraction(int(whole))
     return Fraction(int(top), int(bottom)) if int(bottom) else None
+
+
+def passages(seed: int, count: int, split: Split = "train") -> list[str]:
+    """Short texts to retell as a dialogue: a problem of the split, its steps and the answer, as prose."""
+    rng = Random(f"tiny passages, {split}, {seed}")
+    return [passage(problem, rng) for problem in draw(seed, count, split)]
 
 
 def majority(votes: Sequence[Fraction | None]) -> Fraction | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from maintenance.lessons import Mix
+from maintenance.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered
 from omi_core.teachers.tiny import path, tokenizer_path
-from omi_core.teachers.tiny.lessons import Mix
-from omi_core.teachers.tiny.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered
 
 torch = pytest.importorskip("torch")
-from omi_core.teachers.tiny.model import Llama, Shape, save_checkpoint  # noqa: E402
-from omi_core.teachers.tiny.train import PLANS, Batch, Plan, Stage, batches, encoded, rate_at, train  # noqa: E402
+from maintenance.model import Llama, Shape, save_checkpoint  # noqa: E402
+from maintenance.train import PLANS, Batch, Plan, Stage, batches, encoded, rate_at, train  # noqa: E402
 
 SHAPE = Shape(VOCABULARY, hidden=64, layers=2, inner=96, max_length=MAX_LENGTH)
 MIX = Mix(2, 1, 1)
