@@ -1,4 +1,4 @@
-"""Reading the input: a hub dataset, local files or the demo's world become a stream of records.
+"""Reading the input: a hub dataset, local files or the rows of a world become a stream of records.
 
 Input is read as it stands: a number is the text that the file holds, and nothing is written by `str()` of a
 list or a mapping. Rows that cannot be used are never silently dropped: `Skipped` stops at the first bad one,
@@ -7,7 +7,7 @@ or counts them by reason with their places, and the plan keeps that account.
 
 from omi_core.inputs.files import Row, file_rows, local_files
 from omi_core.inputs.numbers import Number, json_form
-from omi_core.inputs.origins import hub_rows, read_rows, world_rows
+from omi_core.inputs.origins import hub_rows, read_rows
 from omi_core.inputs.records import RowReader, read_records
 from omi_core.inputs.skipped import BadRow, OnBad, Skipped, refuse
 from omi_core.inputs.values import cell, described, last_answer, one_text, only_item, problem_text
@@ -32,5 +32,4 @@ __all__ = [
     "read_records",
     "read_rows",
     "refuse",
-    "world_rows",
 ]

@@ -1,9 +1,10 @@
-"""Rows by `data.*`: of local files, of a dataset on the hub, or of the demo's world."""
+"""Rows by `data.*`: of local files, of a dataset on the hub, or of a world that makes them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omi_core.inputs.files import Row, arrow_rows, file_rows, local_files
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 _HUB_BATCH = 1024
 
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """Rows that are made instead of read, with their places, and the answer to a problem of them or None."""
+
+    rows: Callable[[Data], Iterator[tuple[str, Row]]]
+    answer: Callable[[str], str | None]
+
+
+# By `data.origin`; entered from above, by what makes them.
+WORLDS: dict[str, World] = {}
+
+
 def read_rows(
     data: Data,
     columns: Sequence[str] | None = None,
@@ -28,14 +41,14 @@ def read_rows(
     `columns`, `texts` and `bad` are as in `file_rows`.
     """
     if data.path is not None:
-        if data.origin == "world":
+        if data.origin in WORLDS:
             raise ConfigError(f"data.path={data.path}: data=demo makes its own problems; choose data=file")
         for path in local_files("data.path", data.path):
             yield from file_rows(path, columns, texts, bad)
     elif data.origin == "hub":
         yield from hub_rows(data, texts, bad)
-    elif data.origin == "world":
-        yield from world_rows(data)
+    elif data.origin in WORLDS:
+        yield from WORLDS[data.origin].rows(data)
     else:
         raise ConfigError("data.path: missing; give a .jsonl, .jsonl.zst or .parquet file")
 
@@ -74,22 +87,6 @@ def _hub_tables(data: Data, config: str | None) -> Iterator[pa.Table]:
             f"data.hub={data.hub}: cannot be read ({type(error).__name__}: {_short(error)}); "
             "without a connection give a local file, data.path=FILE"
         ) from error
-
-
-def world_rows(data: Data) -> Iterator[tuple[str, Row]]:
-    """The demo: `data.size` problems of the embedded teachers' world, drawn by `data.seed`.
-
-    `text` is a problem with its working as prose, for dialogues.
-    """
-    from random import Random
-
-    from omi_core.teachers.tiny import world
-
-    if data.split not in ("train", "test"):
-        raise ConfigError(f"data.split={data.split}: the demo has train and test")
-    for number, problem in enumerate(world.draw(data.seed, data.size, data.split), 1):
-        text = world.passage(problem, Random(f"demo, {data.seed}, {number}"))
-        yield f"demo:{number}", {"problem": problem.text, "answer": problem.answer, "text": text}
 
 
 def _short(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omi_core.inputs.files import Row
 from omi_core.inputs.options import Data
-from omi_core.inputs.origins import read_rows
+from omi_core.inputs.origins import WORLDS, read_rows
 from omi_core.inputs.skipped import BadRow, Skipped
 from omi_core.inputs.values import cell, described, one_text, only_item, problem_text
 from omi_core.options import ConfigError
@@ -96,7 +96,7 @@ class GroundTruth:
             "gsm8k": gsm8k_ground_truth,
             "boxed": math_ground_truth,
             "pattern": lambda text: by_pattern(text).answer,
-            "oracle": oracle,
+            "oracle": lambda text: WORLDS["world"].answer(text),
         }[data.answer_format]
 
     def __call__(self, row: Row, where: str) -> tuple[str, ...]:
@@ -143,13 +143,6 @@ class GroundTruth:
             line += "; choose data.several_answers=any (one of them is enough) or all (together they are the "
             line += f"answer), or take one, data.answer={column}.0"
         return BadRow("several_answers", where, line)
-
-
-def oracle(text: str) -> str | None:
-    """The answer to a problem of the demo's world, else None: new problems need not make sense."""
-    from omi_core.teachers.tiny import world
-
-    return world.answer(text)
 
 
 def _source_column(data: Data) -> str | None:

@@ -16,6 +16,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema, normal_text
 from omi_core.records import Candidate, Record, digest128
 from omi_core.tasks.base import Chosen, Counts, Task
+from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.teachers.base import Request, Texts
@@ -60,7 +61,7 @@ class ProblemsReducer(Reducer):
         if config.publish.provenance:
             self.provenance = PROBLEMS.optional
         # Only the demo's world has somebody who knows whether a problem makes sense.
-        self._oracle = _oracle() if config.data.origin == "world" else None
+        self._oracle = oracle if config.data.origin == "world" else None
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         for record, samples in usable:
@@ -70,7 +71,7 @@ class ProblemsReducer(Reducer):
                     continue
                 if self._oracle is not None:
                     self._counts["oracle/problems"] += 1
-                    self._counts["oracle/well_posed"] += self._oracle(kept.solution)
+                    self._counts["oracle/well_posed"] += self._oracle(kept.solution) is not None
                 yield self._row(record, kept)
 
     def _row(self, record: Record, kept: Candidate) -> dict[str, Any]:
@@ -91,12 +92,6 @@ class ProblemsReducer(Reducer):
 def _digest(text: str) -> bytes:
     """What is the same for two texts that are the same problem; 16 bytes."""
     return bytes.fromhex(digest128(normal_text(text)))
-
-
-def _oracle() -> Callable[[str], bool]:
-    from omi_core.teachers.tiny import world
-
-    return lambda text: world.answer(text) is not None
 
 
 def filter_options(config: Generate | Reduce) -> Chosen:

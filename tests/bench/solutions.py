@@ -117,7 +117,7 @@ def _math(data: Path) -> Iterator[Source]:
 
 def _world() -> Iterator[Source]:
     from omi_core.config import Data
-    from omi_core.inputs import world_rows
+    from omi_core.tasks.demo import world_rows
 
     for _, row in world_rows(Data(size=2000)):
         yield Source(row["problem"], row["answer"], (tuple(_STEP_END.split(row["text"])),), ())

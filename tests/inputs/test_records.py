@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import orjson
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 import zstandard
 
+from omi_core import inputs
 from omi_core.config import Data
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
@@ -116,6 +118,19 @@ def test_the_demo_draws_by_seed() -> None:
     assert draw(1) == draw(1)
     assert {r.id for r in draw(1)}.isdisjoint(r.id for r in draw(2))
     assert all(r.expected_answer for r in draw(1))
+
+
+def test_reading_an_input_knows_no_world_of_its_own() -> None:
+    """The demo enters its world from above: `data.origin=world` and `data.answer_format=oracle`."""
+    packages = {
+        node.module.split(".")[1]
+        for path in Path(inputs.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module is not None
+        and node.module.startswith("omi_core.")
+    }
+    assert "options" in packages and packages.isdisjoint({"teachers", "tasks"})
 
 
 def test_real_training_sets_are_read_whole(shared_data: Path) -> None:
