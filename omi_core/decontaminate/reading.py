@@ -1,7 +1,7 @@
 """Where problems and test questions come from: local files, runs, and the hub.
 
-A test set is given as `NAME=FILE`, as `NAME=HUB_ID`, or, for those of `KNOWN`, by its name alone. Nothing of
-a test set comes with this project.
+A test set is given as `NAME=FILE`, as `NAME=HUB_ID`, or, for those of `benchmarks`, by its name. Nothing
+of a test set comes with this project.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from omi_core.benchmarks import BENCHMARKS
 from omi_core.decontaminate.hits import Questions
 from omi_core.inputs import (
     BadRow,
@@ -25,26 +26,6 @@ from omi_core.inputs.options import Data
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.publish.reading import dataset_files
 
-# What is read of the hub for a test set that is given by its name, and the column of its questions.
-KNOWN = {
-    "gsm8k": Data(hub="openai/gsm8k", hub_config=["main"], split="test", problem="question"),
-    "math": Data(
-        hub="EleutherAI/hendrycks_math",
-        hub_config=[
-            "algebra",
-            "counting_and_probability",
-            "geometry",
-            "intermediate_algebra",
-            "number_theory",
-            "prealgebra",
-            "precalculus",
-        ],
-        split="test",
-    ),
-    "amc23": Data(hub="math-ai/amc23", split="test", problem="question"),
-    "aime24": Data(hub="HuggingFaceH4/aime_2024", split="train"),
-    "omni_math": Data(hub="KbsdJames/Omni-MATH", split="test"),
-}
 COLUMNS = ("problem", "question")
 _FILES = (".jsonl", ".jsonl.zst", ".json", ".parquet")
 
@@ -59,7 +40,9 @@ def read_sets(given: Sequence[str], column: str | None = None) -> list[Questions
             without questions.
     """
     if not given:
-        raise ConfigError(f"test=[]: missing; give test=[NAME=FILE,...], or names out of {', '.join(KNOWN)}")
+        raise ConfigError(
+            f"test=[]: missing; give test=[NAME=FILE,...], or names out of {', '.join(BENCHMARKS)}"
+        )
     sets: dict[str, Questions] = {}
     for word in given:
         name, _, source = word.partition("=")
@@ -89,13 +72,18 @@ def _rows(name: str, source: str, column: str | None) -> Iterator[tuple[str, Row
         for path in local_files(f"test={name}", source):
             yield from file_rows(path, (column,) if column else None)
     elif source:
-        yield from hub_rows(replace(KNOWN.get(name, Data(split="test")), hub=source))
-    elif name in KNOWN:
-        yield from hub_rows(KNOWN[name])
+        yield from hub_rows(replace(_known(name), hub=source))
+    elif name in BENCHMARKS:
+        yield from hub_rows(_known(name))
     else:
         raise ConfigError(
-            f"test={name}: no known test set{did_you_mean(name, list(KNOWN))}; give test=[{name}=FILE]"
+            f"test={name}: no known test set{did_you_mean(name, list(BENCHMARKS))}; give test=[{name}=FILE]"
         )
+
+
+def _known(name: str) -> Data:
+    """What is read of the hub for a name; by default the split `test`."""
+    return BENCHMARKS[name].data if name in BENCHMARKS else Data(split="test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ import orjson
 import polars as pl
 import pytest
 
+from omi_core.benchmarks import BENCHMARKS
 from omi_core.config import Data
 from omi_core.decontaminate import reading
-from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+from omi_core.decontaminate.reading import read_problems, read_sets
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
@@ -44,7 +45,7 @@ def test_a_test_set_of_a_file(tmp_path: Path, row: dict[str, Any], column: str |
     assert (questions.name, questions.texts) == ("mine", ["Q"])
 
 
-@pytest.mark.parametrize("name", [*KNOWN, "mine=someone/something", "math=someone/math"])
+@pytest.mark.parametrize("name", [*BENCHMARKS, "mine=someone/something", "math=someone/math"])
 def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     asked: list[Data] = []
 
@@ -55,8 +56,8 @@ def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> No
     monkeypatch.setattr(reading, "hub_rows", rows)
     assert [questions.texts for questions in read_sets([name])] == [["Q"]]
     known, _, hub = name.partition("=")
-    assert asked[0].hub == (hub or KNOWN[known].hub)
-    assert asked[0].split == KNOWN.get(known, Data(split="test")).split
+    assert asked[0].hub == (hub or BENCHMARKS[known].data.hub)
+    assert asked[0].split == (BENCHMARKS[known].data.split if known in BENCHMARKS else "test")
 
 
 @pytest.mark.parametrize("given", ["run", "run/dataset", "run/dataset/data/train-*.parquet"])
