@@ -21,6 +21,7 @@ from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
 from omi_core.stages.run import Run, published
+from omi_core.stages.summary import cuts
 from omi_core.store.keys import missing_ranges, settled
 from omi_core.store.manifests import read_manifests
 
@@ -38,6 +39,8 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         _line("left out", f"{count:,} input rows: {reason} ({first})")
+    if plan.chunks:
+        _line("chunks", cuts(plan))
     _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
     stats = None if new else published(run)
     hole = hole_of(stats) if stats is not None else None

@@ -15,6 +15,7 @@ from omi_core.stages.reduce import made_part, part_count
 from omi_core.stages.run import Run
 from omi_core.store.files import write_json
 from omi_core.store.manifests import read_manifests
+from omi_core.store.plan import Plan
 from omi_core.tasks import rates, task_of
 from omi_core.terminal import terminal
 
@@ -34,7 +35,7 @@ _SKIPPED_WORDS = {
     "lost_digits": "with a number that has lost digits",
     "finish_reasons": "with more or fewer finish reasons than solutions",
 }
-_CUTS = ("cut_sentences", "cut_formulas", "cut_words")
+_CUTS = {"cut_sentences": "sentences", "cut_formulas": "formulas", "cut_words": "words"}
 
 
 def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
@@ -55,11 +56,16 @@ def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
         print(f"left out: {count:,} rows {words.get(reason, reason)} ({first})", file=sys.stderr)
-    cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
-    if cuts:
-        print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
+    if plan.chunks:
+        print(f"chunks: {cuts(plan)}", file=sys.stderr)
     if plan.skipped and run.layout.skipped_rows.exists():
         print(f"left out: they are listed in {run.layout.skipped_rows}", file=sys.stderr)
+
+
+def cuts(plan: Plan) -> str:
+    """What the chunks of documents came to, and how often one was over the limit and cut inside something."""
+    found = ", ".join(f"{plan.chunks[name]:,} {words}" for name, words in _CUTS.items())
+    return f"{plan.chunks['chunks']:,} of {plan.chunks['documents']:,} documents; cut inside: {found}"
 
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
@@ -117,15 +123,22 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
                 f"rows left out: {reason.replace('_', ' ')}": count
                 for reason, count in counts.get("skipped_input_rows", {}).items()
             },
+            **{f"{words} cut": run.plan.chunks[name] for name, words in _CUTS.items() if run.plan.chunks},
         },
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
         "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
         "splits": {name: split["rows"] for name, split in stats.get("splits", {}).items() if name != "train"},
         "tokens": _tokens(stats),
-        "shares": rates(task_of(run.config), counts),
+        "shares": rates(task_of(run.config), counts) | _left_open(counts.get("truth", {})),
         "speed": speed(run),
     }
+
+
+def _left_open(truth: Mapping[str, int]) -> dict[str, float]:
+    """The share of samples that no rule could compare with the ground truth, if there are any."""
+    unknown = truth.get("unknown", 0)
+    return {"samples not comparable with the ground truth": unknown / truth["samples"]} if unknown else {}
 
 
 def _tokens(stats: dict[str, Any]) -> dict[str, int]:

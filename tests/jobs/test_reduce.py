@@ -376,6 +376,8 @@ def test_real_samples_are_selected_as_their_shipped_labels_say(
     assert truth["equal"] == sum(CORRECT.values())
     # One answer is no answer that could be compared, "10+John's age"; its label says it is wrong.
     assert truth["unknown"] == 1
+    shares = orjson.loads((tmp_path / "run/summary.json").read_bytes())["shares"]
+    assert shares["samples not comparable with the ground truth"] == 1 / truth["samples"]
     assert truth["equal"] + truth["not_equal"] + truth["unknown"] + truth["no_answer"] == 4 * 1319
 
 

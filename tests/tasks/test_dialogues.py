@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from omi_core.commands.planned import show_plan
 from omi_core.config import Generate, load_generate, load_reduce
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
@@ -21,6 +22,7 @@ from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, plan_reduce
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
+from omi_core.stages.summary import announce, show_summary
 from omi_core.store.plan import Records
 from omi_core.tasks.dialogues import TASK
 from tests.published import published_file
@@ -136,7 +138,7 @@ def test_documents_options_say_where_text_id_and_source_are(
     assert skipped.counts == left_out
 
 
-def test_the_stats_say_what_was_cut_of_chunks(tmp_path: Path) -> None:
+def test_what_was_cut_of_chunks_reaches_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = "A word and " * 400 + "x" * 5000
     (tmp_path / "in.jsonl").write_bytes(orjson.dumps({"text": long}) + b"\n")
     run = carry_out(
@@ -146,6 +148,16 @@ def test_the_stats_say_what_was_cut_of_chunks(tmp_path: Path) -> None:
     )
     counts = stats_of(run)["counts"]["chunks"]
     assert counts["cut_sentences"] == 1 and counts["cut_words"] > 0
+    told = (
+        f"{counts['chunks']} of 1 documents; cut inside: 1 sentences, 0 formulas, {counts['cut_words']} words"
+    )
+    announce(run, None)
+    assert f"chunks: {told}" in capsys.readouterr().err
+    show_plan(run, canary=False)
+    assert f"chunks     {told}" in capsys.readouterr().out
+    show_summary(run, stats_of(run))
+    kept = orjson.loads(run.layout.summary.read_bytes())["input"]
+    assert [kept[f"{of} cut"] for of in ("sentences", "formulas", "words")] == [1, 0, counts["cut_words"]]
 
 
 def test_data_limit_counts_chunks_and_smaller_chunks_are_more(web: Path) -> None:
