@@ -150,6 +150,7 @@ class RunDirectory(RuleBasedStateMachine):
 
     undisturbed: dict[str, bytes]
     steps = 0
+    holes = 0  # steps after which a dataset with a hole was there
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,32 +236,50 @@ class RunDirectory(RuleBasedStateMachine):
     @rule(tasks=st.integers(1, 4), lost=st.integers(0, 3), die_at=st.integers(0, 120))
     def array(self, tasks: int, lost: int, die_at: int) -> None:
         """An attempt of which one task is lost, and another may be killed."""
-
-        def do() -> None:
-            run: Any = open_to_continue(self.layout)
-            missing = gate.missing(run)
-            if not gate.count(missing):
-                return
-            attempt = new_attempt(run.layout, missing, tasks)
-            ledger.append(run.layout.ledger, {"stage": "generate", "attempt": attempt.number})
-            chosen = run.config
-            with open_teacher(chosen.teacher, chosen.engine, chosen.sampling) as teacher:
-                for number in range(attempt.tasks):
-                    if number != lost:
-                        run_shard(run, attempt, number, teacher, Stop(), lambda sample: None)
-
-        outcome = self._do(do, die_at)
+        outcome = self._do(lambda: self._array(tasks, lost), die_at)
         assert outcome in (DONE, KILLED) or self.harmed, self.log.read_text(errors="replace")
+
+    def _array(self, tasks: int, lost: int) -> None:
+        run: Any = open_to_continue(self.layout)
+        missing = gate.missing(run)
+        if not gate.count(missing):
+            return
+        attempt = new_attempt(run.layout, missing, tasks)
+        ledger.append(run.layout.ledger, {"stage": "generate", "attempt": attempt.number})
+        chosen = run.config
+        with open_teacher(chosen.teacher, chosen.engine, chosen.sampling) as teacher:
+            for number in range(attempt.tasks):
+                if number != lost:
+                    run_shard(run, attempt, number, teacher, Stop(), lambda sample: None)
 
     @precondition(lambda self: self.layout.plan.exists())
     @rule(
+        tasks=st.integers(1, 4),
+        lost=st.integers(0, 3),
         parts=st.integers(1, 3),
         coverage=st.sampled_from([1.0, 0.5, 0.1]),
         publish=st.booleans(),
-        die_at=st.integers(0, 150),
+        gone=st.one_of(st.integers(0, 9), st.none()),
+        die_at=st.one_of(st.just(0), st.integers(0, 250)),
     )
-    def chain(self, parts: int, coverage: float, publish: bool, die_at: int) -> None:
-        """Gate, reduce and publish as jobs; what they would submit is left out."""
+    def chain(
+        self,
+        tasks: int,
+        lost: int,
+        parts: int,
+        coverage: float,
+        publish: bool,
+        gone: int | None,
+        die_at: int,
+    ) -> None:
+        """An array, gate, reduce and publish as jobs; what they would submit is left out.
+
+        `gone`: a journal that is no longer there when the chain begins, and no dataset either, since one
+        that was whole stays.
+        """
+        if gone is not None and (journals := self.layout.journals()):
+            journals[gone % len(journals)].unlink()
+            self.delete_dataset()
 
         def do() -> None:
             opened = open_to_continue(self.layout)
@@ -271,6 +290,7 @@ class RunDirectory(RuleBasedStateMachine):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(gates, "_send", lambda *arguments: None)
                 patch.setattr(states, "query_submitted", _no_slurm)
+                self._array(tasks, lost)
                 run: Any = Run(opened.layout, opened.plan, chosen)
                 gates.pass_generate(run, None)
                 count = part_count(run)
@@ -283,9 +303,17 @@ class RunDirectory(RuleBasedStateMachine):
     # -- accidents -----------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.layout.plan.exists())
-    @rule(which=st.integers(0, 999), how=st.sampled_from(["flip", "cut", "delete"]), at=st.integers(0, 10**6))
-    def damage(self, which: int, how: str, at: int) -> None:
-        names = sorted(name for name in files_of(self.root) if not name.endswith(".lock"))
+    @rule(
+        where=st.sampled_from(["", "", "generate/", "reduce/"]),
+        which=st.integers(0, 999),
+        how=st.sampled_from(["flip", "cut", "delete"]),
+        at=st.integers(0, 10**6),
+    )
+    def damage(self, where: str, which: int, how: str, at: int) -> None:
+        there = (name for name in files_of(self.root) if not name.endswith(".lock"))
+        names = sorted(name for name in there if name.startswith(where))
+        if not names:
+            return
         name = names[which % len(names)]
         path = self.root / name
         data = bytearray(path.read_bytes())
@@ -314,6 +342,7 @@ class RunDirectory(RuleBasedStateMachine):
             return
         files = files_of(self.layout.dataset)
         hole = hole_of(stats)
+        type(self).holes += hole is not None
         if hole is None:
             assert files == self.undisturbed
             return
@@ -341,8 +370,10 @@ def _no_slurm(jobs: object) -> Any:
     raise commands.NotInstalled("squeue", "not here")
 
 
-def run_histories(number: int, steps: int) -> int:
-    """Tries so many histories of at most so many steps each. Returns how many steps were taken.
+def run_histories(number: int, steps: int) -> tuple[int, int]:
+    """Tries this many histories of at most this many steps each.
+
+    Returns the steps taken, and after how many of them a dataset with a hole was there.
 
     Raises:
         AssertionError: a history after which something published is not right.
@@ -368,8 +399,8 @@ def run_histories(number: int, steps: int) -> int:
         )
     finally:
         shutil.rmtree(place)
-    return RunDirectory.steps
+    return RunDirectory.steps, RunDirectory.holes
 
 
 if __name__ == "__main__":
-    print(run_histories(*map(int, sys.argv[1:])), "steps")
+    print("{} steps, {} with a hole".format(*run_histories(*map(int, sys.argv[1:]))))
