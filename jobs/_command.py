@@ -13,6 +13,7 @@ from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from omi_core.config import check_packages
 from omi_core.options import ConfigError, did_you_mean, first_line, leaves
 
 Config = TypeVar("Config")
@@ -83,7 +84,12 @@ def _mistake(line: str) -> None:
 
 @cache
 def store_schema(name: str, schema: type) -> None:
-    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow."""
+    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow.
+
+    Raises:
+        ConfigError: a package that adds options is broken.
+    """
+    check_packages()
     from hydra.core.config_store import ConfigStore
 
     ConfigStore.instance().store(name=f"{name}_schema", node=schema)

@@ -107,7 +107,7 @@ def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | 
 def _composer(name: str, schema: type, load: Callable[[Values], Any]) -> Callable[..., Values]:
     def compose(given: Values, words: Sequence[str], folder: Path | None) -> Values:
         all_words = [*(word(key, value) for key, value in given.items()), *words]
-        return dataclasses.asdict(load(compose_words(name, schema, all_words, folder)))
+        return options.written(load(compose_words(name, schema, all_words, folder)))
 
     return compose
 

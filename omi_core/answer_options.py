@@ -1,4 +1,4 @@
-"""Options of solutions: how answers are found and compared, and which solutions the filters keep."""
+"""Options of solutions: how answers are found and compared."""
 
 from __future__ import annotations
 
@@ -51,36 +51,4 @@ class Answers:
         "several answers, 1 elsewhere",
         ge=0,
         late=True,
-    )
-
-
-@dataclass
-class Filters:
-    max_tokens: int | None = option(1024, "longest problem and longest solution, in tokens; null: off", ge=1)
-    tokenizer: str | None = option(
-        None, "tokenizer.json (file or its directory) for max_tokens; null: the teacher's own"
-    )
-    min_chars: int = option(0, "shortest solution, in characters; 0: off", ge=0)
-    unfinished: bool = option(True, "drop solutions cut off by a token limit")
-    no_boxed: bool = option(True, "drop solutions without a \\boxed{} answer")
-    several_boxed: bool = option(True, "drop solutions with more than one \\boxed{}")
-    trim_after_answer: bool = option(True, "cut the text after the line with the final answer")
-    strip_prefix: bool = option(True, "remove a leading 'My solution:' and the like")
-    wrong_arithmetic: bool = option(True, "drop solutions that state a false equation of numbers")
-    ends_boxed: bool = option(
-        False, "drop solutions whose last line does not hold the boxed answer", late=True
-    )
-    max_words: int | None = option(None, "longest solution, in words; null: off", ge=1, late=True)
-    restates: float = option(
-        0.0,
-        "least share of the problem's words and numbers at the beginning of the solution; 0: off",
-        ge=0,
-        le=1,
-        late=True,
-    )
-    repeated_lines: float | None = option(
-        None, "largest share of lines that stand there before; null: off", ge=0, le=1, late=True
-    )
-    repeated_ngrams: float | None = option(
-        None, "largest share of words in runs of 10 that stand there before; null: off", ge=0, le=1, late=True
     )

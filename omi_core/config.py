@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omi_core import options
-from omi_core.answer_options import Answers, Filters
+from omi_core import options, plugins
+from omi_core.answer_options import Answers
 from omi_core.cluster_options import Cluster
-from omi_core.dialogue_options import Conversations, Documents
+from omi_core.dialogue_options import Documents
+from omi_core.filters.registry import SECTIONS, known
+from omi_core.filters.sections import Conversations, Filters, packages, token_limits
 from omi_core.options import ConfigError, option, section
 from omi_core.stop_strings import check_stop
 from omi_core.task_options import Problems, Variants, Verdicts
@@ -271,12 +273,25 @@ class Reduce:
     run: Run = section(Run, transient=True)
 
 
+def check_packages() -> None:
+    """Raises ConfigError when what another package adds cannot be used.
+
+    To be called before options are read: those that a broken package adds are not there.
+    """
+    for group in plugins.GROUPS:
+        plugins.load(group)
+    for name in SECTIONS:
+        known(name)
+
+
 def load_generate(values: Mapping[str, Any]) -> Generate:
     """The checked config of `jobs.generate`.
 
     Raises:
-        ConfigError: as `options.load`, or values that do not go together.
+        ConfigError: as `options.load`, or values that do not go together; or a package that adds something is
+            broken.
     """
+    check_packages()
     config = options.load(Generate, values)
     _refuse_idle(config)
     if config.samples > 1 and config.sampling.temperature == 0:
@@ -312,7 +327,13 @@ def content(config: Generate | Reduce) -> dict[str, Any]:
         values.pop(name, None)
     if not values.get("style", True):
         del values["style"]
-    return values
+    used = {
+        name: version
+        for section in SECTIONS
+        if section in values
+        for name, version in packages(section, getattr(config, section)).items()
+    }
+    return values | {"packages": used} if used else values
 
 
 def _name_votes(config: Generate | Reduce, answers: dict[str, Any]) -> None:
@@ -377,8 +398,9 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     """The checked config of `jobs.reduce`.
 
     Raises:
-        ConfigError: as `options.load`, or no input.
+        ConfigError: as `load_generate`, or no input.
     """
+    check_packages()
     config = options.load(Reduce, values)
     if not config.input:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
@@ -407,12 +429,11 @@ def check_splits(splits: Mapping[str, int]) -> None:
 
 def _refuse_idle(config: Generate | Reduce) -> None:
     """Raises ConfigError when an option is set that others keep from having any effect."""
-    if config.filters.tokenizer is not None and config.filters.max_tokens is None:
-        raise ConfigError("filters.tokenizer: counts nothing while filters.max_tokens=null; omit it")
-    if config.conversations.tokenizer is not None and config.conversations.min_tokens is None:
-        raise ConfigError(
-            "conversations.tokenizer: counts nothing while conversations.min_tokens=null; omit it"
-        )
+    for name in ("filters", "conversations"):
+        values = getattr(config, name)
+        if values.tokenizer is not None and not token_limits(name, values):
+            limits = [f"{name}.{cls.key()}=null" for cls in known(name).values() if cls.takes("tokenizer")]
+            raise ConfigError(f"{name}.tokenizer: counts nothing while {' and '.join(limits)}; omit it")
     if config.answers.pattern is not None and "pattern" not in config.answers.methods:
         if config.data.answer_format != "pattern":
             raise ConfigError("answers.pattern: not looked for; add pattern to answers.methods, or omit it")

@@ -38,14 +38,22 @@ def option(
     choices: tuple[str, ...] | None = None,
     transient: bool = False,
     late: bool = False,
+    package: object = None,
 ) -> Any:
     """A leaf of a schema: its default, its help line, its bounds, and whether it is transient.
 
     `late` marks an option that came when there were runs already: at its default it stays out of the
-    fingerprint, so that those runs are still continued.
+    fingerprint, so that those runs are still continued. `package` is the other package that adds it.
     """
     bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-    meta = {"help": help, **bounds, "choices": choices, "transient": transient, "late": late}
+    meta = {
+        "help": help,
+        **bounds,
+        "choices": choices,
+        "transient": transient,
+        "late": late,
+        "package": package,
+    }
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -215,6 +223,23 @@ def content(instance: Any) -> dict[str, Any]:
             continue
         out[field.name] = content(value) if is_schema(value) else value
     return out
+
+
+def written(instance: Any) -> dict[str, Any]:
+    """All options as plain nested values, to be written down and restored.
+
+    Left out are those of other packages at their default, so that what was made without a package can be read
+    without it.
+    """
+    values = dataclasses.asdict(instance)
+    for key, value, field in leaves(instance):
+        if field.metadata.get("package") and value == default_of(field):
+            *path, name = key.split(".")
+            below = values
+            for section in path:
+                below = below[section]
+            del below[name]
+    return values
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -1,22 +1,20 @@
 """Options of single tasks: what a new problem must be like, what is published of dialogues, what is judged.
 
-Those of chunks and of the filter of conversations are in `dialogue_options`.
+Those of chunks are in `dialogue_options`, those of the filter of conversations in `filters.sections`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from omi_core.filters.sections import Section, of_filters
 from omi_core.options import option
 
 
-@dataclass
-class Problems:
+@of_filters("problems")
+class Problems(Section):
     """The task `problems`: what a new problem must be like."""
 
-    max_words: int | None = option(
-        300, "longest new problem, in words (AceMath, arXiv 2412.15084); null: any", ge=1
-    )
     source: str = option(
         "augmented_{source}", "problem_source of a new problem; {source} is its seed's (OpenMathInstruct-2)"
     )

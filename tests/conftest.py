@@ -25,6 +25,7 @@ SmallDisk = Callable[[str], Path]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="SIGKILLs of the rehearsal kill test")
     parser.addoption("--write-golden", action="store_true", help="write the golden file anew")
+    parser.addoption("--write-tables", action="store_true", help="write the tables of filters in docs anew")
     parser.addoption("--vllm-kills", type=int, default=1, help="SIGKILLs of the vLLM kill test")
     parser.addoption(
         "--batching-samples", type=int, default=160, help="samples of the vLLM test that compares batchings"

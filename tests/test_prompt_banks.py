@@ -22,7 +22,6 @@ from omi_core import filters, prompts
 from omi_core.answers import Extractor, Grader, Verdict
 from omi_core.decontaminate import NgramSearch, Questions
 from omi_core.filters.arithmetic import statements
-from omi_core.filters.statements import STATEMENT_FILTERS
 from omi_core.records import Candidate
 
 Answer = Callable[..., Any]
@@ -246,7 +245,7 @@ def test_every_new_problem_and_its_seed_has_one_answer(style: str) -> None:
 
 @pytest.mark.parametrize("style", MANNERS)
 def test_every_new_problem_is_a_statement_and_nothing_else(style: str) -> None:
-    chain = filters.build(dict.fromkeys(STATEMENT_FILTERS, {}), known=STATEMENT_FILTERS)
+    chain = filters.build(dict.fromkeys(filters.known("problems"), {}), section="problems")
     rows = [
         Candidate(seed, problem, None, "", "", "stop", "", 0, 0)
         for seed, problem in pairs("problems", "new_problems", style)

@@ -14,9 +14,9 @@ from itertools import chain
 
 from omi_core.dialogue_options import Documents
 from omi_core.documents.boundaries import LEVELS, characters, inside, lines, pieces
-from omi_core.documents.formulas import Span, formulas
-from omi_core.filters.length import BYTES, TokenCounter
 from omi_core.options import ConfigError
+from omi_core.text.formulas import Span, formulas
+from omi_core.text.tokens import BYTES, TokenCounter
 
 # Units that are together shorter than this share of the limit are packed as one, so that hostile text of tiny
 # units costs no more than other text.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from omi_core.answers.extract import Extractor, count_boxes
-from omi_core.filters.base import Example, RowFilter
-from omi_core.records import Candidate
+from omi_core.answers.extract import Extractor, boxed_answers, count_boxes
+from omi_core.filters.base import Example, Option, RowFilter
+from omi_core.records import Candidate, Sample
 
 
 class NoBoxed(RowFilter):
-    r"""Drops solutions without a balanced `\boxed{...}`."""
+    r"""Drops solutions without a balanced `\boxed{}` or `\fbox{}`."""
 
     name = "no_boxed"
+    option = Option("bool", True, "drop solutions without a \\boxed{} answer", late=False)
+    position = 20
+    reason = "the answer of a trained model must be found, too"
     examples = (
         Example("2 + 3 = 5", None),
         Example("2 + 3 = \\boxed{5", None),
@@ -25,9 +28,13 @@ class NoBoxed(RowFilter):
 
 
 class SeveralBoxed(RowFilter):
-    r"""Drops solutions with more than one `\boxed{...}`: which of them is the answer is a guess."""
+    """Drops solutions with more than one box; a box inside a box is one."""
 
     name = "several_boxed"
+    option = Option("bool", True, "drop solutions with more than one \\boxed{}", late=False)
+    position = 30
+    before_answers = True
+    reason = "which of them is the answer is a guess"
     examples = (
         Example("Either \\boxed{2} or \\boxed{3}.", None),
         Example("It is \\boxed{5}. So: \\boxed{5}", None),
@@ -35,14 +42,20 @@ class SeveralBoxed(RowFilter):
         Example("no box at all", "no box at all"),
     )
 
+    def may_vote(self, sample: Sample) -> bool:
+        return len(set(boxed_answers(sample.text))) <= 1
+
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if count_boxes(row.solution) <= 1 else None
 
 
 class StripPrefix(RowFilter):
-    """Removes a heading that the model put before its solution, such as "My solution:", in any case."""
+    """Removes a leading `My solution:` or `Solution:`, in any case, also bold."""
 
     name = "strip_prefix"
+    option = Option("bool", True, "remove a leading 'My solution:' and the like", late=False)
+    position = 40
+    reason = "a habit of the teacher, no part of the solution"
     examples = (
         Example("My solution:\nWe add.", "We add."),
         Example("  my SOLUTION : We add.", "We add."),
@@ -67,13 +80,16 @@ class StripPrefix(RowFilter):
 
 
 class TrimAfterAnswer(RowFilter):
-    """Cuts what follows the sentence or line of the final answer.
+    """Cuts what follows the sentence or line of the final answer; a formula or environment open there is kept
+    to its end.
 
-    A formula or environment that is open at the answer is kept to its end. The answer is found as `extract`
-    finds it: a box, a line `#### N`, or the configured pattern.
+    The answer is found as `extract` finds it: a box, a line `#### N`, or the configured pattern.
     """
 
     name = "trim_after_answer"
+    option = Option("bool", True, "cut the text after the line with the final answer", late=False)
+    position = 50
+    reason = "checks and farewells come after the answer"
     examples = (
         Example("It is \\boxed{5}.\n\nNote that 5 is prime.", "It is \\boxed{5}."),
         Example("It is \\boxed{5}. Check: 2 + 3 = 5.", "It is \\boxed{5}."),

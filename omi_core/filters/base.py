@@ -1,13 +1,46 @@
-"""What a filter is: a name, options, examples of what it does, and `apply` on a batch of candidates."""
+"""What a filter is: a class that declares its name, its option, its place and its examples.
+
+That class is all there is to a filter: the schema of the config, `--help`, the chain and the tables in docs/
+are made of what the classes declare (`omi_core.filters.registry`).
+"""
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, ClassVar
 
-from omi_core.records import Candidate
+from omi_core.records import Candidate, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """The option of the config that turns a filter on, and off at null, at false and at `off`.
+
+    `type` is written as an annotation: "bool", "int | None". `argument` is the keyword of the filter's
+    constructor that takes the value; None where the option only says whether the filter runs. `name` is that
+    of the option where it is not the filter's own. `ge`, `gt`, `le` and `lt` are bounds of the value. `late`
+    is False for the options of the first runs alone: they are in the fingerprint also at their default.
+    """
+
+    type: str
+    default: Any
+    help: str
+    argument: str | None = None
+    off: Any = None
+    name: str | None = None
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    late: bool = True
+
+    def turns_off(self, value: Any) -> bool:
+        """Whether the filter does not run at this value."""
+        return value is None or value is False or (self.off is not None and value == self.off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +59,40 @@ class Example:
 
 
 class Filter(ABC):
-    """Drops or rewrites candidates. Its options are the constructor's keywords, all with plain JSON values.
+    """Drops or rewrites candidates. Its settings are the constructor's keywords, all with plain JSON values.
 
-    A filter sees each row by itself: what becomes of a row must not depend on the batch it comes in.
+    A filter sees each row by itself: what becomes of a row must not depend on the batch it comes in. Two
+    keywords are given to each constructor that has them: `extract`, the run's `Extractor`, and `tokenizer`,
+    the path of the `tokenizer.json` that lengths are counted with.
+
+    `name` is what its rows are counted as. `section` is where in the config its option is, and so what it
+    filters: "filters" (solutions), "conversations" (of dialogues) or "problems" (new ones). Without an
+    `option` it always runs. Filters run in the order of their `position`. The first paragraph of the
+    docstring says in the docs what a filter does, and `reason` says why.
     """
 
     name: ClassVar[str]
+    section: ClassVar[str] = "filters"
+    option: ClassVar[Option | None] = None
+    position: ClassVar[int]
+    reason: ClassVar[str] = ""
     examples: ClassVar[tuple[Example, ...]]
+    before_answers: ClassVar[bool] = False
+    """Whether solutions that it drops go before answers are looked at; `may_vote` says more."""
+
+    def may_vote(self, sample: Sample) -> bool:
+        """Whether a sample has a say in what the answer is. Asked where `before_answers` is set."""
+        return True
+
+    @classmethod
+    def key(cls) -> str | None:
+        """The name of the option in its section; None where the filter always runs."""
+        return (cls.option.name or cls.name) if cls.option is not None else None
+
+    @classmethod
+    def takes(cls, keyword: str) -> bool:
+        """Whether the constructor has this keyword."""
+        return keyword in inspect.signature(cls).parameters
 
     @abstractmethod
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
@@ -54,3 +114,17 @@ class RowFilter(Filter):
         if solution is None:
             return None
         return row if solution == row.solution else replace(row, solution=solution)
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """The value, if it is an integer of at least `least`. Raises ValueError."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return value
+
+
+def share_of(name: str, value: float) -> float:
+    """The value, if it is a share. Raises ValueError."""
+    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
+    return value

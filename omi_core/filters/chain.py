@@ -7,34 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.answer import NoBoxed, SeveralBoxed, StripPrefix, TrimAfterAnswer
 from omi_core.filters.base import Filter
-from omi_core.filters.form import EndsBoxed, Restates
-from omi_core.filters.length import MaxTokens, MaxWords, MinChars, Unfinished
-from omi_core.filters.repetition import RepeatedLines, RepeatedNgrams
-from omi_core.filters.wrong_arithmetic import WrongArithmetic
+from omi_core.filters.registry import known
 from omi_core.records import Candidate
-
-# The order in which they run, whatever the order in the config. Cheap ones first; lengths after the
-# rewrites, since they are those of the published text; the one that reads every sum last.
-FILTERS: dict[str, type[Filter]] = {
-    cls.name: cls
-    for cls in (
-        Unfinished,
-        NoBoxed,
-        SeveralBoxed,
-        StripPrefix,
-        TrimAfterAnswer,
-        EndsBoxed,
-        MinChars,
-        MaxWords,
-        MaxTokens,
-        Restates,
-        RepeatedLines,
-        RepeatedNgrams,
-        WrongArithmetic,
-    )
-}
 
 
 class FilterChain:
@@ -87,22 +62,23 @@ class FilterChain:
 def build(
     config: Mapping[str, Mapping[str, Any] | None],
     *,
+    section: str = "filters",
     extract: Extractor | None = None,
-    known: Mapping[str, type[Filter]] = FILTERS,
 ) -> FilterChain:
-    """The chain of the filters named in `config`, each with its options; None switches a filter off.
+    """The chain of the filters named in `config`, each with its settings; None switches a filter off.
 
         build({"max_tokens": {"limit": 1024, "tokenizer": "tokenizer.json"}, "unfinished": {}})
 
-    They run in the order of `known`, by default the filters of solutions. `extract` finds the final answer
-    for `trim_after_answer`. Raises ValueError naming the filter or option that is unknown, missing or
-    impossible.
+    They run in the order of their positions. `section` says which filters are meant, by default those of
+    solutions. `extract` is given to those that look for the final answer. Raises ValueError naming the filter
+    or setting that is unknown, missing or impossible.
     """
-    unknown = [name for name in config if name not in known]
+    classes = known(section)
+    unknown = [name for name in config if name not in classes]
     if unknown:
-        raise ValueError(f"unknown filter {unknown[0]!r}; known are {', '.join(known)}")
-    chosen = [(name, options) for name in known if (options := config.get(name)) is not None]
-    return FilterChain([_make(known[name], options, extract) for name, options in chosen])
+        raise ValueError(f"unknown filter {unknown[0]!r}; known are {', '.join(classes)}")
+    chosen = [(cls, options) for name, cls in classes.items() if (options := config.get(name)) is not None]
+    return FilterChain([_make(cls, options, extract) for cls, options in chosen])
 
 
 def _make(cls: type[Filter], options: Mapping[str, Any], extract: Extractor | None) -> Filter:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.wording import share_of, wording
+from omi_core.filters.base import Example, Option, RowFilter, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import wording
 
 # What may stand on lines of its own below the box and still belong to its formula.
 _CLOSING = re.compile(r"(?:[\s$.*]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*+")
@@ -31,12 +31,12 @@ _QUESTION = "Ann has 3 brown eggs in her basket and buys 4 white eggs. How many 
 
 
 class EndsBoxed(RowFilter):
-    r"""Drops solutions whose last line does not hold the boxed answer.
-
-    A formula that the box stands in may end on further lines.
-    """
+    """Drops solutions whose last line does not hold the boxed answer; a formula around it may end below."""
 
     name = "ends_boxed"
+    option = Option("bool", False, "drop solutions whose last line does not hold the boxed answer")
+    position = 60
+    reason = "every solution has its answer in the same place"
     examples = (
         Example("We add.\nIt is \\boxed{5}.", "We add.\nIt is \\boxed{5}."),
         Example("It is \\boxed{5} dollars.\n\n", "It is \\boxed{5} dollars.\n\n"),
@@ -61,13 +61,23 @@ class EndsBoxed(RowFilter):
 
 
 class Restates(RowFilter):
-    """Drops solutions that do not begin with the question.
+    """Drops solutions that begin with a smaller share of the problem's words and numbers; 0 is off.
 
-    The numbers of the problem and its words, those left out that every text has, must stand to a share of at
-    least `share` among the first words of the solution: as many as the problem has, and 15 more.
+    Words that every text has do not count. The beginning is as many words as the problem has, and 15 more.
     """
 
     name = "restates"
+    option = Option(
+        "float",
+        0.0,
+        "least share of the problem's words and numbers in the beginning of the solution; 0: off",
+        "share",
+        off=0.0,
+        ge=0,
+        le=1,
+    )
+    position = 100
+    reason = "every solution begins with the question"
     examples = (
         Example(f"We are told that {_QUESTION} We add.", f"We are told that {_QUESTION} We add.", _QUESTION),
         Example("Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.", None, _QUESTION),

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from omi_core.filters.base import Example, Filter, RowFilter
-from omi_core.records import Candidate
+from omi_core.filters.base import Example, Filter, Option, RowFilter, at_least
+from omi_core.records import Candidate, Sample
+from omi_core.text.tokens import BYTES, MOST_BYTES_PER_TOKEN, count_tokens, load_tokenizer
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-BYTES = "bytes"
-# No tokenizer gets this many bytes into every token of a long text, so text beyond it is not worth counting:
-# a megabyte of one repeated character would cost seconds.
-MOST_BYTES_PER_TOKEN = 64
 _BATCH_BYTES = 4 << 20
 
 
 class Unfinished(RowFilter):
-    """Drops solutions that ended at the token limit."""
+    """Drops solutions that ended at a token limit."""
 
     name = "unfinished"
+    option = Option("bool", True, "drop solutions cut off by a token limit", late=False)
+    position = 10
+    before_answers = True
+    reason = "half a solution teaches to stop anywhere"
     examples = (
         Example("So the answer is \\boxed{5}", None, finish_reason="length"),
         Example("So the answer is \\boxed{5}.", "So the answer is \\boxed{5}."),
     )
+
+    def may_vote(self, sample: Sample) -> bool:
+        return sample.finish_reason != "length"
 
     def solution_after(self, row: Candidate) -> str | None:
         return None if row.finish_reason == "length" else row.solution
 
 
 class MinChars(RowFilter):
-    """Drops solutions shorter than `limit` characters, surrounding white space not counted; 0 keeps all."""
+    """Drops solutions of fewer characters, white space at the ends not counted; 0 is off."""
 
     name = "min_chars"
+    option = Option("int", 0, "shortest solution, in characters; 0: off", "limit", off=0, ge=0, late=False)
+    position = 70
+    reason = "a bare answer explains nothing"
     examples = (
         Example("", "", options={"limit": 0}),
         Example("\\boxed{5}", None, options={"limit": 10}),
@@ -51,12 +53,12 @@ class MinChars(RowFilter):
 
 
 class MaxWords(RowFilter):
-    """Drops solutions of more than `limit` words, as white space parts them.
-
-    AceMath (arXiv 2412.15084) drops those of more than 2,500.
-    """
+    """Drops solutions of more words, as white space parts them. AceMath (arXiv 2412.15084): 2,500."""
 
     name = "max_words"
+    option = Option("int | None", None, "longest solution, in words; null: off", "limit", ge=1)
+    position = 80
+    reason = "endless solutions are mostly lost ones"
     examples = (
         Example("one two\n three", "one two\n three", options={"limit": 3}),
         Example("one two\n three 4", None, options={"limit": 3}),
@@ -71,7 +73,7 @@ class MaxWords(RowFilter):
 
 
 class MaxTokens(Filter):
-    """Drops rows whose problem or solution is longer than `limit` tokens, special tokens not counted.
+    """Drops rows whose problem or whose solution has more tokens, special ones not counted.
 
     `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
     token. A token is at least a byte, so only texts of more than `limit` bytes are tokenized. Raises
@@ -79,6 +81,16 @@ class MaxTokens(Filter):
     """
 
     name = "max_tokens"
+    option = Option(
+        "int | None",
+        1024,
+        "longest problem and longest solution, in tokens; null: off",
+        "limit",
+        ge=1,
+        late=False,
+    )
+    position = 90
+    reason = "what does not fit the training window"
     examples = (
         Example("12345678", "12345678", problem="123", options={"limit": 8, "tokenizer": BYTES}),
         Example("123456789", None, problem="123", options={"limit": 8, "tokenizer": BYTES}),
@@ -114,55 +126,6 @@ class MaxTokens(Filter):
     def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
         if self._tokenizer is None or not texts:
             return
-        for number, tokens in zip(owners, _count(self._tokenizer, texts), strict=True):
+        for number, tokens in zip(owners, count_tokens(self._tokenizer, texts), strict=True):
             if tokens > self.limit:
                 keep[number] = None
-
-
-class TokenCounter:
-    """Counts tokens, special ones left out.
-
-    `tokenizer` is the path of a Hugging Face `tokenizer.json`, or "bytes" to take each UTF-8 byte for a
-    token; `key` names the option in messages. Raises ValueError when the file is not a tokenizer.
-    """
-
-    def __init__(self, tokenizer: str, key: str = "tokenizer") -> None:
-        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer, key)
-        self.bytes_per_token = MOST_BYTES_PER_TOKEN if self._tokenizer else 1
-
-    def __call__(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens of each text. The whole batch is in memory at once."""
-        if self._tokenizer is None:
-            return [len(text.encode("utf-8", "replace")) for text in texts]
-        return _count(self._tokenizer, texts)
-
-
-def _count(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
-    # Lone surrogates have no UTF-8; the tokenizer refuses them.
-    clean = [text.encode("utf-8", "replace").decode() for text in texts]
-    # The problem of many samples comes many times.
-    distinct = list(dict.fromkeys(clean))
-    encoded = tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
-    tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
-    return [tokens[text] for text in clean]
-
-
-def load_tokenizer(path: str, key: str = "max_tokens.tokenizer") -> Tokenizer:
-    """The tokenizer in `path`, with the truncation and padding that the file may ask for switched off."""
-    from tokenizers import Tokenizer
-
-    if not Path(path).is_file():
-        raise ValueError(f"{key}: no file {path}; give the path of a tokenizer.json, or {BYTES!r}")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ValueError(f"{key}: {path} is not a tokenizer.json ({str(error)[:100]})") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def at_least(name: str, value: int, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value

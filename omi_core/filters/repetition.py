@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.length import at_least
-from omi_core.filters.wording import covered, ngrams, share_of, wording
+from omi_core.filters.base import Example, Option, RowFilter, at_least, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import covered, ngrams, wording
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _SAME = "It is the very same line as before."
@@ -16,12 +15,22 @@ _TEN = "one two three four five six seven eight nine ten"
 
 
 class RepeatedLines(RowFilter):
-    """Drops texts of whose lines more than `share` stand there before.
+    """Drops solutions with a larger share of lines that repeat an earlier one; formulas alone do not count.
 
-    Lines without words, such as formulas, do not count. Gopher drops web pages from 0.3 on.
+    Gopher drops web pages from 0.3 on.
     """
 
     name = "repeated_lines"
+    option: ClassVar[Option | None] = Option(
+        "float | None",
+        None,
+        "largest share of lines that repeat an earlier one; null: off",
+        "share",
+        ge=0,
+        le=1,
+    )
+    position = 110
+    reason = "a model that goes round in circles"
     examples: ClassVar[tuple[Example, ...]] = (
         Example(f"{_SAME}\n{_SAME.upper()}\n", None),
         Example(f"{_SAME}\n{_SAME}\nOh.\nYes.", f"{_SAME}\n{_SAME}\nOh.\nYes."),
@@ -43,12 +52,22 @@ class RepeatedLines(RowFilter):
 
 
 class RepeatedNgrams(RowFilter):
-    """Drops texts of whose words more than `share` are in runs of `n` words that stand there before.
+    """Drops solutions with a larger share of words in runs of 10 that repeat an earlier run.
 
     Gopher drops web pages from 0.1 on, for n = 10.
     """
 
     name = "repeated_ngrams"
+    option: ClassVar[Option | None] = Option(
+        "float | None",
+        None,
+        "largest share of words in runs of 10 that repeat an earlier run; null: off",
+        "share",
+        ge=0,
+        le=1,
+    )
+    position = 120
+    reason = "a model that goes round in circles"
     examples = (
         Example(f"Ann: {_TEN}. Bob: {_TEN}.", None),
         Example("the " * 30, None),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from omi_core.filters.base import Example, Filter, RowFilter
-from omi_core.filters.length import Unfinished, at_least
+from omi_core.filters import length
+from omi_core.filters.base import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 # White space is bounded everywhere: what a model repeats without end must not cost more than its length.
@@ -62,10 +62,20 @@ def statement(text: str) -> str:
     return text.strip()
 
 
+class Unfinished(length.Unfinished):
+    """Drops what ended at the token limit."""
+
+    section = "problems"
+    option = None
+    before_answers = False
+
+
 class Statement(RowFilter):
     """Cuts everything but the statement: an announcement before it, a solution or other part after it."""
 
     name = "statement"
+    section = "problems"
+    position = 20
     examples = (
         Example("Ada has 3 keys. How many?", "Ada has 3 keys. How many?"),
         Example("New problem: Find $x$.", "Find $x$."),
@@ -98,6 +108,8 @@ class Empty(RowFilter):
     """Drops statements without a letter or digit."""
 
     name = "empty"
+    section = "problems"
+    position = 30
     examples = (Example("", None), Example(" .\n", None), Example("1+1?", "1+1?"), Example("π", "π"))
 
     def solution_after(self, row: Candidate) -> str | None:
@@ -105,9 +117,20 @@ class Empty(RowFilter):
 
 
 class TooLong(RowFilter):
-    """Drops statements of more than `limit` words; what stands between white space is a word."""
+    """Drops statements of more words, as white space parts them."""
 
     name = "too_long"
+    section = "problems"
+    option = Option(
+        "int | None",
+        300,
+        "longest new problem, in words (AceMath, arXiv 2412.15084); null: any",
+        "limit",
+        name="max_words",
+        ge=1,
+        late=False,
+    )
+    position = 50
     examples = (
         Example("one two three", "one two three", options={"limit": 3}),
         Example("one two three", None, options={"limit": 2}),
@@ -121,9 +144,11 @@ class TooLong(RowFilter):
 
 
 class Boxed(RowFilter):
-    r"""Drops statements that hold a \boxed{}: a solution that could not be told from its problem."""
+    r"""Drops statements that hold a `\boxed{}`: a solution that cannot be told from its problem."""
 
     name = "boxed"
+    section = "problems"
+    position = 40
     examples = (
         Example("We get $x = \\boxed{3}$.", None),
         Example("What is in the box?", "What is in the box?"),
@@ -131,9 +156,3 @@ class Boxed(RowFilter):
 
     def solution_after(self, row: Candidate) -> str | None:
         return None if "\\boxed" in row.solution or "\\fbox" in row.solution else row.solution
-
-
-# The order in which they run.
-STATEMENT_FILTERS: dict[str, type[Filter]] = {
-    cls.name: cls for cls in (Unfinished, Statement, Empty, Boxed, TooLong)
-}

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import isfinite
 
 from omi_core.filters.arithmetic import Statement, statements
-from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.base import Example, Option, RowFilter
 from omi_core.filters.definitions import redefined, signs
 from omi_core.filters.expression import Rational
 from omi_core.filters.units import without_units
@@ -35,7 +35,7 @@ def _kept(text: str) -> Example:
 
 
 class WrongArithmetic(RowFilter):
-    r"""Drops solutions with a statement such as `3 * 4 = 13`, `\frac{6}{2} = 4` or `<<48/2=23>>`.
+    """Drops solutions that state a false equation between plain numbers, such as `3 * 4 = 13`.
 
     A statement holds when the sides differ by at most `tolerance`, relative to the larger; a right side with
     decimals may also be the left one rounded or cut off there. Statements that the words around them call
@@ -44,6 +44,9 @@ class WrongArithmetic(RowFilter):
     """
 
     name = "wrong_arithmetic"
+    option = Option("bool", True, "drop solutions that state a false equation of numbers", late=False)
+    position = 130
+    reason = "a right answer reached by a wrong step"
     examples = (
         *(
             Example(text, None)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 # The order in which a sample meets them; `docs/dataset.md` tells what they are.
-_EARLY = ("unfinished",)
 _SELECTION = ("no_answer", "unknown", "other_answer", "low_agreement", "few_votes")
 
 
@@ -29,9 +28,10 @@ def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
     selection = counts.get("selection", {})
     later = [name for name in _SELECTION if name in selection] + sorted(selection.keys() - set(_SELECTION))
     order = [("quarantined", counts.get("quarantined", 0))]
-    order += [(name, filters[name]) for name in _EARLY if name in filters]
+    chain = _chain(filters)
+    order += [(name, filters[name]) for name, early in chain.items() if early]
     order += [(name, selection[name]) for name in later]
-    order += [(name, dropped) for name, dropped in _by_chain(filters) if name not in _EARLY]
+    order += [(name, filters[name]) for name, early in chain.items() if not early]
     steps, left = [], counts.get("samples", 0)
     for name, dropped in order:
         left -= dropped
@@ -44,13 +44,14 @@ def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
     return steps
 
 
-def _by_chain(filters: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The filters in the order in which they run; stats.json has them by name."""
-    from omi_core.filters import FILTERS
-    from omi_core.filters.conversations import CONVERSATION_FILTERS
-    from omi_core.filters.statements import STATEMENT_FILTERS
+def _chain(filters: Mapping[str, int]) -> dict[str, bool]:
+    """The filters in the order in which they run, and whether each does before answers are looked at.
 
-    chains = (FILTERS, CONVERSATION_FILTERS, STATEMENT_FILTERS)
-    chain = max(chains, key=lambda names: len(filters.keys() & names.keys()))
-    known = [name for name in chain if name in filters]
-    return [(name, filters[name]) for name in [*known, *sorted(filters.keys() - set(known))]]
+    stats.json has them by name; one that is not known here, since its package is not installed, comes last.
+    """
+    from omi_core.filters.registry import SECTIONS, known
+
+    chain = max(map(known, SECTIONS), key=lambda classes: len(filters.keys() & classes.keys()))
+    unknown = sorted(filters.keys() - chain.keys())
+    found = {name: cls.before_answers for name, cls in chain.items() if name in filters}
+    return found | dict.fromkeys(unknown, False)

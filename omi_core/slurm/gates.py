@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from omi_core import options
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -369,7 +370,7 @@ def _smaller(run: Run[Generate]) -> Run[Generate]:
     """The same run with half the samples at once: kept in its config, for this chain and later ones."""
     engine = dataclasses.replace(run.config.engine, max_num_seqs=max(1, run.config.engine.max_num_seqs // 2))
     config = dataclasses.replace(run.config, engine=engine)
-    write_json(run.layout.config, dataclasses.asdict(config))
+    write_json(run.layout.config, options.written(config))
     return Run(run.layout, run.plan, config)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from omi_core.config import Generate, Reduce
 from omi_core.documents import Splitter, read_documents
 from omi_core.filters.chain import build
-from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.length import TokenCounter
+from omi_core.filters.sections import chosen
 from omi_core.inputs import Skipped, read_rows
 from omi_core.publish.mix import RAW
 from omi_core.publish.rows import DIALOGUES
@@ -23,6 +22,7 @@ from omi_core.stages.run import Run
 from omi_core.stages.tasks import Task
 from omi_core.stages.tokenizers import tokenizer_file
 from omi_core.store.plan import Records
+from omi_core.text.tokens import TokenCounter
 
 
 class DialoguesReducer(Reducer):
@@ -34,7 +34,7 @@ class DialoguesReducer(Reducer):
         assert isinstance(config, Generate)
         super().__init__(config, samples)
         self._prompting = Prompting(config)
-        self._chain = build(filter_options(config), known=CONVERSATION_FILTERS)
+        self._chain = build(filter_options(config), section="conversations")
         self._tokens = TokenCounter(tokenizer_file(config, "documents") or "", "documents.tokenizer")
         self.chains = (self._chain,)
         self.provenance = _provenance(config)
@@ -89,11 +89,7 @@ def _styles(run: Run[Generate]) -> Styles:
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters of conversations, in order, with their options."""
     assert isinstance(config, Generate)
-    options = config.conversations
-    if options.min_tokens is not None:
-        options = dataclasses.replace(options, tokenizer=tokenizer_file(config, "conversations"))
-    conversation_chain(options)  # what cannot be built is a mistake now
-    return conversation_filters(options)
+    return chosen("conversations", config.conversations, lambda: tokenizer_file(config, "conversations"))
 
 
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:

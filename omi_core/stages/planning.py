@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import config as schema
-from omi_core.answer_options import Filters
+from omi_core import options
 from omi_core.config import Generate, Reduce, Teacher
+from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish.reading import dataset_directory, dataset_glob
@@ -197,19 +198,23 @@ def _without_token_limit(config: Reduce) -> str | None:
     Raises:
         ConfigError: another limit than the default was asked for.
     """
-    filters, default = config.filters, Filters().max_tokens
-    if filters.tokenizer is not None or filters.max_tokens is None:
+    filters, default = config.filters, Filters()
+    if filters.tokenizer is not None:
         return None
-    if filters.max_tokens != default:
-        raise ConfigError(
-            f"filters.max_tokens={filters.max_tokens}: nothing counts the tokens of imported solutions; give "
-            "a tokenizer.json as filters.tokenizer=FILE"
+    notice = None
+    for key in token_limits("filters", filters):
+        value = getattr(filters, key)
+        if value != getattr(default, key):
+            raise ConfigError(
+                f"filters.{key}={value}: nothing counts the tokens of imported solutions; give a "
+                "tokenizer.json as filters.tokenizer=FILE"
+            )
+        setattr(filters, key, None)
+        notice = (
+            f"filters.{key}={value}: off, nothing counts the tokens of imported solutions; "
+            "filters.tokenizer=FILE turns it on"
         )
-    filters.max_tokens = None
-    return (
-        f"filters.max_tokens={default}: off, nothing counts the tokens of imported solutions; "
-        "filters.tokenizer=FILE turns it on"
-    )
+    return notice
 
 
 def reduce_content(config: Reduce) -> dict[str, Any]:
@@ -233,7 +238,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
-    changed = {name: value for name, value in _content(again).items() if name in sections}
+    changed = {name: value for name, value in _content(again).items() if name in (*sections, "packages")}
+    kept = {name: value for name, value in origin.plan.content.items() if name != "packages"}
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         layout.generate.mkdir()
@@ -246,7 +252,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
             _link(source.skipped_rows, layout.skipped_rows)
         return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
 
-    return _make(again, f"{source.root.name}-again", origin.plan.content | changed, fill)
+    return _make(again, f"{source.root.name}-again", kept | changed, fill)
 
 
 def _link(path: Path, target: Path) -> None:
@@ -301,7 +307,7 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
             _move_aside(target)
         if not final.exists() or not any(final.iterdir()):
             plan.write(layout)
-            write_json(layout.config, dataclasses.asdict(config))
+            write_json(layout.config, options.written(config))
             fsync_directory(scratch)
             _rename(scratch, final)
         if not config.plan:
@@ -330,7 +336,7 @@ def _mend(target: Layout, planned: Layout, plan: Plan, config: Generate | Reduce
     except ConfigError:
         whole = False
     if not whole:
-        write_json(target.config, dataclasses.asdict(config))
+        write_json(target.config, options.written(config))
         gate.warn(f"{target.config}: was gone, damaged or changed; written again")
     if not records_whole(target, plan):
         for path in (planned.records, index_path(planned.records)):

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from omi_core.config import Generate, Reduce
 from omi_core.filters.chain import FilterChain, build
-from omi_core.filters.statements import STATEMENT_FILTERS, statement
+from omi_core.filters.sections import chosen
+from omi_core.filters.statements import statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import PROBLEMS, normal_text
 from omi_core.records import Candidate, Record, digest128
@@ -32,7 +33,7 @@ class ProblemsReducer(Reducer):
         super().__init__(config, samples)
         self._config = config
         self._prompting = Prompting(config)
-        self._chain: FilterChain = build(filter_options(config), known=STATEMENT_FILTERS)
+        self._chain: FilterChain = build(filter_options(config), section="problems")
         self.chains = (self._chain,)
         self._seeds = {_digest(seed) for seed in seeds}
         if config.publish.provenance:
@@ -86,9 +87,7 @@ def _oracle() -> Callable[[str], bool]:
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters of new problems, in order, with their options."""
     assert isinstance(config, Generate)
-    limit = config.problems.max_words
-    chosen: dict[str, dict[str, Any]] = {name: {} for name in STATEMENT_FILTERS if name != "too_long"}
-    return chosen if limit is None else chosen | {"too_long": {"limit": limit}}
+    return chosen("problems", config.problems)
 
 
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from omi_core import config as schema
-from omi_core import options
+from omi_core import options, plugins
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
@@ -46,9 +46,16 @@ def open_to_continue(layout: Layout) -> Run[Generate | Reduce]:
     """A run as `open_run` finds it, to be worked on.
 
     Raises:
-        ConfigError: as `open_run`; or its options were changed, and are not those of its fingerprint.
+        ConfigError: as `open_run`; or its options were changed, and are not those of its fingerprint; or a
+            package that it was made with has another version now.
     """
     run = open_run(layout)
+    for name, version in _packages(run.plan).items():
+        if (found := plugins.installed(name)) != version:
+            raise ConfigError(
+                f"{layout.root}: was made with package {name} {version}, and {found} is installed; install "
+                f"{version} again, or start another run"
+            )
     if changes := edited(run.plan, run.config):
         raise ConfigError(
             f"{layout.config}: was changed since the run was made ({shown(changes)}); undo that, or start "
@@ -59,6 +66,11 @@ def open_to_continue(layout: Layout) -> Run[Generate | Reduce]:
 
 def read_config(layout: Layout, plan: Plan) -> Generate | Reduce:
     """The options of a run. Raises ConfigError when they cannot be read."""
+    for name, version in _packages(plan).items():
+        if plugins.installed(name) is None:
+            raise ConfigError(
+                f"{layout.root}: was made with package {name} {version}, which is not installed; install it"
+            )
     try:
         return options.restore(Generate if plan.complete else Reduce, read_json(layout.config))
     except FileNotFoundError:
@@ -68,12 +80,18 @@ def read_config(layout: Layout, plan: Plan) -> Generate | Reduce:
     raise ConfigError(f"{layout.config}: {why}; the command that made the run writes it again")
 
 
+def _packages(plan: Plan) -> dict[str, str]:
+    """The other packages that a run was made with, and their versions."""
+    return plan.content.get("packages", {})
+
+
 def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
     """What of the options decides the dataset and is not as in the plan: 'key old → new' for each.
 
     Told from the options alone: what lies in the files that they name is not looked at.
     """
     now, old = schema.content(config), plan.content
+    now.pop("packages", None)  # not of the options
     if isinstance(config, Generate):
         del now["prompt"]  # the plan has the template itself
         teacher = old["teacher"]

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any, Self
 
 from omi_core import filters
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, boxed_answers
+from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
 from omi_core.config import Answers, Generate, Reduce
+from omi_core.filters.sections import chosen
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
@@ -28,13 +29,13 @@ class SolutionsReducer(Reducer):
         super().__init__(config, samples)
         self._config = config
         self._extract = Extractor(config.answers.methods, config.answers.pattern)
-        chosen = filter_options(config)
+        options = filter_options(config)
         # Those whose answer is a guess go before answers are looked at: counted as what they are, they have
         # no say in what the answer is.
-        early = ("unfinished", "several_boxed")
-        self._before = filters.build({name: chosen[name] for name in chosen if name in early})
+        early = [name for name, cls in filters.known("filters").items() if cls.before_answers]
+        self._before = filters.build({name: options[name] for name in options if name in early})
         self._after = filters.build(
-            {name: chosen[name] for name in chosen if name not in early}, extract=self._extract
+            {name: options[name] for name in options if name not in early}, extract=self._extract
         )
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
@@ -64,10 +65,8 @@ class SolutionsReducer(Reducer):
             yield self._row(kept, judged[kept.record_id])
 
     def _answer(self, sample: Sample) -> str | None:
-        options = self._config.filters
-        cut_off = options.unfinished and sample.finish_reason == "length"
-        guessed = cut_off or (options.several_boxed and len(set(boxed_answers(sample.text))) > 1)
-        answer = None if guessed else self._extract.answer(sample.text)
+        votes = all(item.may_vote(sample) for item in self._before.filters)
+        answer = self._extract.answer(sample.text) if votes else None
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
@@ -136,38 +135,9 @@ def provenance(config: Generate | Reduce) -> tuple[str, ...]:
     return (*columns, "solution_tokens", "teacher") if isinstance(config, Generate) else columns
 
 
-# Of filters that are off at 0 or null: the argument that takes the option's value.
-_LIMITS = {"min_chars": "limit", "max_words": "limit", "restates": "share"}
-# Of those that are off at null alone.
-_SHARES = ("repeated_lines", "repeated_ngrams")
-
-
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
-    options = config.filters
-    out: dict[str, dict[str, Any]] = {
-        name: {}
-        for name in (
-            "unfinished",
-            "strip_prefix",
-            "no_boxed",
-            "several_boxed",
-            "trim_after_answer",
-            "ends_boxed",
-            "wrong_arithmetic",
-        )
-        if getattr(options, name)
-    }
-    for name, argument in _LIMITS.items():
-        if value := getattr(options, name):
-            out[name] = {argument: value}
-    for name in _SHARES:
-        if (share := getattr(options, name)) is not None:
-            out[name] = {"share": share}
-    tokenizer = tokenizer_file(config) if options.max_tokens is not None else None
-    if tokenizer is not None:
-        out["max_tokens"] = {"limit": options.max_tokens, "tokenizer": tokenizer}
-    return {name: out[name] for name in filters.FILTERS if name in out}
+    return chosen("filters", config.filters, lambda: tokenizer_file(config))
 
 
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:

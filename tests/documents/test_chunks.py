@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from omi_core.dialogue_options import Documents
 from omi_core.documents import Splitter, joined
-from omi_core.documents.formulas import formulas
-from omi_core.filters.length import TokenCounter
 from omi_core.options import ConfigError
 from omi_core.teachers import tiny
+from omi_core.text.formulas import formulas
+from omi_core.text.tokens import TokenCounter
 
 TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
 

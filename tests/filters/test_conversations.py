@@ -13,51 +13,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.dialogue_options import Conversations
-from omi_core.filters import Example
-from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_chain, conversation_filters
+from omi_core.filters import FilterChain, build, known
 from omi_core.filters.conversations.language import English
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.wording import covered, longest
+from omi_core.filters.sections import Conversations, chosen
 from omi_core.options import ConfigError
 from omi_core.records import Candidate
 from omi_core.teachers.tiny.dialogues import STYLES, dialogue
+from omi_core.text.tokens import BYTES
+from omi_core.text.words import covered, longest
 
 
 def candidate(solution: str, problem: str = "p", finish_reason: str = "stop") -> Candidate:
     return Candidate(problem, solution, None, "", "s", finish_reason, "r", 0, 9)
 
 
-EXAMPLES = [
-    (name, number) for name, cls in CONVERSATION_FILTERS.items() for number in range(len(cls.examples))
-]
+FILTERS = known("conversations")
 
 
-@pytest.mark.parametrize(("name", "number"), EXAMPLES)
-def test_example(name: str, number: int) -> None:
-    example: Example = CONVERSATION_FILTERS[name].examples[number]
-    row = candidate(example.solution, example.problem, example.finish_reason)
-    before = dataclasses.replace(row)
-    (after,) = CONVERSATION_FILTERS[name](**example.options).apply([row])
-    assert (after and after.solution) == example.becomes
-    assert row == before, "a filter changes no row in place"
-
-
-@pytest.mark.parametrize("name", CONVERSATION_FILTERS)
-def test_the_examples_show_both_what_changes_and_what_does_not(name: str) -> None:
-    outcomes = {example.becomes == example.solution for example in CONVERSATION_FILTERS[name].examples}
-    assert outcomes == {True, False}
-
-
-@pytest.mark.parametrize("name", CONVERSATION_FILTERS)
-def test_what_becomes_of_a_row_does_not_depend_on_its_batch(name: str) -> None:
-    for example in CONVERSATION_FILTERS[name].examples:
-        item = CONVERSATION_FILTERS[name](**example.options)
-        rows = [
-            candidate(e.solution, e.problem, e.finish_reason) for e in CONVERSATION_FILTERS[name].examples
-        ]
-        assert item.apply(rows) == [item.apply([row])[0] for row in rows]
-        assert item.apply([]) == []
+def chain_of(**options: Any) -> FilterChain:
+    """The chain that the options ask for; tokens are bytes."""
+    return build(chosen("conversations", Conversations(**options), lambda: BYTES), section="conversations")
 
 
 # --- whole conversations
@@ -102,7 +78,7 @@ OUTCOMES = [
 def test_a_conversation_stays_or_is_counted_once(
     case: str, text: str, reason: str, dropped: str | None
 ) -> None:
-    chain = conversation_chain(Conversations(copied_run=None))
+    chain = chain_of(copied_run=None)
     kept = chain.apply([candidate(text, CHUNK, reason)])
     counts = {name: n["dropped"] for name, n in chain.counts()["filters"].items() if n["dropped"]}
     assert counts == ({dropped: 1} if dropped else {})
@@ -112,7 +88,7 @@ def test_a_conversation_stays_or_is_counted_once(
 
 def test_a_long_copy_in_a_long_conversation_is_found() -> None:
     text = f"Ann: Read this. {CHUNK}\n" + GOOD
-    chain = conversation_chain(Conversations(copied_run=60, copied_share=None))
+    chain = chain_of(copied_run=60, copied_share=None)
     assert chain.apply([candidate(text, CHUNK), candidate(GOOD, CHUNK)]) == [candidate(GOOD, CHUNK)]
     assert chain.counts()["filters"]["copied_run"]["dropped"] == 1
 
@@ -148,15 +124,15 @@ def test_options_turn_criteria_off() -> None:
         field.name: None for field in dataclasses.fields(Conversations) if field.default is not True
     }
     off |= {field.name: False for field in dataclasses.fields(Conversations) if field.default is True}
-    assert conversation_filters(Conversations(**off)) == {}
-    assert list(conversation_filters(Conversations())) == list(CONVERSATION_FILTERS)
-    limits = conversation_filters(Conversations(min_turns=4, copied_share=0.0))
+    assert chosen("conversations", Conversations(**off)) == {}
+    assert list(chosen("conversations", Conversations(), lambda: BYTES)) == list(FILTERS)
+    limits = chosen("conversations", Conversations(min_turns=4, copied_share=0.0), lambda: BYTES)
     assert (limits["min_turns"], limits["copied_share"]) == ({"limit": 4}, {"share": 0.0})
 
 
 def test_a_tokenizer_that_is_not_there_is_the_users_mistake() -> None:
     with pytest.raises(ConfigError, match=r"^conversations: min_tokens.tokenizer: no file /nowhere"):
-        conversation_chain(Conversations(tokenizer="/nowhere"))
+        chosen("conversations", Conversations(), lambda: "/nowhere")
 
 
 # --- hostile and real text
@@ -186,14 +162,14 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_text_is_survived_in_bounded_time(case: str) -> None:
     text = HOSTILE[case]
-    for name, options in conversation_filters(Conversations()).items():
-        (after,) = CONVERSATION_FILTERS[name](**options).apply([candidate(text, problem=text)])
+    for name, options in chosen("conversations", Conversations(), lambda: BYTES).items():
+        (after,) = FILTERS[name](**options).apply([candidate(text, problem=text)])
         assert after is None or text.endswith(after.solution)
 
 
 @given(st.text(alphabet="AnB:b \n.*$?(1é\u4e2d", max_size=80))
 def test_any_text_gets_through_and_is_counted_once(text: str) -> None:
-    chain = conversation_chain(Conversations())
+    chain = chain_of()
     kept = chain.apply([candidate(text), candidate(GOOD + text)])
     assert len(kept) + sum(count["dropped"] for count in chain.counts()["filters"].values()) == 2
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters import FILTERS, Example, FilterChain, build
+from omi_core.filters import Example, FilterChain, build, known
 from omi_core.filters.answer import TrimAfterAnswer
 from omi_core.filters.base import RowFilter
 from omi_core.filters.length import MaxTokens
+from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate
 
 
@@ -34,32 +35,34 @@ def candidate(solution: str, problem: str = "p", finish_reason: str = "stop") ->
     )
 
 
-EXAMPLES = [(name, number) for name, cls in FILTERS.items() for number in range(len(cls.examples))]
+FILTERS = known("filters")
+ALL = {f"{section}.{name}": cls for section in SECTIONS for name, cls in known(section).items()}
+EXAMPLES = [(name, number) for name, cls in ALL.items() for number in range(len(cls.examples))]
 
 
 @pytest.mark.parametrize(("name", "number"), EXAMPLES)
 def test_example(name: str, number: int) -> None:
-    example: Example = FILTERS[name].examples[number]
+    example: Example = ALL[name].examples[number]
     row = candidate(example.solution, example.problem, example.finish_reason)
     before = dataclasses.replace(row)
-    (after,) = FILTERS[name](**example.options).apply([row])
+    (after,) = ALL[name](**example.options).apply([row])
     assert (after and after.solution) == example.becomes
     assert row == before, "a filter changes no row in place"
     if example.becomes == example.solution:
         assert after is row
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_examples_show_both_what_changes_and_what_does_not(name: str) -> None:
-    outcomes = {example.becomes == example.solution for example in FILTERS[name].examples}
+    outcomes = {example.becomes == example.solution for example in ALL[name].examples}
     assert outcomes == {True, False}
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", ALL)
 def test_what_becomes_of_a_row_does_not_depend_on_its_batch(name: str) -> None:
-    for example in FILTERS[name].examples:
-        item = FILTERS[name](**example.options)
-        rows = [candidate(e.solution, e.problem, e.finish_reason) for e in FILTERS[name].examples]
+    for example in ALL[name].examples:
+        item = ALL[name](**example.options)
+        rows = [candidate(e.solution, e.problem, e.finish_reason) for e in ALL[name].examples]
         assert item.apply(rows) == [item.apply([row])[0] for row in rows]
         assert item.apply([]) == []
 

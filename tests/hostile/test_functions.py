@@ -19,11 +19,9 @@ from omi_core.answers.reading import read_answer
 from omi_core.answers.rules import Rules
 from omi_core.answers.tokens import tokenize
 from omi_core.decontaminate import normal
-from omi_core.dialogue_options import Conversations
-from omi_core.filters import FILTERS, build
-from omi_core.filters.conversations import CONVERSATION_FILTERS, conversation_filters
+from omi_core.filters import build, known
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.statements import STATEMENT_FILTERS
+from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate
 from omi_core.teachers import tiny
 from tests.hostile.patterns import slow
@@ -100,17 +98,10 @@ def functions() -> dict[str, Callable[[str], Any]]:
         f"decontaminate {name}": getattr(normal, name)
         for name in ("exact_form", "words", "strict_form", "is_cut")
     }
-    conversations = conversation_filters(Conversations(tokenizer=TOKENIZER))
-    assert set(conversations) == set(CONVERSATION_FILTERS)
-    kinds = (
-        ("solutions", FILTERS, {name: {} for name in FILTERS} | {"max_tokens": {"tokenizer": TOKENIZER}}),
-        ("statements", STATEMENT_FILTERS, {name: {} for name in STATEMENT_FILTERS}),
-        ("conversations", CONVERSATION_FILTERS, conversations),
-    )
-    for kind, known, options in kinds:
-        for name in known:
-            chain = build({name: options[name]}, known=known)
-            out[f"{kind}: {name}"] = lambda text, chain=chain: chain.apply([candidate(text)])
+    for section in SECTIONS:
+        for name, cls in known(section).items():
+            chain = build({name: {"tokenizer": TOKENIZER} if cls.takes("tokenizer") else {}}, section=section)
+            out[f"{section}: {name}"] = lambda text, chain=chain: chain.apply([candidate(text)])
     return out
 
 

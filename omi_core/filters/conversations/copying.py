@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.length import at_least
-from omi_core.filters.wording import longest, ngrams, share_of, wording
+from omi_core.filters.base import Example, Option, RowFilter, at_least, share_of
 from omi_core.records import Candidate
+from omi_core.text.words import longest, ngrams, wording
 
 # Runs shorter than this are idiom and formula, not copies.
 _N = 8
@@ -34,9 +33,15 @@ def _copied(chunk: str, conversation: str) -> tuple[int, float]:
 
 
 class CopiedRun(RowFilter):
-    """Drops conversations with a run of more than `limit` words all of whose 8-grams stand in the chunk."""
+    """Drops conversations with a longer run of words that is copied from the chunk."""
 
     name = "copied_run"
+    section = "conversations"
+    option = Option(
+        "int | None", 100, "longest run of words that is copied from the chunk", "limit", ge=1, late=False
+    )
+    position = 120
+    reason = "our own"
     examples = (
         Example(f"Ann: {_PAGE}\nBob: Yes.", None, problem=_PAGE, options={"limit": 15}),
         Example(f"Ann: {_PAGE.upper()}", None, problem=f"Then. {_PAGE}", options={"limit": 15}),
@@ -52,9 +57,21 @@ class CopiedRun(RowFilter):
 
 
 class CopiedShare(RowFilter):
-    """Drops conversations of whose runs of 8 words more than `share` stand in the chunk."""
+    """Drops conversations with a larger share of runs of 8 words that are copied from the chunk."""
 
     name = "copied_share"
+    section = "conversations"
+    option = Option(
+        "float | None",
+        0.5,
+        "largest share of 8-grams of words that are copied from the chunk",
+        "share",
+        ge=0,
+        le=1,
+        late=False,
+    )
+    position = 130
+    reason = "our own"
     examples = (
         Example(f"Ann: {_PAGE}\nBob: Yes.", None, problem=_PAGE),
         Example(

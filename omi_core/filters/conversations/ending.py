@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from omi_core.documents.formulas import formulas
-from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.base import Example, Option, RowFilter
 from omi_core.records import Candidate
+from omi_core.text.formulas import formulas
 
 _ENDS = ".!?…。！？"
 _CLOSERS = "\"'’”)]}*_`~»」』 \t\n"
@@ -19,12 +19,16 @@ _ORNAMENTS = ("So", "Sk", "Cf", "Mn")
 
 
 class MidSentence(RowFilter):
-    """Drops conversations that do not end with a full stop, question or exclamation mark, or a formula.
+    """Drops conversations whose end is no full stop, question or exclamation mark, or formula.
 
     Closing marks, emoji and a last line in brackets may follow.
     """
 
     name = "mid_sentence"
+    section = "conversations"
+    option = Option("bool", True, "drop conversations whose last sentence has no end", late=False)
+    position = 80
+    reason = "the paper"
     examples = (
         Example("Ann: It is five and", None),
         Example("Ann: It is five.\nBob:", None),

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from omi_core.documents.formulas import formulas
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.wording import share_of
+from omi_core.filters.base import Example, Option, RowFilter, share_of
 from omi_core.records import Candidate
+from omi_core.text.formulas import formulas
 
 _COMMON = frozenset(
     """the of and to is that it for we this with you are be as have not by what how can which if but let at
@@ -27,13 +26,25 @@ _MOST_FOREIGN = 0.1
 
 
 class English(RowFilter):
-    """Drops conversations of whose words in some stretch of 60 less than `share` are common English ones.
+    """Drops conversations with a smaller share of common English words in a stretch of 60 words, or with a
+    tenth of its letters in another script.
 
-    Formulas do not count; texts of under 25 words are not judged by their words. Also drops texts of whose
-    letters more than a tenth are neither Latin nor Greek.
+    Formulas do not count; texts of under 25 words are not judged by their words. Greek is no other script.
     """
 
     name = "english"
+    section = "conversations"
+    option = Option(
+        "float | None",
+        0.12,
+        "least share of common English words among the words",
+        "share",
+        gt=0,
+        le=1,
+        late=False,
+    )
+    position = 90
+    reason = "[measured](measurements.md#filters-on-text-that-people-wrote)"
     _ENGLISH = (
         "Ann: What is the sum of the first ten numbers?\nBob: It is 55, as you can see if you pair them."
     )

@@ -1,12 +1,13 @@
-"""The filter on conversations that are too short to say anything."""
+"""Filters on length: conversations that were cut off, or are too short to say anything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omi_core.filters.base import Example, Filter
-from omi_core.filters.length import BYTES, TokenCounter, at_least
+from omi_core.filters import length
+from omi_core.filters.base import Example, Filter, Option, at_least
 from omi_core.records import Candidate
+from omi_core.text.tokens import BYTES, TokenCounter
 
 # So many texts are counted at a time.
 _BATCH = 1024
@@ -15,14 +16,26 @@ _CHARACTERS = 8
 _MARGIN = 16
 
 
+class Unfinished(length.Unfinished):
+    """Drops conversations that ended at a token limit."""
+
+    section = "conversations"
+    option = Option("bool", True, "drop conversations cut off by a token limit", late=False)
+    before_answers = False
+    reason = "the paper"
+
+
 class MinTokens(Filter):
-    """Drops conversations of fewer than `limit` tokens, special tokens not counted.
+    """Drops conversations of fewer tokens, by `conversations.tokenizer` (null: the teacher's own).
 
     `tokenizer` is as for `max_tokens`. A text of more than 64 bytes per token is long enough uncounted.
-    50 is a third party's reading of Nemotron-MIND (arXiv 2410.12881).
     """
 
     name = "min_tokens"
+    section = "conversations"
+    option = Option("int | None", 50, "shortest conversation, in tokens", "limit", ge=1, late=False)
+    position = 50
+    reason = "a third party's reading of the paper"
     examples = (
         Example("1234567", None, options={"limit": 8, "tokenizer": BYTES}),
         Example("12345678", "12345678", options={"limit": 8, "tokenizer": BYTES}),

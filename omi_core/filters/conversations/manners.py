@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omi_core.filters.base import Example, RowFilter
+from omi_core.filters.base import Example, Option, RowFilter
 from omi_core.records import Candidate
 
 _SERVICE = r"(?:assist|help|comply|fulfil+|provide|create|generate|convert|write|complete|produce|process)"
@@ -80,9 +80,13 @@ _HINTS = (
 
 
 class Refusal(RowFilter):
-    """Drops conversations in which the teacher refuses or speaks as a language model, anywhere in it."""
+    """Drops conversations with "I can't assist with that request" or "as an AI language model"."""
 
     name = "refusal"
+    section = "conversations"
+    option = Option("bool", True, "drop conversations in which the teacher refuses", late=False)
+    position = 30
+    reason = "the paper; wordings our own"
     examples = (
         Example("I'm sorry, but I can't assist with that request.", None),
         Example("I cannot create a conversation from this.", None),
@@ -102,9 +106,16 @@ class Refusal(RowFilter):
 
 
 class PromptTalk(RowFilter):
-    """Drops conversations that speak of the given text as such, of the prompt, or of themselves."""
+    """Drops conversations with "the provided text", "the text says that", "according to the passage", "this
+    conversation is based on" or "I hope this helps", or with a placeholder of the prompt as a turn, such as
+    "Name: words".
+    """
 
     name = "prompt_talk"
+    section = "conversations"
+    option = Option("bool", True, "drop conversations about the prompt or the given text as such", late=False)
+    position = 40
+    reason = "the paper; wordings our own"
     examples = (
         Example("Ann: What does the provided text say?", None),
         Example("Bob: The passage doesn't mention how.", None),

@@ -1,17 +1,29 @@
-"""The filter on conversations whose lines repeat each other, whoever says them."""
+"""The filters on conversations that repeat themselves, in lines, whoever says them, or in runs of words."""
 
 from __future__ import annotations
 
 from omi_core.filters import repetition
-from omi_core.filters.base import Example
+from omi_core.filters.base import Example, Option
 from omi_core.filters.conversations.turns import turns
 
 _SAME = "It is the very same line as before."
 
 
 class RepeatedLines(repetition.RepeatedLines):
-    """Drops conversations of whose lines more than `share` stand there before, whoever says them."""
+    """Drops conversations with a larger share of lines that repeat an earlier one, whoever says them."""
 
+    section = "conversations"
+    option = Option(
+        "float | None",
+        0.3,
+        "largest share of lines that repeat an earlier one (Gopher, arXiv 2112.11446)",
+        "share",
+        ge=0,
+        le=1,
+        late=False,
+    )
+    position = 100
+    reason = "[Gopher](https://arxiv.org/abs/2112.11446), table A1"
     examples = (
         *repetition.RepeatedLines.examples,
         Example(f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Really?", None),
@@ -30,3 +42,20 @@ class RepeatedLines(repetition.RepeatedLines):
             said.append(text[labels.get(start, start) : start + len(line)].strip().casefold())
             start += len(line)
         return said
+
+
+class RepeatedNgrams(repetition.RepeatedNgrams):
+    """Drops conversations with a larger share of words in runs of 10 that repeat an earlier run."""
+
+    section = "conversations"
+    option = Option(
+        "float | None",
+        0.1,
+        "largest share of words in runs of 10 that repeat an earlier run (Gopher)",
+        "share",
+        ge=0,
+        le=1,
+        late=False,
+    )
+    position = 110
+    reason = "Gopher, table A1"

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omi_core.filters.base import Example, RowFilter
-from omi_core.filters.length import at_least
+from omi_core.filters.base import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 # `Teacher:`, `**Student 1:**`, `### Dr. O'Neil (thinking):`, `Q:`. The words of a name begin with a capital
@@ -57,9 +56,13 @@ def turns(text: str) -> Iterator[Turn]:
 
 
 class StripPreamble(RowFilter):
-    """Cuts an announcement before the first turn, such as "Sure! Here is the conversation:" or a title."""
+    """Cuts a title or "Here is the conversation:" before the first turn."""
 
     name = "strip_preamble"
+    section = "conversations"
+    option = Option("bool", True, "cut an announcement before the first turn", late=False)
+    position = 20
+    reason = "our own"
     examples = (
         Example("Sure! Here it is:\n\nAnn: Hello.\nBob: Hi.", "Ann: Hello.\nBob: Hi."),
         Example("**Title: Sums**\n\n**Ann:** Hello.\n**Bob:** Hi.", "**Ann:** Hello.\n**Bob:** Hi."),
@@ -78,9 +81,13 @@ class StripPreamble(RowFilter):
 
 
 class MinTurns(RowFilter):
-    """Drops texts of fewer than `limit` turns: a summary or an essay is no conversation."""
+    """Drops texts with fewer lines that begin with a speaker's name and a colon."""
 
     name = "min_turns"
+    section = "conversations"
+    option = Option("int | None", 2, "fewest turns", "limit", ge=1, late=False)
+    position = 60
+    reason = "the paper"
     examples = (
         Example("The sum of two and three is five.", None),
         Example("Step 1: we add.\nNote: it is five.", None),
@@ -102,9 +109,13 @@ class MinTurns(RowFilter):
 
 
 class MinSpeakers(RowFilter):
-    """Drops conversations of fewer than `limit` speakers."""
+    """Drops conversations of fewer speakers, whatever the case or boldness of their names."""
 
     name = "min_speakers"
+    section = "conversations"
+    option = Option("int | None", 2, "fewest speakers", "limit", ge=1, late=False)
+    position = 70
+    reason = "the paper"
     examples = (
         Example("Ann: Five?\nAnn: Yes.", None),
         Example("Ann: Five?\n**ANN:** Yes.", None),

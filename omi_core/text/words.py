@@ -1,10 +1,9 @@
-"""Words and runs of words of a text, for the filters that compare them."""
+"""Words and runs of words of a text, for what compares texts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from math import isfinite
 
 # A sign of mathematics counts as a word, so that formulas are compared, too; LaTeX's marks do not.
 _WORD = re.compile(r"[^\W_]{1,100}|[+\-=<>^/|!%±×÷≤≥≠∈√∫∑]")
@@ -37,10 +36,3 @@ def longest(marked: Sequence[bool], n: int) -> int:
         here = here + 1 if mark else 0
         best = max(best, here)
     return best + n - 1 if best else 0
-
-
-def share_of(name: str, value: float) -> float:
-    """The value, if it is a share. Raises ValueError."""
-    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
-    return value

@@ -1,0 +1,96 @@
+"""What other packages add: filters, tasks and teachers, found by their entry points.
+
+A package names what it adds in its pyproject.toml, under the group of its kind:
+
+    [project.entry-points."omi.filters"]
+    max_sentences = "omi_sentences:MaxSentences"
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+from omi_core.options import ConfigError, first_line
+
+GROUPS = ("omi.filters", "omi.tasks", "omi.teachers")
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed package: its name and its version."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def load(group: str) -> dict[str, object]:
+    """What packages add to a group, by name, in alphabetical order. Loaded once in a process.
+
+    Raises:
+        ConfigError: a name is not an identifier in lower case, two packages use the same one, or what it
+            stands for cannot be loaded. Says which package that is.
+    """
+    return dict(_load(group))
+
+
+def package(group: str, name: str) -> Package:
+    """The package that adds `name` to a group.
+
+    Raises:
+        ConfigError: as `load`.
+        KeyError: none does.
+    """
+    return _package(_entries(group)[name])
+
+
+def installed(name: str) -> str | None:
+    """The version of a package that is installed; None: it is not."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _load(group: str) -> dict[str, object]:
+    return {name: _loaded(entry) for name, entry in _entries(group).items()}
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, _package(entry).name)):
+        if not _NAME.fullmatch(entry.name):
+            raise ConfigError(
+                f"package {_package(entry)}: {entry.name!r} is no name for an entry point of {group}; use "
+                "lower-case letters, digits and _"
+            )
+        if entry.name in found:
+            raise ConfigError(
+                f"package {_package(entry)}: {entry.name} of {group} is also in package "
+                f"{_package(found[entry.name])}; uninstall one of them"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def _loaded(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:  # the code of another package, which may raise anything
+        raise ConfigError(
+            f"package {_package(entry)}: {entry.name} of {entry.group} cannot be loaded from {entry.value} "
+            f"({type(error).__name__}: {first_line(error)}); repair the package, or uninstall it"
+        ) from error
+
+
+def _package(entry: EntryPoint) -> Package:
+    assert entry.dist is not None  # every entry point that was found has one
+    return Package(entry.dist.name, entry.dist.version)

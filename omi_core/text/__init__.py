@@ -1,0 +1,1 @@
+"""Texts as such: their words, their tokens, and where their formulas begin and end."""
