@@ -5,24 +5,9 @@ python -m jobs.cancel runs/mine
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jobs._runs import Where, runs_command
-
-
-def main(config: Where, runs: list[Path]) -> int:
-    """Cancels the jobs of one run or pipeline. Returns the exit code."""
-    from omi_core.pipeline.plan import is_pipeline, read_pipeline
-
-    if is_pipeline(runs[0]):
-        from jobs import _advance
-
-        return _advance.cancel(read_pipeline(runs[0]))
-    from jobs._slurm import cancel
-    from omi_core.store.layout import Layout
-
-    return cancel(Layout(runs[0]))  # no more of the run than that: it may be damaged
-
+from omi_core.commands.cancel import main
+from omi_core.commands.finding import Where
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    runs_command("cancel", Where, main, __doc__ or "", most=1, pipelines=True)
+    run_on_runs("cancel", Where, main, __doc__ or "", most=1, pipelines=True)

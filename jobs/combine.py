@@ -11,16 +11,8 @@ same command again continues one that was killed, and does nothing when the data
 
 from __future__ import annotations
 
-from jobs import _combining, _command
-from omi_core.combine.options import Combine, load_combine
-
-
-def main(config: Combine) -> int:
-    """Brings the combined dataset of this config to its end. Returns the exit code."""
-    from omi_core.combine.combining import combine
-
-    return _combining.finish(lambda: combine(config))
-
+from omi_core.combine.finishing import combine_datasets
+from omi_core.commands.shell import run_composed
 
 if __name__ == "__main__":
-    _command.run("combine", Combine, load_combine, main, __doc__ or "")
+    run_composed("combine", combine_datasets, __doc__ or "")

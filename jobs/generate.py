@@ -11,21 +11,8 @@ below. The same command again continues a run that was stopped or killed, and do
 
 from __future__ import annotations
 
-from jobs import _command
-from omi_core.config import Generate, load_generate
-
-
-def main(config: Generate) -> int:
-    """Makes the dataset here, or submits that to Slurm. Returns the exit code."""
-    if config.cluster.kind == "slurm":
-        from jobs._slurm import submit_generate
-
-        return submit_generate(config)
-    from jobs._local import run_here
-    from omi_core.stages.planning import plan_generate
-
-    return run_here(config, plan_generate)
-
+from omi_core.commands.making import generate
+from omi_core.commands.shell import run_composed
 
 if __name__ == "__main__":
-    _command.run("generate", Generate, load_generate, main, __doc__ or "")
+    run_composed("generate", generate, __doc__ or "")

@@ -7,56 +7,8 @@ python -m jobs.logs runs/mine stage=reduce lines=50
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from jobs._runs import Where, runs_command, runs_in
-from omi_core.options import ConfigError, option
-
-if TYPE_CHECKING:
-    from omi_core.store.layout import Layout
-
-STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue", "step")
-
-
-@dataclass
-class Options(Where):
-    task: int | None = option(None, "index of one array task; null: the last lines of all", ge=0)
-    stage: str | None = option(None, "only this stage; null: all, or generate for a task", choices=STAGES)
-    lines: int = option(5, "how many last lines of each log", ge=1)
-
-
-def main(config: Options, runs: list[Path]) -> int:
-    """Prints the logs of one run, or of all steps of a pipeline, oldest job first. Returns the exit code."""
-    from omi_core.store.layout import Layout
-
-    # Of a pipeline its own are the jobs of steps that are no runs.
-    shown = sum(_show(Layout(root), config) for root in [runs[0], *runs_in(runs[0])])
-    if not shown:
-        raise ConfigError(f"{runs[0]}: has no such log; jobs write theirs to {Layout(runs[0]).logs}")
-    return 0
-
-
-def _show(layout: Layout, config: Options) -> int:
-    """Prints the logs of one directory; returns how many."""
-    from omi_core.store import ledger
-
-    wanted = config.stage or ("generate" if config.task is not None else None)
-    entries = [entry for entry in ledger.read(layout.ledger) if entry.get("job")]
-    shown = 0
-    for entry in entries:
-        if wanted is not None and entry["stage"] != wanted:
-            continue
-        index = "*" if config.task is None else str(config.task)
-        pattern = f"{entry['job']}_{index}_*.log" if entry["array"] else f"{entry['job']}_*.log"
-        for path in sorted(layout.logs.glob(pattern)):
-            shown += 1
-            print(f"== {entry['stage']} {path}")
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            print("\n".join(lines if config.task is not None else lines[-config.lines :]))
-    return shown
-
+from omi_core.commands.logs import Options, main
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    runs_command("logs", Options, main, __doc__ or "", most=1, pipelines=True)
+    run_on_runs("logs", Options, main, __doc__ or "", most=1, pipelines=True)

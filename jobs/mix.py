@@ -10,16 +10,8 @@ again continues one that was killed, and does nothing when the dataset is there.
 
 from __future__ import annotations
 
-from jobs import _combining, _command
-from omi_core.combine.options import Mix, load_mix
-
-
-def main(config: Mix) -> int:
-    """Brings the mixture of this config to its dataset. Returns the exit code."""
-    from omi_core.combine.mixing import mix
-
-    return _combining.finish(lambda: mix(config))
-
+from omi_core.combine.finishing import mix_datasets
+from omi_core.commands.shell import run_composed
 
 if __name__ == "__main__":
-    _command.run("mix", Mix, load_mix, main, __doc__ or "")
+    run_composed("mix", mix_datasets, __doc__ or "")

@@ -11,20 +11,8 @@ without one, a limit other than the default is refused.
 
 from __future__ import annotations
 
-from jobs import _command
-from omi_core.config import Reduce, load_reduce
-from omi_core.options import ConfigError
-
-
-def main(config: Reduce) -> int:
-    """Brings the run of this config to its published dataset. Returns the exit code."""
-    if config.cluster.kind != "local":
-        raise ConfigError(f"+cluster={config.cluster.name}: jobs.reduce runs on this machine; leave it away")
-    from jobs._local import run_here
-    from omi_core.stages.planning import plan_reduce
-
-    return run_here(config, plan_reduce)
-
+from omi_core.commands.making import reduce
+from omi_core.commands.shell import run_composed
 
 if __name__ == "__main__":
-    _command.run("reduce", Reduce, load_reduce, main, __doc__ or "")
+    run_composed("reduce", reduce, __doc__ or "")

@@ -10,36 +10,8 @@ chart for which there is nothing yet is left out. Times come from the tasks that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from jobs import _runs
-from omi_core.options import ConfigError, option
-
-
-@dataclass
-class Report(_runs.Where):
-    out: str = option("report.html", "the page to write")
-    rows: int = option(2, "rows of each dataset that are shown", ge=0, le=50)
-
-
-def main(config: Report, runs: list[Path]) -> int:
-    """Writes the page. Returns the exit code."""
-    from omi_core.report.facts import gather
-    from omi_core.report.page import render
-    from omi_core.store.files import write_atomic
-
-    out = _runs.page_to_write(config.out)
-    try:
-        page = render([gather(run) for run in runs], config.rows)
-    except ConfigError:
-        raise
-    except ValueError as error:  # a file of a run is damaged
-        raise OSError(str(error)) from error
-    write_atomic(out, page.encode())
-    print(f"{out}: {len(runs)} run{'s' if len(runs) > 1 else ''}, {len(page.encode()):,} bytes")
-    return 0
-
+from omi_core.commands.report import Report, main
+from omi_core.commands.shell import run_on_runs
 
 if __name__ == "__main__":
-    _runs.runs_command("report", Report, main, __doc__ or "")
+    run_on_runs("report", Report, main, __doc__ or "")

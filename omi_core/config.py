@@ -406,13 +406,25 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
     if not config.solution:
         raise ConfigError("solution: names no column; give those that hold solutions, solution=[a,b]")
-    for key in ("path", "hub"):
-        if getattr(config.data, key) is not None:
+    default = Data()
+    for key in ("path", "hub", "hub_config", "revision", "split", "size", "seed"):
+        if getattr(config.data, key) != getattr(default, key):
             raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
+    if config.data.origin == "hub":
+        raise ConfigError("data.origin: not read by jobs.reduce; give the file as input=FILE")
     _refuse_idle(config)
     _check_answers(config.answers)
     check_splits(config.publish.splits)
     return config
+
+
+def refuse_site(cluster: Cluster) -> None:
+    """Raises ConfigError when an option of a site is set, for a command that submits nothing."""
+    if cluster.kind != "local":
+        raise ConfigError(f"+cluster={cluster.name}: jobs.reduce runs on this machine; omit it")
+    for key, value, field in options.leaves(cluster):
+        if key not in ("name", "workers") and value != options.default_of(field):
+            raise ConfigError(f"cluster.{key}: not read by jobs.reduce, which runs on this machine; omit it")
 
 
 def check_splits(splits: Mapping[str, int]) -> None:

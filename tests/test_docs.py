@@ -29,9 +29,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from jobs import _command, _runs
 from omi_core import options
 from omi_core.answer_options import Policy
+from omi_core.commands import shell
+from omi_core.composing.command_line import Takes, read
+from omi_core.composing.compose import compose_cells, compose_values
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
@@ -126,17 +128,16 @@ def run_command(here: Here, words: list[str]) -> None:
     assert out
 
 
-def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_command(words: list[str]) -> None:
     """Checks a command that is only shown: its config composes, or its options are known."""
     assert words[:2] == ["python", "-m"], f"not python -m: {words}"
     command, arguments = words[2].removeprefix("jobs."), words[3:]
     if command == "generate":
-        monkeypatch.setattr(sys, "argv", ["generate", *arguments])
-        for values in _command._compose("generate", Generate):
+        for values in compose_cells(command, read(command, arguments, Takes(sweep=True, folder=True))):
             check_cluster(load_generate(values).cluster)
     else:
         schema = get_type_hints(import_module(f"jobs.{command}").main)["config"]
-        values, runs = _runs.parse(schema, arguments)
+        values, runs = shell.parse(command, schema, arguments)
         options.load(schema, values)
         assert len(runs) == 1
 
@@ -208,19 +209,16 @@ def test_commands_of_a_docstring_run_in_order(here: Here, tmp_path: Path, comman
 PROFILE = re.compile(r"^```yaml\n(# .*\n(?:.*\n)*?name: (\w+)\n(?:.*\n)*?)```$", re.M)
 
 
-def test_commands_that_need_a_cluster_compose_with_the_profiles_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_that_need_a_cluster_compose_with_the_profiles_shown(tmp_path: Path) -> None:
     (tmp_path / "omi/cluster").mkdir(parents=True)
     for text, name in PROFILE.findall(page("slurm.md")):
         (tmp_path / f"omi/cluster/{name}.yaml").write_text(text)
-        monkeypatch.setattr(sys, "argv", ["generate", f"--config-dir={tmp_path}/omi", f"+cluster={name}"])
-        (values,) = _command._compose("generate", Generate)
+        values = compose_values("generate", [f"+cluster={name}"], tmp_path / "omi")
         check_cluster(load_generate(values).cluster)
     checked = 0
     for language, text in blocks(ROOT / "docs/slurm.md"):
         for words in lines(text) if language == "text" and text.startswith("python -m jobs.") else ():
-            check_command([word.replace("~/omi", f"{tmp_path}/omi") for word in words], monkeypatch)
+            check_command([word.replace("~/omi", f"{tmp_path}/omi") for word in words])
             checked += 1
     assert checked
 
@@ -436,11 +434,8 @@ def holds(actual: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda word: word)
-def test_every_choice_composes_into_a_valid_config_and_takes_effect(
-    monkeypatch: pytest.MonkeyPatch, group: str, choice: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["generate", f"{group}={choice}"])
-    (values,) = _command._compose("generate", Generate)
+def test_every_choice_composes_into_a_valid_config_and_takes_effect(group: str, choice: str) -> None:
+    values = compose_values("generate", [f"{group}={choice}"])
     load_generate(values)
     folder = ROOT / ("cluster_profiles/cluster" if group == "+cluster" else f"hydra_conf/{group}")
     text = (folder / f"{choice}.yaml").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import pytest
 
-from jobs import _recipes
+from omi_core.pipeline import composing
 from tests.conftest import Here
 
 GOLDEN = Path(__file__).with_suffix(".json")
@@ -148,12 +148,12 @@ def here_with_files(here: Here, tmp_path: Path) -> Here:
 def test_a_recipe_has_the_fingerprint_that_it_always_had(
     recipe: str, golden: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    pipeline = _recipes.compose(*_recipes.read_words([f"recipe={recipe}", *RECIPES[recipe]]))
+    pipeline = composing.compose(*composing.read_words([f"recipe={recipe}", *RECIPES[recipe]]))
     compare(golden, f"recipe {recipe}", pipeline.fingerprint, request)
 
 
 def test_every_recipe_has_a_golden_fingerprint() -> None:
-    assert sorted(RECIPES) == sorted(_recipes.recipe_files(None))
+    assert sorted(RECIPES) == sorted(composing.recipe_files(None))
 
 
 @pytest.mark.parametrize("name", RUNS)

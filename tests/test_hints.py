@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs import _runs, status
-from jobs.status import one_pipeline, one_run
+from omi_core.commands import finding, shell, status
+from omi_core.commands.status import one_pipeline, one_run
 from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.pipeline.status import PipelineStatus, StepStatus
@@ -55,15 +55,15 @@ def test_a_hint_that_is_pasted_into_a_shell_means_the_run_that_it_names(
         patch.chdir(place)
         for root in (Path(name), run):
             for command, schema in (
-                ("resume", _runs.Resume),
+                ("resume", finding.Resume),
                 ("status", status.Options),
-                ("cancel", _runs.Where),
+                ("cancel", finding.Where),
             ):
                 words = shlex.split(hint(command, root))
                 assert words[:3] == ["python", "-m", f"jobs.{command}"]
-                values, given_words = _runs.parse(schema, words[3:])
+                values, given_words = shell.parse(command, schema, words[3:])
                 assert values == {}
-                (found,) = _runs.resolve(given_words, Path("runs"))
+                (found,) = finding.resolve(given_words, Path("runs"))
                 assert found.resolve() == run.resolve()
 
 

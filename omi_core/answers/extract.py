@@ -25,6 +25,7 @@ from re import _parser as _sre_parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 from omi_core.answers.tokens import FORBIDDEN
+from omi_core.text.delimiters import CLOSERS, open_at
 
 MAX_ANSWER = 1000
 MAX_DEPTH = 64
@@ -50,7 +51,7 @@ _HASHES = re.compile(
     re.MULTILINE,
 )
 # What may close an answer without being more text: math delimiters, emphasis, punctuation, \end{...}.
-_CLOSERS = re.compile(r"(?:[ \t]{0,4}(?:\$\$|\$|\\\)|\\\]|\*\*|[.!,;:)]|\n?\\end\{[a-z]{1,12}\*?\})){1,8}")
+_CLOSING = re.compile(r"(?:[ \t]{0,4}(?:\$\$|\$|\\\)|\\\]|\*\*|[.!,;:)]|\n?\\end\{[a-z]{1,12}\*?\})){1,8}")
 _DISPLAY_REST = re.compile(r"(?:[^\\\n]|\\(?![\])])|\n(?!\n)){0,200}\\[\])]")
 _MATH_REST = re.compile(r"[^$\n]{0,200}\$\$?[ \t]?[.!]?")
 
@@ -296,15 +297,15 @@ def _last_hashes(text: str) -> _Found | None:
 def _closed(text: str, start: int, end: int) -> int:
     """Where the answer's sentence or formula ends: delimiters, punctuation, the rest of an open `$...$`."""
     paragraph = max(text.rfind("\n\n", 0, start) + 1, start - 2000, 0)
-    before = text[paragraph:start]
+    opened = open_at(text, start, paragraph)
     rest = None
-    if len(re.findall(r"(?<!\\)\$", before.replace("$$", ""))) % 2:
+    if CLOSERS["$"] in opened:
         rest = _MATH_REST.match(text, end)
-    elif max(before.rfind("\\["), before.rfind("\\(")) > max(before.rfind("\\]"), before.rfind("\\)")):
+    elif CLOSERS["\\["] in opened or CLOSERS["\\("] in opened:
         rest = _DISPLAY_REST.match(text, end)
     if rest is not None:
         end = rest.end()
-    closers = _CLOSERS.match(text, end)
+    closers = _CLOSING.match(text, end)
     return closers.end() if closers else end
 
 

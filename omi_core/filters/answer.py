@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from omi_core.answers.extract import Extractor, boxed_answers, count_boxes
 from omi_core.filters.base import Example, Option, RowFilter
 from omi_core.records import Candidate, Sample
+from omi_core.text.delimiters import open_at
 
 
 class NoBoxed(RowFilter):
@@ -112,13 +113,11 @@ class TrimAfterAnswer(RowFilter):
         Example("No answer. None at all.", "No answer. None at all."),
     )
 
-    _MATH = re.compile(r"\$\$?|\\(?:[\\$\[\]()]|(?:begin|end)\{[a-z]{1,20}\*?\})")
     # A formula on the way is stepped over: `$11! + 12!$` ends no sentence.
     _SENTENCE_END = re.compile(r"\$[^$\n]*\$|\n|[.!?](?=[\s\"'*)_]|$)")
     _AFTER_SENTENCE = re.compile(r"[\"'*)_]{0,4}")
     _NOTHING_AFTER = re.compile(r"\\boxed\{[^{}\\]*+\}\$?\.?\s*\Z")
     _BRACE = re.compile(r"\\.|[{}]|\n[ \t]{0,80}\n", re.DOTALL)
-    _CLOSES = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 
     def __init__(self, extract: Extractor | None = None) -> None:
         self._extract = extract or Extractor()
@@ -157,28 +156,13 @@ class TrimAfterAnswer(RowFilter):
 
     def _after_closers(self, text: str, end: int) -> int:
         """`end`, moved behind the delimiters and environment ends that are open there."""
-        for closer in reversed(self._open_at(text, end)):
+        for closer in reversed(open_at(text, end)):
             # A single dollar is often money: it closes a formula on its own line or not at all.
             line_end = text.find("\n", end) if closer == "$" else -1
             at = text.find(closer, end, line_end if line_end >= 0 else len(text))
             if at >= 0:
                 end = at + len(closer)
         return end
-
-    def _open_at(self, text: str, end: int) -> list[str]:
-        """The closers, outermost first, of what is open at `end`; a stray closer closes nothing."""
-        closers: list[str] = []
-        for match in self._MATH.finditer(text, 0, end):
-            mark = match.group()
-            if mark in ("\\\\", "\\$"):
-                continue
-            if closers and mark == closers[-1]:
-                closers.pop()
-            elif mark in self._CLOSES:
-                closers.append(self._CLOSES[mark])
-            elif mark.startswith("\\begin"):
-                closers.append("\\end" + mark[6:])
-        return closers[-8:]
 
     def _sentence_end(self, text: str, end: int) -> int:
         before = text[:end].rstrip("*$)_\"' ]\\")[-1:]

@@ -215,15 +215,22 @@ def find_job(token: str, timeout: float = TIMEOUT_S) -> str | None:
     return str(max(ids)) if ids else None
 
 
-def retry(call: Callable[[], T], seconds: float, found: Callable[[], T | None] | None = None) -> T:
-    """The result of `call`, which is made again while it raises Busy and `seconds` have not passed.
+def retry(
+    call: Callable[[], T],
+    seconds: float,
+    found: Callable[[], T | None] | None = None,
+    passing: Callable[[Exception], bool] = lambda error: isinstance(error, Busy),
+    said: Callable[[Exception], None] = lambda error: None,
+) -> T:
+    """The result of `call`, which is made again while its error is `passing` and `seconds` have not passed.
 
-    Pauses double from half a second to half a minute; each is shortened at random by up to a half, so that
-    many submitters do not come back together. `found` is asked before every further try whether an earlier
-    one has succeeded unnoticed: what it returns, unless None, is the result. It is asked a second time after
-    some seconds, since a controller that was away may answer it before it takes up what has waited.
+    `passing` is by default whether it is Busy; `said` is told each such error before the pause. Pauses double
+    from half a second to half a minute; each is shortened at random by up to a half, so that many submitters
+    do not come back together. `found` is asked before every further try whether an earlier one has succeeded
+    unnoticed: what it returns, unless None, is the result. It is asked a second time after some seconds,
+    since a controller that was away may answer it before it takes up what has waited.
 
-    Raises the last Busy when time is up, and any other error at once.
+    Raises the last such error when time is up, and any other one at once.
     """
     deadline = time.monotonic() + seconds
     delay = _FIRST_DELAY_S
@@ -231,10 +238,11 @@ def retry(call: Callable[[], T], seconds: float, found: Callable[[], T | None] |
     while True:
         try:
             return attempt()
-        except Busy:
+        except Exception as error:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if not passing(error) or left <= 0:
                 raise
+            said(error)
             time.sleep(min(left, delay * random.uniform(0.5, 1)))
             delay = min(2 * delay, _LONGEST_DELAY_S)
         if found is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -306,21 +305,21 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
 
     Raises ChainEnded when there is none for half an hour, or a job is refused.
     """
-    deadline = time.monotonic() + _WAIT_FOR_ROOM_S
-    delay, before = 1.0, len(behind(run.layout))
-    while True:
-        try:
-            send(Chain(again, ask_site(run.config)))
-            return
-        except commands.SubmitLimit as error:
-            if time.monotonic() > deadline:
-                end_chain(run, f"{words}; {error}; {_to_continue(run)}")
-            _cancel([entry["job"] for entry in behind(run.layout)[before:]])  # the part that did find room
-            print(f"gate: {error}; trying again in {delay:.0f} s", flush=True)
-            time.sleep(delay)
-            delay = min(2 * delay, 60.0)
-        except (commands.SlurmError, ConfigError) as error:  # half of it may be there: that is cancelled, too
-            end_chain(run, f"{words}; {error}; {_to_continue(run)}")
+    before = len(behind(run.layout))
+
+    def no_room(error: Exception) -> None:
+        _cancel([entry["job"] for entry in behind(run.layout)[before:]])  # the part that did find room
+        print(f"gate: {error}; trying again soon", flush=True)
+
+    try:
+        commands.retry(
+            lambda: send(Chain(again, ask_site(run.config.cluster))),
+            _WAIT_FOR_ROOM_S,
+            passing=lambda error: isinstance(error, commands.SubmitLimit),
+            said=no_room,
+        )
+    except (commands.SlurmError, ConfigError) as error:  # half of it may be there: that is cancelled, too
+        end_chain(run, f"{words}; {error}; {_to_continue(run)}")
 
 
 def counted_attempts(run: Run[Any]) -> int:

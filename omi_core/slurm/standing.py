@@ -1,13 +1,18 @@
-"""How the jobs stand that were submitted before, and whether a command may do something about them."""
+"""The jobs that were submitted before: how they stand, what a command may do about them, and their end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from omi_core.slurm import states
+from omi_core.hints import hint
+from omi_core.options import ConfigError
+from omi_core.slurm import commands, states
+from omi_core.slurm.links import own_job
 from omi_core.slurm.reasons import Kind, meaning
+from omi_core.store.files import LockTaken
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,38 @@ def standing(entries: Iterable[Mapping[str, Any]]) -> Standing:
         never=waits and Kind.NEVER in kinds.values(),
         site=waits and Kind.SITE in kinds.values(),
     )
+
+
+def live_ids(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Ids of the jobs of these entries that wait or run, but for this one, in the order of submission.
+
+    Asks and raises as `standing`.
+    """
+    return [job for job in standing(entries).live if job != own_job()]
+
+
+def cancel_live(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Cancels the jobs of these entries that wait or run, the first of a chain last; returns their ids.
+
+    Were the array cancelled first, its gate would wake up and send it again. Raises SlurmError.
+    """
+    jobs = live_ids(entries)
+    commands.scancel(jobs[::-1])
+    return jobs
+
+
+def tell_cancelled(root: Path, cancel: Callable[[], list[str]]) -> int:
+    """Says which jobs `cancel` has cancelled of a run or pipeline; returns the exit code.
+
+    Raises:
+        ConfigError: Slurm does not answer, or another process holds the lock.
+    """
+    try:
+        jobs = cancel()
+    except (LockTaken, commands.SlurmError) as error:
+        raise ConfigError(str(error)) from error
+    if jobs:
+        print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', root)}")
+    else:
+        print("no job of it waits or runs")
+    return 0

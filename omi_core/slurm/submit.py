@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from omi_core.config import Generate, Reduce
+from omi_core.cluster_options import Cluster
+from omi_core.config import Generate
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
 from omi_core.slurm.script import Job, replicas, submit
@@ -73,9 +74,8 @@ class Site:
     queued: int = 0
 
 
-def ask_site(config: Generate | Reduce) -> Site:
-    """What the user may submit now under the account, partition and qos of a config. Raises SlurmError."""
-    cluster = config.cluster
+def ask_site(cluster: Cluster) -> Site:
+    """What the user may submit now under this account, partition and qos. Raises SlurmError."""
     limits = read_limits(cluster.partition, cluster.account, cluster.qos)
     return Site(limits, 0 if limits.max_submit_jobs is None else queued_jobs())
 

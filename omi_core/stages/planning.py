@@ -238,6 +238,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
+    if isinstance(again, Reduce) and (notice := _without_token_limit(again)) is not None:
+        print(notice, file=sys.stderr)
     changed = {name: value for name, value in _content(again).items() if name in (*sections, "packages")}
     kept = {name: value for name, value in origin.plan.content.items() if name != "packages"}
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from omi_core import filters
 from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict
 from omi_core.config import Answers, Generate, Reduce
-from omi_core.filters.sections import chosen
+from omi_core.filters.sections import chosen, token_limits
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.rows import SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
@@ -137,7 +137,11 @@ def provenance(config: Generate | Reduce) -> tuple[str, ...]:
 
 def filter_options(config: Generate | Reduce) -> dict[str, dict[str, Any]]:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
-    return chosen("filters", config.filters, lambda: tokenizer_file(config))
+    options = config.filters
+    if isinstance(config, Reduce) and options.tokenizer is None:
+        # Nothing counts the tokens of imports. New runs are planned without a limit; older ones may have one.
+        options = dataclasses.replace(options, **dict.fromkeys(token_limits("filters", options)))
+    return chosen("filters", options, lambda: tokenizer_file(config))
 
 
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from omi_core.text.delimiters import CLOSERS, MARK
+
 Span = tuple[int, int]
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,100}|~{3,100})([^\n]*)$", re.M)
-# Five dollars or more are an ornament. `\\` first, so that `\\[2pt]` and `\\(` open nothing.
-_MARK = re.compile(
-    r"\\\\|\\\$|\${5,}|\$\$|\$|\\[\[\]()]|\\(?:begin|end)\{[A-Za-z]{1,30}\*?\}|(?P<blank>\n[^\S\n]*\n)"
-)
+_MARK = re.compile(rf"{MARK}|(?P<blank>\n[^\S\n]*\n)")
 # What a dollar followed by a blank is when money was meant: `$ 5 and`.
 _MONEY = re.compile(r"\s\d[\d.,]*\s+[a-z]{2,}")
 
@@ -33,8 +32,8 @@ def formulas(text: str, start: int = 0, end: int | None = None) -> list[Span]:
             ("blank" if match["blank"] else match.group(), *match.span())
             for match in _MARK.finditer(text, a, b)
         ]
-        spans += _brackets(marks, "\\[", "\\]")
-        spans += _brackets(marks, "\\(", "\\)")
+        for opener in ("\\[", "\\("):
+            spans += _brackets(marks, opener, CLOSERS[opener])
         spans += _environments(marks)
         displays = list(_displays(text, marks))
         spans += displays

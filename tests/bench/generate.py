@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs._steps import compose_words
+from omi_core.composing.compose import compose_values
 from omi_core.config import Generate, load_generate
 from omi_core.records import sample_seed
 from omi_core.stages.generate import run_shard
@@ -48,7 +48,7 @@ DEFAULTS = ["data.size=512", "samples=8"]
 def compose(overrides: list[str], folder: str) -> Generate:
     """The config that `python -m jobs.generate` would have, with its run in `folder`."""
     words = [*DEFAULTS, *overrides, f"run.dir={folder}/run"]
-    return load_generate(compose_words("generate", Generate, words, None))
+    return load_generate(compose_values("generate", words))
 
 
 class Watched:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs._steps import word
+from omi_core.composing.grammar import word
 from tests.cluster.chain import SITE, SLOW, WORK, Chain
 from tests.cluster.cluster import Cluster
 

@@ -27,7 +27,7 @@ MISTAKES = [
     (["x*"], "x*: no such run"),
     (["empty"], "empty: neither a run (it has no plan.json) nor a folder that holds runs"),
     (["mine", "jsn=true"], "jsn: no such option (did you mean json?)"),
-    (["mine", "--json"], "--json: no such option; options are NAME=VALUE"),
+    (["mine", "--json"], "--json: no such flag; options are NAME=VALUE"),
     (["mine", "csv=true", "json=true"], "csv=true json=true: both would go to stdout"),
     (["mine", "csv=no/where.csv"], "no/where.csv: not a file that can be written"),
     (["broken"], "runs/broken/plan.json: not a plan this version can read"),

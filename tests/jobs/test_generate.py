@@ -20,9 +20,8 @@ MISTAKES = [
     (["samplez=3"], "samplez: no such option (did you mean samples?)"),
     (["samples=x"], "samples=x: Value 'x' of type 'str' could not be converted to Integer"),
     (["samples=0"], "samples=0: must be at least 1"),
-    (["samples"], "samples: not of the form OPTION=VALUE"),
-    (["answers.pattern=^A: (.+)$"], "answers.pattern=^A: (.+)$: not of the form OPTION=VALUE"),
-    (["sampling.stop=5"], "sampling.stop=5: a list is expected, sampling.stop=[5]"),
+    (["samples"], "samples: not an option; options are NAME=VALUE"),
+    (["samples=(3"], "samples=(3: not of the form NAME=VALUE"),
     (["style=debate"], "style: solutions have none; leave it away"),
     (
         ["task=dialogues", "style=debat"],
@@ -154,8 +153,8 @@ def test_a_signal_flushes_and_leaves_a_run_that_goes_on(
     assert job("generate", *slow, "teacher.rehearsal.latency=0").returncode == 0
 
 
-def test_help_names_every_option_and_choice(here: Here) -> None:
-    _, shown, _ = here("generate", "--help")
+def test_the_whole_help_names_every_option_and_choice(here: Here) -> None:
+    _, shown, _ = here("generate", "--help=all")
     for word in ("samples=8", "run.fresh=false", "llama31_405b_fp8", "+cluster=", "python -m jobs.generate"):
         assert word in shown
 

@@ -443,8 +443,13 @@ def test_an_import_can_be_reduced_again_too(reduce: Reduce, here: Here, tmp_path
         "reduce", "input=run", "answers.min_agreement=0.7", "run.dir=again", "cluster.workers=1"
     )
     assert code == 0, err
+    assert "filters.max_tokens=1024: off, nothing counts the tokens" in err
+    plan = orjson.loads((tmp_path / "again/plan.json").read_bytes())
+    assert plan["content"]["filters"]["max_tokens"] is None
     published = pl.read_parquet(tmp_path / "again/dataset/data/*.parquet")
     assert published["problem"].to_list() == ["q"]
+    code, _, err = here("reduce", "input=run", "filters.max_tokens=9", "run.dir=refused")
+    assert code == 2 and err.startswith("error: filters.max_tokens=9: nothing counts the tokens")
 
 
 def test_a_damaged_import_is_named_and_made_anew(reduce: Reduce, here: Here, tmp_path: Path) -> None:

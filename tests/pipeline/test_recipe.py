@@ -10,9 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs import _recipes
-from jobs._steps import word
+from omi_core.composing.grammar import word
 from omi_core.options import ConfigError
+from omi_core.pipeline import composing
 from omi_core.pipeline.recipe import PLACE, fill, placed, read_recipe
 from tests.conftest import Here
 
@@ -185,19 +185,19 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("recipe", sorted(_recipes.recipe_files(None)))
+@pytest.mark.parametrize("recipe", sorted(composing.recipe_files(None)))
 def test_every_recipe_composes(recipe: str) -> None:
     words = [f"recipe={recipe}", *NEEDED.get(recipe, [])]
-    pipeline = _recipes.compose(*_recipes.read_words(words))
+    pipeline = composing.compose(*composing.read_words(words))
     assert pipeline.steps
-    again = _recipes.compose(*_recipes.read_words([*words, "run.dir=else", "tasks=3"]))
+    again = composing.compose(*composing.read_words([*words, "run.dir=else", "tasks=3"]))
     assert again.fingerprint == pipeline.fingerprint
 
 
 @pytest.fixture(scope="module")
 def rehearsal() -> str:
     """The fingerprint of the recipe as it comes."""
-    return _recipes.compose(*_recipes.read_words(["recipe=rehearsal"])).fingerprint
+    return composing.compose(*composing.read_words(["recipe=rehearsal"])).fingerprint
 
 
 CHANGES = [
@@ -214,7 +214,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("words", "same"), CHANGES, ids=[" ".join(words) for words, _ in CHANGES])
 def test_the_fingerprint_covers_what_decides_the_result(rehearsal: str, words: list[str], same: bool) -> None:
-    other = _recipes.compose(*_recipes.read_words(["recipe=rehearsal", *words]))
+    other = composing.compose(*composing.read_words(["recipe=rehearsal", *words]))
     assert (rehearsal == other.fingerprint) == same
 
 
@@ -224,7 +224,7 @@ def test_files_from_outside_count_by_their_bytes(tmp_path: Path) -> None:
     def fingerprint(name: str, text: str) -> str:
         (tmp_path / name).write_text(text)
         recipe = write(tmp_path / "r.yaml", steps.replace("FILE", str(tmp_path / name)))
-        return _recipes.compose(*_recipes.read_words([f"recipe={recipe}"])).fingerprint
+        return composing.compose(*composing.read_words([f"recipe={recipe}"])).fingerprint
 
     assert fingerprint("a.jsonl", "x") == fingerprint("b.jsonl", "x") != fingerprint("c.jsonl", "y")
 
@@ -232,10 +232,10 @@ def test_files_from_outside_count_by_their_bytes(tmp_path: Path) -> None:
 def test_a_recipe_of_ones_own_lies_in_a_config_dir(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     write(tmp_path / "recipe/mine.yaml", SOLVE)
-    recipe, _ = _recipes.read_words(["--config-dir", str(tmp_path), "recipe=mine"])
+    recipe, _ = composing.read_words(["--config-dir", str(tmp_path), "recipe=mine"])
     assert [step.name for step in recipe.steps] == ["solve"]
     with pytest.raises(ConfigError):
-        _recipes.read_words(["recipe=mine"])
+        composing.read_words(["recipe=mine"])
 
 
 def test_no_path_of_a_user_is_taken_for_one_of_the_pipeline() -> None:

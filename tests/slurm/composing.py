@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import pytest
-
-from jobs import _command
+from omi_core.composing.command_line import Takes, read
+from omi_core.composing.compose import compose_cells
 from omi_core.config import Generate, load_generate
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import Job
@@ -20,9 +18,7 @@ LIMITS = Limits("site", "22.05", max_array_size=1001, max_job_count=10_000, min_
 
 def compose(*arguments: str) -> Generate:
     """The config of `python -m jobs.generate ARGUMENTS`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["generate", *arguments])
-        (values,) = _command._compose("generate", Generate)
+    (values,) = compose_cells("generate", read("generate", arguments, Takes(folder=True)))
     return load_generate(values)
 
 

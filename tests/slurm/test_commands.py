@@ -162,6 +162,21 @@ def test_what_no_later_try_changes_is_raised_at_once(pauses: list[float], kind: 
     assert pauses == []
 
 
+def test_who_waits_says_what_for_and_for_which_errors(pauses: list[float]) -> None:
+    said: list[Exception] = []
+
+    def full(error: Exception) -> bool:
+        return isinstance(error, SubmitLimit)
+
+    assert commands.retry(failing(3, SubmitLimit), 60, passing=full, said=said.append) == "12"
+    assert [type(error) for error in said] == [SubmitLimit] * 3 and len(pauses) == 3
+    with pytest.raises(Busy):
+        commands.retry(failing(1), 60, passing=full, said=said.append)
+    with pytest.raises(SubmitLimit):
+        commands.retry(failing(1, SubmitLimit), 0, passing=full, said=said.append)
+    assert len(said) == 3
+
+
 @pytest.mark.usefixtures("pauses")
 def test_a_job_found_after_a_try_is_not_submitted_twice() -> None:
     tries: list[str] = []

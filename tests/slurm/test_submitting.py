@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import _slurm
 from omi_core.config import Generate
-from omi_core.slurm import commands, submit
+from omi_core.slurm import commands, sending, submit
 from omi_core.slurm.script import Job
 from omi_core.slurm.submit import Site
 from omi_core.stages.planning import plan_generate
@@ -25,7 +24,7 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs that were cancelled, at a site that takes every job as 1, 2, ..."""
     gone: list[str] = []
     numbers = iter(range(1, 100))
-    monkeypatch.setattr(_slurm, "ask_site", lambda config: Site(LIMITS))
+    monkeypatch.setattr(sending, "ask_site", lambda config: Site(LIMITS))
     monkeypatch.setattr(commands, "scancel", gone.extend)
 
     def take(config: Generate, job: Job) -> str:
@@ -39,11 +38,11 @@ def test_jobs_and_later_gates_go_by_the_options_of_the_last_command(
     tmp_path: Path, cancelled: list[str]
 ) -> None:
     place = f"run.dir={tmp_path / 'run'}"
-    _slurm.submit_missing(plan_generate(compose(*WORK, place, "engine.max_num_seqs=8")), by="generate")
+    sending.submit_missing(plan_generate(compose(*WORK, place, "engine.max_num_seqs=8")), by="generate")
     later = compose(*WORK, place, "engine.max_num_seqs=2", "cluster.partition=y", "tasks=3")
     run = plan_generate(later)
     run.layout.ledger.unlink()  # nothing of the first is in the queue any more
-    _slurm.submit_missing(run, by="generate")
+    sending.submit_missing(run, by="generate")
     kept = open_run(run.layout).config
     assert isinstance(kept, Generate)
     assert (kept.engine.max_num_seqs, kept.cluster.partition, kept.tasks) == (2, "y", 3)
@@ -66,7 +65,7 @@ def test_a_ledger_that_cannot_be_written_takes_the_chain_back(
 
     monkeypatch.setattr(ledger, "append", full)
     run = plan_generate(compose(*WORK, f"run.dir={tmp_path / 'run'}"))
-    assert _slurm.submit_missing(run, by="generate") == 1
+    assert sending.submit_missing(run, by="generate") == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("failed: ") and "No space left on device" in line and "ledger.jsonl" in line
     last = {"generate": 1, "gate": 2, "publish": 4, "rescue": 5}[stage]
@@ -76,8 +75,8 @@ def test_a_ledger_that_cannot_be_written_takes_the_chain_back(
 def test_a_logs_directory_that_cannot_be_made_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_slurm, "ask_site", lambda config: Site(LIMITS))
+    monkeypatch.setattr(sending, "ask_site", lambda config: Site(LIMITS))
     run = plan_generate(compose(*WORK, f"run.dir={tmp_path / 'run'}"))
     run.layout.logs.write_text("a file of that name")
-    assert _slurm.submit_missing(run, by="generate") == 1
+    assert sending.submit_missing(run, by="generate") == 1
     assert "logs" in capsys.readouterr().err.splitlines()[-1]

@@ -17,22 +17,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import _pipeline, _slurm
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.pipeline import progress
+from omi_core.pipeline import here, progress
 from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
+from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.status import step_entries
-from omi_core.slurm import commands, gates
+from omi_core.slurm import commands, gates, sending
 from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
 from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.policy import TERMINATED, Cause, decide
 from omi_core.slurm.script import Job
 from omi_core.slurm.script import submit as submit_job
-from omi_core.slurm.standing import standing
+from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
 from omi_core.store import ledger
@@ -60,7 +60,7 @@ def submit(pipeline: Pipeline, by: str) -> int:
     try:
         with lock(pipeline.layout.lock):
             if _was_stopped(pipeline):
-                _slurm.wait_until_gone(lambda: [j for s in pipeline.steps for j in active_jobs(pipeline, s)])
+                sending.wait_until_gone(lambda: active_jobs(pipeline))
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
@@ -182,7 +182,7 @@ def _carry_out(pipeline: Pipeline, name: str) -> int:
     deadline = time.monotonic() + _WAIT_OF_STEP_S
     while True:
         try:
-            return _pipeline.carry_out(pipeline, name)
+            return here.carry_out(pipeline, name)
         except LockTaken as taken:
             if time.monotonic() >= deadline:
                 raise
@@ -198,7 +198,7 @@ def advance(pipeline: Pipeline) -> int:
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(progress.done_steps(pipeline)) == len(pipeline.steps):
-            _pipeline.show_table(pipeline)
+            show_table(pipeline)
     return 0
 
 
@@ -260,8 +260,12 @@ def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> No
     stand = standing(entries)
     stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
     half = [stage for stage in stages if stage in ("sending", "sent")][-1:] == ["sending"]
-    keep = not half and _slurm.lacks_gate(stand, entries)
-    if not half and not keep and not _slurm.make_way(stand, pipeline.root, _moved(pipeline, step), step.name):
+    keep = not half and sending.lacks_gate(stand, entries)
+    if (
+        not half
+        and not keep
+        and not sending.make_way(stand, pipeline.root, _moved(pipeline, step), step.name)
+    ):
         progress.note(pipeline, "sent", step)
         return
     _send(pipeline, step, after, keep)
@@ -277,18 +281,15 @@ def _moved(pipeline: Pipeline, step: Step) -> bool:
 
 def _send_patiently(pipeline: Pipeline, step: Step) -> None:
     """For a job: waits for the controller, and for room in the queue."""
-    deadline, delay = time.monotonic() + _WAIT_S, 1.0
-    while True:
-        try:
-            return _send(pipeline, step)
-        except (ConfigError, commands.SlurmError) as error:
-            cause = error.__cause__ if isinstance(error, ConfigError) else error
-            passing = isinstance(cause, (commands.Busy, commands.SubmitLimit))
-            if not passing or time.monotonic() > deadline:
-                raise
-            print(f"step {step.name}: {error}; trying again in {delay:.0f} s", flush=True)
-            time.sleep(delay)
-            delay = min(2 * delay, 60.0)
+
+    def passing(error: Exception) -> bool:
+        cause = error.__cause__ if isinstance(error, ConfigError) else error
+        return isinstance(cause, (commands.Busy, commands.SubmitLimit))
+
+    def said(error: Exception) -> None:
+        print(f"step {step.name}: {error}; trying again soon", flush=True)
+
+    commands.retry(lambda: _send(pipeline, step), _WAIT_S, passing=passing, said=said)
 
 
 def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool = False) -> None:
@@ -296,8 +297,8 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
 
     `after` is `cluster.after` of the steps that begin with the pipeline.
     """
-    if not keep and (active := active_jobs(pipeline, step)):
-        commands.scancel(active[::-1])
+    if not keep:
+        cancel_live(step_entries(pipeline, step))
     progress.begin(pipeline, step)
     progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
@@ -305,7 +306,7 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
     if step.command == "generate":
         run = plan_generate(load_generate(pipeline.config(step)))
         first = not run.layout.ledger.exists()
-        if _slurm.submit_missing(run, by="pipeline" if first else "resume", after=after):
+        if sending.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
     else:
         _send_job(pipeline, step, after)
@@ -336,13 +337,13 @@ def pipeline_cluster(pipeline: Pipeline) -> Cluster:
     return load_generate({"cluster": pipeline.cluster}).cluster
 
 
-def active_jobs(pipeline: Pipeline, step: Step) -> list[str]:
-    """Ids of a step's jobs that Slurm still has waiting or running, without this one, in order of submission.
+def active_jobs(pipeline: Pipeline) -> list[str]:
+    """Ids of a pipeline's jobs that Slurm still has waiting or running, without this one, step after step.
 
     Raises:
         SlurmError: Slurm does not answer.
     """
-    return [job for job in standing(step_entries(pipeline, step)).live if job != own_job()]
+    return [job for step in pipeline.steps for job in live_ids(step_entries(pipeline, step))]
 
 
 def cancel(pipeline: Pipeline) -> int:
@@ -351,29 +352,20 @@ def cancel(pipeline: Pipeline) -> int:
     Raises:
         ConfigError: Slurm does not answer, or another process submits for a minute.
     """
-    try:
+
+    def all_of_it() -> list[str]:
         with lock(pipeline.layout.lock, wait=60):
-            jobs = [job for step in pipeline.steps for job in active_jobs(pipeline, step)]
+            jobs = active_jobs(pipeline)
             # First: a job that is about to submit the next step finds it when it gets the lock.
             ledger.append(pipeline.layout.ledger, {"stage": "cancel", "jobs": jobs})
             for step in pipeline.steps:
-                _cancel_step(pipeline, step)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-    except commands.SlurmError as error:
-        raise ConfigError(str(error)) from error
-    if not jobs:
-        print("no job of it waits or runs")
-    else:
-        print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', pipeline.root)}")
-    return 0
+                of_step = cancel_live(step_entries(pipeline, step))
+                if of_step and step.command == "generate":
+                    own = Layout(pipeline.directory(step)).ledger
+                    ledger.append(own, {"stage": "cancel", "jobs": of_step})
+        return jobs
 
-
-def _cancel_step(pipeline: Pipeline, step: Step) -> None:
-    jobs = active_jobs(pipeline, step)
-    commands.scancel(jobs[::-1])
-    if jobs and step.command == "generate":
-        ledger.append(Layout(pipeline.directory(step)).ledger, {"stage": "cancel", "jobs": jobs})
+    return tell_cancelled(pipeline.root, all_of_it)
 
 
 STAGES: dict[str, Callable[..., int]] = {"advance": advance_job, "rescue": rescue_job, "step": step_job}

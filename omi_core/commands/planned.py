@@ -91,7 +91,7 @@ def _missing(run: Run[Any]) -> np.ndarray:
 
 def _site(run: Run[Any]) -> tuple[Site, str]:
     try:
-        site = ask_site(run.config)
+        site = ask_site(run.config.cluster)
     except commands.SlurmError as error:
         usual = Limits("", "", 1001, 10_000, 0)
         why = "no Slurm here" if isinstance(error, commands.NotInstalled) else _short(str(error))

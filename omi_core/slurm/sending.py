@@ -1,8 +1,7 @@
-"""Submitting to Slurm, for the commands that can: plan, submit the chain, print how to follow it."""
+"""A run on Slurm: what is missing of it is submitted as a chain, or all of it cancelled."""
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +9,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from jobs._plan import show_plan
+from omi_core import options
 from omi_core.config import Generate
+from omi_core.config import Run as RunOptions
 from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.slurm import commands
@@ -19,7 +19,7 @@ from omi_core.slurm.after import check_after, dependency
 from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.script import check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
-from omi_core.slurm.standing import Standing, standing
+from omi_core.slurm.standing import Standing, cancel_live, live_ids, standing, tell_cancelled
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
@@ -33,32 +33,29 @@ from omi_core.store.layout import Layout
 _CANCELLED_GONE_S = 120.0
 
 
-def submit_generate(config: Generate) -> int:
-    """Plans the run of a config and submits what is missing of it; returns the exit code.
+def plan_to_submit(config: Generate) -> Run[Generate]:
+    """The run of a config that goes to Slurm, planned.
 
     Raises:
-        ConfigError: the config cannot be planned, or the site refuses the jobs.
+        ConfigError: the config cannot be planned, or not for this site; or jobs of an old run are at work.
     """
     check_cluster(config.cluster)
     check_after(config.cluster.after)
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
-    _refuse_fresh_while_running(config)
+    _refuse_fresh_while_running(config.run)
     try:
-        run = plan_generate(config)
+        return plan_generate(config)
     except LockTaken as error:
         raise ConfigError(str(error)) from error
-    if config.plan:
-        return show_plan(run, wants_canary(config), _active_if_known(run))
-    return submit_missing(run, by="generate", after=config.cluster.after)
 
 
-def _refuse_fresh_while_running(config: Generate) -> None:
+def _refuse_fresh_while_running(where: RunOptions) -> None:
     """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
-    if not (config.run.fresh and config.run.dir and Layout(Path(config.run.dir)).plan.exists()):
+    if not (where.fresh and where.dir and Layout(Path(where.dir)).plan.exists()):
         return
-    layout = Layout(Path(config.run.dir))
-    if active := active_jobs(open_run(layout)):
+    layout = Layout(Path(where.dir))
+    if active := live_ids(ledger.read(layout.ledger)):
         raise ConfigError(
             f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
             f"{hint('cancel', layout.root)} first"
@@ -87,12 +84,12 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             ranges = gate.missing(run)
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
-            site = ask_site(config)
+            site = ask_site(config.cluster)
             _ask(run, site, mine)
             if not keep:
                 _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
-            write_json(run.layout.config, dataclasses.asdict(config))
+            write_json(run.layout.config, options.written(config))
             ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
@@ -112,6 +109,16 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
         return 1
     show(run, chain)
     return 0
+
+
+def submit_again(run: Run[Any], after: str | None = None) -> int:
+    """As `submit_missing` for a run that is continued, maybe with other options of the cluster.
+
+    Raises:
+        ConfigError: as `submit_missing`, or these options do not go together.
+    """
+    check_cluster(run.config.cluster)
+    return submit_missing(run, "resume", after)
 
 
 def make_way(stand: Standing, root: Path, moved: bool = False, step: str = "") -> bool:
@@ -194,7 +201,7 @@ def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
     live: list[dict[str, Any]] = []
 
     def cancelled() -> list[str]:
-        active = set(active_jobs(run))
+        active = set(live_ids(entries))
         live[:] = [entry for entry in entries if entry.get("job") in active]
         # Where a gate has ended the chain the tasks of an array may still be at work.
         return [e["job"] for e in live if last == "cancel" or (last == "end" and e["stage"] not in ON_GPUS)]
@@ -218,54 +225,33 @@ def wants_canary(config: Generate) -> bool:
     return config.cluster.gpus_per_node > 0 if config.canary is None else config.canary
 
 
-def active_jobs(run: Run[Any]) -> list[str]:
-    """Ids of the run's jobs that Slurm still has waiting or running."""
-    return sorted(_active(run.layout))
-
-
-def _active(layout: Layout) -> set[str]:
-    return set(standing(ledger.read(layout.ledger)).live)
-
-
-def _active_if_known(run: Run[Any]) -> list[str]:
-    """As `active_jobs`; none where Slurm does not answer."""
+def active_if_known(run: Run[Any]) -> list[str]:
+    """Ids of the run's jobs that wait or run; none where Slurm does not answer."""
     try:
-        return active_jobs(run)
+        return live_ids(ledger.read(run.layout.ledger))
     except commands.SlurmError:
         return []
 
 
 def cancel(layout: Layout) -> int:
-    """Cancels every job of the run that waits or runs, the first ones of the chain last.
+    """Cancels every job of the run that waits or runs; returns the exit code.
 
-    Were the array cancelled first, its gate would wake up and send it again. A gate that is sending jobs, or
-    another command, may hold the lock meanwhile: what they have sent by then is cancelled, too.
+    A gate that is sending jobs, or another command, may hold the lock meanwhile: what they have sent by then
+    is cancelled, too.
 
     Raises:
         ConfigError: Slurm does not answer, or another command submits for a minute.
     """
-    try:
-        if not (jobs := _cancel_active(layout)):
-            print("no job of it waits or runs")
-            return 0
-        with lock(layout.lock, wait=60):
-            later = _cancel_active(layout)
-            jobs += [job for job in later if job not in jobs]
-            ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-    except commands.SlurmError as error:
-        raise ConfigError(str(error)) from error
-    print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', layout.root)}")
-    return 0
 
+    def all_of_it() -> list[str]:
+        if jobs := cancel_live(ledger.read(layout.ledger)):
+            with lock(layout.lock, wait=60):
+                later = cancel_live(ledger.read(layout.ledger))
+                jobs += [job for job in later if job not in jobs]
+                ledger.append(layout.ledger, {"stage": "cancel", "jobs": jobs})
+        return jobs
 
-def _cancel_active(layout: Layout) -> list[str]:
-    """Ids of the jobs that are cancelled now, in the order of their submission."""
-    active = _active(layout)
-    jobs = [e["job"] for e in ledger.read(layout.ledger) if e.get("job") in active]
-    commands.scancel(jobs[::-1])
-    return jobs
+    return tell_cancelled(layout.root, all_of_it)
 
 
 def show(run: Run[Any], chain: Chain) -> None:

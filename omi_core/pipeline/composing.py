@@ -11,13 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jobs._steps import COMMANDS, compose_step, compose_words
 from omi_core import options
+from omi_core.composing.command_line import Takes, read
+from omi_core.composing.compose import compose_values
+from omi_core.composing.grammar import typed
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError, did_you_mean, option, section
 from omi_core.pipeline.plan import Pipeline, Step, content_of
 from omi_core.pipeline.progress import result
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
+from omi_core.pipeline.steps import COMMANDS, compose_step
 from omi_core.slurm.script import check_cluster
 from omi_core.store.fingerprint import fingerprint
 
@@ -75,21 +78,9 @@ def read_words(arguments: Sequence[str]) -> tuple[Recipe, Words]:
     Raises:
         ConfigError: no such recipe, parameter, step or option of the pipeline.
     """
-    words, rest = Words(), list(arguments)
-    if "--config-dir" in rest[:-1]:
-        at = rest.index("--config-dir")
-        rest[at : at + 2] = [f"--config-dir={rest[at + 1]}"]
-    pairs: list[tuple[str, str, str]] = []
-    for argument in rest:
-        key, equals, value = argument.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{argument}: not an option; options are NAME=VALUE, --help lists them")
-        if key == "--config-dir":
-            words.folder = Path(value)
-            if not words.folder.is_dir():
-                raise ConfigError(f"--config-dir {value}: no such directory")
-            continue
-        pairs.append((argument, key, value))
+    line = read("pipeline", arguments, Takes(folder=True))
+    words = Words(folder=line.folder)
+    pairs = [(option, *option.partition("=")[::2]) for option in line.options]
     known = {key for key, _, _ in options.leaves(Options())}
     run_options = {key for key, _, _ in options.leaves(Generate()) if key.startswith("run.")}
     own: dict[str, Any] = {}
@@ -97,7 +88,7 @@ def read_words(arguments: Sequence[str]) -> tuple[Recipe, Words]:
         if key in known:
             head, _, leaf = key.rpartition(".")
             place = own.setdefault(head, {}) if head else own
-            place[leaf] = None if value == "null" else value
+            place[leaf] = typed(value, None)
     words.own = options.load(Options, own)
     recipe = find_recipe(words.own.recipe, words.folder)
     for argument, key, value in pairs:
@@ -150,7 +141,7 @@ def compose(recipe: Recipe, words: Words) -> Pipeline:
     Raises:
         ConfigError: a step that its command would refuse, a reference to what is not there before it.
     """
-    cluster = load_generate(compose_words("generate", Generate, words.cluster, words.folder)).cluster
+    cluster = load_generate(compose_values("generate", words.cluster, words.folder)).cluster
     check_cluster(cluster)
     steps: list[Step] = []
     contents: dict[str, dict[str, Any]] = {}
@@ -160,7 +151,7 @@ def compose(recipe: Recipe, words: Words) -> Pipeline:
         given += words.steps.get(draft.name, [])
         try:
             folder = step_directory(number, draft.name)
-            values = compose_step(command, folder, draft.options, given, words.folder)
+            values = compose_step(draft.command, folder, draft.options, given, words.folder)
             if draft.command == "generate" and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)

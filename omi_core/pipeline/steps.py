@@ -13,11 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jobs import _command, _runs
-from jobs.decontaminate import Decontaminate
 from omi_core import options
 from omi_core.combine.options import Combine, Mix, load_combine, load_mix
+from omi_core.composing.compose import compose_values, root
+from omi_core.composing.grammar import word
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
+from omi_core.decontaminate.options import Decontaminate
 from omi_core.options import ConfigError
 from omi_core.pipeline.progress import file_digest
 from omi_core.pipeline.recipe import PLACE, placed
@@ -33,8 +34,7 @@ _OF_THE_PIPELINE = ("plan", "run.fresh", "run.root")
 class Command:
     """What a pipeline has to know of a command; its options are plain values, composed and checked.
 
-    `compose(options, words, folder)` makes them of the recipe's options and further words of a command line,
-    groups of which may lie in `folder`, too. `content` is what of them decides the step's result, by the
+    `content` is what of them decides the step's result, by the
     bytes of files, not by where they lie. `check` raises ConfigError when what is read from outside cannot
     be had, for a pipeline in the given directory; `run` does the work. `owned` are options that the pipeline
     sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
@@ -42,7 +42,6 @@ class Command:
     result of a step that `is_run` says is no run; `input` is the option that names the rows it takes on.
     """
 
-    compose: Callable[[Values, Sequence[str], Path | None], Values]
     content: Callable[[Values], Values]
     check: Callable[[Values, Path], None]
     run: Callable[[Values], int]
@@ -51,72 +50,6 @@ class Command:
     is_run: bool
     product: str = "dataset"
     input: str = "data.path"
-
-
-def word(key: str, value: Any) -> str:
-    """`KEY=VALUE` in Hydra's grammar, for a value as YAML has it."""
-    plus = "+" if key == "cluster" and isinstance(value, str) else ""
-    return f"{plus}{key}={_written(value)}"
-
-
-def _written(value: Any) -> str:
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
-    text = str(value)
-    plain = text.replace("_", "").isalnum() and text.isascii() and text[0].isalpha()
-    if plain and text.lower() not in ("null", "true", "false", "nan", "inf"):
-        return text  # the name of a group's choice
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-def compose_words(name: str, schema: type, words: Sequence[str], folder: Path | None) -> Values:
-    """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
-
-    Raises:
-        ConfigError: a word that the command would refuse.
-    """
-    from hydra import compose, initialize_config_module
-    from omegaconf import OmegaConf
-
-    _command.store_schema(name, schema)
-    places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
-    given = [_command.in_grammar(each, schema) for each in words]
-    try:
-        with initialize_config_module("hydra_conf", version_base="1.3"):
-            composed = compose(name, [*given, f"hydra.searchpath=[{','.join(places)}]"])
-            values = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    except Exception as error:
-        line = _command._hydra_line(error, schema)
-        if line is None:
-            raise
-        raise ConfigError(line) from error
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
-
-
-def _composer(name: str, schema: type, load: Callable[[Values], Any]) -> Callable[..., Values]:
-    def compose(given: Values, words: Sequence[str], folder: Path | None) -> Values:
-        all_words = [*(word(key, value) for key, value in given.items()), *words]
-        return options.written(load(compose_words(name, schema, all_words, folder)))
-
-    return compose
-
-
-def _compose_decontaminate(given: Values, words: Sequence[str], folder: Path | None) -> Values:
-    values, rest = _runs.parse(Decontaminate, words)
-    if rest:
-        raise ConfigError(f"{rest[0]}: not an option; options are NAME=VALUE")
-    return dataclasses.asdict(options.load(Decontaminate, given | values))
 
 
 def _generate_content(values: Values) -> Values:
@@ -201,8 +134,6 @@ def _check_decontaminate(values: Values, root: Path) -> None:
     from omi_core.inputs import Skipped
     from omi_core.options import did_you_mean
 
-    if values["input"] is None:
-        raise ConfigError("input: missing; give a file of problems, a glob, a run or a dataset")
     if PLACE not in values["input"]:
         skipped = Skipped(values["on_bad_row"], "on_bad_row")
         next(read_problems(values["input"], values["column"], skipped), None)
@@ -224,23 +155,25 @@ def _check_decontaminate(values: Values, root: Path) -> None:
 
 
 def _run_generate(values: Values) -> int:
-    from jobs._local import bring_home
+    from omi_core.stages.here import bring_home
     from omi_core.stages.planning import plan_generate
 
-    return bring_home(load_generate(values), plan_generate)
+    config = load_generate(values)
+    return bring_home(config.run.drain_seconds, lambda: plan_generate(config))
 
 
 def _run_reduce(values: Values) -> int:
-    from jobs._local import bring_home
+    from omi_core.stages.here import bring_home
     from omi_core.stages.planning import plan_reduce
 
-    return bring_home(load_reduce(values), plan_reduce)
+    config = load_reduce(values)
+    return bring_home(config.run.drain_seconds, lambda: plan_reduce(config))
 
 
 def _run_decontaminate(values: Values) -> int:
-    from jobs import decontaminate
+    from omi_core.decontaminate.checking import check
 
-    return decontaminate.main(options.load(Decontaminate, values))
+    return check(options.load(Decontaminate, values))
 
 
 def _check_inputs(values: Values, root: Path) -> None:
@@ -259,15 +192,15 @@ def _check_inputs(values: Values, root: Path) -> None:
 
 
 def _run_combine(values: Values) -> int:
-    from jobs import combine
+    from omi_core.combine.finishing import combine_datasets
 
-    return combine.main(load_combine(values))
+    return combine_datasets(load_combine(values))
 
 
 def _run_mix(values: Values) -> int:
-    from jobs import mix
+    from omi_core.combine.finishing import mix_datasets
 
-    return mix.main(load_mix(values))
+    return mix_datasets(load_mix(values))
 
 
 _RUN_OUTPUTS = {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
@@ -275,7 +208,6 @@ _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest
 
 COMMANDS = {
     "generate": Command(
-        compose=_composer("generate", Generate, load_generate),
         content=_generate_content,
         check=_check_generate,
         run=_run_generate,
@@ -284,7 +216,6 @@ COMMANDS = {
         is_run=True,
     ),
     "reduce": Command(
-        compose=_composer("reduce", Reduce, load_reduce),
         content=_reduce_content,
         check=_check_reduce,
         run=_run_reduce,
@@ -294,7 +225,6 @@ COMMANDS = {
         input="input",
     ),
     "decontaminate": Command(
-        compose=_compose_decontaminate,
         content=_content(Decontaminate),
         check=_check_decontaminate,
         run=_run_decontaminate,
@@ -305,7 +235,6 @@ COMMANDS = {
         input="input",
     ),
     "combine": Command(
-        compose=_composer("combine", Combine, load_combine),
         content=_content(Combine),
         check=_check_inputs,
         run=_run_combine,
@@ -315,7 +244,6 @@ COMMANDS = {
         input="inputs",
     ),
     "mix": Command(
-        compose=_composer("mix", Mix, load_mix),
         content=_content(Mix),
         check=_check_inputs,
         run=_run_mix,
@@ -328,16 +256,20 @@ COMMANDS = {
 
 
 def compose_step(
-    command: Command, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
+    name: str, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
 ) -> Values:
-    """The options of a step in the directory `folder` below its pipeline's.
+    """The options of a step of that command, in the directory `folder` below its pipeline's.
+
+    They come from the recipe (`given`) and further words of a command line; groups may lie in `config_dir`.
 
     Raises:
         ConfigError: as the command itself, or an option that the pipeline sets.
     """
     keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in words)]
+    owned = COMMANDS[name].owned
     for key in keys:
-        if key in command.owned or key in _OF_THE_PIPELINE:
+        if key in owned or key in _OF_THE_PIPELINE:
             raise ConfigError(f"{key}: is the pipeline's to set; leave it away")
-    places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in command.owned.items()}
-    return command.compose(given | places, words, config_dir)
+    places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
+    all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
+    return options.written(root(name).load(compose_values(name, all_words, config_dir)))

@@ -1,4 +1,4 @@
-"""Carrying a pipeline out on this machine, and what its user sees of it: the plan, the steps, the table.
+"""Carrying a pipeline out on this machine.
 
 Every step is a process of its own: it gives back all the memory of an engine or a model when it ends, on a
 GPU, too, and what crashes it does not take the pipeline with it.
@@ -15,16 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from jobs._local import is_failure
-from jobs._steps import COMMANDS
-from omi_core.config import load_generate
 from omi_core.options import ConfigError
 from omi_core.pipeline import progress
 from omi_core.pipeline.plan import Pipeline, Step
-from omi_core.pipeline.recipe import PLACE
+from omi_core.pipeline.showing import show_table
+from omi_core.pipeline.steps import COMMANDS
+from omi_core.stages.here import is_failure
 from omi_core.stages.stopping import SIGNALS
 from omi_core.store.files import LockTaken, lock
-from omi_core.terminal import terminal
 
 _PR_SET_PDEATHSIG = 1
 
@@ -165,49 +163,3 @@ def _interrupted() -> Iterator[None]:
 def _heading(pipeline: Pipeline, step: Step) -> None:
     where = f"{step.number} of {len(pipeline.steps)}"
     print(f"== step {where}: {step.name} (jobs.{step.command})", file=sys.stderr, flush=True)
-
-
-def show_plan(pipeline: Pipeline, exists: bool) -> int:
-    """Prints the steps, what they read, and what is done of them; returns the exit code. Makes nothing."""
-    print(f"pipeline   {pipeline.root} ({'continued' if exists else 'new'})")
-    print(f"recipe     {pipeline.recipe}")
-    done = progress.done_steps(pipeline) if exists else []
-    for step in pipeline.steps:
-        print(f"\n{step.number:>2}  {step.name}: jobs.{step.command}")
-        print(f"    needs    {', '.join(step.needs) or 'nothing of an earlier step'}")
-        if step.name in done and (made := progress.result(pipeline, step)):
-            print(f"    done     {made.rows_out:,} rows, {made.hash[:12]}")
-        else:
-            print(f"    makes    {_expected(pipeline, step, done)}")
-    return 0
-
-
-def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
-    """How many samples a step is going to make, where that can be known."""
-    if step.command != "generate":
-        return f"{step.folder}/{step.product}"
-    from omi_core.stages.planning import plan_generate
-    from omi_core.stages.prompting import Prompting
-
-    config = load_generate(pipeline.config(step))
-    each = f"{Prompting(config).samples} samples by {config.teacher.name}"
-    read = (step.config["data"]["path"] or "").startswith(PLACE)
-    if read and not all(name in done for name in step.needs):
-        return f"records not known yet x {each}"
-    config.plan = True
-    run = plan_generate(config)
-    return f"{run.plan.records:,} records x {each}: {run.plan.keys:,}"
-
-
-def show_table(pipeline: Pipeline) -> None:
-    """Prints step, rows in, rows out, time and hash of every step that is done."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE, title=Text(str(pipeline.root)), title_justify="left")
-    for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
-        table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
-    for cells in progress.table(pipeline):
-        table.add_row(*cells)
-    terminal().print(table)

@@ -1,11 +1,13 @@
-"""The end of jobs.combine and jobs.mix: what their failures mean, and what is shown of a dataset."""
+"""What jobs.combine and jobs.mix do: make a dataset, tell failures in one line, show what came of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from omi_core.combine.combining import KEPT, READ, Outcome
+from omi_core.combine.combining import KEPT, READ, Outcome, combine
+from omi_core.combine.mixing import mix
+from omi_core.combine.options import Combine, Mix
 from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
@@ -13,12 +15,21 @@ from omi_core.publish.parts import PartError
 from omi_core.store.files import LockTaken, disk_failed
 
 
-def finish(make: Callable[[], Outcome]) -> int:
-    """Makes a dataset and shows its figures; returns the exit code.
+def combine_datasets(config: Combine) -> int:
+    """Brings the combined dataset of a config to its end; returns the exit code.
 
     Raises:
-        ConfigError: as `make`; or another process works in the directory.
+        ConfigError: as `combine`; or another process works in the directory.
     """
+    return _finish(lambda: combine(config))
+
+
+def mix_datasets(config: Mix) -> int:
+    """As `combine_datasets` for a mixture."""
+    return _finish(lambda: mix(config))
+
+
+def _finish(make: Callable[[], Outcome]) -> int:
     try:
         show(make())
     except LockTaken as error:

@@ -1,0 +1,1 @@
+"""The shell around the commands: their options, help, errors, exit codes, and what they print."""

@@ -1,0 +1,152 @@
+"""`jobs.compare`: the table of runs on a terminal, as CSV and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omi_core.commands import finding
+from omi_core.options import ConfigError, option
+from omi_core.terminal import terminal
+
+if TYPE_CHECKING:
+    from omi_core.report.compare import Row
+
+
+@dataclass
+class Compare(finding.Where):
+    csv: str | None = option(None, "file for the table as CSV; true: on stdout instead of the table")
+    json: str | None = option(None, "file for the table as JSON; true: on stdout instead of the table")
+
+
+def main(config: Compare, runs: list[Path]) -> int:
+    """Prints and writes the comparison. Returns the exit code."""
+    from omi_core.report.compare import as_csv, as_json, rows_of
+    from omi_core.report.facts import gather
+
+    if config.csv == config.json == "true":
+        raise ConfigError("csv=true json=true: both would go to stdout; give one of them a file")
+    for target in (config.csv, config.json):
+        _check_target(target)
+    try:
+        rows = rows_of([gather(run) for run in runs])
+    except ConfigError:
+        raise
+    except ValueError as error:  # a file of the run is damaged
+        raise OSError(str(error)) from error
+    quiet = False
+    for target, data in ((config.csv, as_csv(rows).encode()), (config.json, as_json(rows))):
+        quiet |= _write(target, data)
+    if not quiet:
+        _show(rows)
+    return 0
+
+
+def _check_target(target: str | None) -> None:
+    if target not in (None, "true") and (Path(target).is_dir() or not Path(target).parent.is_dir()):
+        raise ConfigError(f"{target}: not a file that can be written; give one in an existing folder")
+
+
+def _write(target: str | None, data: bytes) -> bool:
+    """Writes to a file, if one is named; True when the data went to stdout instead."""
+    from omi_core.store.files import write_atomic
+
+    if target == "true":
+        print(data.decode(), end="")
+    elif target is not None:
+        write_atomic(Path(target), data)
+    return target == "true"
+
+
+def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]:
+    """(header, figure, format); hours are those of GPUs where any run has them."""
+    gpus = any(row.gpus_per_task and row.task_hours is not None for row in rows)
+    hours: list[tuple[str, Callable[[Row], Any], str]] = [
+        ("GPU-\nhours", lambda row: row.gpu_hours, "hours"),
+        ("GPU-s\nper row", lambda row: _seconds(row.gpu_hours_per_accepted), "hours"),
+    ]
+    if not gpus:
+        hours = [
+            ("task-\nhours", lambda row: row.task_hours, "hours"),
+            ("task-s\nper row", lambda row: _seconds(row.task_hours_per_accepted), "hours"),
+        ]
+    answers: list[tuple[str, Callable[[Row], Any], str]] = [
+        ("single", lambda row: row.single_accuracy, ".1%"),
+        ("voted", lambda row: row.voted_accuracy, ".1%"),
+        ("agree", lambda row: row.agreement, ".1%"),
+    ]
+    return [
+        ("stage", lambda row: row.stage, ""),
+        ("coverage", lambda row: row.coverage, ".1%"),
+        *(answers if any(row.task == "solutions" for row in rows) else []),
+        ("tokens\neach", lambda row: row.tokens_per_solution, ",.1f"),
+        ("kept", lambda row: row.kept_share, ".1%"),
+        ("rows", lambda row: row.rows, ",d"),
+        *([("tokens", lambda row: row.tokens, ",d")] if any(row.task == "dialogues" for row in rows) else []),
+        ("tokens\n/s", lambda row: row.tokens_per_second, ",.0f"),
+        *hours,
+    ]
+
+
+def _seconds(hours: float | None) -> float | None:
+    return None if hours is None else hours * 3600
+
+
+def _show(rows: Sequence[Row]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    options = list(dict.fromkeys(key for row in rows for key in row.options))
+    columns = _columns(rows)
+    # The options tell runs apart; where there are none, or runs share them, the name has to.
+    named = len({tuple(map(str, row.options.values())) for row in rows}) < len(rows) or len(rows) == 1
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for header in (["run"] if named else []) + options:
+        # An option's name may break at its dots; so the figures stay together.
+        table.add_column(Text(header.replace(".", ".\n")), overflow="fold", max_width=40)
+    for header, _, form in columns:
+        table.add_column(header, justify="right" if form else "left", no_wrap=True)
+    for row in rows:
+        lead = [row.run] if named else []
+        lead += [_option(row.options.get(key)) for key in options]
+        figures = [_figure(row, figure(row), form) for _, figure, form in columns]
+        table.add_row(*(Text(text) for text in [*lead, *figures]))
+    console = terminal()
+    # Better lines longer than the terminal than figures cut off.
+    console.width = max(console.width, terminal(width=10_000).measure(table).maximum)
+    console.print(table, crop=False)
+    for note in _notes(rows):
+        console.print(note)
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_option, value)) or "-"
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _figure(row: Row, value: Any, form: str) -> str:
+    if value is None:
+        return "-"
+    if form == "hours":
+        return ("≥ " if row.untimed_tasks else "") + f"{value:,.3g}"
+    return format(value, form)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """What the figures alone would not say."""
+    from omi_core.report.svg import tasks
+
+    notes = []
+    if untimed := sum(row.untimed_tasks for row in rows):
+        killed = tasks(untimed, "was", "were")
+        notes.append(f"≥: {killed} killed, or still at work, and left no times")
+    if not any(row.gpus_per_task and row.task_hours is not None for row in rows):
+        if any(row.task_hours is not None for row in rows):
+            notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")
+    if any(row.rehearsal for row in rows):
+        notes.append("rehearsals measure the suite, not a teacher: their accuracies are settings")
+    return notes

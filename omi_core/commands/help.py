@@ -1,0 +1,155 @@
+"""Pages of help, made from the schema: `--help` fits a screen, `--help=all` has every option."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from omi_core.options import leaves
+
+SCREEN_LINES = 50
+_WIDTH = 110
+# What people set most, in the order of the page. `--help=all` has the others.
+OFTEN = {
+    "generate": (
+        *("data.path", "data.limit", "data.problem", "data.answer", "samples", "seed", "tasks"),
+        *("teacher.model", "sampling.temperature", "sampling.max_tokens", "answers.expected"),
+        *("publish.chat", "plan", "run.dir"),
+    ),
+    "reduce": (
+        *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
+        *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),
+    ),
+}
+
+Option = tuple[str, Any, dataclasses.Field[Any]]
+
+
+def composed_page(name: str, schema: type, doc: str, whole: bool) -> str:
+    """The page of a command that composes a config; in short where it is not the `whole` one."""
+    end = "Several values with -m, e.g. -m seed=1,2; your own YAML groups with --config-dir DIR."
+    every = list(leaves(schema()))
+    groups = _groups(schema)
+    page = [doc.strip(), *_choices(groups), *_in_sections(every, bool(groups)), "", end]
+    if whole or _lines(page) <= SCREEN_LINES:
+        return "\n".join(page)
+    often = OFTEN[name]
+    few = [option for key in often for option in every if option[0] == key]
+    head = ["", f"Options that are set most (OPTION=VALUE); --help=all has all {len(every)}", ""]
+    return "\n".join([doc.strip(), *_choices_in_short(groups), *head, *_in_short(few), "", end])
+
+
+def words_page(schema: type, doc: str, words: str) -> str:
+    """The page of a command of few options; `words` is RUN where its words name runs."""
+    parts = [doc.strip(), ""]
+    if words:
+        where = "a run directory, a folder that holds runs, the name of either below root=, or a glob"
+        parts += [words, "", f"  {where}", ""]
+    parts += ["Options (OPTION=VALUE)", ""]
+    return "\n".join([*parts, *(line for option in leaves(schema()) for line in option_lines(*option))])
+
+
+def option_lines(key: str, value: Any, field: dataclasses.Field[Any]) -> list[str]:
+    """An option with its default, and what it is for."""
+    return [f"  {key}={shown(value)}", f"      {field.metadata['help']}{_bounds(field)}"]
+
+
+def _in_sections(options: list[Option], groups: bool) -> Iterator[str]:
+    more = "; a group's choice may set others than these defaults" if groups else ""
+    yield from ("", f"Options (OPTION=VALUE{more})")
+    last = None
+    for key, value, field in options:
+        head = key.rpartition(".")[0]
+        if head != last:
+            yield ""
+            last = head
+        yield from option_lines(key, value, field)
+
+
+def _in_short(options: list[Option]) -> Iterator[str]:
+    """A line for each option, or as many as it takes."""
+    for key, value, field in options:
+        words = f"{field.metadata['help']}{_bounds(field)}"
+        line = f"  {f'{key}={shown(value)}':<28} {words}"
+        if len(line) <= _WIDTH:
+            yield line
+        else:
+            yield f"  {key}={shown(value)}"
+            yield from textwrap.wrap(words, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _choices(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
+    if groups:
+        yield from ("", "Groups (GROUP=CHOICE; a dot reaches inside: teacher.max_model_len=4096)")
+    for title, plus, folder in groups:
+        yield from ("", f"  {plus}{title}=")
+        for choice in _files(folder):
+            yield f"    {choice.name.removesuffix('.yaml'):<18} {summary(choice)}"
+
+
+def _choices_in_short(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
+    if groups:
+        yield from ("", "Groups (GROUP=CHOICE; a dot reaches inside: teacher.max_model_len=4096)", "")
+    for title, plus, folder in groups:
+        names = ", ".join(choice.name.removesuffix(".yaml") for choice in _files(folder))
+        yield from textwrap.wrap(
+            names, _WIDTH, initial_indent=f"  {f'{plus}{title}=':<10} ", subsequent_indent=" " * 13
+        )
+
+
+def _lines(page: list[str]) -> int:
+    return "\n".join(page).count("\n") + 1
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    return sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name)
+
+
+def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
+    """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
+    names = {field.name for field in dataclasses.fields(schema)}
+    out = [
+        (folder.name, "", folder)
+        for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)
+        if folder.is_dir() and folder.name in names and not folder.name.startswith("__")
+    ]
+    if schema.__name__ != "Generate":
+        out = []  # only jobs.generate composes groups
+    if "cluster" in names:
+        out.append(("cluster", "+", files("cluster_profiles") / "cluster"))
+    return out
+
+
+def summary(choice: Traversable) -> str:
+    """The first comment line of a group file that is not a Hydra directive."""
+    for line in choice.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ")
+    return ""
+
+
+def shown(value: Any) -> str:
+    """A default as it would be typed."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and re.search(r"\s", value):
+        return repr(value)
+    return str(value)
+
+
+def _bounds(field: dataclasses.Field[Any]) -> str:
+    if field.metadata.get("choices"):
+        return f" [{', '.join(field.metadata['choices'])}]"
+    words = [
+        f"{sign} {field.metadata[name]:g}"
+        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+        if field.metadata.get(name) is not None
+    ]
+    return f" [{', '.join(words)}]" if words else ""

@@ -1,0 +1,73 @@
+"""`jobs.pipeline`: from its command line to a pipeline that is made or submitted, and its page of help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from omi_core.commands.help import option_lines, summary
+from omi_core.commands.shell import leave
+from omi_core.options import leaves
+from omi_core.pipeline import composing
+
+
+def run_pipeline(doc: str) -> None:
+    """Runs the command, then exits."""
+    leave(_main, lambda arguments, whole: _page(arguments, doc, whole))
+
+
+def _main(arguments: list[str]) -> int:
+    """Carries out the pipeline of a command line, or submits it. Returns the exit code."""
+    from omi_core.pipeline import start
+    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.showing import show_plan
+
+    recipe, words = composing.read_words(arguments)
+    pipeline = composing.compose(recipe, words)
+    fresh = words.own.run.fresh
+    start.check(pipeline, fresh)
+    if words.own.plan:
+        return show_plan(pipeline, is_pipeline(pipeline.root) and not fresh)
+    start.write(pipeline, fresh)
+    print(f"{pipeline.root}: {len(pipeline.steps)} steps of recipe {pipeline.recipe}", file=sys.stderr)
+    return start.go_on(pipeline, by="pipeline")
+
+
+_MORE = """
+  steps.NAME.OPTION=VALUE
+      an option of one step; --help of its command lists them
+
+  OPTION=VALUE
+      any other: an option of every step of jobs.generate, such as tasks=8
+
+  +cluster=NAME, cluster.OPTION=VALUE
+      where the steps are carried out"""
+
+
+def _page(arguments: list[str], doc: str, whole: bool) -> str:
+    """The page of help: options, recipes, and the parameters of the recipe that is named."""
+    named = [word.removeprefix("recipe=") for word in arguments if word.startswith("recipe=")]
+    lines = [doc.strip()] if whole or not named else [doc.partition("\n")[0]]
+    if whole or not named:
+        lines += ["", "Recipes (recipe=NAME, or a file of your own)", ""]
+        for name, path in composing.recipe_files(None).items():
+            lines.append(f"  {name:<22} {summary(path)}")
+    for name in named:
+        lines += _parameters(name)
+    if whole or not named:
+        lines += ["", "Options (OPTION=VALUE)", ""]
+        lines += [line for option in leaves(composing.Options()) for line in option_lines(*option)]
+        lines.append(_MORE)
+    else:
+        lines += ["", "--help=all has the other recipes and the options of the command, too."]
+    return "\n".join(lines)
+
+
+def _parameters(name: str) -> Iterator[str]:
+    recipe = composing.find_recipe(name, None)
+    yield from ("", f"Parameters of {recipe.name} (NAME=VALUE), as its file has them", "")
+    inside = False
+    for line in recipe.path.read_text(encoding="utf-8").splitlines():
+        inside = line.startswith("parameters:") or (inside and (line.startswith(" ") or not line.strip()))
+        if inside and line.startswith(" "):
+            yield line

@@ -1,0 +1,34 @@
+"""`jobs.resume`: a run or a pipeline from its directory to the work that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omi_core.commands.finding import Resume
+from omi_core.config import Generate
+from omi_core.options import ConfigError
+
+
+def main(config: Resume, runs: list[Path]) -> int:
+    """Continues one run or pipeline. Returns the exit code."""
+    from omi_core.pipeline.plan import is_pipeline, read_pipeline
+    from omi_core.store.layout import Layout
+
+    if is_pipeline(runs[0]):
+        from omi_core.pipeline.start import go_on
+
+        if config.tasks is not None or config.cluster:
+            given = "tasks" if config.tasks is not None else "cluster"
+            raise ConfigError(
+                f"{given}: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
+            )
+        return go_on(read_pipeline(runs[0]), by="resume")
+    from omi_core.commands.making import finish_here
+    from omi_core.stages.continuing import open_again
+
+    run = open_again(Layout(runs[0]), config.tasks, config.cluster)
+    if isinstance(run.config, Generate) and run.config.cluster.kind == "slurm":
+        from omi_core.slurm.sending import submit_again
+
+        return submit_again(run, config.cluster.get("after"))
+    return finish_here(run.config.run.drain_seconds, lambda: run)

@@ -1,0 +1,215 @@
+"""`jobs.status`: how runs and pipelines stand, gathered again and again and shown as tables or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omi_core.commands.finding import Where, runs_in
+from omi_core.hints import hint
+from omi_core.options import option
+from omi_core.terminal import terminal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from omi_core.pipeline.status import PipelineStatus
+    from omi_core.slurm.failures import FailureGroup
+    from omi_core.slurm.reasons import WaitingGroup
+    from omi_core.slurm.status import Status
+
+
+@dataclass
+class Options(Where):
+    watch: bool = option(False, "show it again until nothing of it waits or runs")
+    interval: float = option(30.0, "seconds between two looks; Slurm's controller serves everybody", ge=10)
+    json: bool = option(False, "print JSON, for scripts")
+
+
+def main(config: Options, runs: list[Path]) -> int:
+    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
+    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.status import gather_pipeline
+    from omi_core.slurm.status import ALIVE, gather_readable
+
+    show = _print_json if config.json else _screen(config.watch)
+    alive: set[str] = set()
+    while True:
+        found = [
+            gather_pipeline(path) if is_pipeline(path) else gather_readable(path)
+            for path in runs or runs_in(Path(config.root), pipelines=True)
+        ]
+        show(found, bool(runs))
+        # While the controller is away, what was alive is taken to be so still.
+        alive = {each.root for each in found if each.state in ALIVE or (each.root in alive and each.note)}
+        if not config.watch or not alive:
+            return int(bool(runs) and any(each.state == "unreadable" for each in found))
+        time.sleep(config.interval)
+
+
+def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
+    import orjson
+
+    rows = [dataclasses.asdict(status) for status in found]
+    sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.flush()
+
+
+def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], None]:
+    """How statuses are shown: one below the other, or on a terminal that is watched always in one place."""
+    from rich.console import Group
+
+    console = terminal()
+
+    def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
+        shown = [part for status in found for part in _one(status)] if in_full else all_runs(found)
+        if watch and console.is_terminal:
+            console.clear()
+            shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
+        console.print(Group(*shown), soft_wrap=True)  # a command that is printed stays in one line
+
+    return show
+
+
+def _one(status: Status | PipelineStatus) -> list[RenderableType]:
+    from omi_core.slurm.status import Status
+
+    return one_run(status) if isinstance(status, Status) else one_pipeline(status)
+
+
+def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
+    """A pipeline: a line per step, then in full the runs of those that are at work or in trouble."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if status.state == "unreadable":
+        return [f"unreadable: {status.note or ''}"]
+    title = f"{status.root}: {status.state}, {status.done} of {len(status.steps)} steps of {status.recipe}"
+    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left")
+    for name in ("step", "command", "state", "samples", "rows in", "rows out", "hash"):
+        table.add_column(name, justify="right" if name in ("samples", "rows in", "rows out") else "left")
+    shown: list[RenderableType] = [table]
+    for step in status.steps:
+        samples = f"{step.run.samples_done:,} of {step.run.samples:,}" if step.run else ""
+        rows = ("" if count is None else f"{count:,}" for count in (step.rows_in, step.rows_out))
+        table.add_row(step.name, step.command, step.state, samples, *rows, (step.hash or "")[:12])
+        if step.reason:
+            shown.append(f"{step.name}: {step.reason}")
+        if step.run is not None:
+            shown += one_run(step.run)
+    if status.state in ("stopped", "cancelled"):
+        shown.append(f"to continue: {hint('resume', status.root)}")
+    return [*shown, status.note] if status.note else shown
+
+
+def one_run(status: Status) -> list[RenderableType]:
+    """One run, in full."""
+    from omi_core.slurm.times import in_words
+
+    if status.state == "unreadable":
+        return [f"unreadable: {status.note or ''}"]
+    rows = [("records", f"{status.records_done:,} of {status.records:,}")]
+    left = (
+        f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
+        if status.rate and status.eta is not None
+        else ""
+    )
+    rows.append(("samples", f"{status.samples_done:,} of {status.samples:,}{left}"))
+    if status.errors:
+        rows.append(("quarantined", f"{status.errors:,}"))
+    for stage, counts in status.tasks.items():
+        rows.append((stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))))
+        rows += [("", _waits(group)) for group in status.waiting if group.stage == stage]
+    if status.gpu_hours is not None:
+        each = status.gpu_hours_per_row
+        words = f", {each:.2e} per accepted sample" if each else ""
+        rows.append(("GPU hours", f"{status.gpu_hours:,.2f}{words}"))
+    if status.idle_share is not None:
+        rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
+    if status.rows is not None:
+        tokens = "" if status.tokens is None else f", {status.tokens:,} tokens"
+        rows.append(("dataset", f"{status.rows:,} rows{tokens}"))
+    if status.missing:
+        words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
+        rows.append(("hole", words))
+    rows += [(f"{group.count:,} x {group.cause}", _failure(group)) for group in status.failures]
+    if status.failures_before:
+        rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
+    shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
+    shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
+    if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
+        shown.append(f"to continue: {hint('resume', status.root)}")
+    return [*shown, status.note] if status.note else shown
+
+
+def _waits(group: WaitingGroup) -> str:
+    """Why tasks wait, in words and in Slurm's."""
+    words = f"{group.words} ({group.reason})" if group.words else group.reason
+    urgent = "" if group.kind == "waits for its turn" else f"{group.kind}: "
+    return f"{group.count:,}: {urgent}{words}"
+
+
+def _failure(group: FailureGroup) -> str:
+    """What the first task of a group said, and where that lies."""
+    where = [group.stage]
+    if group.attempt is not None:
+        where.append(f"attempt {group.attempt}")
+    if group.task is not None:
+        where.append(f"task {group.task}")
+    lines = [group.message]
+    if group.log or group.see:
+        lines = [f"{group.message} ({', '.join(where)})"]
+    if group.line and group.line not in group.message:
+        lines.append(group.line)
+    return "\n".join([*lines, *(path for path in (group.log, group.see) if path)])
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, words in rows:
+        table.add_row(name, Text(words))  # logs are no markup
+    return table
+
+
+def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+    """A table with a line per run and pipeline."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from omi_core.slurm.status import Status
+
+    if not found:
+        return ["no runs here; root=DIR looks elsewhere"]
+    table = Table(box=box.SIMPLE)
+    for name in ("run", "state", "samples", "done", "failures", "rows"):
+        table.add_column(name, justify="left" if name in ("run", "state") else "right")
+    for status in found:
+        if not isinstance(status, Status):
+            words = f"{status.done} of {len(status.steps)} steps"
+            table.add_row(Text(status.root), status.state, words, *("-" * 3))
+            continue
+        failures = sum(group.count for group in status.failures)
+        figures = (
+            f"{status.samples:,}",
+            f"{status.samples_done / status.samples:.1%}" if status.samples else "-",
+            f"{failures:,}",
+            "-" if status.rows is None else f"{status.rows:,}",
+        )
+        unreadable = status.state == "unreadable"
+        table.add_row(Text(status.root), status.state, *("-" * 4 if unreadable else figures))
+    notes = dict.fromkeys(status.note for status in found if status.note)
+    return [table, *notes]

@@ -1,0 +1,63 @@
+"""What a job of the chain runs: `python -m jobs._task RUN STAGE …`; users never type it.
+
+    RUN canary ATTEMPT OFFSET      a few samples; fails unless they look as they should
+    RUN generate ATTEMPT OFFSET    this task's shard, found by SLURM_ARRAY_TASK_ID and SLURM_PROCID
+    RUN gate ATTEMPT               are all keys on disk? else the next attempt, or the end of the chain
+    RUN reduce PARTS JOBS          this task's parts, of an array of JOBS tasks
+    RUN publish PARTS              the dataset
+    RUN advance                    of a run that is a step of a pipeline: submits the steps that wait for it
+    RUN rescue                     when the job before it failed: sends it again, or ends the chain
+    PIPELINE step NAME             a step that is no chain of jobs, or any on one machine; then as advance
+    PIPELINE rescue NAME           when the job of such a step failed: sends it again, or says why not
+
+Exit codes: 0 done, 1 a failure, 74 one that could not be written down either, 75 work handed back before the
+time limit, 76 on SIGTERM. A job's script ends with 78 when a line of `cluster.setup` fails.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+
+from omi_core.stages.stopping import Stop, Stopped, listening
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one stage of one task; returns its exit code."""
+    faulthandler.enable()  # what crashes outright says on its log where it was
+    # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
+    with listening(Stop()) as stop:
+        from omi_core.slurm import task
+        from omi_core.store.files import disk_failed
+
+        root, stage, *rest = arguments
+        try:
+            with task.leaving_word(root, stage):
+                if stage in ("advance", "rescue", "step"):
+                    from omi_core.pipeline import advance
+
+                    return advance.STAGES[stage](root, *rest)
+                return task.STAGES[stage](root, [int(value) for value in rest], stop)
+        except Stopped:
+            return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else task.TERMINATED
+        except (*task.FAILURES, OSError) as error:
+            if not isinstance(error, task.FAILURES) and not disk_failed(error):
+                raise
+            _say(f"failed: {' '.join(str(error).split())}")
+            return 1
+        except task.Unwritable as error:
+            _say(f"failed: {error}")
+            return task.UNWRITABLE
+
+
+def _say(line: str) -> None:
+    """Prints a last line, where the log takes one: on a full disk the exit code has to say it all."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # else what is buffered fails again as Python ends, with exit code 120
+            os.dup2(null, stream)

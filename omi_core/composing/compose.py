@@ -1,0 +1,160 @@
+"""Composing the config of a command from its words, by Hydra, as `python -m jobs.<command> WORDS` does."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from omi_core.composing.command_line import CommandLine
+from omi_core.composing.grammar import in_grammar
+from omi_core.composing.hydra_errors import one_line
+from omi_core.options import ConfigError
+
+Config = TypeVar("Config")
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Root(Generic[Config]):
+    """The config of a command: its schema, and how composed values become a checked instance of it."""
+
+    name: str
+    schema: type[Config]
+    load: Callable[[Mapping[str, Any]], Config]
+
+
+COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
+
+
+@cache
+def root(name: str) -> Root[Any]:
+    """The root of a command of `COMMANDS`; only its own modules are imported."""
+    if name in ("generate", "reduce"):
+        from omi_core.config import Generate, Reduce, load_generate, load_reduce
+
+        schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
+    elif name == "decontaminate":
+        from omi_core.decontaminate.options import Decontaminate as schema
+        from omi_core.decontaminate.options import load_decontaminate as load
+    else:
+        from omi_core.combine.options import Combine, Mix, load_combine, load_mix
+
+        schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
+    return Root(name, schema, load)
+
+
+def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:
+    """The values that `python -m jobs.<name> WORDS` composes, before they are checked.
+
+    Groups of the user's own may lie in `folder`, as of `--config-dir`.
+
+    Raises:
+        ConfigError: a word that the command would refuse.
+    """
+    schema = root(name).schema
+    with _hydra(name, folder) as compose:
+        return compose([in_grammar(word, schema) for word in words])
+
+
+def compose_cells(name: str, line: CommandLine) -> list[Values]:
+    """The values of a command line: of one config, or with -m of one for each cell of the sweep.
+
+    Raises:
+        ConfigError: as `compose_values`.
+    """
+    schema = root(name).schema
+    words = [in_grammar(word, schema, line.sweep) for word in line.options]
+    with _hydra(name, line.folder) as compose:
+        return [compose(cell) for cell in (_cells(words) if line.sweep else [words])]
+
+
+def _cells(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words of every cell: all values of the first option that has several with all of the next."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    overrides = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words))
+    choices: list[list[str]] = []
+    for word, override in zip(words, overrides, strict=True):
+        if not override.is_sweep_override():
+            choices.append([word])
+        elif override.is_discrete_sweep():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            raise ConfigError(f"{word}: not one value after the other; give them with commas")
+    return (list(cell) for cell in itertools.product(*choices))
+
+
+@contextmanager
+def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]], Values]]:
+    """Gives `compose(words)`, ready for many; Hydra's errors become ConfigErrors."""
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    schema = root(name).schema
+    store_schema(name)
+    places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
+
+    def composed(words: Sequence[str]) -> Values:
+        config = compose(name, [*words, f"hydra.searchpath=[{','.join(places)}]"])
+        values = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+        assert isinstance(values, dict)
+        return {str(key): value for key, value in values.items()}
+
+    try:
+        with initialize_config_module("hydra_conf", version_base="1.3"):
+            yield composed
+    except ConfigError:
+        raise
+    except Exception as error:
+        line = one_line(error, schema)
+        if line is None:
+            raise
+        raise ConfigError(line) from error
+
+
+def show_views(name: str, line: CommandLine) -> None:
+    """Prints what Hydra shows of a config: --cfg job, --info defaults and the like.
+
+    Raises:
+        ConfigError: a word that the command would refuse.
+    """
+    import hydra
+
+    schema = root(name).schema
+    store_schema(name)
+    folder = [] if line.folder is None else ["--config-dir", str(line.folder.absolute())]
+    words = [in_grammar(word, schema) for word in line.options]
+    before, sys.argv = sys.argv, [name, *line.views, *folder, *words]
+    try:
+        main = hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)
+        main(lambda config: None)()
+    except Exception as error:
+        text = one_line(error, schema)
+        if text is None:
+            raise
+        raise ConfigError(text) from error
+    finally:
+        sys.argv = before
+
+
+@cache
+def store_schema(name: str) -> None:
+    """Gives Hydra the schema of `hydra_conf/NAME.yaml`; once, for that is slow.
+
+    Raises:
+        ConfigError: a package that adds options is broken.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    from omi_core.config import check_packages
+
+    check_packages()
+    ConfigStore.instance().store(name=f"{name}_schema", node=root(name).schema)

@@ -1,0 +1,55 @@
+"""What is shown of a pipeline: its plan before it begins, its table at the end."""
+
+from __future__ import annotations
+
+from omi_core.config import load_generate
+from omi_core.pipeline import progress
+from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline.recipe import PLACE
+from omi_core.terminal import terminal
+
+
+def show_plan(pipeline: Pipeline, exists: bool) -> int:
+    """Prints the steps, what they read, and what is done of them; returns the exit code. Makes nothing."""
+    print(f"pipeline   {pipeline.root} ({'continued' if exists else 'new'})")
+    print(f"recipe     {pipeline.recipe}")
+    done = progress.done_steps(pipeline) if exists else []
+    for step in pipeline.steps:
+        print(f"\n{step.number:>2}  {step.name}: jobs.{step.command}")
+        print(f"    needs    {', '.join(step.needs) or 'nothing of an earlier step'}")
+        if step.name in done and (made := progress.result(pipeline, step)):
+            print(f"    done     {made.rows_out:,} rows, {made.hash[:12]}")
+        else:
+            print(f"    makes    {_expected(pipeline, step, done)}")
+    return 0
+
+
+def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
+    """How many samples a step is going to make, where that can be known."""
+    if step.command != "generate":
+        return f"{step.folder}/{step.product}"
+    from omi_core.stages.planning import plan_generate
+    from omi_core.stages.prompting import Prompting
+
+    config = load_generate(pipeline.config(step))
+    each = f"{Prompting(config).samples} samples by {config.teacher.name}"
+    read = (step.config["data"]["path"] or "").startswith(PLACE)
+    if read and not all(name in done for name in step.needs):
+        return f"records not known yet x {each}"
+    config.plan = True
+    run = plan_generate(config)
+    return f"{run.plan.records:,} records x {each}: {run.plan.keys:,}"
+
+
+def show_table(pipeline: Pipeline) -> None:
+    """Prints step, rows in, rows out, time and hash of every step that is done."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, title=Text(str(pipeline.root)), title_justify="left")
+    for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
+        table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
+    for cells in progress.table(pipeline):
+        table.add_row(*cells)
+    terminal().print(table)

@@ -1,0 +1,77 @@
+"""From a composed pipeline to one that works: its inputs checked, its directory written, its steps begun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omi_core.hints import hint
+from omi_core.options import ConfigError
+from omi_core.pipeline import advance, here
+from omi_core.pipeline.composing import check_inputs
+from omi_core.pipeline.plan import (
+    Pipeline,
+    is_pipeline,
+    make_directory,
+    move_aside,
+    read_pipeline,
+    refuse_other,
+    write_pipeline,
+)
+from omi_core.pipeline.progress import done_steps
+from omi_core.pipeline.showing import show_table
+from omi_core.slurm.script import check_logs
+from omi_core.store.files import LockTaken, lock
+from omi_core.store.layout import check_root
+
+
+def check(pipeline: Pipeline, fresh: bool = False) -> None:
+    """Refuses what cannot be begun, or, unless it is to be `fresh`, not be continued; nothing is made.
+
+    Raises:
+        ConfigError: another pipeline lies in the directory, or an input cannot be had.
+    """
+    check_root(pipeline.root)
+    if pipeline.on_slurm:
+        check_logs(pipeline.layout.logs)
+    if not fresh:
+        refuse_other(pipeline)
+    check_inputs(pipeline)
+
+
+def write(pipeline: Pipeline, fresh: bool = False) -> None:
+    """Makes the directory of a pipeline; a `fresh` one takes the place of an old one, which is moved aside.
+
+    Raises:
+        ConfigError: another process works there, or jobs of the old one wait or run.
+    """
+    try:
+        if fresh and is_pipeline(pipeline.root):
+            _refuse_while_running(pipeline.root)
+            move_aside(pipeline.root)
+        make_directory(pipeline.root)
+        with lock(pipeline.layout.lock):
+            write_pipeline(pipeline)
+    except LockTaken as error:
+        raise ConfigError(str(error)) from error
+
+
+def go_on(pipeline: Pipeline, by: str) -> int:
+    """Does, or submits, what is missing of a pipeline that is on disk; returns the exit code.
+
+    `by` is the command. Raises as `here.run_here` and `advance.submit`.
+    """
+    if len(done_steps(pipeline)) == len(pipeline.steps):
+        print("complete, nothing to do", file=sys.stderr)
+        show_table(pipeline)
+        return 0
+    return advance.submit(pipeline, by) if pipeline.on_slurm else here.run_here(pipeline)
+
+
+def _refuse_while_running(root: Path) -> None:
+    """Raises ConfigError where the directory would be taken away under jobs that write to it."""
+    old = read_pipeline(root)
+    if old.on_slurm and (active := advance.active_jobs(old)):
+        raise ConfigError(
+            f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); {hint('cancel', root)} first"
+        )

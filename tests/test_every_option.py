@@ -1,0 +1,526 @@
+"""Every option of every command counts: each has an entry here, which says what it changes.
+
+A `Change` sets the option and looks at one thing that is made of the config: the content of the plan, the
+chain of filters, what an engine or a server is given, the records that are read, the text of the jobs. A
+`Shown` names the test that sets the option and sees what comes of it; a `Read` the module that reads it,
+where a test would take hours or another machine. A `Refused` cannot be set. An option without an entry fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from omi_core import options
+from omi_core.config import Generate, Reduce, load_generate, load_reduce, reduced_again, refuse_site
+from omi_core.filters.registry import SECTIONS, built_in
+from omi_core.inputs import Skipped
+from omi_core.options import ConfigError
+from omi_core.records import Record
+from omi_core.slurm.script import script
+from omi_core.stages.planning import generate_content
+from omi_core.stages.tasks import task_of
+from omi_core.teachers import vllm_engine
+from omi_core.teachers.base import Request
+from omi_core.teachers.chat_api import request_body
+from omi_core.teachers.rehearsal import RehearsalTeacher
+from tests.conftest import Here
+from tests.slurm.composing import chain as jobs_of
+
+ROOT = Path(__file__).parents[1]
+TOKENIZER = str(ROOT / "omi_core/teachers/tiny/strong/tokenizer.json")
+Values = Mapping[str, Any]
+
+# --- what is looked at
+
+
+def plan(config: Generate) -> Any:
+    """The content of the plan but for its records: what the fingerprint covers."""
+    return generate_content(config)
+
+
+def chain(config: Generate) -> Any:
+    """The filters that samples go through, with their settings."""
+    return task_of(config).filters(config)
+
+
+def engine(config: Generate) -> Any:
+    """What vLLM is given: its arguments and its environment."""
+    platforms: Any = ModuleType("vllm.platforms")
+    platforms.current_platform = SimpleNamespace(is_cpu=lambda: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "vllm.platforms", platforms)
+        patch.setattr(os, "environ", {})
+        vllm_engine._environment(config.teacher, config.engine, None)
+        return vllm_engine._arguments(config.teacher, config.engine, None), dict(os.environ)
+
+
+def request(seed: int = 1) -> Request:
+    record = Record.make(0, "What is 2 + 3?", "5", "s")
+    return Request(record, 0, [{"role": "user", "content": record.text}], seed)
+
+
+def server(config: Generate) -> Any:
+    """The request that a server gets."""
+    extra = config.teacher.endpoint.extra
+    return request_body(config.teacher.model, config.sampling, extra, request())
+
+
+def rehearsal(config: Generate) -> Any:
+    """What a rehearsal says."""
+    teacher = RehearsalTeacher(config.teacher.rehearsal, config.engine, config.sampling)
+    samples = teacher.generate(request(seed) for seed in range(300))
+    return [sample and (sample.text, sample.finish_reason) for sample in samples]
+
+
+def records(config: Generate) -> Any:
+    """The first records that are read, and how many rows were left out."""
+    skipped = Skipped(config.data.on_bad_row)
+    try:
+        found = list(islice(task_of(config).records(config, skipped), 200))
+    except ConfigError as error:
+        return str(error)
+    return found, skipped.counts
+
+
+def text_of_jobs(config: Generate) -> Any:
+    """The text of every job of a chain, but for the fingerprint."""
+    try:
+        jobs = jobs_of(config, Path("runs/of-a-test"))
+        return {
+            stage: script(config, job).replace(job.token or "-", "TOKEN").replace(job.name, "NAME")
+            for stage, job in jobs.items()
+        } | {"names": [f"{config.cluster.job_prefix}" for _ in jobs]}
+    except ConfigError as error:
+        return str(error)
+
+
+Look = Callable[[Generate], Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """At `value` what `look` sees is another than at the default; both with `beside`, other options."""
+
+    value: Any
+    look: Look = plan
+    beside: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The test `test` in tests/`file` sets the option (also as a keyword or a key) and sees what it does."""
+
+    file: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """The module reads the option; nothing here shows what for."""
+
+    module: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """At `value` the command ends with a line that begins with the option's name."""
+
+    value: Any
+
+
+Entry = Change | Shown | Read | Refused
+
+# --- the entries of jobs.generate
+
+DIALOGUES = {"task.name": "dialogues", "style": ["debate"]}
+PROBLEMS = {"task.name": "problems", "style": ["similar"]}
+TEXTS = DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
+FILE = {"data.origin": "file", "data.path": "problems.jsonl"}
+ANSWERED = FILE | {"data.answer": "answer"}
+SLURM = {
+    "cluster.kind": "slurm",
+    "cluster.partition": "gpu",
+    "cluster.gpus_per_node": 4,
+    "teacher.kind": "rehearsal",
+    "canary": True,
+}
+
+
+def site(value: Any, **beside: Any) -> Change:
+    return Change(value, text_of_jobs, SLURM | beside)
+
+
+def of_filters() -> dict[str, Entry]:
+    """Each filter's option changes the chain."""
+    beside = {"filters": {}, "conversations": DIALOGUES, "problems": PROBLEMS}
+    entries: dict[str, Entry] = {}
+    for section in SECTIONS:
+        for cls in built_in(section):
+            if cls.option is not None:
+                value = not cls.option.default if cls.option.type == "bool" else 0.25
+                entries[f"{section}.{cls.key()}"] = Change(
+                    7 if "int" in cls.option.type else value, chain, beside[section]
+                )
+    return entries
+
+
+ENDPOINT = "teachers/test_endpoint.py"
+SIGNALLED = Shown("jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on")
+AFTER = Shown(
+    "cluster/test_passed_options.py", "test_only_the_first_jobs_wait_for_another_and_a_comment_is_added"
+)
+CANARY = Shown("cluster/test_chain.py", "test_a_canary_goes_first_and_its_samples_are_kept")
+BAD_CANARY = Shown("cluster/test_chain.py", "test_a_canary_that_fails_ends_the_chain_with_the_reason")
+HOLE = Shown("cluster/test_parts.py", "test_a_run_published_with_a_hole_says_so_and_is_topped_up")
+POISONED = Shown("stages/test_poison.py", "test_a_crash_of_the_whole_process_is_laid_at_the_same_door")
+GENERATE: dict[str, Entry] = of_filters() | {
+    "task.name": Change("verdicts"),
+    "teacher.name": Change("other"),
+    "teacher.kind": Change("rehearsal", beside={"teacher.model": "embedded:weak"}),
+    "teacher.model": Change("embedded:weak"),
+    "teacher.revision": Change("abc", engine),
+    "teacher.dtype": Change("float16", engine),
+    "teacher.quantization": Change("awq", engine),
+    "teacher.max_model_len": Change(512, engine),
+    "teacher.tensor_parallel": Change(2, engine),
+    "teacher.pipeline_parallel": Change(2, engine),
+    "teacher.nodes": site(2, **{"teacher.tensor_parallel": 8}),
+    "teacher.rehearsal.wrong": Change(0.7, rehearsal),
+    "teacher.rehearsal.malformed": Change(0.7, rehearsal),
+    "teacher.rehearsal.overlong": Change(0.7, rehearsal),
+    "teacher.rehearsal.hostile": Change(0.7, rehearsal),
+    "teacher.rehearsal.latency": Shown(
+        "jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on"
+    ),
+    "teacher.rehearsal.poison": POISONED,
+    "teacher.rehearsal.poison_kills": POISONED,
+    "teacher.endpoint.url": Shown(ENDPOINT, "test_nobody_listens"),
+    "teacher.endpoint.key_variable": Shown(ENDPOINT, "test_the_key_is_sent_and_shown_nowhere"),
+    "teacher.endpoint.concurrency": Shown(
+        ENDPOINT, "test_no_more_than_the_stated_number_is_in_flight_and_samples_do_not_depend_on_it"
+    ),
+    "teacher.endpoint.timeout": Shown(ENDPOINT, "test_a_server_that_answers_nobody_is_lost_in_the_end"),
+    "teacher.endpoint.patience": Shown(ENDPOINT, "test_a_server_that_answers_nobody_is_lost_in_the_end"),
+    "teacher.endpoint.tries": Shown(
+        ENDPOINT, "test_a_request_that_fails_alone_is_told_from_a_lost_server_by_a_control_request"
+    ),
+    "teacher.endpoint.extra": Change({"min_p": 0.1}, server),
+    "data.name": Change("mine"),
+    "data.origin": Change("file", records, {"data.path": "problems.jsonl"}),
+    "data.path": Change("other.jsonl", records, FILE),
+    "data.hub": Shown("inputs/test_numbers.py", "test_numbers_of_the_hub_are_those_of_their_columns"),
+    "data.size": Change(7, records),
+    "data.seed": Change(1, records),
+    "data.split": Change("test", records),
+    "data.problem": Change("question", records, FILE),
+    "data.answer": Change("answer", records, FILE),
+    "data.answer_format": Change("gsm8k", records, ANSWERED),
+    "data.several_answers": Change("all", records, FILE | {"data.answer": "several"}),
+    "data.source": Change("from:source", records, FILE),
+    "data.on_bad_row": Change("skip", records, FILE | {"data.answer": "broken"}),
+    "data.limit": Change(2, records),
+    "prompt.name": Change("verbose"),
+    "prompt.path": Change("template.yaml"),
+    "prompt.examples": Change(1),
+    "sampling.temperature": Change(0.5, server),
+    "sampling.top_p": Change(0.5, server),
+    "sampling.top_k": Change(5, server),
+    "sampling.max_tokens": Change(5, server),
+    "sampling.stop": Change(["Q:"], server),
+    "style": Change(["in_depth"], beside=PROBLEMS),
+    "samples": Change(3),
+    "seed": Change(1),
+    "tasks": site(3),
+    "reduce_tasks": site(3),
+    "engine.max_num_seqs": Change(3, engine),
+    "engine.queue": Shown("slurm/test_engine_process.py", ""),
+    "engine.kv_cache_gb": Change(2.0, engine),
+    "engine.gpu_memory_utilization": Change(0.5, engine),
+    "engine.enforce_eager": Change(True, engine),
+    "engine.batch_invariant": Change(True, engine),
+    "engine.restarts": Shown("stages/test_poison.py", "test_engines_are_started_again_only_so_often"),
+    "engine.extra": Change({"block_size": 32}, engine),
+    "answers.methods": Change(["boxed"]),
+    "answers.pattern": Change("A: (.+)"),
+    "answers.policy.percent": Change("value"),
+    "answers.policy.units": Change("strict"),
+    "answers.policy.bases": Change("strict"),
+    "answers.policy.ordered_lists": Change(True),
+    "answers.policy.bare_tuples": Change(False),
+    "answers.policy.set_equals_tuple": Change(True),
+    "answers.policy.singleton_sets": Change(False),
+    "answers.policy.interval_ends": Change("ignore"),
+    "answers.policy.assignments": Change(False),
+    "answers.policy.fold_case": Change(False),
+    "answers.policy.tolerance": Change(0.1),
+    "answers.deadline": Change(1.0),
+    "answers.memory_gb": Change(2.0),
+    "answers.expected": Change("majority"),
+    "answers.min_agreement": Change(0.5),
+    "answers.min_votes": Change(3),
+    "filters.tokenizer": Change(TOKENIZER, chain, {"teacher.model": "embedded:weak"}),
+    "problems.source": Change("new", beside=PROBLEMS),
+    "documents.text": Change(
+        "body", records, DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
+    ),
+    "documents.id": Change("url", records, TEXTS),
+    "documents.source": Change(
+        "url", records, DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
+    ),
+    "documents.max_tokens": Change(
+        40, records, DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
+    ),
+    "documents.tokenizer": Change(TOKENIZER, beside=DIALOGUES),
+    "conversations.tokenizer": Change(TOKENIZER, beside=DIALOGUES),
+    "variants.longest": Change(True, beside=DIALOGUES),
+    "variants.mix": Change(0.5, beside=DIALOGUES),
+    "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
+    "publish.rows_per_file": Change(5),
+    "publish.provenance": Change(False),
+    "publish.splits": Change({"ten": 10}),
+    "publish.seed": Change(1),
+    "publish.chat": Change("answer"),
+    "cluster.account": site("lab"),
+    "cluster.partition": site("other"),
+    "cluster.cpu_partition": site("cpu"),
+    "cluster.qos": site("high"),
+    "cluster.cpu_qos": site("high"),
+    "cluster.reservation": site("mine"),
+    "cluster.constraint": site("gpu80"),
+    "cluster.cpu_constraint": site("cpu"),
+    "cluster.exclusive": site(True),
+    "cluster.time": site("01:00:00"),
+    "cluster.cpu_time": site("01:00:00"),
+    "cluster.gpus_per_node": site(2),
+    "cluster.gpu_request": site("gres"),
+    "cluster.gpu_type": site("a100"),
+    "cluster.cpus_per_gpu": site(3),
+    "cluster.cpus": site(3),
+    "cluster.mem": site("20G"),
+    "cluster.cpu_mem": site("20G"),
+    "cluster.throttle": site(2, tasks=4),
+    "cluster.cpu_throttle": site(2, reduce_tasks=4),
+    "cluster.signal_seconds": site(90),
+    "cluster.setup": site(["module load x"]),
+    "cluster.environment": site({"A": "b"}),
+    "cluster.srun": site(["--mpi=none"]),
+    "cluster.cpu_srun": site(["--mpi=none"]),
+    "cluster.options": site({"nice": 3}),
+    "cluster.comment": site("mine"),
+    "cluster.job_prefix": site("lab-"),
+    "cluster.python": site("/opt/python"),
+    "cluster.cpu_python": site("/opt/python"),
+    "cluster.requeue": site(False),
+    "cluster.max_requeues": site(3),
+    "cluster.after": Shown(
+        "cluster/test_passed_options.py", "test_only_the_first_jobs_wait_for_another_and_a_comment_is_added"
+    ),
+    "cluster.tokens_per_second": Shown("jobs/test_plan.py", "test_an_assumed_speed_makes_it_an_estimate"),
+    "cluster.requires": Shown("slurm/test_script.py", ""),
+    "cluster.max_attempts": Shown("slurm/test_policy.py", ""),
+    "cluster.canary.records": Shown(
+        "cluster/test_chain.py", "test_a_canary_goes_first_and_its_samples_are_kept"
+    ),
+    "cluster.canary.samples": Shown(
+        "cluster/test_chain.py", "test_a_canary_goes_first_and_its_samples_are_kept"
+    ),
+    "cluster.canary.min_answers": Shown(
+        "cluster/test_chain.py", "test_a_canary_that_fails_ends_the_chain_with_the_reason"
+    ),
+    "plan": Shown("jobs/test_plan.py", "test_on_this_machine_there_are_no_jobs_to_show"),
+    "run.dir": Shown("jobs/test_generate.py", "test_another_config_for_the_same_directory_is_refused"),
+    "run.fresh": Shown("jobs/test_plan.py", "test_a_fresh_start_is_shown_as_one_and_moves_nothing"),
+    "run.min_coverage": Shown(
+        "cluster/test_parts.py", "test_a_run_published_with_a_hole_says_so_and_is_topped_up"
+    ),
+    "data.hub_config": Read("inputs/origins.py"),
+    "data.revision": Read("inputs/origins.py"),
+    "cluster.name": Read("slurm/script.py"),
+    "cluster.kind": Shown("slurm/test_script.py", ""),
+    "cluster.workers": Read("stages/solutions.py"),
+    "cluster.canary.max_unfinished": Read("slurm/canary.py"),
+    "cluster.canary.max_errors": Read("slurm/canary.py"),
+    "canary": CANARY,
+    "run.root": Shown("jobs/test_report.py", "test_several_runs_stand_side_by_side"),
+    "run.flush_samples": Read("stages/generate.py"),
+    "run.flush_seconds": Shown(
+        "jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on"
+    ),
+    "run.drain_seconds": Read("slurm/task.py"),
+    "run.max_crashes": Read("stages/generate.py"),
+    "run.max_error_rate": Shown("stages/test_local.py", "test_a_shard_with_too_many_errors_stops"),
+}
+
+# --- the entries of jobs.reduce
+
+# What `jobs.reduce` takes from another run instead, or does not do.
+ELSEWHERE = {
+    **{"data.path": "a.jsonl", "data.hub": "a/b", "data.hub_config": ["a"], "data.revision": "a"},
+    **{"data.split": "test", "data.size": 3, "data.seed": 3, "data.origin": "hub"},
+}
+AGAIN = ("answers.", "filters.", "problems.", "conversations.", "variants.", "publish.")
+REDUCE: dict[str, Entry] = {
+    **{key: entry for key, entry in GENERATE.items() if key.startswith((*AGAIN, "run."))},
+    **{key: Refused(value) for key, value in ELSEWHERE.items()},
+    **{key: Shown("jobs/test_reduce.py", "") for key in ("input", "solution", "finish_reason")},
+    **{
+        f"data.{key}": Shown("jobs/test_reduce.py", "")
+        for key in ("problem", "answer", "answer_format", "several_answers", "source", "on_bad_row")
+    },
+    "data.name": Read("stages/planning.py"),
+    "data.limit": Read("stages/imports.py"),
+    "reduce_tasks": Shown(
+        "jobs/test_reduce.py", "test_the_dataset_is_the_same_bytes_for_any_number_of_tasks"
+    ),
+    "plan": Read("stages/planning.py"),
+    "cluster.workers": Read("stages/solutions.py"),
+    "cluster.name": Read("slurm/script.py"),
+}
+
+# --- the tests
+
+TEMPLATE = ROOT / "omi_core/prompts/verbose.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that the entries name."""
+    monkeypatch.chdir(tmp_path)
+    row = {"answer": "#### 5", "several": ["5", "6"], "source": "s"}
+    rows = [row | {"problem": f"What is {n} + 1?", "question": f"{n}?"} for n in range(3)]
+    said = {"text": "It is five, and so on. " * 60, "body": "Other words here."}
+    texts = [said | {"url": f"u/{n}"} for n in range(2)]
+    for name, lines in (("problems", rows), ("other", rows[:1]), ("texts", texts)):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    (tmp_path / "template.yaml").write_text(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def nested(values: Values) -> dict[str, Any]:
+    """Dotted keys as a tree."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, name = key.split(".")
+        at = out
+        for part in path:
+            at = at.setdefault(part, {})
+        at[name] = value
+    return out
+
+
+def leaves_of(schema: type) -> list[str]:
+    return [key for key, _, _ in options.leaves(schema())]
+
+
+def test_every_option_of_generate_has_an_entry() -> None:
+    assert sorted(GENERATE) == sorted(leaves_of(Generate))
+
+
+def entries(table: Mapping[str, Entry], kind: type) -> list[Any]:
+    return [pytest.param(key, entry, id=key) for key, entry in table.items() if isinstance(entry, kind)]
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(GENERATE, Change))
+def test_setting_the_option_changes_what_is_made_of_it(key: str, entry: Change) -> None:
+    before = entry.look(load_generate(nested(entry.beside)))
+    after = entry.look(load_generate(nested({**entry.beside, key: entry.value})))
+    assert before != after
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(GENERATE, Shown) + entries(REDUCE, Shown))
+def test_the_test_that_shows_it_names_the_option(key: str, entry: Shown) -> None:
+    text = (ROOT / "tests" / entry.file).read_text(encoding="utf-8")
+    assert re.search(rf"\b{key.rpartition('.')[2]}\b", text)
+    assert f"def {entry.test}(" in text or not entry.test
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(GENERATE, Read) + entries(REDUCE, Read))
+def test_the_module_that_is_named_reads_the_option(key: str, entry: Read) -> None:
+    tree = ast.parse((ROOT / "omi_core" / entry.module).read_text(encoding="utf-8"))
+    assert key.rpartition(".")[2] in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+SITE = {key: entry for key, entry in GENERATE.items() if key.startswith("cluster.") and key not in REDUCE}
+
+
+# Of those that a test elsewhere shows.
+OF_SITE: dict[str, Any] = {
+    "cluster.kind": "slurm",
+    "cluster.after": "12",
+    "cluster.tokens_per_second": 9.0,
+    "cluster.requires": ["account"],
+    "cluster.max_attempts": 2,
+    "cluster.canary.records": 3,
+    "cluster.canary.samples": 3,
+    "cluster.canary.min_answers": 0.1,
+    "cluster.canary.max_unfinished": 0.1,
+    "cluster.canary.max_errors": 0.2,
+}
+
+
+def test_every_option_of_reduce_has_an_entry() -> None:
+    assert sorted({*REDUCE, *SITE}) == sorted(leaves_of(Reduce))
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(REDUCE, Change))
+def test_setting_the_option_changes_what_samples_are_reduced_to_again(key: str, entry: Change) -> None:
+    """As `jobs.reduce input=RUN` does it, for a run of the task that reads the option."""
+    origin = {name: value for name, value in entry.beside.items() if not name.startswith(AGAIN)}
+    beside = {name: value for name, value in entry.beside.items() if name.startswith(AGAIN)}
+
+    def seen(values: Values) -> Any:
+        again = load_reduce(nested({"input": "run", **beside, **values}))
+        return entry.look(reduced_again(load_generate(nested(origin)), again)[0])  # type: ignore[arg-type]
+
+    assert seen({}) != seen({key: entry.value})
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(REDUCE, Refused))
+def test_what_reduce_does_not_read_is_refused(key: str, entry: Refused) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key}: not read by jobs.reduce") as caught:
+        load_reduce(nested({"input": "problems.jsonl", key: entry.value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", SITE)
+def test_options_of_a_site_are_refused_where_nothing_is_submitted(key: str) -> None:
+    entry = SITE[key]
+    value = entry.value if isinstance(entry, Change) else OF_SITE[key]
+    config = load_reduce(nested({"input": "problems.jsonl", key: value}))
+    with pytest.raises(ConfigError, match=rf"^({key}: not read by|\+cluster=)"):
+        refuse_site(config.cluster)
+
+
+def test_a_command_refuses_them(here: Here, tmp_path: Path) -> None:
+    code, _, err = here("reduce", "input=problems.jsonl", "cluster.account=lab", "run.dir=run")
+    assert code == 2 and err.startswith("error: cluster.account: not read by jobs.reduce")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_in_tokens_counts_in_reduce_or_is_refused(here: Here, tmp_path: Path) -> None:
+    words = ["reduce", "input=problems.jsonl", "solution=[question]", "filters.no_boxed=false"]
+    words += ["cluster.workers=1", "filters.max_tokens=1"]
+    code, _, err = here(*words, "run.dir=refused")
+    assert code == 2 and "nothing counts the tokens" in err
+    here(
+        *words,
+        f"filters.tokenizer={TOKENIZER}",
+        "answers.methods=[pattern]",
+        "answers.pattern='(.*)'",
+        "run.dir=run",
+    )
+    plan_of_run = orjson.loads((tmp_path / "run/plan.json").read_bytes())["content"]
+    assert plan_of_run["filters"]["max_tokens"] == 1
+    config = load_reduce({"input": "problems.jsonl", "filters": {"max_tokens": 1, "tokenizer": TOKENIZER}})
+    assert task_of(config).filters(config)["max_tokens"] == {"limit": 1, "tokenizer": TOKENIZER}

@@ -1,0 +1,170 @@
+"""Every option of the other commands counts, as tests/test_every_option.py has it of the two large ones.
+
+Commands that look at a run are typed here with the option and without it; of the others a test elsewhere is
+named.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from omi_core.store import ledger
+from tests.conftest import Here
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {path.stem for path in (ROOT / "jobs").glob("*.py") if not path.stem.startswith("_")}
+VIEWS = {
+    "status": ["runs/solved"],
+    "compare": ["runs/solved"],
+    "report": ["runs/solved"],
+    "logs": ["runs/solved"],
+    "resume": ["nowhere"],
+    "cancel": ["nowhere"],
+}
+# The words beside the command's own, and the option that they set.
+TYPED: dict[str, list[str]] = {
+    "status.json": ["json=true"],
+    "compare.csv": ["csv=true"],
+    "compare.json": ["json=true"],
+    "report.out": ["out=other.html"],
+    "report.rows": ["rows=1"],
+    "logs.lines": ["lines=1"],
+    "logs.stage": ["stage=reduce"],
+    "logs.task": ["task=17"],
+    "resume.root": ["root=elsewhere"],
+    "cancel.root": ["root=elsewhere"],
+}
+_JOBS, _DECONTAMINATE = "jobs/test_words.py", "jobs/test_decontaminate.py"
+_COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
+_GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
+SHOWN: dict[str, str] = {
+    **{
+        f"{command}.root": "jobs/test_compare.py"
+        for command in ("status", "compare", "report", "logs", "explore")
+    },
+    "resume.tasks": "cluster/test_resume.py",
+    "resume.cluster": _JOBS,
+    **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
+    **{
+        f"combine.{key}": _COMBINE
+        for key in ("inputs", "keep_problems_of", "unique", "on_bad_row", "task", "name")
+    },
+    **{f"combine.publish.{key}": _COMBINE for key in ("splits", "chat", "provenance", "seed")},
+    **{
+        f"{command}.run.{key}": "combine"
+        for command in ("combine", "mix")
+        for key in ("dir", "root", "fresh")
+    },
+    **{f"mix.{key}": _MIX for key in ("inputs", "name", "rows", "seed", "rows_per_file")},
+    **{
+        f"decontaminate.{key}": "decontaminate"
+        for key in ("column", "test_column", "methods", "share", "length", "model", "on_bad_row")
+    },
+    **{
+        f"decontaminate.{key}": _DECONTAMINATE
+        for key in ("input", "test", "pairs", "top", "clean", "nearest", "nearest_of", "verdicts")
+    },
+    "combine.publish.rows_per_file": "publish",
+    "pipeline.recipe": _PIPELINE,
+    "pipeline.plan": _PIPELINE,
+    **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},
+}
+BELOW = ("status.watch", "status.interval", "mix.on_bad_row")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run as a cluster would leave it, with logs."""
+    place = tmp_path_factory.mktemp("made")
+    words = ["teacher=rehearsal", "data.size=12", "samples=4", "cluster.workers=1", "run.dir=runs/solved"]
+    subprocess.run(
+        [sys.executable, "-m", "jobs.generate", *words], cwd=place, check=True, capture_output=True
+    )
+    logs = place / "runs/solved/logs"
+    logs.mkdir()
+    for job, stage in (("7", "generate"), ("8", "reduce")):
+        entry = {"stage": stage, "attempt": 1, "job": job, "array": [0, 31, 0], "after": None}
+        ledger.append(place / "runs/solved/ledger.jsonl", entry)
+        (logs / f"{job}_17_0.log").write_text("\n".join(f"{stage} {number}" for number in range(9)) + "\n")
+    return place
+
+
+@pytest.fixture
+def copied(here: Here, made: Path, tmp_path: Path) -> Here:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return here
+
+
+def outcome(here: Here, place: Path, command: str, words: list[str]) -> Any:
+    """What a command prints, and the pages it leaves, which are taken away."""
+    code, out, err = here(command, *words)
+    pages = {path.name: path.read_text() for path in place.glob("*.html")}
+    for path in place.glob("*.html"):
+        path.unlink()
+    return code, out, err, pages
+
+
+def options_of(here: Here, command: str) -> set[str]:
+    code, page, _ = here(command, "--help=all")
+    if code != 0:
+        _, page, _ = here(command, "--help")
+    return set(re.findall(r"^  ([a-z][a-z_.]*)=", page, flags=re.M))
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS - {"generate", "reduce"}))
+def test_every_option_has_an_entry(here: Here, command: str) -> None:
+    known = {key.partition(".")[2] for key in [*TYPED, *SHOWN, *BELOW] if key.startswith(f"{command}.")}
+    assert known == options_of(here, command)
+
+
+@pytest.mark.parametrize("key", TYPED)
+def test_the_option_changes_what_is_shown(key: str, copied: Here, tmp_path: Path) -> None:
+    command = key.partition(".")[0]
+    plain = outcome(copied, tmp_path, command, VIEWS[command])
+    assert plain[0] == (2 if "nowhere" in VIEWS[command] else 0), plain
+    changed = outcome(copied, tmp_path, command, [*VIEWS[command], *TYPED[key]])
+    assert changed != plain
+
+
+def test_a_run_that_is_watched_is_looked_at_again_after_the_interval(
+    copied: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", wait)
+    monkeypatch.setattr("omi_core.slurm.status.ALIVE", ("published", "done", "finished"))
+    assert copied("status", "runs/solved", "interval=11")[0] == 0 and waited == []
+    assert copied("status", "runs/solved", "watch=true", "interval=11")[0] == 130 and waited == [11]
+    assert copied("status", "runs/solved", "watch=true")[0] == 130 and waited == [11, 30]
+
+
+@pytest.mark.parametrize("key", SHOWN)
+def test_the_tests_that_are_named_set_the_option(key: str) -> None:
+    place = ROOT / "tests" / SHOWN[key]
+    texts = [
+        path.read_text(encoding="utf-8") for path in ([place] if place.is_file() else place.glob("*.py"))
+    ]
+    assert any(re.search(rf"\b{key.rpartition('.')[2]}\b", text) for text in texts)
+
+
+def test_a_bad_row_of_a_mixture_stops_it_or_is_skipped(here: Here, tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    lines = [orjson.dumps({"messages": said}), b"{broken", orjson.dumps({"messages": said[::-1]})]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    words = ("mix", "inputs={a: {path: a.jsonl}}", "run.dir=mixed")
+    code, _, err = here(*words)
+    assert code == 2 and "a.jsonl" in err
+    assert here(*words, "on_bad_row=skip")[0] == 0
