@@ -59,9 +59,9 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
-def section(cls: type, *, transient: bool = False) -> Any:
-    """A nested schema; `transient` marks everything below it."""
-    return dataclasses.field(default_factory=cls, metadata={"transient": transient})
+def section(cls: type, *, transient: bool = False, package: object = None) -> Any:
+    """A nested schema; `transient` marks everything below it, `package` is the other package that adds it."""
+    return dataclasses.field(default_factory=cls, metadata={"transient": transient, "package": package})
 
 
 def load(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -81,8 +81,7 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(instance, cls)
-    for key, value, field in leaves(instance):
-        check_leaf(key, value, field.metadata)
+    check(instance)
     return instance
 
 
@@ -113,8 +112,7 @@ def restore(cls: type[T], values: Mapping[str, Any]) -> T:
     """
     refuse_unknown(cls, values)
     instance = _restored(cls, values, "")
-    for key, value, field in leaves(instance):
-        check_leaf(key, value, field.metadata)
+    check(instance)
     return instance
 
 
@@ -190,6 +188,12 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def check(instance: Any) -> None:
+    """Raises ConfigError when an option of a section is out of its bounds or choices."""
+    for key, value, field in leaves(instance):
+        check_leaf(key, value, field.metadata)
+
+
 def check_leaf(key: str, value: Any, meta: Mapping[str, Any]) -> None:
     """Raises ConfigError when the value is out of the bounds or choices its option declares."""
     if value is None:
@@ -232,13 +236,12 @@ def written(instance: Any) -> dict[str, Any]:
     without it.
     """
     values = dataclasses.asdict(instance)
-    for key, value, field in leaves(instance):
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
         if field.metadata.get("package") and value == default_of(field):
-            *path, name = key.split(".")
-            below = values
-            for section in path:
-                below = below[section]
-            del below[name]
+            del values[field.name]
+        elif is_schema(value):
+            values[field.name] = written(value)
     return values
 
 

@@ -30,7 +30,7 @@ from omi_core.options import ConfigError
 from omi_core.records import Record
 from omi_core.slurm.script import script
 from omi_core.stages.planning import generate_content
-from omi_core.stages.tasks import task_of
+from omi_core.tasks import task_of
 from omi_core.teachers import vllm_engine
 from omi_core.teachers.base import Request
 from omi_core.teachers.chat_api import request_body
@@ -349,7 +349,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "data.revision": Read("inputs/origins.py"),
     "cluster.name": Read("slurm/script.py"),
     "cluster.kind": Shown("slurm/test_script.py", ""),
-    "cluster.workers": Read("stages/solutions.py"),
+    "cluster.workers": Read("tasks/solutions.py"),
     "cluster.canary.max_unfinished": Read("slurm/canary.py"),
     "cluster.canary.max_errors": Read("slurm/canary.py"),
     "canary": CANARY,
@@ -385,7 +385,7 @@ REDUCE: dict[str, Entry] = {
         "jobs/test_reduce.py", "test_the_dataset_is_the_same_bytes_for_any_number_of_tasks"
     ),
     "plan": Read("stages/planning.py"),
-    "cluster.workers": Read("stages/solutions.py"),
+    "cluster.workers": Read("tasks/solutions.py"),
     "cluster.name": Read("slurm/script.py"),
 }
 

@@ -23,6 +23,7 @@ from omi_core.answers import Extractor, Grader, Verdict
 from omi_core.decontaminate import NgramSearch, Questions
 from omi_core.filters.arithmetic import statements
 from omi_core.records import Candidate
+from omi_core.tasks import known
 
 Answer = Callable[..., Any]
 SETTINGS = ("concise", "math", "gsm8k", "verbose", "acemath")
@@ -42,7 +43,7 @@ def sole(values: Iterable[Any]) -> Any:
 
 def pairs(task: str, name: str, style: str = "") -> list[tuple[str, str]]:
     """(user message without the instruction, reply) of the examples of a template."""
-    (template,) = prompts.load(task, name, styles=(style,))
+    (template,) = prompts.load(known()[task].form, name, styles=(style,))
     before, after = template.user.split("{{text}}")
     turns = [content for role, content in template.turns if role != "system"]
     asked = [content.removeprefix(before).removesuffix(after) for content in turns[::2]]
@@ -221,7 +222,10 @@ def test_the_two_sides_of_the_ablation_differ_in_the_format_alone() -> None:
     assert [problem for problem, _ in concise] == [problem for problem, _ in verbose]
     for (_, short), (_, long) in zip(concise, verbose, strict=True):
         assert "#" not in short and long.count("## ") >= 4 and len(long) > 3 * len(short)
-    (one,), (other,) = prompts.load("solutions", "math"), prompts.load("solutions", "verbose")
+    (one,), (other,) = (
+        prompts.load(known()["solutions"].form, "math"),
+        prompts.load(known()["solutions"].form, "verbose"),
+    )
     assert one.user == other.user
 
 
@@ -266,7 +270,7 @@ def test_the_banks_hold_as_many_examples_as_were_shown_for_the_published_data() 
 
 def judged() -> list[tuple[list[str], str]]:
     """([first problem, second problem], verdict) of the judge's examples."""
-    (template,) = prompts.load("verdicts", "judge")
+    (template,) = prompts.load(known()["verdicts"].form, "judge")
     before, between, after = re.split(r"\{\{text\}\}|\{\{other\}\}", template.user)
     turns = [content for role, content in template.turns if role != "system"]
     texts = [asked.removeprefix(before).removesuffix(after).split(between) for asked in turns[::2]]

@@ -15,6 +15,7 @@ from omi_core import prompts
 from omi_core.filters.conversations.turns import turns
 from omi_core.options import ConfigError
 from omi_core.prompts import Template
+from omi_core.tasks import known
 from omi_core.teachers.tiny import lessons
 from omi_core.teachers.tiny.dialogues import STYLES
 
@@ -28,7 +29,7 @@ SECTIONS = [
 
 
 def only(task: str, name: str | None = None, **options: Any) -> Template:
-    (template,) = prompts.load(task, name, **options)
+    (template,) = prompts.load(known()[task].form, name, **options)
     return template
 
 
@@ -40,7 +41,7 @@ def mine(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("task", "name"), SECTIONS)
 def test_every_section_that_comes_with_the_suite_renders_in_all_its_styles(task: str, name: str) -> None:
     assert task in TASKS
-    loaded = prompts.load(task, name, styles=("all",))
+    loaded = prompts.load(known()[task].form, name, styles=("all",))
     assert len({template.style for template in loaded}) == len(loaded)
     for template in loaded:
         *head, last = template.messages("THE TEXT", other="THE OTHER")
@@ -53,8 +54,10 @@ def test_every_section_that_comes_with_the_suite_renders_in_all_its_styles(task:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_but_one(task: str) -> None:
-    name = prompts.default(task)
-    assert prompts.load(task, None, styles=("all",)) == prompts.load(task, name, styles=("all",))
+    name = known()[task].form.default
+    assert prompts.load(known()[task].form, None, styles=("all",)) == prompts.load(
+        known()[task].form, name, styles=("all",)
+    )
     assert (task == "verdicts") == ((task, "tiny") not in SECTIONS)
 
 
@@ -117,7 +120,9 @@ def test_the_fingerprint_of_solutions_covers_what_it_did_before_there_were_style
 
 
 def test_the_fingerprint_covers_the_style_and_its_words() -> None:
-    contents = [template.content() for template in prompts.load("dialogues", "mind", styles=("all",))]
+    contents = [
+        template.content() for template in prompts.load(known()["dialogues"].form, "mind", styles=("all",))
+    ]
     assert [content["style"] for content in contents] == list(STYLES)
     assert len({content["user"] for content in contents}) == len(STYLES)
 
@@ -139,20 +144,23 @@ def test_the_fingerprint_covers_the_style_and_its_words() -> None:
 def test_there_is_a_template_for_each_style_in_the_order_asked_for(
     task: str, name: str | None, styles: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    assert tuple(template.style for template in prompts.load(task, name, styles=styles)) == expected
+    assert (
+        tuple(template.style for template in prompts.load(known()[task].form, name, styles=styles))
+        == expected
+    )
 
 
 def test_the_embedded_teachers_are_asked_as_they_were_taught() -> None:
     assert only("solutions", "tiny").messages("x")[-1]["content"] == lessons.solve_prompt("x")
-    for template in prompts.load("problems", "tiny", styles=("all",)):
+    for template in prompts.load(known()["problems"].form, "tiny", styles=("all",)):
         assert template.messages("x") == [{"role": "user", "content": lessons.problem_prompt("x")}]
-    for template in prompts.load("dialogues", "tiny", styles=("all",)):
+    for template in prompts.load(known()["dialogues"].form, "tiny", styles=("all",)):
         content = lessons.dialogue_prompt(template.style, "x")
         assert template.messages("x") == [{"role": "user", "content": content}]
 
 
 def test_the_speakers_of_a_style_are_named_and_known_to_the_filter() -> None:
-    for template in prompts.load("dialogues", "mind", styles=("all",)):
+    for template in prompts.load(known()["dialogues"].form, "mind", styles=("all",)):
         for speaker in STYLES[template.style].speakers:
             assert speaker in template.user
             assert [turn.speaker for turn in turns(f"{speaker}: Yes.")] == [speaker.casefold()]
@@ -172,7 +180,7 @@ problems:
 
 def test_a_style_is_words_or_takes_the_place_of_what_it_names(mine: Path) -> None:
     mine.write_text(OWN)
-    short, long, same = prompts.load("problems", None, str(mine), styles=("all",))
+    short, long, same = prompts.load(known()["problems"].form, None, str(mine), styles=("all",))
     bank = (("user", "Vary a"), ("assistant", "b"))
     assert short == Template((("system", "Be brief."), *bank), "Vary {{text}}", "short")
     assert long == Template((("system", "Be long."),), "Stretch {{text}}", "long")
@@ -182,7 +190,7 @@ def test_a_style_is_words_or_takes_the_place_of_what_it_names(mine: Path) -> Non
 def test_a_section_may_be_that_of_a_template_of_the_suite(mine: Path) -> None:
     mine.write_text("problems: new_problems")
     given, named = (
-        prompts.load("problems", name, path, styles=("all",))
+        prompts.load(known()["problems"].form, name, path, styles=("all",))
         for name, path in (("new_problems", None), (None, str(mine)))
     )
     assert given == named
@@ -238,7 +246,7 @@ def test_a_character_that_json_wrote_as_two_escapes_is_one(mine: Path) -> None:
 def test_a_mistake_in_a_template_file_is_one_line(mine: Path, text: str, message: str) -> None:
     mine.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        prompts.load("solutions", "x", str(mine))
+        prompts.load(known()["solutions"].form, "x", str(mine))
     assert str(caught.value).startswith(f"prompt.path={mine}")
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
@@ -260,7 +268,7 @@ def test_any_file_is_either_a_template_or_a_mistake_in_one_line(
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(yaml.safe_dump(values).encode("utf-8", "surrogatepass"))
     try:
-        assert prompts.load("solutions", None, str(path), styles=("all",))
+        assert prompts.load(known()["solutions"].form, None, str(path), styles=("all",))
     except ConfigError as error:
         assert "\n" not in str(error)
 
@@ -291,5 +299,5 @@ def test_what_is_asked_for_and_is_not_there_is_a_mistake(
     task: str, name: str | None, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        prompts.load(task, name, **options)
+        prompts.load(known()[task].form, name, **options)
     assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ r"""Answers: extract them from solutions, decide which are the same, and vote.
         answers = [extract(text).answer for text in solutions]
         majority = vote(answers, grader)
 
-Importing this package costs milliseconds: sympy is only imported in worker processes.
+Importing this package is cheap (tens of milliseconds, for Arb): sympy is only imported in worker processes.
 """
 
 from omi_core.answers.draws import Draws, count_draws

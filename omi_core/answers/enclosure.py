@@ -1,175 +1,93 @@
-r"""Proofs of inequality by numbers: an expression's value at a fixed point, with a bound on its error.
+r"""Proofs of inequality by numbers: an expression's value at a fixed point, enclosed by Arb.
 
-A `Ball` (centre, radius) encloses a real value; every operation widens the radius by what rounding can add
-(8 units in the last place, more than the C library's functions are off by). Two forms whose balls at the same
-point do not meet are different; balls that meet prove nothing. Values that are not real at a point, or
-overflow, give no ball there, so branch cuts can never pass for a difference.
+A ball (`flint.arb`) encloses a real value, and every operation of Arb encloses all values that it can have on
+its arguments' balls (Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic",
+IEEE Transactions on Computers 66, 2017). Two forms whose balls at the same point do not meet are different;
+balls that meet prove nothing. A value that is not real at a point, or may not exist there, is NaN: it meets
+everything, has no sign and stays NaN in whatever is made of it, so branch cuts never pass for a difference.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from omi_core.answers.algebra import Form, Poly, TooComplex
+from flint import arb, fmpq
 
-_SLACK = 8 * 2.0**-52
-_TINY = 1e-300
+from omi_core.answers.algebra import Form, Poly
+
 # Arbitrary, but fixed: verdicts must not change between runs. All above 1, so that logs and roots are real.
 POINTS = (1.3717421, 2.7391468, 5.1193271)
+# Reducing a larger argument by a multiple of pi costs more than an answer is worth.
+_MAX_ANGLE = 2.0**53
+_NAN = arb.nan()
+_ANGLES: dict[str, Callable[[arb], arb]] = {
+    "sin": arb.sin,
+    "cos": arb.cos,
+    "tan": arb.tan,
+    "cot": arb.cot,
+    "sec": arb.sec,
+    "csc": arb.csc,
+}
+_FUNCTIONS: dict[str, Callable[[arb], arb]] = {
+    "abs": abs,
+    "ln": arb.log,
+    "arcsin": arb.asin,
+    "arccos": arb.acos,
+    "arctan": arb.atan,
+}
 
 
-class NoBall(ValueError):
-    """The value is not real at this point, or cannot be enclosed."""
+def ratio(value: Fraction) -> fmpq:
+    """The same number for Arb, exact."""
+    return fmpq(value.numerator, value.denominator)
 
 
-Ball = tuple[float, float]
+def _root(a: arb, degree: int) -> arb:
+    return -(-a).root(degree) if degree % 2 and a < 0 else a.root(degree)
 
 
-def _ball(centre: float, radius: float) -> Ball:
-    radius += abs(centre) * _SLACK + _TINY
-    if not (math.isfinite(centre) and math.isfinite(radius)):
-        raise NoBall("overflow")
-    return centre, radius
-
-
-def _of(value: Fraction) -> Ball:
-    try:
-        return _ball(value.numerator / value.denominator, 0.0)
-    except OverflowError:
-        raise NoBall("overflow") from None
-
-
-def _add(a: Ball, b: Ball) -> Ball:
-    return _ball(a[0] + b[0], a[1] + b[1] + (abs(a[0]) + abs(b[0])) * _SLACK)
-
-
-def _mul(a: Ball, b: Ball) -> Ball:
-    return _ball(a[0] * b[0], abs(a[0]) * b[1] + abs(b[0]) * a[1] + a[1] * b[1])
-
-
-def _inv(a: Ball) -> Ball:
-    low = abs(a[0]) - a[1]
-    if low <= 0:
-        raise NoBall("division by something that may be zero")
-    return _ball(1 / a[0], a[1] / (low * abs(a[0])))
-
-
-def _log(a: Ball) -> Ball:
-    low = a[0] - a[1]
-    if low <= 0:
-        raise NoBall("logarithm of something that may be negative")
-    return _ball(math.log(a[0]), a[1] / low)
-
-
-def _exp(a: Ball) -> Ball:
-    if a[0] + a[1] > 700:
-        raise NoBall("overflow")
-    value = math.exp(a[0])
-    return _ball(value, value * math.expm1(a[1]) + value * (1 + abs(a[0])) * _SLACK)
-
-
-def _pow(base: Ball, exponent: Ball) -> Ball:
-    return _exp(_mul(_log(base), exponent))
-
-
-def _integer_power(base: Ball, n: int) -> Ball:
-    result, square = (1.0, 0.0), base if n >= 0 else _inv(base)
-    n = abs(n)
-    while n:
-        if n & 1:
-            result = _mul(result, square)
-        n >>= 1
-        if n:
-            square = _mul(square, square)
-    return result
-
-
-def _root(a: Ball, degree: int) -> Ball:
-    if degree % 2 and a[0] + a[1] < 0:
-        centre, radius = _root((-a[0], a[1]), degree)
-        return -centre, radius
-    return _pow(a, _inv((float(degree), 0.0)))
-
-
-def _trig(name: str, a: Ball) -> Ball:
-    if abs(a[0]) > 1e6:
-        raise NoBall("argument too large for an accurate reduction")
-    if name in ("sin", "cos"):
-        return _ball(getattr(math, name)(a[0]), a[1] + _SLACK)
-    sine, cosine = _trig("sin", a), _trig("cos", a)
-    if name == "tan":
-        return _mul(sine, _inv(cosine))
-    if name == "cot":
-        return _mul(cosine, _inv(sine))
-    return _inv(cosine if name == "sec" else sine)
-
-
-def _arc(name: str, a: Ball) -> Ball:
-    if name == "arctan":
-        return _ball(math.atan(a[0]), a[1])
-    room = 1 - (abs(a[0]) + a[1])
-    if room <= 0:
-        raise NoBall("at or beyond the end of the domain")
-    slope = 1 / math.sqrt(room * (1 + abs(a[0]) + a[1]))
-    return _ball(math.asin(a[0]) if name == "arcsin" else math.acos(a[0]), a[1] * slope)
-
-
-def _function(name: str, arguments: list[Ball], forms: list[Form]) -> Ball:
+def _function(name: str, arguments: list[arb], forms: list[Form]) -> arb:
     first = arguments[0]
     if name == "root":
         return _root(first, int(forms[1].rational or 0))
     if name == "power":
-        return _pow(first, arguments[1])
-    if name == "abs":
-        return abs(first[0]), first[1]
-    if name == "ln":
-        return _log(first)
+        return (first.log() * arguments[1]).exp()
     if name == "log":
-        return _mul(_log(first), _inv(_log(arguments[1])))
-    if name in ("sin", "cos", "tan", "cot", "sec", "csc"):
-        return _trig(name, first)
-    if name in ("arcsin", "arccos", "arctan"):
-        return _arc(name, first)
-    raise NoBall(f"no numbers for {name}")
+        return first.log() / arguments[1].log()
+    if name in _ANGLES:
+        return _ANGLES[name](first) if abs(first) < _MAX_ANGLE else _NAN
+    return _FUNCTIONS[name](first) if name in _FUNCTIONS else _NAN
 
 
-def _poly(poly: Poly, point: Mapping[str, Ball]) -> Ball:
-    total: Ball = (0.0, 0.0)
+def _poly(poly: Poly, point: Mapping[str, arb]) -> arb:
+    total = arb(0)
     for monomial, coefficient in poly.items():
-        term = _of(coefficient)
+        term = arb(ratio(coefficient))
         for atom, exponent in monomial:
             if isinstance(atom, int):
-                factor = _pow((float(atom), 0.0), _of(exponent))
+                term *= arb(atom).root(exponent.denominator) ** exponent.numerator
             elif isinstance(atom, str):
-                if atom == "i" or atom not in point:
-                    raise NoBall(f"no real value for {atom}")
-                factor = _integer_power(_ball(*point[atom]), exponent)
+                term *= point[atom] ** exponent if atom in point else _NAN
             else:
                 forms = [Form.from_key(key) for key in atom[1:]]
-                factor = _function(atom[0], [_form(form, point) for form in forms], forms)
-                factor = _integer_power(factor, exponent)
-            term = _mul(term, factor)
-        total = _add(total, term)
+                term *= _function(atom[0], [_form(form, point) for form in forms], forms) ** exponent
+        total += term
     return total
 
 
-def _form(form: Form, point: Mapping[str, Ball]) -> Ball:
+def _form(form: Form, point: Mapping[str, arb]) -> arb:
     value = _poly(form.num, point)
-    return value if form.den is None else _mul(value, _inv(_poly(form.den, point)))
+    return value if form.den is None else value / _poly(form.den, point)
 
 
-def enclose(form: Form, point: Mapping[str, float | Ball] | None = None) -> Ball:
+def enclose(form: Form, point: Mapping[str, arb | float] | None = None) -> arb:
     """A ball around the real value of `form`, letters set by `point`, to a number or to anything in a ball.
 
-    Raises NoBall where there is none.
+    NaN where the value is not shown to be real there. The imaginary unit is no letter of a point.
     """
-    letters = {name: at if isinstance(at, tuple) else (at, 0.0) for name, at in (point or {}).items()}
-    try:
-        return _form(form, {"\\pi": (math.pi, 0.0), "e": (math.e, 0.0), **letters})
-    except (OverflowError, ZeroDivisionError, TooComplex) as error:
-        raise NoBall(str(error)) from None
+    letters = {name: arb(at) for name, at in (point or {}).items() if name != "i"}
+    return _form(form, {"\\pi": arb.pi(), "e": arb.const_e(), **letters})
 
 
 def differ(a: Form, b: Form) -> bool:
@@ -177,10 +95,6 @@ def differ(a: Form, b: Form) -> bool:
     letters = sorted((a.atoms() | b.atoms()) - {"\\infty"})
     for step, start in enumerate(POINTS if letters else POINTS[:1]):
         point = {name: start + 0.6180339887 * (k + step) for k, name in enumerate(letters)}
-        try:
-            (ca, ra), (cb, rb) = enclose(a, point), enclose(b, point)
-        except NoBall:
-            continue
-        if abs(ca - cb) > ra + rb:
+        if not enclose(a, point).overlaps(enclose(b, point)):
             return True
     return False

@@ -62,6 +62,11 @@ def read(tokens: Sequence[Token], sign: int = 1, names: bool = True) -> Form:
 
 
 class _Reader:
+    r"""One formula, read from left to right; a method for each rule of the grammar takes what it matches.
+
+    All raise NotUnderstood, TooComplex or Undefined. `sign` is that of every `\pm`.
+    """
+
     def __init__(self, tokens: Sequence[Token], sign: int, names: bool) -> None:
         self.names = names
         self.tokens = list(tokens)
@@ -70,6 +75,7 @@ class _Reader:
         self.sign = sign
 
     def peek(self, ahead: int = 0) -> Token:
+        """The next token, or one further on; `_END` after the last. Takes nothing."""
         at = self.position + ahead
         return self.tokens[at] if at < len(self.tokens) else _END
 
@@ -79,6 +85,7 @@ class _Reader:
         return token
 
     def accept(self, text: str) -> bool:
+        """Takes the next token if it is this operator or command; whether it was."""
         kind, found = self.peek()
         if found == text and kind in "oc":
             self.position += 1
@@ -90,6 +97,7 @@ class _Reader:
             raise NotUnderstood(f"expected {text}, found {self.peek()[1]}")
 
     def sum(self) -> Form:
+        r"""sum: signed products, each but the first after `+`, `-`, `\pm` or `\mp`."""
         total = self.signed_product()
         while True:
             text = self.peek()[1]
@@ -99,6 +107,7 @@ class _Reader:
         return total
 
     def signed_product(self) -> Form:
+        """signed_product: any number of signs, then a product."""
         negative = False
         while self.peek()[0] in "oc" and self.peek()[1] in ("+", "-", "\\pm", "\\mp"):
             text = self.take()[1]
@@ -108,6 +117,7 @@ class _Reader:
         return -product if negative else product
 
     def product(self) -> Form:
+        """product: a mixed number or a power, then powers after `*` or `/`, or side by side."""
         result = self.mixed_number()
         if result is None:
             result = self.power()
@@ -131,6 +141,7 @@ class _Reader:
                 return result
 
     def starts_factor(self) -> bool:
+        """Whether the next token begins a power that is multiplied without a sign, as in `2x`."""
         kind, text = self.peek()
         if kind in "nNv":
             return True
@@ -189,6 +200,7 @@ class _Reader:
         return algebra.number(int(text) + Fraction(top, bottom))
 
     def power(self) -> Form:
+        r"""power: an atom, then any of `!`, `%`, `^\circ`, and one exponent."""
         base = self.atom()
         while True:
             if self.accept("!"):
@@ -213,6 +225,7 @@ class _Reader:
         return self.peek() == ("o", "{") and self.peek(1) == ("v", "d")
 
     def degree_sign(self) -> bool:
+        r"""Takes `\circ` or `{\circ}`, after a `^`; whether it was there."""
         if self.accept("\\circ"):
             return True
         if self.peek() == ("o", "{") and self.peek(1) == ("c", "\\circ") and self.peek(2) == ("o", "}"):
@@ -234,6 +247,7 @@ class _Reader:
         return self.atom()
 
     def atom(self) -> Form:
+        """atom: a number, a letter, a command, or a sum in brackets or bars; bounded in depth."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise TooComplex("nested too deep")
@@ -281,6 +295,7 @@ class _Reader:
         return algebra.opaque(f"{name}()", *self.arguments())
 
     def primes(self) -> str:
+        """Takes the primes of `f''`; returns them."""
         count = 0
         while self.accept("'"):
             count += 1
@@ -307,6 +322,7 @@ class _Reader:
         return found
 
     def command(self, name: str) -> Form:
+        r"""command: what follows `\frac`, `\binom`, `\sqrt`, a floor, a ceiling or a function's name."""
         if name == "\\frac":
             differential = self.starts_differential()
             top = self.argument()
@@ -336,6 +352,7 @@ class _Reader:
         raise NotUnderstood(f"unknown command {name}")
 
     def function(self, name: str) -> Form:
+        """function: a base, an exponent, then an argument: brackets, or powers side by side (`sin 2x`)."""
         base, exponent = None, None
         if name == "log" and self.accept("_"):
             base = self.argument(whole_number=True)

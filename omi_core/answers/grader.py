@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from omi_core import options
 from omi_core.answers.algebra import Form
 from omi_core.answers.compare import compare_readings
 from omi_core.answers.policy import Policy, Verdict
@@ -64,6 +65,7 @@ class Grader:
         if (workers is not None and workers < 1) or cache < 1:
             raise ValueError(f"workers={workers}, cache={cache}: both must be at least 1")
         self.policy = policy or Policy()
+        options.check(self.policy)
         self.counts = GraderCounts()
         self._pool = Pool(workers or len(os.sched_getaffinity(0)), limits or Limits())
         self._cache_size = cache

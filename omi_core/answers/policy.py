@@ -1,9 +1,9 @@
 r"""What counts as the same answer: the three verdicts, and the choices that decide the open cases.
 
-Every choice is a field of `Policy`, with a default and a line in the table of `tests/answers/test_policy.py`.
-The defaults accept what a careful human grader accepts when the problem is not at hand: a missing unit, a
-missing "x =", a percent sign left out; they refuse what changes the answer: another unit, another base, an
-open end of an interval for a closed one, a rounded number for an exact one.
+Every choice is an option of `Policy`, with a line in the table of `tests/answers/test_policy.py`. The
+defaults accept what a careful human grader accepts when the problem is not at hand: a missing unit, a missing
+"x =", a percent sign left out; they refuse what changes the answer: another unit, another base, an open end
+of an interval for a closed one, a rounded number for an exact one.
 
 With lenient choices "same" is not transitive (`10 cm` = `10` = `10 m`, yet `10 cm` is not `10 m`); what the
 vote does about that is written in `voting.py`.
@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import Literal
+
+from omi_core.options import option
 
 
 class Verdict(Enum):
@@ -29,9 +30,9 @@ class Verdict(Enum):
         raise TypeError("a Verdict has three values: compare it with `is Verdict.EQUAL`")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Policy:
-    r"""How the open cases are decided. Hashable; the same policy always gives the same verdicts.
+    r"""Open cases of "the same answer". The same policy always gives the same verdicts.
 
     - `percent`: "either" reads `50\%` as 0.5 and as 50, whichever fits; "value" only as 0.5; "drop" only as
       50.
@@ -46,30 +47,27 @@ class Policy:
     - `interval_ends`: "strict" tells `(1,2)` from `[1,2]`; "ignore" does not.
     - `assignments`: whether `x=5` equals `5`. `x=5` never equals `y=5`.
     - `fold_case`: whether letters may differ in case (`A`, `a`), as long as neither side uses both.
-    - `tolerance`: relative; two real constants a, b are equal when |a-b| <= tolerance * max(|a|, |b|). Zero
-      is exact: `0.333` is not `1/3`.
+    - `tolerance`: relative; two real constants a, b are equal when |a-b| <= tolerance * max(|a|, |b|), with
+      tolerance the decimal that was written. Zero is exact: `0.333` is not `1/3`.
     """
 
-    percent: Literal["either", "value", "drop"] = "either"
-    units: Literal["lenient", "strict", "ignore"] = "lenient"
-    bases: Literal["lenient", "strict"] = "lenient"
-    ordered_lists: bool = False
-    bare_tuples: bool = True
-    set_equals_tuple: bool = False
-    singleton_sets: bool = True
-    interval_ends: Literal["strict", "ignore"] = "strict"
-    assignments: bool = True
-    fold_case: bool = True
-    tolerance: Fraction = Fraction(0)
+    percent: str = option("either", "what 50\\% is: 0.5, 50, or either", choices=("either", "value", "drop"))
+    units: str = option(
+        "lenient",
+        "a unit on one side only: fine, not fine, or no unit ever looked at",
+        choices=("lenient", "strict", "ignore"),
+    )
+    bases: str = option("lenient", "whether 101_2 may equal 101", choices=("lenient", "strict"))
+    ordered_lists: bool = option(False, "1,2 differs from 2,1")
+    bare_tuples: bool = option(True, "(1,2) equals 1,2")
+    set_equals_tuple: bool = option(False, "{1,2} equals (1,2)")
+    singleton_sets: bool = option(True, "{5} equals 5")
+    interval_ends: str = option("strict", "whether (1,2) differs from [1,2]", choices=("strict", "ignore"))
+    assignments: bool = option(True, "x=5 equals 5")
+    fold_case: bool = option(True, "letters may differ in case")
+    tolerance: float = option(0.0, "relative difference of two equal numbers; 0 is exact", ge=0, le=0.5)
 
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("percent", ("either", "value", "drop")),
-            ("units", ("lenient", "strict", "ignore")),
-            ("bases", ("lenient", "strict")),
-            ("interval_ends", ("strict", "ignore")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"policy {name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")
-        if not 0 <= self.tolerance < 1:
-            raise ValueError(f"policy tolerance={self.tolerance}: use a relative tolerance in [0, 1)")
+    @property
+    def allowed(self) -> Fraction:
+        """`tolerance`, exactly as it was written."""
+        return Fraction(str(self.tolerance))

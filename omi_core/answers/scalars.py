@@ -141,14 +141,11 @@ def _forms(a: Form, b: Form, rules: Rules) -> Answer:
 
 
 def _close(a: Form, b: Form, rules: Rules) -> bool:
-    x, y = a.rational, b.rational
-    if x is not None and y is not None:
-        return abs(x - y) <= rules.policy.tolerance * max(abs(x), abs(y))
-    try:
-        (ca, ra), (cb, rb) = enclosure.enclose(a), enclosure.enclose(b)
-    except enclosure.NoBall:
-        return False
-    return abs(ca - cb) + ra + rb <= float(rules.policy.tolerance) * max(abs(ca), abs(cb))
+    if a.rational is not None and b.rational is not None:
+        bound = rules.policy.allowed * max(abs(a.rational), abs(b.rational))
+        return abs(a.rational - b.rational) <= bound
+    x, y = enclosure.enclose(a), enclosure.enclose(b)
+    return abs(x - y) <= enclosure.ratio(rules.policy.allowed) * abs(x).max(abs(y))
 
 
 def _fold(a: Form, b: Form) -> tuple[Form, Form] | None:

@@ -8,8 +8,10 @@ is none of the other equation. Both facts are proved by enclosures, never by a r
 
 from __future__ import annotations
 
+from flint import arb
+
 from omi_core.answers.algebra import Form, TooComplex, Undefined
-from omi_core.answers.enclosure import Ball, NoBall, enclose
+from omi_core.answers.enclosure import enclose
 
 _FIXED = (0.75, 1.375, -0.625, 2.25, -1.5, 3.125, 0.3125, -2.75)
 _SCAN = tuple(k / 4 for k in range(-48, 49))
@@ -70,11 +72,8 @@ def _solves_one(a: Form, b: Form, letters: list[str], moved: str) -> bool:
 
 def _sign(form: Form, point: dict[str, float]) -> int:
     """The proved sign of a form at a point; 0 where none is proved."""
-    try:
-        centre, radius = enclose(form, point)
-    except NoBall:
-        return 0
-    return 0 if abs(centre) <= radius else (1 if centre > 0 else -1)
+    value = enclose(form, point)
+    return int(value > 0) - int(value < 0)
 
 
 def _sign_changes(form: Form, others: dict[str, float], moved: str) -> list[tuple[float, float]]:
@@ -100,9 +99,5 @@ def _apart_on(a: Form, b: Form, others: dict[str, float], moved: str, low: float
         if sign == 0:
             break
         low, high = (middle, high) if sign == start else (low, middle)
-    stretch: Ball = ((low + high) / 2, (high - low) / 2 + abs(high) * 2.0**-50)
-    try:
-        centre, radius = enclose(b, {name: (value, 0.0) for name, value in others.items()} | {moved: stretch})
-    except NoBall:
-        return False
-    return abs(centre) > radius
+    stretch = arb(low).union(arb(high))
+    return 0 not in enclose(b, {**others, moved: stretch})

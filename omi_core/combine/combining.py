@@ -31,7 +31,8 @@ from omi_core.publish.parts import (
     read_lines,
     read_manifest,
 )
-from omi_core.publish.rows import MIXTURE, SCHEMAS, SOLUTIONS, Schema, column_types
+from omi_core.publish.rows import Schema, column_types
+from omi_core.tasks import DEFAULT_TASK, Task, known
 
 _BATCH = 2048
 _FORMAT = 1  # raised when the same inputs and options would give other rows
@@ -65,18 +66,19 @@ def combine(config: Combine) -> Outcome:
         for number, given in enumerate(config.inputs, 1)
     }
     keep = open_source("keep_problems_of", config.keep_problems_of) if config.keep_problems_of else None
-    schema = _schema(config, sources)
-    if config.publish.chat is not None and schema is not SOLUTIONS:
+    task = _task(config, sources)
+    schema = task.schema
+    if config.publish.chat is not None and not task.solves:
         raise ConfigError(
-            f"publish.chat={config.publish.chat}: {schema.task} have no chat messages; leave it away"
+            f"publish.chat={config.publish.chat}: {task.name} have no chat messages; leave it away"
         )
     if keep is not None and "problem" not in schema.required:
-        raise ConfigError(f"keep_problems_of={config.keep_problems_of}: {schema.task} have no problem")
+        raise ConfigError(f"keep_problems_of={config.keep_problems_of}: {task.name} have no problem")
     if config.unique == "problems" and schema.required[0] != "problem":
-        raise ConfigError(f"unique=problems: {schema.task} have no problem")
+        raise ConfigError(f"unique=problems: {task.name} have no problem")
     content = options.content(config) | {
         "format": _FORMAT,
-        "task": schema.task,
+        "task": task.name,
         "inputs": {number: source.described() for number, source in sources.items()},
     }
     if keep is not None:
@@ -84,45 +86,45 @@ def combine(config: Combine) -> Outcome:
     with planned(config.run, config.name, "combine", content) as directory:
         stats = directory.published()
         if stats is None:
-            combining = _Combining(config, directory, sources, keep, schema)
+            combining = _Combining(config, directory, sources, keep, task)
             stats = combining.publish()
         directory.clear()
         return Outcome(directory.dataset, stats, {key: source.name for key, source in sources.items()})
 
 
-def _schema(config: Combine, sources: Numbered) -> Schema:
+def _task(config: Combine, sources: Numbered) -> Task:
     """What the rows are: as the config says, or what all inputs hold. Raises ConfigError."""
     found = {given: _task_of(source) for given, source in zip(config.inputs, sources.values(), strict=True)}
     if config.task is not None:
-        return SCHEMAS[config.task]
+        return known()[config.task]
     for given, task in found.items():
         if task is None:
+            columns = sources[str(config.inputs.index(given) + 1)].columns[:12]
             raise ConfigError(
-                f"inputs={given}: holds no rows of a known kind, it has the columns "
-                f"{', '.join(sources[str(config.inputs.index(given) + 1)].columns[:12])}; solutions have "
-                f"{', '.join(SOLUTIONS.required)}"
+                f"inputs={given}: holds no rows of a known kind, it has the columns {', '.join(columns)}; "
+                f"{DEFAULT_TASK} have {', '.join(known()[DEFAULT_TASK].schema.required)}"
             )
     kinds = {task: given for given, task in found.items()}
     if len(kinds) > 1:
         shown = "; ".join(f"{given} holds {task}" for task, given in kinds.items())
         raise ConfigError(f"inputs: {shown}; combine one kind, or choose columns that all have by task=NAME")
-    return SCHEMAS[str(next(iter(kinds)))]
+    return known()[str(next(iter(kinds)))]
 
 
 def _task_of(source: Source) -> str | None:
     """The first task whose columns the source has; solutions come before problems, which are part of them."""
-    tasks = (task for task in SCHEMAS if task != MIXTURE.task)
-    return next((task for task in tasks if {*SCHEMAS[task].required} <= {*source.columns}), None)
+    there = {*source.columns}
+    return next((name for name, task in known().items() if {*task.schema.required} <= there), None)
 
 
 class _Combining:
     """The steps between a plan and its dataset."""
 
     def __init__(
-        self, config: Combine, directory: Directory, sources: Numbered, keep: Source | None, schema: Schema
+        self, config: Combine, directory: Directory, sources: Numbered, keep: Source | None, task: Task
     ) -> None:
         self._config, self._directory, self._sources, self._keep = config, directory, sources, keep
-        self._schema = schema
+        self._schema = schema = task.schema
         common = [name for name in schema.optional if all(name in s.columns for s in sources.values())]
         self._optional = common if config.publish.provenance else []
 

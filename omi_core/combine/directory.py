@@ -9,7 +9,6 @@ DIR/
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +19,10 @@ from typing import Any
 from omi_core.combine.options import Place
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
-from omi_core.store.files import fsync_directory, lock, read_json, write_json
-from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.files import lock
+from omi_core.store.fingerprint import fingerprint
 from omi_core.store.layout import check_root
-
-_SHOWN = 5
+from omi_core.store.resumable import Resumable
 
 
 @dataclass(frozen=True)
@@ -74,27 +72,16 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
     digest = fingerprint(content)
     root = Path(place.dir) if place.dir else Path(place.root) / f"{name}-{digest[:8]}"
     check_root(root)
-    plan = root / f"{command}.json"
-    if place.fresh and plan.exists():
-        _move_aside(root)
-    _refuse_foreign(root, plan)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"run.dir={root}: cannot be made ({error.strerror}); choose another") from error
-    with lock(root / ".lock"):
-        old = _read(plan)
-        if old is None:
-            for scrap in root.glob(f".{plan.name}.*.tmp"):
-                scrap.unlink()
-            write_json(plan, {"fingerprint": digest, "content": content})
-        elif old["fingerprint"] != digest:
-            changes = differences(old["content"], content)
-            more = f"; and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-            raise ConfigError(
-                f"run.dir={root}: was made with another config ({'; '.join(changes[:_SHOWN])}{more}); "
-                "choose another run.dir, or run.fresh=true to start it anew"
-            )
+    made = Resumable(root, f"{command}.json", f"directory of jobs.{command}")
+    if place.fresh and made.exists():
+        made.move_aside()
+    made.refuse_other(content)
+    made.make()
+    with lock(made.lock):
+        if made.exists():
+            made.refuse_other(content)
+        else:
+            made.write({"fingerprint": digest, "content": content})
         directory = Directory(root, digest, content)
         try:
             yield directory
@@ -103,37 +90,5 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
             directory.clear()
             for path in root.glob("skipped_rows-*.jsonl"):
                 path.unlink()
-            plan.unlink()
+            made.file.unlink()
             raise
-
-
-def _read(plan: Path) -> dict[str, Any] | None:
-    try:
-        found = read_json(plan)
-        if found["fingerprint"] != fingerprint(found["content"]):
-            raise ValueError("it does not match its own fingerprint")
-        return found
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{plan}: not a plan this version can read ({error})") from error
-
-
-def _refuse_foreign(root: Path, plan: Path) -> None:
-    """Raises ConfigError when the directory is somebody else's; scraps of a killed start are not."""
-    entries = sorted(root.iterdir()) if root.is_dir() and not plan.exists() else []
-    for entry in entries:
-        if not entry.name.startswith((".lock", f".{plan.name}.")):
-            raise ConfigError(
-                f"run.dir={root}: holds something else ({entry.name}, and no {plan.name}); choose another"
-            )
-
-
-def _move_aside(root: Path) -> None:
-    """Gives a directory another name; nothing of it is deleted. Raises LockTaken while it is in use."""
-    with lock(root / ".lock"):
-        number = 1
-        while (aside := root.with_name(f"{root.name}.old-{number}")).exists():
-            number += 1
-        os.rename(root, aside)
-        fsync_directory(root.parent)

@@ -11,6 +11,7 @@ from typing import Any
 from omi_core import options
 from omi_core.config import Publish, check_splits
 from omi_core.options import ConfigError, option, section
+from omi_core.tasks import known
 
 _TOLERANCE = Fraction(1, 10**6)  # of the sum of shares, so that three may be 0.333333
 
@@ -33,7 +34,7 @@ class Combine:
     task: str | None = option(
         None,
         "what the rows are; null: what all inputs hold",
-        choices=("solutions", "problems", "dialogues", "verdicts"),
+        choices=tuple(known()),
     )
     keep_problems_of: str | None = option(
         None,

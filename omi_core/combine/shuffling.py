@@ -18,7 +18,6 @@ import numpy.typing as npt
 import zstandard
 
 from omi_core.combine.amounts import Amount
-from omi_core.publish.durable import fsync_tree, rename
 from omi_core.publish.fair import mix
 from omi_core.publish.parts import (
     PartError,
@@ -31,6 +30,7 @@ from omi_core.publish.parts import (
     split_lines,
 )
 from omi_core.publish.rows import MIXTURE
+from omi_core.store.files import fsync_tree, rename
 
 BUCKET_BYTES = 64 << 20  # of lines in one bucket, on average
 _MOST_BITS = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,24 @@ def _write(target: str | None, data: bytes) -> bool:
     return target == "true"
 
 
+_COLUMNS = (
+    ("stage", "stage", ""),
+    ("coverage", "coverage", ".1%"),
+    ("single", "single_accuracy", ".1%"),
+    ("voted", "voted_accuracy", ".1%"),
+    ("agree", "agreement", ".1%"),
+    ("tokens\neach", "tokens_per_solution", ",.1f"),
+    ("kept", "kept_share", ".1%"),
+    ("rows", "rows", ",d"),
+    ("tokens", "tokens", ",d"),
+    ("tokens\n/s", "tokens_per_second", ",.0f"),
+)
+
+
 def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]:
     """(header, figure, format); hours are those of GPUs where any run has them."""
+    from omi_core.tasks import figures_of
+
     gpus = any(row.gpus_per_task and row.task_hours is not None for row in rows)
     hours: list[tuple[str, Callable[[Row], Any], str]] = [
         ("GPU-\nhours", lambda row: row.gpu_hours, "hours"),
@@ -72,22 +89,9 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]
             ("task-\nhours", lambda row: row.task_hours, "hours"),
             ("task-s\nper row", lambda row: _seconds(row.task_hours_per_accepted), "hours"),
         ]
-    answers: list[tuple[str, Callable[[Row], Any], str]] = [
-        ("single", lambda row: row.single_accuracy, ".1%"),
-        ("voted", lambda row: row.voted_accuracy, ".1%"),
-        ("agree", lambda row: row.agreement, ".1%"),
-    ]
-    return [
-        ("stage", lambda row: row.stage, ""),
-        ("coverage", lambda row: row.coverage, ".1%"),
-        *(answers if any(row.task == "solutions" for row in rows) else []),
-        ("tokens\neach", lambda row: row.tokens_per_solution, ",.1f"),
-        ("kept", lambda row: row.kept_share, ".1%"),
-        ("rows", lambda row: row.rows, ",d"),
-        *([("tokens", lambda row: row.tokens, ",d")] if any(row.task == "dialogues" for row in rows) else []),
-        ("tokens\n/s", lambda row: row.tokens_per_second, ",.0f"),
-        *hours,
-    ]
+    others = figures_of(row.task for row in rows)
+    shared = [(head, attrgetter(key), form) for head, key, form in _COLUMNS if key not in others]
+    return [*shared, *hours]
 
 
 def _seconds(hours: float | None) -> float | None:

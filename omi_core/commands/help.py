@@ -90,16 +90,25 @@ def _choices(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
         yield from ("", f"  {plus}{title}=")
         for choice in _files(folder):
             yield f"    {choice.name.removesuffix('.yaml'):<18} {summary(choice)}"
+        yield from (f"    {name:<18} {about}" for name, about in _added(title).items())
 
 
 def _choices_in_short(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
     if groups:
         yield from ("", "Groups (GROUP=CHOICE; a dot reaches inside: teacher.max_model_len=4096)", "")
     for title, plus, folder in groups:
-        names = ", ".join(choice.name.removesuffix(".yaml") for choice in _files(folder))
+        own = (choice.name.removesuffix(".yaml") for choice in _files(folder))
+        names = ", ".join([*own, *_added(title)])
         yield from textwrap.wrap(
             names, _WIDTH, initial_indent=f"  {f'{plus}{title}=':<10} ", subsequent_indent=" " * 13
         )
+
+
+def _added(group: str) -> dict[str, str]:
+    """Choices of a group that other packages add, and what each is."""
+    from omi_core.config import added_choices
+
+    return {name: about for name, (about, _) in added_choices().get(group, {}).items()}
 
 
 def _lines(page: list[str]) -> int:

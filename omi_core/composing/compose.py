@@ -154,7 +154,11 @@ def store_schema(name: str) -> None:
     """
     from hydra.core.config_store import ConfigStore
 
-    from omi_core.config import check_packages
+    from omi_core.config import added_choices, check_packages
 
     check_packages()
-    ConfigStore.instance().store(name=f"{name}_schema", node=root(name).schema)
+    store = ConfigStore.instance()
+    store.store(name=f"{name}_schema", node=root(name).schema)
+    for group, choices in added_choices().items():
+        for choice, (_, values) in choices.items():
+            store.store(group=group, name=choice, package="_global_", node=values)

@@ -21,8 +21,9 @@ from array import array
 from collections.abc import Collection, Sequence
 from fractions import Fraction
 
+from rapidfuzz.distance import LCSseq
+
 from omi_core.decontaminate.hits import Hit, Questions, numbered
-from omi_core.decontaminate.lcs import CommonSubsequence
 from omi_core.decontaminate.normal import exact_form, strict_form, words
 
 METHODS = ("exact", "whole", "ngram")
@@ -55,11 +56,10 @@ class NgramSearch:
         self._by_words = self._methods != {"exact"}
         self._n, self._share, self._length = n, Fraction(str(share)), length
         self._vocabulary: dict[str, int] = {}
-        self._words: list[array[int]] = []
+        self._words: list[list[int]] = []
         self._exact: dict[str, list[int]] = {}
         self._whole: dict[str, list[int]] = {}
         self._ngrams: dict[bytes, tuple[int, ...]] = {}
-        self._prepared: dict[int, CommonSubsequence] = {}
         for number, (_, _, text) in enumerate(self._questions):
             self._add(number, text)
 
@@ -84,7 +84,7 @@ class NgramSearch:
             for number in self._whole.get(strict_form(text), ()):
                 found.setdefault(number, ("whole", 1.0))
         else:
-            known = array("I", map(self._vocabulary.get, spoken, [0] * len(spoken)))
+            known = list(map(self._vocabulary.get, spoken, [0] * len(spoken)))
             for number in self._sharing(known):
                 if number not in found and (score := self._common(known, number)):
                     found[number] = ("ngram", score)
@@ -99,7 +99,7 @@ class NgramSearch:
         spoken = words(text)
         vocabulary = self._vocabulary
         # 0 is a word that no question has.
-        own = array("I", [vocabulary.setdefault(word, len(vocabulary) + 1) for word in spoken])
+        own = [vocabulary.setdefault(word, len(vocabulary) + 1) for word in spoken]
         self._words.append(own)
         if len(own) < self._n:
             if "whole" in self._methods and (strict := strict_form(text)):
@@ -108,11 +108,11 @@ class NgramSearch:
             for ngram in set(self._ngrams_of(own)):
                 self._ngrams[ngram] = (*self._ngrams.get(ngram, ()), number)
 
-    def _ngrams_of(self, numbers: array[int]) -> list[bytes]:
-        raw, width = numbers.tobytes(), self._n * _BYTES
+    def _ngrams_of(self, numbers: list[int]) -> list[bytes]:
+        raw, width = array("I", numbers).tobytes(), self._n * _BYTES
         return [raw[at : at + width] for at in range(0, len(raw) - width + 1, _BYTES)]
 
-    def _sharing(self, known: array[int]) -> set[int]:
+    def _sharing(self, known: list[int]) -> set[int]:
         """The questions that share an n-gram with a problem."""
         sharing: set[int] = set()
         for ngram in self._ngrams_of(known):
@@ -120,14 +120,10 @@ class NgramSearch:
                 sharing.update(self._ngrams[ngram])
         return sharing
 
-    def _common(self, known: array[int], number: int) -> float | None:
+    def _common(self, known: list[int], number: int) -> float | None:
         """The share of common words, where it is enough."""
         own = self._words[number]
         length = len(known) if self._length == "problem" else min(len(known), len(own))
-        # No subsequence is longer than the shorter text.
-        if min(len(known), len(own)) <= self._share * length:
-            return None
-        if number not in self._prepared:
-            self._prepared[number] = CommonSubsequence(own)
-        common = self._prepared[number].length(known)
-        return common / length if common > self._share * length else None
+        enough = int(self._share * length) + 1
+        common = LCSseq.similarity(own, known, score_cutoff=enough)  # 0 where it is less
+        return common / length if common else None

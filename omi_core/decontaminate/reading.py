@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from omi_core.config import Data
 from omi_core.decontaminate.hits import Questions
 from omi_core.inputs import (
     BadRow,
@@ -22,6 +21,7 @@ from omi_core.inputs import (
     local_files,
     problem_text,
 )
+from omi_core.inputs.options import Data
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.publish.reading import dataset_files
 

@@ -122,6 +122,13 @@ def token_limits(section: str, options: Section) -> list[str]:
     return [str(cls.key()) for cls in running(section, options) if cls.takes("tokenizer")]
 
 
+def refuse_idle(section: str, options: Section) -> None:
+    """Raises ConfigError when a tokenizer is given and nothing counts with it."""
+    if options.tokenizer is not None and not token_limits(section, options):
+        limits = [f"{section}.{cls.key()}=null" for cls in known(section).values() if cls.takes("tokenizer")]
+        raise ConfigError(f"{section}.tokenizer: counts nothing while {' and '.join(limits)}; omit it")
+
+
 def packages(section: str, options: Section) -> dict[str, str]:
     """The packages of the filters that are turned on, with their versions."""
     found = map(package_of, running(section, options))

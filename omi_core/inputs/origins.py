@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from omi_core.config import Data
 from omi_core.inputs.files import Row, arrow_rows, file_rows, local_files
+from omi_core.inputs.options import Data
 from omi_core.inputs.skipped import OnBad, refuse
 from omi_core.options import ConfigError
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from omi_core.config import Data
 from omi_core.inputs.files import Row
+from omi_core.inputs.options import Data
 from omi_core.inputs.origins import read_rows
 from omi_core.inputs.skipped import BadRow, Skipped
 from omi_core.inputs.values import cell, described, one_text, only_item, problem_text

@@ -27,6 +27,8 @@ from omi_core.store.fingerprint import fingerprint
 
 @dataclass
 class Run:
+    """Where the pipeline lies."""
+
     dir: str | None = option(None, "the pipeline's directory; null: ROOT/<recipe>-<fingerprint>")
     root: str = option("runs", "where directories of pipelines are made")
     fresh: bool = option(False, "start anew: an old pipeline of that name is moved aside, not continued")

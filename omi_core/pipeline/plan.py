@@ -12,7 +12,6 @@ PIPELINE/
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,13 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.recipe import placed, step_directory
-from omi_core.store.files import fsync_directory, lock, read_json, write_json
-from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.files import read_json, write_json
 from omi_core.store.layout import Layout
+from omi_core.store.resumable import Resumable
 
 # Raised when the meaning of a step changes, so that old pipelines are not continued with new rules.
 FORMAT = 1
+_STEPS = "steps.json"
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,13 @@ def content_of(steps: Sequence[Step], contents: Mapping[str, Mapping[str, Any]])
     }
 
 
-def pipeline_file(root: Path) -> Path:
-    return root / "pipeline.json"
+def directory(root: Path) -> Resumable:
+    """A pipeline's directory, which pipeline.json makes one."""
+    return Resumable(root, "pipeline.json", "pipeline", made_of="recipe", before=(_STEPS,))
 
 
 def is_pipeline(root: Path) -> bool:
-    return pipeline_file(root).is_file()
+    return directory(root).exists()
 
 
 def read_pipeline(root: Path) -> Pipeline:
@@ -121,13 +122,12 @@ def read_pipeline(root: Path) -> Pipeline:
     Raises:
         ConfigError: the directory is no pipeline, or one that this version cannot read.
     """
-    try:
-        plan, last = read_json(pipeline_file(root)), read_json(root / "steps.json")
+
+    def build(plan: dict[str, Any]) -> Pipeline:
+        last = read_json(root / _STEPS)
         steps = tuple(
             Step(**(row | {key: tuple(row[key]) for key in ("needs", "reads")})) for row in last["steps"]
         )
-        if plan["fingerprint"] != fingerprint(plan["content"]):
-            raise ValueError("it does not match its own fingerprint")
         return Pipeline(
             root.absolute(),
             plan["recipe"],
@@ -137,30 +137,13 @@ def read_pipeline(root: Path) -> Pipeline:
             last["cluster"],
             last["cwd"],
         )
-    except FileNotFoundError as error:
-        raise ConfigError(f"{root}: not a pipeline (it has no {Path(error.filename).name})") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{root}: not a pipeline that this version can read ({error})") from error
+
+    return directory(root).read(build)
 
 
 def refuse_other(pipeline: Pipeline) -> None:
     """Raises ConfigError where the directory holds a pipeline with another fingerprint, or something else."""
-    root = pipeline.root
-    if is_pipeline(root):
-        old = read_pipeline(root)
-        if old.fingerprint == pipeline.fingerprint:
-            return
-        changes = differences(old.content, pipeline.content)
-        shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
-        raise ConfigError(
-            f"run.dir={root}: was made with another recipe ({shown}); "
-            "choose another run.dir, or run.fresh=true to start it anew"
-        )
-    # A command that was killed before it had written pipeline.json leaves no more than steps.json and hidden
-    # files.
-    names = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    if root.exists() and (not root.is_dir() or any(n[0] != "." for n in names - {"steps.json"})):
-        raise ConfigError(f"run.dir={root}: holds something that is no pipeline; choose another run.dir")
+    directory(pipeline.root).refuse_other(pipeline.content)
 
 
 def write_pipeline(pipeline: Pipeline) -> None:
@@ -175,35 +158,18 @@ def write_pipeline(pipeline: Pipeline) -> None:
         "cluster": pipeline.cluster,
         "steps": [dataclasses.asdict(step) for step in pipeline.steps],
     }
-    write_json(pipeline.root / "steps.json", steps)
-    if not is_pipeline(pipeline.root):  # last: with it the directory is a pipeline
-        plan = {
-            "recipe": pipeline.recipe,
-            "fingerprint": pipeline.fingerprint,
-            "content": pipeline.content,
-        }
-        write_json(pipeline_file(pipeline.root), plan)
+    write_json(pipeline.root / _STEPS, steps)
+    made = directory(pipeline.root)
+    if not made.exists():  # last: with it the directory is a pipeline
+        names = ("recipe", "fingerprint", "content")
+        made.write({name: getattr(pipeline, name) for name in names})
 
 
 def make_directory(root: Path) -> None:
     """Raises ConfigError when the pipeline's directory cannot be made."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"run.dir={root}: cannot be made ({error.strerror}); choose another") from error
+    directory(root).make()
 
 
 def move_aside(root: Path) -> None:
-    """Gives an existing pipeline another name; nothing of it is deleted.
-
-    Raises:
-        ConfigError: the directory is no pipeline.
-        LockTaken: a process works on it.
-    """
-    read_pipeline(root)  # only ever move a pipeline
-    with lock(Layout(root).lock):
-        number = 1
-        while (aside := root.with_name(f"{root.name}.old-{number}")).exists():
-            number += 1
-        os.rename(root, aside)
-    fsync_directory(root.parent)
+    """As `Resumable.move_aside`."""
+    directory(root).move_aside()

@@ -14,7 +14,7 @@ from omi_core.pipeline.plan import Pipeline, Step
 from omi_core.publish.dataset import lacks, read_stats, recover
 from omi_core.records import digest128
 from omi_core.store import ledger
-from omi_core.store.files import fsync_directory, read_json, write_json
+from omi_core.store.files import move_aside, read_json, write_json
 from omi_core.store.fingerprint import fingerprint
 from omi_core.store.layout import Layout
 from omi_core.store.plan import read_plan
@@ -60,8 +60,8 @@ def begin(pipeline: Pipeline, step: Step) -> None:
 
     What it has made of something else gets another name; nothing is deleted.
     """
-    if is_stale(pipeline, step):
-        _move_aside(pipeline.directory(step))
+    if is_stale(pipeline, step) and pipeline.directory(step).exists():
+        move_aside(pipeline.directory(step))
     note(pipeline, "begun", step, made_of=_needed(pipeline, step))
 
 
@@ -78,16 +78,6 @@ def _made_of(pipeline: Pipeline, step: Step) -> dict[str, str] | None:
         if entry["stage"] == "begun" and entry.get("step") == step.name:
             found = entry.get("made_of")
     return found
-
-
-def _move_aside(directory: Path) -> None:
-    if not directory.exists():
-        return
-    number = 1
-    while (aside := directory.with_name(f"{directory.name}.old-{number}")).exists():
-        number += 1
-    os.rename(directory, aside)
-    fsync_directory(directory.parent)
 
 
 def _of_run(layout: Layout) -> Result | None:

@@ -29,7 +29,7 @@ def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
     if step.command != "generate":
         return f"{step.folder}/{step.product}"
     from omi_core.stages.planning import plan_generate
-    from omi_core.stages.prompting import Prompting
+    from omi_core.tasks.prompting import Prompting
 
     config = load_generate(pipeline.config(step))
     each = f"{Prompting(config).samples} samples by {config.teacher.name}"

@@ -36,20 +36,18 @@ _TAKEN = ("all", "default", "longest", "mix", "raw")
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What the templates of a task have: the key of an example's reply, a default, and placeholders."""
+class Form:
+    """What the templates of a task have: its section, the key of an example's reply, and placeholders.
 
+    `default` names the template where none is asked for. It is one that comes with the suite, or of no
+    file: then `section` is what would stand in one.
+    """
+
+    task: str
     reply: str
     default: str
     fields: tuple[str, ...] = ("text",)
-
-
-_TASKS = {
-    "solutions": _Task("solution", "concise"),
-    "problems": _Task("problem", "new_problems"),
-    "dialogues": _Task("dialogue", "mind"),
-    "verdicts": _Task("verdict", "judge", ("text", "other")),
-}
+    section: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,8 @@ class Template:
         return {"turns": [list(turn) for turn in self.turns], "user": self.user, **own}
 
 
-def default(task: str) -> str:
-    """The name of the template that a task has when none is asked for."""
-    return _TASKS[task].default
-
-
 def load(
-    task: str,
+    form: Form,
     name: str | None,
     path: str | None = None,
     examples: int | None = None,
@@ -100,27 +93,28 @@ def load(
         ConfigError: no such template, file or style; a section that is not there or not well-formed; too few
             examples in it.
     """
-    job = _TASKS[task]
-    name = name or default(task)
-    label = f"prompt.path={path}" if path else f"prompt.name={name}"
-    variants = _variants(f"{label}: {task}", _section(task, label, name, path))
+    label = f"prompt.path={path}" if path else f"prompt.name={name or form.default}"
+    given = form.section if path is None and name in (None, form.default) else None
+    section = given or _section(form.task, label, name or form.default, path)
+    label = f"{label}: {form.task}"
+    variants = _variants(label, section)
     return tuple(
-        _template(f"{label}: {task}", job, style, variants[style], examples)
-        for style in _chosen(f"{label}: {task}", list(variants), styles)
+        _template(label, form, style, variants[style], examples)
+        for style in _chosen(label, list(variants), styles)
     )
 
 
 def _template(
-    label: str, job: _Task, style: str, variant: Mapping[str, Any], examples: int | None
+    label: str, form: Form, style: str, variant: Mapping[str, Any], examples: int | None
 ) -> Template:
     label = f"{label}, style {style}" if style else label
     user, system = (
         _with_style(f"{label}: '{key}'", _text(f"{label}: '{key}'", variant.get(key) or ""), variant)
         for key in ("user", "system")
     )
-    _check_placeholders(f"{label}: 'user'", user, job.fields)
+    _check_placeholders(f"{label}: 'user'", user, form.fields)
     _check_placeholders(f"{label}: 'system'", system, ())
-    if missing := [field for field in job.fields if f"{{{{{field}}}}}" not in user]:
+    if missing := [field for field in form.fields if f"{{{{{field}}}}}" not in user]:
         raise ConfigError(f"{label}: has no 'user' text that contains {{{{{missing[0]}}}}}")
     bank = variant.get("examples") or []
     if not isinstance(bank, list):
@@ -130,8 +124,8 @@ def _template(
         raise ConfigError(f"prompt.examples={examples}: {label} has only {len(bank)}")
     turns = [("system", system.strip())] if system.strip() else []
     for number, example in enumerate(bank[:count], 1):
-        fields = _example(f"{label}: example {number}", example, (*job.fields, job.reply))
-        turns += [("user", _filled(user, fields)), ("assistant", fields[job.reply])]
+        fields = _example(f"{label}: example {number}", example, (*form.fields, form.reply))
+        turns += [("user", _filled(user, fields)), ("assistant", fields[form.reply])]
     return Template(tuple(turns), user, style)
 
 

@@ -36,10 +36,10 @@ class CardInfo:
 
     `sampling` maps option -> value (temperature, top_p, ...); `filters` maps filter -> its options, in the
     order in which they ran, and the card puts the counts of each beside it, from `filters` in the merged
-    counts; `figures` maps a label -> value for a table of results (accuracy against ground truth,
-    agreement). `inputs` are those of a dataset that was combined of others, which has no prompt and samples
-    of its own; `notes` are sentences on how. Nothing here may depend on time, place or number of tasks: the
-    card is part of the dataset's bytes.
+    counts; `figures` maps a label -> value for a table of results (accuracy against ground truth, agreement).
+    `inputs` are those of a dataset that was combined of others, which has no prompt and samples of its own;
+    `notes` are sentences on how. `made_from` is what `source` holds. Nothing here may depend on time, place
+    or number of tasks: the card is part of the dataset's bytes.
     """
 
     name: str
@@ -55,6 +55,7 @@ class CardInfo:
     rehearsal: bool = False
     inputs: Sequence[InputInfo] = ()
     notes: Sequence[str] = ()
+    made_from: str = "problems"
 
 
 def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]) -> str:
@@ -164,7 +165,7 @@ def _made(info: CardInfo) -> str:
     teacher = _code(info.teacher) + (f", revision {_code(info.revision)}" if info.revision else "")
     rows = {
         "task": _code(info.task),
-        "texts from" if info.task == "dialogues" else "problems from": _code(info.source),
+        f"{info.made_from} from": _code(info.source),
         "teacher": teacher,
         "prompt": _code(info.prompt),
         "samples per record": str(info.samples),

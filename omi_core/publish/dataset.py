@@ -26,10 +26,10 @@ import orjson
 
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, render_card
-from omi_core.publish.durable import fsync_tree, rename
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.publish.splits import TRAIN, Forms, write_splits
 from omi_core.publish.styles import Styles, write_styles
+from omi_core.store.files import fsync_tree, rename
 
 STATS = "stats.json"
 _VERSION = 1

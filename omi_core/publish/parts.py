@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Self
 import orjson
 import zstandard
 
-from omi_core.publish.durable import fsync_path, rename
 from omi_core.publish.rows import SCHEMAS, SOLUTIONS, Schema, column_types, encode_row
 from omi_core.records import Seen, digest128
+from omi_core.store.files import fsync_path, rename, write_atomic
 
 LEVEL = 3
 _VERSION = 1
@@ -152,7 +152,7 @@ class PartWriter:
             seen,
         )
         rename(self._temporary, self.path)
-        _write_file(manifest_path(self.path), orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2))
+        write_atomic(manifest_path(self.path), orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2))
         return manifest
 
     def __enter__(self) -> Self:
@@ -168,13 +168,6 @@ class PartWriter:
             with suppress(OSError):
                 self._file.close()
         self._temporary.unlink(missing_ok=True)
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_bytes(data)
-    fsync_path(temporary)
-    rename(temporary, path)
 
 
 def read_manifest(part: Path) -> PartManifest:

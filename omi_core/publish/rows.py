@@ -20,43 +20,43 @@ DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64", bool: 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's type and meaning, the same in every task that has it."""
+    """A column's type and meaning, the same in every task that has it.
+
+    For Parquet: neighbours `repeat` each other, so that a dictionary saves space; and texts that are `long`
+    have no statistics.
+    """
 
     type: type
     about: str
     nullable: bool = True
+    repeats: bool = False
+    long: bool = False
 
 
 COLUMNS: dict[str, Column] = {
-    "problem": Column(str, "the problem as given to the teacher", nullable=False),
-    "generated_solution": Column(str, "the teacher's solution", nullable=False),
+    "problem": Column(str, "the problem as given to the teacher", nullable=False, repeats=True, long=True),
+    "generated_solution": Column(str, "the teacher's solution", nullable=False, long=True),
     "expected_answer": Column(
-        str, "the ground truth or, where the input has none, the majority answer", nullable=False
+        str,
+        "the ground truth or, where the input has none, the majority answer",
+        nullable=False,
+        repeats=True,
+        long=True,
     ),
-    "problem_source": Column(str, "where the problem comes from", nullable=False),
-    "text": Column(str, "the conversation, or in `mix` also the raw text", nullable=False),
-    "style": Column(str, "how the prompt asked for it: the style of the text", nullable=False),
-    "document_id": Column(str, "the document that the text was made from", nullable=False),
-    "chunk_id": Column(str, "its chunk: the document's id, a colon and the chunk's number", nullable=False),
-    "tokens": Column(int, "tokens of the text, as the chunks were counted", nullable=False),
-    "question": Column(str, "the question of the test set", nullable=False),
-    "test_set": Column(str, "the test set", nullable=False),
-    "test_index": Column(int, "index of the question in it, from 0", nullable=False),
-    "contaminated": Column(bool, "whether the judge said yes, in either order", nullable=False),
-    "score": Column(float, "how near the question is: the cosine of the embeddings", nullable=False),
-    "messages": Column(list, "who says what: `role` and `content` of each message", nullable=False),
-    "answer": Column(str, "the final answer, where the input has one"),
-    "forward": Column(str, "what the judge said of problem and question: yes, no, or null if neither"),
-    "backward": Column(str, "what it said with the two in the other order"),
-    "source": Column(str, "where the document, or the conversation, is from"),
-    "seed_problem": Column(str, "the problem that this one was made from"),
-    "record_id": Column(str, "content hash of the input record"),
+    "problem_source": Column(str, "where the problem comes from", nullable=False, repeats=True, long=True),
+    "style": Column(str, "how the prompt asked for it: the style of the text", nullable=False, repeats=True),
+    "messages": Column(
+        list, "who says what: `role` and `content` of each message", nullable=False, long=True
+    ),
+    "answer": Column(str, "the final answer, where the input has one", repeats=True, long=True),
+    "source": Column(str, "where the document, or the conversation, is from", repeats=True),
+    "record_id": Column(str, "content hash of the input record", repeats=True),
     "sample": Column(int, "index of the generation among those of its record"),
     "votes": Column(int, "generations of the record whose answer equals `expected_answer`"),
     "voters": Column(int, "generations of the record that gave an answer"),
     "agreement": Column(float, "votes / voters"),
     "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
-    "teacher": Column(str, "the model that wrote it"),
+    "teacher": Column(str, "the model that wrote it", repeats=True),
 }
 
 
@@ -65,7 +65,8 @@ class Schema:
     """The columns of a task's rows: `required` ones first, then any of the `optional` ones in this order.
 
     The first `key` columns make a row the same as another one; the first alone says which rows belong
-    together. With `normalised` they are compared after `normal_text`, which is for one column only.
+    together. With `normalised` they are compared after `normal_text`, which is for one column only. `own` are
+    the columns that only this task has.
     """
 
     task: str
@@ -73,6 +74,7 @@ class Schema:
     optional: tuple[str, ...]
     key: int
     normalised: bool = False
+    own: Mapping[str, Column] = field(default_factory=dict, hash=False, repr=False)
     _key_end: bytes = field(init=False, repr=False)
     _group_end: bytes = field(init=False, repr=False)
 
@@ -113,29 +115,22 @@ SOLUTIONS = Schema(
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher"),
     key=2,
 )
-PROBLEMS = Schema(
-    "problems",
-    ("problem", "problem_source"),
-    ("style", "seed_problem", "record_id", "sample", "teacher"),
-    key=1,
-    normalised=True,
-)
-DIALOGUES = Schema(
-    "dialogues",
-    ("text", "style", "document_id", "chunk_id", "tokens"),
-    ("source", "sample", "teacher"),
-    key=2,
-)
-VERDICTS = Schema(
-    "verdicts",
-    ("problem", "question", "test_set", "test_index", "score", "forward", "backward", "contaminated"),
-    ("record_id", "teacher"),
-    key=4,
-)
 # No task makes them: they are mixed out of chat messages of any origin.
 MIXTURE = Schema("mixture", ("messages", "answer", "source"), (), key=1)
-SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, PROBLEMS, DIALOGUES, VERDICTS, MIXTURE)}
 PUBLISHED = SOLUTIONS.required
+# What rows are where nothing says so.
+DEFAULT_TASK = SOLUTIONS.task
+# Those of all tasks that are known; see `register`.
+SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, MIXTURE)}
+
+
+def register(schema: Schema) -> None:
+    """Makes a task's schema known, and the columns that no other has. Raises ValueError on a clash."""
+    if SCHEMAS.setdefault(schema.task, schema) != schema:
+        raise ValueError(f"there are two kinds of rows called {schema.task}")
+    for name, column in schema.own.items():
+        if COLUMNS.setdefault(name, column) != column:
+            raise ValueError(f"column {name!r} is known with another type or meaning")
 
 
 def normal_text(text: str) -> str:

@@ -22,7 +22,7 @@ import zstandard
 from omi_core.publish.chat import messages_type
 from omi_core.publish.names import file_name
 from omi_core.publish.parts import LEVEL
-from omi_core.publish.rows import COLUMNS, PUBLISHED, column_types
+from omi_core.publish.rows import COLUMNS, column_types
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,13 +32,7 @@ if TYPE_CHECKING:
 ROWS_PER_GROUP = 10_000
 BYTES_PER_GROUP = 32 << 20
 _IN_FLIGHT = 2
-# Columns in which neighbours repeat each other; a solution never does, and a dictionary of it is wasted.
-_DICTIONARY = (
-    *("problem", "expected_answer", "answer", "problem_source", "record_id", "teacher"),
-    *("seed_problem", "style", "document_id", "chunk_id", "source", "test_set"),
-)
 _ROLE = "messages.list.element.role"
-_NO_STATISTICS = (*PUBLISHED, "messages", "answer", "text", "seed_problem", "question")
 
 
 def arrow_schema(columns: Iterable[str]) -> pa.Schema:
@@ -221,9 +215,9 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
         "compression": "zstd",
         "compression_level": LEVEL,
-        "use_dictionary": [name for name in _DICTIONARY if name in schema.names]
+        "use_dictionary": [name for name in schema.names if COLUMNS[name].repeats]
         + [_ROLE] * ("messages" in schema.names),
-        "write_statistics": [name for name in schema.names if name not in _NO_STATISTICS],
+        "write_statistics": [name for name in schema.names if not COLUMNS[name].long],
         # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
         "store_schema": False,
     }

@@ -17,6 +17,7 @@ import numpy as np
 
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
+from omi_core.publish.rows import DEFAULT_TASK
 from omi_core.store import ledger
 from omi_core.store.files import read_json
 from omi_core.store.frames import NO_KEYS, Frame
@@ -109,7 +110,7 @@ class Facts:
     @property
     def task(self) -> str:
         """What the samples are; those made elsewhere are solutions."""
-        return self.config.get("task", {}).get("name", "solutions")
+        return self.config.get("task", {}).get("name", DEFAULT_TASK)
 
     @property
     def rehearsal(self) -> bool:

@@ -11,14 +11,15 @@ from itertools import groupby, islice
 from typing import Any
 
 from omi_core.publish.parts import read_part
-from omi_core.publish.showing import shown
 from omi_core.report import overview, plots
 from omi_core.report.charts import Chart, Table
 from omi_core.report.compare import Row, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.plots import Figure
 from omi_core.report.style import STYLE
-from omi_core.report.svg import breakable, count, duration, share, tag, tasks, text
+from omi_core.report.svg import breakable, count, duration, share, tag, text
+from omi_core.report.svg import tasks as tasks_in_words
+from omi_core.tasks import figures_of, known
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _SHOWN_CHARACTERS = 1500
@@ -56,23 +57,19 @@ def _side_by_side(runs: Sequence[Facts], rows: Sequence[Row], names: Sequence[st
     return _table_of_runs(rows) + _grid(overview.figures(runs, rows))
 
 
-_ANSWER_COLUMNS = (
-    ("single", lambda row: _dash(row.single_accuracy, share)),
-    ("voted", lambda row: _dash(row.voted_accuracy, share)),
-    ("agreement", lambda row: _dash(row.agreement, share)),
-)
-_TOKEN_COLUMN = ("tokens", lambda row: _dash(row.tokens, count))
+# Header, figure of a row, and how it is written.
 _COLUMNS = (
-    ("stage", lambda row: row.stage),
-    ("coverage", lambda row: _dash(row.coverage, share)),
-    *_ANSWER_COLUMNS,
-    ("tokens each", lambda row: _dash(row.tokens_per_solution, count)),
-    ("kept", lambda row: _dash(row.kept_share, share)),
-    ("rows", lambda row: _dash(row.rows, count)),
-    _TOKEN_COLUMN,
-    ("tokens/s", lambda row: _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
-    ("time of tasks", lambda row: _hours(row, row.task_hours)),
+    ("coverage", "coverage", share),
+    ("single", "single_accuracy", share),
+    ("voted", "voted_accuracy", share),
+    ("agreement", "agreement", share),
+    ("tokens each", "tokens_per_solution", count),
+    ("kept", "kept_share", share),
+    ("rows", "rows", count),
+    ("tokens", "tokens", count),
+    ("tokens/s", "tokens_per_second", lambda value: f"{value:,.0f}"),
 )
+_TIME_COLUMN = ("time of tasks", lambda row: _hours(row, row.task_hours))
 _TASK_COLUMN = ("task-seconds per row", lambda row: _seconds(row, row.task_hours_per_accepted))
 _GPU_COLUMNS = (
     ("time of GPUs", lambda row: _hours(row, row.gpu_hours if row.gpus_per_task else None)),
@@ -86,17 +83,16 @@ _GPU_COLUMNS = (
 def _table_of_runs(rows: Sequence[Row]) -> str:
     """Every run with the options in which it differs, linked to its part of the page."""
     options = list(dict.fromkeys(key for row in rows for key in row.options))
-    tasks_there = {row.task for row in rows}
-    absent = [] if "solutions" in tasks_there else list(_ANSWER_COLUMNS)
-    absent += [] if "dialogues" in tasks_there else [_TOKEN_COLUMN]
-    columns = [column for column in _COLUMNS if column not in absent]
-    columns += [*(_GPU_COLUMNS if any(row.gpus_per_task for row in rows) else [_TASK_COLUMN])]
-    head = ["run", *options, *(name for name, _ in columns)]
+    others = figures_of(row.task for row in rows)
+    columns = [column for column in _COLUMNS if column[1] not in others]
+    times = [_TIME_COLUMN, *(_GPU_COLUMNS if any(row.gpus_per_task for row in rows) else [_TASK_COLUMN])]
+    head = ["run", *options, "stage", *(name for name, _, _ in columns), *(name for name, _ in times)]
     out = [tag("tr", *(tag("th", breakable(name), scope="col") for name in head))]
     for number, row in enumerate(rows):
         link = tag("td", tag("a", text(row.run), href=f"#run-{number + 1}"))
         chosen = [overview._shown(row.options[key]) if key in row.options else "–" for key in options]
-        cells = [*chosen, *(figure(row) for _, figure in columns)]
+        cells = [*chosen, row.stage, *(_dash(getattr(row, figure), form) for _, figure, form in columns)]
+        cells += [figure(row) for _, figure in times]
         out.append(tag("tr", link, *(tag("td", text(cell)) for cell in cells)))
     return tag("div", tag("table", *out, class_="compared"), class_="scroll")
 
@@ -108,7 +104,7 @@ def _section(number: int, run: Facts, row: Row, name: str, examples: int, alone:
         warning = "A rehearsal: no model took part. It measures the suite; accuracies are settings."
         parts.append(tag("p", text(warning), class_="warn"))
     if run.untimed:
-        killed = tasks(run.untimed, "was", "were")
+        killed = tasks_in_words(run.untimed, "was", "were")
         warning = f"{killed} killed, or still at work, and left no times: what is spent is a lower bound."
         parts.append(tag("p", text(warning), class_="warn"))
     parts += [_tiles(run, row), _grid(plots.figures(run)), _examples(run, examples)]
@@ -123,18 +119,21 @@ def _where(run: Facts) -> str:
     return f"{run.layout.root} ({run.stage}): {made}; fingerprint {run.plan.fingerprint[:8]}"
 
 
+_TILES = (
+    ("rows published", "rows", count),
+    ("tokens published", "tokens", count),
+    ("of the samples kept", "kept_share", share),
+    ("single samples right", "single_accuracy", share),
+    ("majorities right", "voted_accuracy", share),
+    ("mean agreement", "agreement", share),
+)
+
+
 def _tiles(run: Facts, row: Row) -> str:
     on_disk = f"{count(row.settled)} of {count(row.samples)}" if row.settled is not None else None
-    answers = [
-        ("single samples right", _dash(row.single_accuracy, share)),
-        ("majorities right", _dash(row.voted_accuracy, share)),
-        ("mean agreement", _dash(row.agreement, share)),
-    ]
+    others = figures_of([run.task])
     shown = [
-        ("rows published", _dash(row.rows, count)),
-        *([("tokens published", _dash(row.tokens, count))] if run.task == "dialogues" else []),
-        ("of the samples kept", _dash(row.kept_share, share)),
-        *(answers if run.task == "solutions" else []),
+        *((name, _dash(getattr(row, key), form)) for name, key, form in _TILES if key not in others),
         (f"coverage: {on_disk}" if on_disk else "coverage", _dash(row.coverage, share)),
         ("tokens per sample", _dash(row.tokens_per_solution, count)),
         ("tokens/s of a task", _dash(row.tokens_per_second, lambda value: f"{value:,.0f}")),
@@ -180,19 +179,18 @@ def _examples(run: Facts, most: int) -> str:
     if not most or not run.parts:
         return ""
     every = (row for part in run.parts for row in read_part(part.path))
-    rows = list(islice((next(group) for _, group in groupby(every, _first_column)), most))
+    task = known().get(run.task)
+    if task is None:  # its package is not installed here
+        return ""
+    together = task.together or task.schema.required[0]
+    groups = groupby(every, lambda row: row[together])
+    rows = list(islice((next(group) for _, group in groups), most))
     if not rows:
         return ""
-    return tag("h3", "Rows of the dataset") + "".join(map(_example, rows))
+    return tag("h3", "Rows of the dataset") + "".join(_example(*task.show(row)) for row in rows)
 
 
-def _first_column(row: dict[str, Any]) -> Any:
-    """What says which rows belong together; of a dialogue, its chunk."""
-    return row.get("chunk_id") or next(iter(row.values()))
-
-
-def _example(row: dict[str, Any]) -> str:
-    title, texts = shown(row)
+def _example(title: str, texts: Sequence[str]) -> str:
     said = "".join(tag("pre", text(_cut(one))) for one in texts)
     return tag("div", tag("p", text(_cut(title)), class_="soft"), said, class_="row")
 

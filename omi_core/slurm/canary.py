@@ -7,10 +7,10 @@ import operator
 from omi_core.config import Generate
 from omi_core.slurm.gates import end_chain
 from omi_core.stages.run import Run
-from omi_core.stages.tasks import task_of
 from omi_core.store.attempts import Attempt
 from omi_core.store.journal import read_samples
 from omi_core.store.keys import iter_keys
+from omi_core.tasks import task_of
 
 
 def check_canary(run: Run[Generate], attempt: Attempt) -> None:
@@ -35,7 +35,7 @@ def check_canary(run: Run[Generate], attempt: Attempt) -> None:
 
 def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     """Counts and shares over the samples of the canary's attempt."""
-    is_answer = task_of(run.config).answers(run.config)
+    is_answer = task_of(run.config).is_answer(run.config)
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
     ordinals = sorted({ordinal for ordinal, _ in keys})
     count = answers = unfinished = errors = tokens = 0

@@ -113,6 +113,8 @@ def check_logs(logs: Path) -> None:
 def script(config: Generate | Reduce, job: Job) -> str:
     """The text of the sbatch file of a job."""
     executor = _executor(config, job)
+    # No public method of submitit gives the text. Its version has a ceiling in pyproject.toml, and the text
+    # is compared with tests/slurm/golden.
     return executor._make_submission_file_text(command(config, job), "ID")
 
 

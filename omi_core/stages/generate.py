@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 from omi_core.config import Generate
 from omi_core.records import Sample, sample_seed
-from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
@@ -29,6 +28,8 @@ from omi_core.store.journal import JournalWriter
 from omi_core.store.keys import iter_keys
 from omi_core.store.manifests import before, read_manifest
 from omi_core.store.plan import Records
+from omi_core.tasks import task_of
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.base import EngineFailed, Request, Teacher
 
 # The error rate means something only after so many samples.
@@ -212,7 +213,7 @@ class _Shard:
 
     def _requests(self, keys: Iterator[tuple[int, int]], flight: Flight) -> Iterator[Request]:
         """Requests for the keys, in order, until `stop` is asked for."""
-        seed, task = self.run.config.seed, self.run.config.task.name
+        seed, texts = self.run.config.seed, task_of(self.run.config).texts
         prompting = Prompting(self.run.config)
         records = Records(self.run.layout.records)
         record = None
@@ -224,7 +225,7 @@ class _Shard:
             self.report.last_admitted = self._clock()
             flight.take_off(ordinal)
             messages = prompting.messages(record, index)
-            yield Request(record, index, messages, sample_seed(seed, record.id, index), task)
+            yield Request(record, index, messages, sample_seed(seed, record.id, index), texts)
 
 
 def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:

@@ -27,18 +27,18 @@ from omi_core.options import ConfigError
 from omi_core.publish.reading import dataset_directory, dataset_glob
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
-from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
-from omi_core.stages.tasks import task_of
-from omi_core.stages.tokenizers import tokenizer_digest
-from omi_core.store.files import fsync_directory, lock, write_json
+from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.store.index import index_path
 from omi_core.store.keys import settled_so_far
 from omi_core.store.layout import Layout, check_root
-from omi_core.store.plan import Plan, read_plan, records_whole, refuse_other, write_records
+from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
+from omi_core.tasks import DEFAULT_TASK, task_of
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.address import check_endpoint
 from omi_core.teachers.models import local_directory
+from omi_core.teachers.tokenizers import tokenizer_digest
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
 
@@ -96,14 +96,13 @@ def _with_files(config: Generate) -> Generate:
 
 def _with_absolute_paths(config: Generate | Reduce) -> None:
     """Paths that the jobs read again become absolute: they work in another directory than this command."""
-    sections = [config.filters, config.conversations]
     if isinstance(config, Generate):
-        sections.append(config.documents)
         config.prompt.path = _absolute(config.prompt.path)
         if config.teacher.kind == "vllm":
             config.teacher.model = _absolute(config.teacher.model) or ""
-    for section in sections:
-        section.tokenizer = _absolute(section.tokenizer)
+    for section in vars(config).values():
+        if hasattr(section, "tokenizer"):
+            section.tokenizer = _absolute(section.tokenizer)
 
 
 def _absolute(path: str | None) -> str | None:
@@ -116,7 +115,7 @@ def _check_teacher(config: Generate, prompting: Prompting) -> None:
     """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
     teacher = config.teacher
     if teacher.kind == "endpoint":
-        check_endpoint(config)
+        check_endpoint(config.teacher, config.cluster)
     elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
         raise ConfigError(f"teacher.model={teacher.model}: no such directory")
     elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):
@@ -173,7 +172,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
     _with_absolute_paths(config)
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
-    schema.refuse_unread("solutions", config)
+    schema.refuse_unread(DEFAULT_TASK, config)
     notice = _without_token_limit(config)
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
@@ -249,7 +248,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
             if path.name.startswith(".") or path.name.endswith(".lock"):
                 continue
             _link(path, layout.root / path.relative_to(source.root))
-        fsync_directory(layout.generate)
+        fsync_path(layout.generate)
         if source.skipped_rows.exists():
             _link(source.skipped_rows, layout.skipped_rows)
         return dataclasses.replace(origin.plan, fingerprint=fingerprint(content), content=content)
@@ -263,17 +262,16 @@ def _link(path: Path, target: Path) -> None:
         os.link(path, target)
     except OSError:
         shutil.copy2(path, target)
-        with target.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync_path(target)
 
 
 def _content(config: Generate | Reduce) -> dict[str, Any]:
-    """The options that decide the dataset, with the tokenizer of `filters.max_tokens` by its bytes."""
+    """The options that decide the dataset, with tokenizers by their bytes."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
     content = schema.content(config)
-    for section in ("filters", "documents", "conversations"):
-        if content.get(section, {}).get("tokenizer") is not None:
-            content[section]["tokenizer"] = tokenizer_digest(config, section)
+    for name, section in content.items():
+        if isinstance(section, dict) and section.get("tokenizer") is not None:
+            section["tokenizer"] = tokenizer_digest(section["tokenizer"], name)
     return content
 
 
@@ -306,17 +304,16 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
         if config.plan and (config.run.fresh or not target.plan.exists()):
             return Run(target, plan, config)  # shown, not made
         if config.run.fresh and final.exists():
-            _move_aside(target)
+            directory(target).move_aside()
         if not final.exists() or not any(final.iterdir()):
             plan.write(layout)
             write_json(layout.config, options.written(config))
-            fsync_directory(scratch)
+            fsync_path(scratch)
             _rename(scratch, final)
         if not config.plan:
             _mend(target, layout, plan, config)
-        existing = read_plan(target)
-        refuse_other(target, existing, plan)
-    return Run(target, existing, config)
+        directory(target).refuse_other(plan.content)
+    return Run(target, read_plan(target), config)
 
 
 def _mend(target: Layout, planned: Layout, plan: Plan, config: Generate | Reduce) -> None:
@@ -343,7 +340,7 @@ def _mend(target: Layout, planned: Layout, plan: Plan, config: Generate | Reduce
     if not records_whole(target, plan):
         for path in (planned.records, index_path(planned.records)):
             os.replace(path, target.root / path.name)
-        fsync_directory(target.root)
+        fsync_path(target.root)
         gate.warn(f"{target.records}: was gone or damaged; written again")
 
 
@@ -370,30 +367,16 @@ def refuse_changed(run: Run[Any]) -> None:
     if settled_so_far(run.layout, plan.records, plan.samples).done.all():
         return
     of_input = {name: plan.content[name] for name in ("input", "format", "records")}
-    content = generate_content(config) | of_input
-    refuse_other(
-        run.layout, plan, dataclasses.replace(plan, fingerprint=fingerprint(content), content=content)
-    )
+    directory(run.layout).refuse_other(generate_content(config) | of_input)
 
 
 def _rename(scratch: Path, final: Path) -> None:
     try:
-        os.rename(scratch, final)
+        rename(scratch, final)
     except OSError:
-        if not Layout(final).plan.exists():
+        if not directory(Layout(final)).exists():
             raise
         # Another process was first; its plan is compared like any older one.
-    fsync_directory(final.parent)
-
-
-def _move_aside(layout: Layout) -> None:
-    """Gives an existing run another name; nothing of it is deleted. Raises LockTaken while it is in use."""
-    read_plan(layout)  # only ever move a run
-    with lock(layout.lock):
-        number = 1
-        while (aside := layout.root.with_name(f"{layout.root.name}.old-{number}")).exists():
-            number += 1
-        os.rename(layout.root, aside)
 
 
 @contextmanager

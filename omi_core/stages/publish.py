@@ -7,15 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from omi_core import prompts
 from omi_core.config import Generate
 from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
 from omi_core.records import Seen
 from omi_core.stages.reduce import survey_parts
-from omi_core.stages.run import Run, hole
-from omi_core.stages.tasks import task_of
+from omi_core.stages.run import Run, hole, records_of
+from omi_core.tasks import rates, task_of
 
 
 def publish_run(run: Run, parts: int) -> dict[str, Any]:
@@ -33,7 +32,6 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     counts["skipped_input_rows"] = dict(run.plan.skipped)
     if run.plan.chunks:
         counts["chunks"] = dict(run.plan.chunks)
-    styles = task_of(run.config).styles
     return publish(
         paths,
         run.layout.dataset,
@@ -44,7 +42,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         splits=run.config.publish.splits,
         seed=run.config.publish.seed,
         chat=run.config.publish.chat,
-        styles=styles and styles(run),
+        styles=task_of(run.config).styles(run.config, lambda: records_of(run)),
         hole=hole(run.plan, found.done),
     )
 
@@ -61,14 +59,15 @@ def _refuse_stale(manifests: Sequence[PartManifest], now: Sequence[Seen]) -> Non
 
 def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     config = run.config
-    chosen = task_of(config).filters(config)
-    figures = {label: f"{value:.1%}" for label, value in rates(counts).items()}
+    task = task_of(config)
+    chosen = task.filters(config)
+    figures = {label: f"{value:.1%}" for label, value in rates(task, counts).items()}
     # A tokenizer's path belongs to one machine, so it stays out of the dataset's bytes.
     shown = {name: {k: v for k, v in opts.items() if k != "tokenizer"} for name, opts in chosen.items()}
     if not isinstance(config, Generate):
         return CardInfo(
-            name=f"Solutions of {config.data.name}",
-            task="solutions",
+            name=f"{task.name.capitalize()} of {config.data.name}",
+            task=task.name,
             teacher="not stated: the solutions were imported",
             prompt="not stated",
             source=config.data.name,
@@ -78,8 +77,9 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         )
     sampling = {field.name: getattr(config.sampling, field.name) for field in fields(config.sampling)}
     return CardInfo(
-        name=f"{config.task.name} of {config.data.name} by {config.teacher.name}",
-        task=config.task.name,
+        name=f"{task.name} of {config.data.name} by {config.teacher.name}",
+        task=task.name,
+        made_from=task.made_from,
         teacher=_teacher_name(config),
         revision=config.teacher.revision,
         prompt=_prompt_name(config),
@@ -101,44 +101,5 @@ def _teacher_name(config: Generate) -> str:
 def _prompt_name(config: Generate) -> str:
     """The template, without the folders it lies in on one machine."""
     given = Path(config.prompt.path).name if config.prompt.path else config.prompt.name
-    name = given or prompts.default(config.task.name)
+    name = given or task_of(config).form.default
     return name if config.prompt.examples is None else f"{name}, {config.prompt.examples} examples"
-
-
-def rates(counts: Mapping[str, Any]) -> dict[str, float]:
-    """The shares people ask for, from merged counts; those without a denominator are left out."""
-    truth, votes, answers = counts.get("truth", {}), counts.get("votes", {}), counts.get("answers", {})
-    found = answers.get("found", 0)
-    replies, judged = counts.get("replies", {}), counts.get("judged", {})
-    pairs = {
-        "replies that say yes or no": (
-            sum(replies.values()) - replies.get("unclear", 0),
-            sum(replies.values()),
-        ),
-        "pairs without such a reply": (judged.get("pairs_unclear", 0), judged.get("pairs", 0)),
-        "pairs judged otherwise in the other order": (
-            judged.get("pairs_split", 0),
-            judged.get("pairs_both", 0),
-        ),
-        "problems that the judge takes for a test question": (
-            judged.get("contaminated", 0),
-            judged.get("problems", 0),
-        ),
-        "samples with an answer": (found, found + answers.get("none", 0)),
-        "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
-        "majority answers equal to the ground truth": (
-            truth.get("majority_equal", 0),
-            truth.get("records", 0),
-        ),
-        "new problems that the demo's oracle can answer": (
-            counts.get("oracle", {}).get("well_posed", 0),
-            counts.get("oracle", {}).get("problems", 0),
-        ),
-        "problems solved by a sample at least": (truth.get("records_solved", 0), truth.get("records", 0)),
-        "agreement (mean share of votes for the majority)": (
-            votes.get("agreement_ppm", 0) / 1e6,
-            votes.get("records", 0),
-        ),
-        "samples kept": (counts.get("used", counts.get("rows", 0)), counts.get("samples", 0)),
-    }
-    return {label: part / whole for label, (part, whole) in pairs.items() if whole}

@@ -18,13 +18,13 @@ from omi_core.publish.parts import (
     read_lines,
     read_manifest,
 )
-from omi_core.stages.reducing import Reading
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, records_of
 from omi_core.stages.stopping import Stop, Stopped
-from omi_core.stages.tasks import open_reducer
 from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.store.seen import Survey, survey
+from omi_core.tasks import task_of
+from omi_core.tasks.reducing import Reading
 
 WINDOW = 256
 WINDOW_SAMPLES = 16_384
@@ -95,15 +95,17 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
     folder = run.layout.parts(parts)
     folder.mkdir(parents=True, exist_ok=True)
     seen = Survey((first, last), run.plan.samples)
+    task = task_of(run.config)
+    samples = run.plan.samples if run.plan.complete else None
     with ExitStack() as stack:
-        reducer = stack.enter_context(open_reducer(run))
+        reducer = stack.enter_context(task.reducer(run.config, samples, lambda: records_of(run)))
         writer = stack.enter_context(
             PartWriter(
                 folder,
                 part,
                 fingerprint=run.plan.fingerprint,
                 provenance=reducer.provenance,
-                schema=reducer.schema,
+                schema=task.schema,
             )
         )
         for window in _windows(_readings(run, first, last, seen)):

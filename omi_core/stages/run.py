@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,12 +13,13 @@ from omi_core import options, plugins
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
-from omi_core.records import digest128
+from omi_core.records import Record, digest128
 from omi_core.store.files import read_json
 from omi_core.store.fingerprint import differences
 from omi_core.store.keys import missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
-from omi_core.store.plan import Plan, read_plan, shown
+from omi_core.store.plan import Plan, Records, read_plan
+from omi_core.store.resumable import shown
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 
@@ -100,11 +101,15 @@ def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
         now["teacher"]["weights"] = teacher.get("weights")
         if teacher["model"] == "local":
             now["teacher"]["model"] = "local"
-    for name in ("filters", "documents", "conversations"):  # the plan has the digest of the tokenizer
-        before = old.get(name, {}).get("tokenizer")
-        if before is not None and now.get(name, {}).get("tokenizer") is not None:
-            now[name]["tokenizer"] = before
+    for name, section in now.items():  # the plan has the digest of the tokenizer
+        if isinstance(section, dict) and section.get("tokenizer") is not None:
+            section["tokenizer"] = old.get(name, {}).get("tokenizer") or section["tokenizer"]
     return differences({name: old.get(name) for name in now}, now)
+
+
+def records_of(run: Run[Any]) -> Iterator[Record]:
+    """All records of a run, in order."""
+    return Records(run.layout.records).slice(0, run.plan.records)
 
 
 def published(run: Run[Any]) -> dict[str, Any] | None:

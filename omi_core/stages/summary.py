@@ -11,21 +11,17 @@ from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError, part_path, read_part
-from omi_core.publish.showing import shown
-from omi_core.stages.publish import rates
 from omi_core.stages.reduce import made_part, part_count
 from omi_core.stages.run import Run
 from omi_core.store.files import write_json
 from omi_core.store.manifests import read_manifests
+from omi_core.tasks import rates, task_of
 from omi_core.terminal import terminal
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
     "no_ground_truth": "whose ground truth cannot be read",
     "duplicate": "that were there before",
-    "duplicate_document": "with a document that was there before",
-    "empty_document": "without text",
-    "no_document_id": "without a document id",
     "no_solution": "without a solution",
     "solution_not_text": "with a solution that is no text",
     "not_json": "that are no JSON object",
@@ -35,11 +31,8 @@ _SKIPPED_WORDS = {
     "not_an_answer": "whose ground truth is no answer",
     "several_answers": "with several answers",
     "not_a_source": "whose source is no text",
-    "not_a_text": "whose document is no text",
-    "not_an_id": "whose document id is no text",
     "lost_digits": "with a number that has lost digits",
     "finish_reasons": "with more or fewer finish reasons than solutions",
-    "nearest_questions": "without as many nearest questions",
 }
 _CUTS = ("cut_sentences", "cut_formulas", "cut_words")
 
@@ -58,9 +51,10 @@ def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
         hole = hole_of(stats)
         state = "; complete, nothing to do" if hole is None else f"; published with a hole: {hole}"
     print(f"{run.layout.root}: {made}{state}", file=sys.stderr)
+    words = {**_SKIPPED_WORDS, **task_of(config).skipped}
     for reason, count in plan.skipped.items():
         first = ", ".join(plan.skipped_examples.get(reason, [])[:3])
-        print(f"left out: {count:,} rows {_SKIPPED_WORDS.get(reason, reason)} ({first})", file=sys.stderr)
+        print(f"left out: {count:,} rows {words.get(reason, reason)} ({first})", file=sys.stderr)
     cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
     if cuts:
         print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
@@ -129,7 +123,7 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
         "splits": {name: split["rows"] for name, split in stats.get("splits", {}).items() if name != "train"},
         "tokens": _tokens(stats),
-        "shares": rates(counts),
+        "shares": rates(task_of(run.config), counts),
         "speed": speed(run),
     }
 
@@ -172,7 +166,7 @@ def _show_row(run: Run, console: Any) -> None:
         if made_part(run, part, parts) is None:
             continue  # published by a command with other reduce_tasks
         for row in read_part(part_path(run.layout.parts(parts), part)):
-            title, texts = shown(row)
+            title, texts = task_of(run.config).show(row)
             text = Text("\n\n".join(texts)[:1500])
             console.print(Panel(text, title=Text(f"a row: {title}"), title_align="left", width=100))
             return

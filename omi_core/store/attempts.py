@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from omi_core.hints import hint
-from omi_core.store.files import fsync_directory, read_json, write_atomic
+from omi_core.store.files import fsync_path, read_json, write_atomic
 from omi_core.store.keys import running_sizes, share_of
 from omi_core.store.layout import Layout
 from omi_core.store.seals import with_check, without_check
@@ -76,7 +76,7 @@ def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
             number += 1
     finally:
         temporary.unlink()
-    fsync_directory(layout.generate)
+    fsync_path(layout.generate)
     return Attempt(number, tasks, ranges)
 
 

@@ -52,48 +52,47 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
-def fsync_directory(path: Path) -> None:
-    """Make the names in directory `path` durable, where the file system can."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def fsync_path(path: Path) -> None:
+    """Make the bytes of a file durable, or the names in a directory, where the file system can."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno not in _NO_DIRECTORY_FSYNC:
+        if not (error.errno in _NO_DIRECTORY_FSYNC and os.path.isdir(path)):
             raise
     finally:
         os.close(fd)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, durably; the directory must exist.
+def fsync_tree(root: Path) -> None:
+    """Make every file below `root` durable, then the directories, innermost first."""
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            fsync_path(Path(folder, name))
+        fsync_path(Path(folder))
 
-    Raises OSError (of the matching subclass, naming `path`) with the old content still in place and no
-    temporary file left. Permissions follow the umask, so that a group can share a run.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
-        raise
-    fsync_directory(path.parent)
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one directory and make the new name durable; a file at `target` is replaced."""
+    os.rename(source, target)
+    fsync_path(target.parent)
+
+
+def move_aside(path: Path) -> Path:
+    """Rename `path` to the first free of `<name>.old-1`, `.old-2`, ...; returns that. Nothing is deleted."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    rename(path, aside)
+    return aside
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which becomes `path` durably when the block ends; the directory must exist.
 
-    When it ends with an exception `path` keeps its content, and no temporary file is left.
+    When it ends with an exception `path` keeps its content, and no temporary file is left. Permissions follow
+    the umask, so that a group can share a run.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -102,12 +101,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.rename(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    fsync_directory(path.parent)
+    fsync_path(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """As `replacing`, with `data`. Raises OSError, of the matching subclass, that names `path`."""
+    try:
+        with replacing(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
 
 
 def write_json(path: Path, obj: Any) -> None:

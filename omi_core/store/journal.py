@@ -24,7 +24,7 @@ import numpy as np
 import orjson
 
 from omi_core.records import Sample
-from omi_core.store.files import fsync_directory, lock, write_all
+from omi_core.store.files import fsync_path, lock, write_all
 from omi_core.store.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
 from omi_core.store.index import IndexWriter, contents, forget_set_aside
 
@@ -81,7 +81,7 @@ class JournalWriter:
             stack.enter_context(lock(own, self._wait, self._waiting))
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             stack.callback(os.close, self._fd)
-            fsync_directory(self.path.parent)
+            fsync_path(self.path.parent)
             frames = self._recover()
             self._index = IndexWriter(self.path, frames)
             stack.callback(self._index.close)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from omi_core.store.files import fsync_directory, write_all
+from omi_core.store.files import fsync_path, write_all
 from omi_core.store.seals import is_sealed, seal, unseal
 
 _warned: set[tuple[Path, int]] = set()
@@ -33,7 +33,7 @@ def append(path: Path, entry: dict[str, Any]) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    fsync_directory(path.parent)
+    fsync_path(path.parent)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ import orjson
 
 from omi_core.options import ConfigError
 from omi_core.records import Record
-from omi_core.store.files import read_json, write_json
-from omi_core.store.fingerprint import differences, fingerprint
+from omi_core.store.files import write_json
 from omi_core.store.frames import FrameDamaged, encode, read_lines
 from omi_core.store.index import IndexWriter, contents
 from omi_core.store.layout import Layout
-from omi_core.store.seals import with_check, without_check
+from omi_core.store.resumable import Resumable
+from omi_core.store.seals import with_check
 
 _FRAME_BYTES = 1 << 20
 _TYPE_AGAIN = "the command that made the run writes it again"
@@ -58,41 +58,25 @@ class Plan:
         write_json(layout.plan, with_check(dataclasses.asdict(self)))
 
 
+def directory(layout: Layout) -> Resumable:
+    """A run's directory, which its plan makes one."""
+    return Resumable(layout.root, layout.plan.name, "run directory", if_damaged=_TYPE_AGAIN)
+
+
 def read_plan(layout: Layout) -> Plan:
     """The plan of an existing run.
 
     Raises:
         ConfigError: the directory is no run, or one of another version of the suite.
     """
-    try:
-        raw = read_json(layout.plan)
-        plan = Plan(**{name: value for name, value in raw.items() if name != "check"})
-        if (plan.fingerprint, plan.records) != (fingerprint(plan.content), plan.content["records"]):
-            raise ValueError("it does not match its own fingerprint")
-        without_check(raw)
-        return plan
-    except FileNotFoundError:
-        raise ConfigError(f"{layout.root}: not a run directory (it has no {layout.plan.name})") from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{layout.plan}: not a plan this version can read ({error}); where it is damaged, {_TYPE_AGAIN}"
-        ) from error
+    return directory(layout).read(_plan)
 
 
-def refuse_other(layout: Layout, old: Plan, new: Plan) -> None:
-    """Raises ConfigError with the differences when a run would be continued under another fingerprint."""
-    if old.fingerprint == new.fingerprint:
-        return
-    raise ConfigError(
-        f"run.dir={layout.root}: was made with another config "
-        f"({shown(differences(old.content, new.content))}); "
-        "choose another run.dir, or run.fresh=true to start it anew"
-    )
-
-
-def shown(changes: Sequence[str]) -> str:
-    """The first of several differences, for a message."""
-    return "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
+def _plan(members: dict[str, Any]) -> Plan:
+    plan = Plan(**members)
+    if plan.records != plan.content["records"]:
+        raise ValueError("it does not match its own fingerprint")
+    return plan
 
 
 def write_records(path: Path, records: Iterable[Record]) -> tuple[int, str]:

@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
-from omi_core.config import Engine, Sampling, Teacher
+from collections.abc import Mapping
+from functools import cache
+from inspect import isabstract
+
+from omi_core import plugins
 from omi_core.options import ConfigError
 from omi_core.teachers import base
+from omi_core.teachers.options import Engine, Sampling, Teacher
 from omi_core.teachers.ranks import Follower, Group
+
+GROUP = "omi.teachers"
+KINDS = ("vllm", "endpoint", "rehearsal")
+
+
+@cache
+def added() -> Mapping[str, type[base.Teacher]]:
+    """The kinds of teachers of other packages, by name; none where one of these packages is broken."""
+    try:
+        return check_added()
+    except ConfigError:
+        return {}
+
+
+def check_added() -> dict[str, type[base.Teacher]]:
+    """As `added`. Raises ConfigError, which names the package, when a kind cannot be used."""
+    out: dict[str, type[base.Teacher]] = {}
+    for name, kind in plugins.load(GROUP).items():
+        label = f"package {plugins.package(GROUP, name)}: teacher {name}"
+        if not (isinstance(kind, type) and issubclass(kind, base.Teacher)) or isabstract(kind):
+            raise ConfigError(f"{label} is not a class made from omi_core.teachers.base.Teacher; repair it")
+        if kind.name != name:
+            raise ConfigError(f"{label} has the name {kind.name!r}, not that of its entry point; repair it")
+        if hasattr(Teacher(), name) or name in KINDS:
+            raise ConfigError(f"{label} has a name that is taken; give it another")
+        out[name] = kind
+    return out
 
 
 def open_teacher(
@@ -24,6 +56,8 @@ def open_teacher(
         from omi_core.teachers.endpoint import EndpointTeacher
 
         return EndpointTeacher(teacher, sampling)
+    if (kind := added().get(teacher.kind)) is not None:
+        return kind(teacher, engine, sampling)
     if teacher.nodes > 1 and group is None:
         raise ConfigError(f"teacher.nodes={teacher.nodes}: needs a Slurm cluster, +cluster=NAME")
     from omi_core.teachers.vllm import VllmTeacher
@@ -37,7 +71,7 @@ def serve(teacher: Teacher, engine: Engine, lead: Follower) -> None:
     Raises:
         ConfigError: as of `open_teacher`.
     """
-    if teacher.kind == "rehearsal":
+    if teacher.kind != "vllm":
         lead.wait()  # there is no model to hold a part of
         return
     from omi_core.teachers import vllm_engine

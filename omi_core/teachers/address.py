@@ -9,23 +9,24 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from omi_core.config import Generate
+from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError
+from omi_core.teachers.options import Teacher
 
 _URL = "teacher.endpoint.url"
 _EXAMPLE = "http://host:8000/v1"
 _RESERVED = {"model", "messages", "n", "stream"}
 
 
-def check_endpoint(config: Generate) -> None:
+def check_endpoint(teacher: Teacher, cluster: Cluster) -> None:
     """Raises ConfigError when a server cannot be asked by this config, whatever the server."""
-    teacher, endpoint = config.teacher, config.teacher.endpoint
+    endpoint = teacher.endpoint
     if endpoint.url is None:
         raise ConfigError(f"{_URL}: missing; give the server's, such as {_EXAMPLE}")
     _check_url(endpoint.url)
     if not teacher.model:
         raise ConfigError("teacher.model: missing; give the name that the model has at the server")
-    if teacher.nodes > 1 or config.cluster.gpus_per_node > 0:
+    if teacher.nodes > 1 or cluster.gpus_per_node > 0:
         raise ConfigError(
             "teacher.kind=endpoint: the model runs elsewhere and needs no GPU here; set teacher.nodes=1, "
             "cluster.gpus_per_node=0 and cluster.partition to one for CPU jobs"
@@ -36,7 +37,7 @@ def check_endpoint(config: Generate) -> None:
             "teacher.endpoint.key_variable: not the name of an environment variable in capitals, such as "
             "OPENAI_API_KEY; the key itself is never an option"
         )
-    if variable is not None and variable in config.cluster.environment:
+    if variable is not None and variable in cluster.environment:
         raise ConfigError(
             f"cluster.environment.{variable}: would be written into the run; export {variable} instead"
         )

@@ -6,15 +6,17 @@ When the iterator ends, it finishes what is in flight; closing the generator aba
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from omi_core.records import Record, Sample
 
 Message = dict[str, str]
+Draw = Callable[[random.Random, "Request"], str]
 
 
 class EngineFailed(RuntimeError):
@@ -70,18 +72,27 @@ class EngineNotStarted(EngineFailed):
         return True
 
 
+@dataclass(frozen=True)
+class Texts:
+    """How a rehearsal draws the texts of a task: as asked for, of no use, and not even of the right form."""
+
+    right: Draw
+    wrong: Draw
+    malformed: Draw
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed.
 
-    `task` is what the messages ask for; only a teacher that reads none of them needs to be told.
+    `texts` are drawn by a teacher that has no model to read the messages.
     """
 
     record: Record
     index: int
     messages: list[Message]
     seed: int
-    task: str = "solutions"
+    texts: Texts | None = None
 
     def sample(
         self,
@@ -111,7 +122,19 @@ class Request:
 
 
 class Teacher(ABC):
-    """What the generate stage needs of a model. Context manager: leaving it frees the engine."""
+    """What the generate stage needs of a model. Context manager: leaving it frees the engine.
+
+    A kind of another package (entry points `omi.teachers`) states its `name` (that of its entry point, and
+    `teacher.kind`), says in `about` what it is, and may have `options`, the schema of `teacher.NAME.*`. It is
+    made with the sections teacher, engine and sampling of the config.
+    """
+
+    name: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    options: ClassVar[type | None] = None
+
+    def __init__(self, *sections: Any) -> None:  # noqa: B027
+        """Opens the engine."""
 
     @abstractmethod
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:

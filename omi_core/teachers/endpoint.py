@@ -14,9 +14,9 @@ import time
 from collections.abc import Generator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-from omi_core import config
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
+from omi_core.teachers import options
 from omi_core.teachers.address import read_key
 from omi_core.teachers.base import Request, ServerLost, Teacher
 from omi_core.teachers.chat_api import (
@@ -53,7 +53,7 @@ class EndpointTeacher(Teacher):
         ConfigError: the environment does not hold the key.
     """
 
-    def __init__(self, teacher: config.Teacher, sampling: config.Sampling) -> None:
+    def __init__(self, teacher: options.Teacher, sampling: options.Sampling) -> None:
         import httpx2
 
         self._options = teacher.endpoint
@@ -193,7 +193,7 @@ class EndpointTeacher(Teacher):
         if not self._health.control_due():
             return
         record = Record(0, "", "", None, "")
-        sampling = config.Sampling(max_tokens=1)
+        sampling = options.Sampling(max_tokens=1)
         plain = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0)
         try:
             await self._ask(request_body(self._model, sampling, self._options.extra, plain))

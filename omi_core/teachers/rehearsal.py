@@ -12,10 +12,9 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator
 
-from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Sample
 from omi_core.teachers.base import EngineFailed, Request, Teacher
-from omi_core.teachers.rehearsed import TEXTS
+from omi_core.teachers.options import Engine, Rehearsal, Sampling
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -93,10 +92,11 @@ class RehearsalTeacher(Teacher):
             if point < share:
                 return make(draw)
             point -= share
+        texts = request.texts
+        assert texts is not None
         if point < shares.malformed:
-            return TEXTS[request.task].malformed(draw, request), _FINISH
+            return texts.malformed(draw, request), _FINISH
         point -= shares.malformed
-        texts = TEXTS[request.task]
         make = texts.wrong if point < shares.wrong else texts.right
         return make(draw, request), _FINISH
 

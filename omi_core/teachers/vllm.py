@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from omi_core import config
 from omi_core.finish import finished
 from omi_core.options import ConfigError
 from omi_core.records import Sample
-from omi_core.teachers import vllm_engine
+from omi_core.teachers import options, vllm_engine
 from omi_core.teachers.base import EngineEnded, EngineFailed, Message, Request, Teacher
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.ranks import Group
@@ -46,9 +45,9 @@ class VllmTeacher(Teacher):
 
     def __init__(
         self,
-        teacher: config.Teacher,
-        engine: config.Engine,
-        sampling: config.Sampling,
+        teacher: options.Teacher,
+        engine: options.Engine,
+        sampling: options.Sampling,
         group: Group | None = None,
     ) -> None:
         self._sampling = sampling

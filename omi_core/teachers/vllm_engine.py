@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from omi_core.config import Engine, Teacher
 from omi_core.options import ConfigError
 from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.models import local_directory, model_path
+from omi_core.teachers.options import Engine, Teacher
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import Group
 

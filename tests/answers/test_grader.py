@@ -54,7 +54,7 @@ def test_the_caches_are_bounded_and_change_nothing() -> None:
 
 
 def test_tolerance_reaches_integers() -> None:
-    with Grader(Policy(tolerance=Fraction(1, 100))) as grader:
+    with Grader(Policy(tolerance=0.01)) as grader:
         assert grader.compare("1000", "1001") is EQUAL
         assert grader.compare("1000", "1100") is NOT_EQUAL
 

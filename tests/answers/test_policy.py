@@ -9,10 +9,11 @@ from fractions import Fraction
 
 import pytest
 
-from omi_core.answers import Policy, Verdict
+from omi_core.answers import Grader, Policy, Verdict
 from omi_core.answers.compare import compare_readings
 from omi_core.answers.reading import read_answer
 from omi_core.answers.rules import Rules
+from omi_core.options import ConfigError
 
 EQUAL, NOT, UNKNOWN = Verdict.EQUAL, Verdict.NOT_EQUAL, Verdict.UNKNOWN
 
@@ -223,22 +224,32 @@ def test_default_policy(a: str, b: str, expected: Verdict | None) -> None:
         (Policy(interval_ends="ignore"), "[1,2]", "(1,2)", EQUAL),
         (Policy(assignments=False), "x=5", "5", NOT),
         (Policy(fold_case=False), "p-q", "P-Q", NOT),
-        (Policy(tolerance=Fraction(1, 1000)), "0.3333", "1/3", EQUAL),
-        (Policy(tolerance=Fraction(1, 1000)), "0.333", "1/3", EQUAL),
-        (Policy(tolerance=Fraction(1, 1000)), "0.33", "1/3", NOT),
-        (Policy(tolerance=Fraction(1, 1000)), "3.1416", r"\pi", EQUAL),
-        (Policy(tolerance=Fraction(1, 1000)), "(0,0.3333)", r"(0,\frac13)", EQUAL),
+        (Policy(tolerance=0.001), "0.3333", "1/3", EQUAL),
+        (Policy(tolerance=0.001), "0.333", "1/3", EQUAL),
+        (Policy(tolerance=0.001), "0.33", "1/3", NOT),
+        (Policy(tolerance=0.001), "3.1416", r"\pi", EQUAL),
+        (Policy(tolerance=0.001), "(0,0.3333)", r"(0,\frac13)", EQUAL),
     ],
 )
 def test_each_choice_changes_its_case(policy: Policy, a: str, b: str, expected: Verdict) -> None:
     assert verdict(a, b, policy) is expected
 
 
-def test_policies_are_checked() -> None:
-    with pytest.raises(ValueError, match="percent='maybe': use one of either, value, drop"):
-        Policy(percent="maybe")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="tolerance"):
-        Policy(tolerance=Fraction(-1, 2))
+@pytest.mark.parametrize(
+    "policy, why",
+    [
+        (Policy(percent="maybe"), "percent=maybe: not one of either, value, drop"),
+        (Policy(tolerance=-0.5), "tolerance=-0.5: must be at least 0"),
+        (Policy(tolerance=0.75), "tolerance=0.75: must be at most 0.5"),
+    ],
+)
+def test_policies_are_checked(policy: Policy, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        Grader(policy)
+
+
+def test_the_tolerance_is_the_decimal_that_was_written() -> None:
+    assert Policy(tolerance=0.1).allowed == Fraction(1, 10)
 
 
 def test_a_verdict_is_not_a_truth_value() -> None:

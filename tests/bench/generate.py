@@ -33,12 +33,12 @@ from omi_core.config import Generate, load_generate
 from omi_core.records import sample_seed
 from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.prompting import Prompting
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.store.attempts import new_attempt
 from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers import open_teacher
 
 Texts = dict[tuple[int, int], str]

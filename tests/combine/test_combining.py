@@ -240,16 +240,6 @@ def test_other_inputs_or_options_are_refused_with_the_difference(
     assert [row["problem"] for row in read_rows(tmp_path / "out.old-1/dataset")] == ["p1"]
 
 
-def test_a_directory_of_something_else_is_left_alone(
-    dataset: Dataset, combined: Combining, tmp_path: Path
-) -> None:
-    a = dataset("a", [solution("p1")])
-    before = contents(a)
-    with pytest.raises(ConfigError, match=r"holds something else \(dataset, and no combine\.json\)"):
-        combined(a, out="a")
-    assert contents(a) == before
-
-
 def test_two_commands_do_not_work_in_one_directory(
     dataset: Dataset, combined: Combining, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ OF_WORDS = [*OF_RUNS, "explore"]
 NO_SWEEP = [*OF_WORDS, "pipeline"]
 
 # What is typed, the commands, and the line; NAME is the command.
-SAME: list[tuple[list[str], list[str], str]] = [
+SAME: list[tuple[list[str], Sequence[str], str]] = [
     (["--colour"], COMMANDS, "--colour: no such flag; options are NAME=VALUE, --help lists them"),
     (["-x"], COMMANDS, "-x: no such flag; options are NAME=VALUE, --help lists them"),
     (["--multi"], COMMANDS, "--multi: no such flag; options are NAME=VALUE, --help lists them"),

@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from rapidfuzz.distance import LCSseq
 
-from omi_core.decontaminate.lcs import CommonSubsequence
 from omi_core.explore import gather, render
 from tests.browser import Browser
 from tests.explore.conftest import Show
@@ -329,7 +329,7 @@ def test_words_in_order_are_a_longest_common_subsequence(show: Show) -> None:
     for _ in range(100):
         one, other = ([draw.randrange(6) for _ in range(draw.randrange(1, 40))] for _ in range(2))
         found, *both = shared(page, *(" ".join(map(str, words)) for words in (one, other)))
-        assert found == CommonSubsequence(one).length(other)
+        assert found == LCSseq.similarity(one, other)
         assert all(sum(mark > 1 for mark in marks) == found for marks in both)
 
 

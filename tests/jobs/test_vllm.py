@@ -24,6 +24,7 @@ from omi_core.config import Data, Engine, Sampling, Teacher
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample, sample_seed
+from omi_core.tasks import known
 from omi_core.teachers import base, open_teacher
 from tests.conftest import Job
 
@@ -46,7 +47,7 @@ def teacher() -> Iterator[base.Teacher]:
 
 
 def requests(records: list[Record], samples: int) -> list[base.Request]:
-    (template,) = prompts.load("solutions", "tiny")
+    (template,) = prompts.load(known()["solutions"].form, "tiny")
     return [
         base.Request(record, index, template.messages(record.text), sample_seed(0, record.id, index))
         for record in records

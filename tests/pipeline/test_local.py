@@ -246,7 +246,7 @@ def test_a_directory_that_holds_something_else_is_refused(here: Here, tmp_path: 
     (tmp_path / "all/mine.txt").write_text("x")
     code, _, err = here("pipeline", *WORK)
     assert code == 2
-    assert "holds something that is no pipeline" in err
+    assert "holds something else (mine.txt, and no pipeline.json) and is not a pipeline" in err
     assert [path.name for path in (tmp_path / "all").iterdir()] == ["mine.txt"]
 
 

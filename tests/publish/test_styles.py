@@ -16,7 +16,7 @@ import yaml
 import zstandard
 
 from omi_core.publish import CardInfo, PartError, PartWriter, Styles, publish, read_stats, verify
-from omi_core.publish.rows import DIALOGUES
+from omi_core.tasks.dialogues import DIALOGUES
 from tests.published import published_file
 
 Rows = list[dict[str, Any]]

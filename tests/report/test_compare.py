@@ -12,13 +12,13 @@ import pytest
 from omi_core.report.compare import as_csv, as_json, differing_options, measure, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.overview import labels
-from omi_core.stages.publish import rates
+from omi_core.tasks import known, rates
 
 
 def test_figures_are_those_of_stats_json(facts: dict[str, Facts]) -> None:
     run = facts["published"]
     assert run.stats and run.counts
-    row, shares = measure(run), rates(run.counts)
+    row, shares = measure(run), rates(known()[run.task], run.counts)
     assert row.single_accuracy == shares["samples equal to the ground truth"]
     assert row.voted_accuracy == shares["majority answers equal to the ground truth"]
     assert row.agreement == shares["agreement (mean share of votes for the majority)"]

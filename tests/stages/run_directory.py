@@ -62,7 +62,7 @@ EVIDENCE = ("plan.json", "config.json", "records.jsonl.zst", "dataset/stats.json
 
 # Imported before the forks, each of which would take the time for it.
 _HEAVY = ("antlr4", "numpy.ma", "polars", "pyarrow.compute", "pyarrow.parquet", "tokenizers", "yaml")
-_HEAVY += ("omi_core.stages.solutions", "omi_core.teachers.rehearsal", "omi_core.teachers.rehearsed")
+_HEAVY += ("omi_core.tasks.solutions", "omi_core.teachers.rehearsal")
 _HEAVY += ("omi_core.answers.pool", "omi_core.teachers.tiny.world")
 
 

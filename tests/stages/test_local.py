@@ -27,6 +27,7 @@ from omi_core.store.files import LockTaken, lock
 from omi_core.store.index import index_path
 from omi_core.store.keys import settled
 from omi_core.store.layout import Layout
+from omi_core.tasks import known
 from omi_core.teachers import tiny
 from omi_core.teachers.base import EngineNotStarted
 
@@ -318,15 +319,6 @@ def test_another_fingerprint_is_refused_with_the_difference(tmp_path: Path) -> N
     assert files_of(tmp_path) == before
 
 
-def test_a_fresh_run_moves_the_old_one_aside(tmp_path: Path) -> None:
-    old, _ = carry_out(tmp_path / "run")
-    kept = files_of(old.layout.root)
-    run, stats = carry_out(tmp_path / "run", samples=2, run={"fresh": True})
-    assert stats["counts"]["samples"] == 120
-    assert files_of(tmp_path / "run.old-1") == kept
-    assert run.layout.root == tmp_path / "run"
-
-
 def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
     run = plan_generate(config(tmp_path / "run"))
     with lock(run.layout.lock), pytest.raises(LockTaken, match=f"in use by process {os.getpid()}"):
@@ -358,14 +350,6 @@ def test_a_place_that_is_no_directory_is_a_mistake(tmp_path: Path) -> None:
         plan_generate(config(tmp_path / "file" / "run"))
 
 
-def test_an_existing_directory_that_is_no_run_is_never_written_to(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/thesis.tex").write_text("x")
-    with pytest.raises(ConfigError, match="not a run directory"):
-        plan_generate(config(tmp_path / "mine", run={"fresh": True}))
-    assert files_of(tmp_path) == {"mine/thesis.tex": b"x"}
-
-
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     assert plan_generate(config(tmp_path / "mine")).layout.plan.exists()
@@ -386,4 +370,4 @@ def test_paths_are_absolute_for_jobs_that_work_elsewhere(
     assert isinstance(again, Generate)
     assert Path(again.teacher.model).is_dir()
     assert again.filters.tokenizer is not None and Path(again.filters.tokenizer).is_dir()
-    assert load("solutions", None, again.prompt.path)
+    assert load(known()["solutions"].form, None, again.prompt.path)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.stages.prompting import Prompting
+from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.models import model_path
 from tests.conftest import Here

@@ -18,6 +18,7 @@ from omi_core.teachers import endpoint
 from omi_core.teachers.base import Request, ServerLost
 from omi_core.teachers.chat_api import retry_after
 from omi_core.teachers.endpoint import EndpointTeacher
+from omi_core.teachers.options import Endpoint
 from tests.teachers.chat_server import Ask, ChatServer, Fault, Faults, completion
 
 # The HTTP library leaves a coroutine unstarted when a connection is given up at the wrong moment.
@@ -38,7 +39,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def options(server: ChatServer | str, **values: Any) -> config.Teacher:
     url = server if isinstance(server, str) else server.url
     chosen = {"patience": 20.0, "timeout": 20.0, "tries": 3, "concurrency": 8} | values
-    return config.Teacher(kind="endpoint", model="m", endpoint=config.Endpoint(url=url, **chosen))
+    return config.Teacher(kind="endpoint", model="m", endpoint=Endpoint(url=url, **chosen))
 
 
 def requests(count: int) -> list[Request]:

@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from omi_core.answers import Extractor, Grader, Verdict
-from omi_core.config import Engine, Rehearsal, Sampling
 from omi_core.records import Record, Sample, sample_seed
+from omi_core.tasks import known
 from omi_core.teachers.base import Request
+from omi_core.teachers.options import Engine, Rehearsal, Sampling
 from omi_core.teachers.rehearsal import HOSTILE, RehearsalTeacher
 
 
 def requests(records: int, samples: int = 4, answer: str | None = r"\frac{3}{4}") -> list[Request]:
     made = [Record.make(n, f"problem {n}", answer, "s") for n in range(records)]
     message = [{"role": "user", "content": "x"}]
-    return [Request(r, i, message, sample_seed(0, r.id, i)) for r in made for i in range(samples)]
+    texts = known()["solutions"].texts
+    return [Request(r, i, message, sample_seed(0, r.id, i), texts) for r in made for i in range(samples)]
 
 
 def run(asked: list[Request], slots: int = 8, **shares: Any) -> dict[tuple[int, int], Sample]:

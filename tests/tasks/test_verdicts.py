@@ -12,11 +12,12 @@ from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
-from omi_core.stages.prompting import Prompting
-from omi_core.stages.verdicts import VerdictsReducer
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.verdicts import VerdictsReducer
+from omi_core.tasks.verdicts import pair as asked
 from tests.conftest import Here
 from tests.stages.test_local import carry_out, config
-from tests.stages.test_problems import rows
+from tests.tasks.test_problems import rows
 
 PROBLEM = "Ada has 12 keys. She buys 30 more. How many keys does Ada have now?"
 QUESTIONS = [
@@ -65,7 +66,7 @@ def test_every_pair_is_asked_about_in_both_orders(tmp_path: Path) -> None:
         pair = (PROBLEM, QUESTIONS[index // 2])
         first, second = pair[::-1] if index % 2 else pair
         assert -1 < text.index(first) < text.index(second)
-        assert prompting.pair(index) == (index // 2, bool(index % 2))
+        assert asked(prompting.number(index)) == (index // 2, bool(index % 2))
 
 
 def reduced(

@@ -10,11 +10,12 @@ import pytest
 
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
-from omi_core.publish.rows import PROBLEMS
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample
-from omi_core.stages.problems import ProblemsReducer
+from omi_core.stages.run import records_of
 from omi_core.store.plan import Records
+from omi_core.tasks import known
+from omi_core.tasks.problems import PROBLEMS, ProblemsReducer
 from tests.published import published_file
 from tests.stages.test_local import carry_out, config
 
@@ -97,7 +98,7 @@ def test_a_run_publishes_new_problems_with_their_source_style_and_seed(tmp_path:
 def test_the_reducer_of_a_run_knows_the_seeds_of_all_records(tmp_path: Path) -> None:
     run, _ = carry_out(tmp_path / "run", **TASK)
     first, last = (Records(run.layout.records)[at] for at in (0, run.plan.records - 1))
-    with ProblemsReducer.of(run) as reducer:
+    with known()[PROBLEMS.task].reducer(run.config, 1, lambda: records_of(run)) as reducer:
         copy = Sample(0, first.id, 0, last.text.upper(), "stop", 1, 1, 0.0)
         assert list(reducer.reduce([(first, [copy])])) == []
         assert reducer.counts()["selection"] == {"copy_of_seed": 1}

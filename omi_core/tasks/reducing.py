@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from omi_core.config import Generate, Reduce
 from omi_core.filters.chain import FilterChain
-from omi_core.publish.rows import Schema
 from omi_core.records import Candidate, Record, Sample
-from omi_core.stages.run import Run
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
 
 Reading = tuple[Record, list[Sample]]
 
@@ -20,27 +20,17 @@ class Reducer(ABC):
     """Turns readings into published rows and counts everything on the way; a context manager.
 
     A subclass writes `_rows`, and names in `chains` the filters that its samples go through. What it drops
-    otherwise it counts as `selection/REASON`. `provenance` are the optional columns of its rows.
+    otherwise it counts as `selection/REASON`. `provenance` are the optional columns of its rows. `samples` is
+    how many a record has when it is complete; None: those that are there are filtered.
     """
-
-    schema: ClassVar[Schema]
 
     def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
         self.chains: tuple[FilterChain, ...] = ()
         self.provenance: tuple[str, ...] = ()
-        self._teacher = config.teacher.name if isinstance(config, Generate) else None
+        teacher = getattr(config, "teacher", None)
+        self._teacher = None if teacher is None else teacher.name
         self._counts: Counter[str] = Counter()
         self._samples = samples
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        """The reducer of a run, to be entered."""
-        return cls(run.config, cls.samples_of(run))
-
-    @staticmethod
-    def samples_of(run: Run) -> int | None:
-        """How many samples a record has when it is complete; None: the run filters those that are there."""
-        return run.plan.samples if run.plan.complete else None
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,7 @@
-"""Options of the dialogues task: how documents become chunks.
+"""Options of documents: which columns hold them, and how they become chunks.
 
-500 tokens a chunk are a third party's reading of Nemotron-MIND (arXiv 2410.12881).
+The defaults are those of Nemotron-MIND (arXiv 2410.12881) where it is known what it did; 500 tokens a chunk
+are a third party's reading of the paper.
 """
 
 from __future__ import annotations

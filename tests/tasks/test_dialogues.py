@@ -17,12 +17,12 @@ from omi_core.options import ConfigError
 from omi_core.publish.parts import part_path, read_part
 from omi_core.publish.verify import verify
 from omi_core.records import Record
-from omi_core.stages.dialogues import TASK
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, plan_reduce
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.store.plan import Records
+from omi_core.tasks.dialogues import TASK
 from tests.published import published_file
 
 PARAGRAPH = "The sum of {n} and $x_{{{n}}}$ is what we look for. It is not less than {n}, as you will see. "

@@ -1,0 +1,157 @@
+"""The task `problems`: from a seed problem a new one, without its solution and not one that is there."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from omi_core.filters.chain import FilterChain, build
+from omi_core.filters.sections import Section, chosen, of_filters
+from omi_core.filters.statements import statement
+from omi_core.inputs import Skipped, read_records
+from omi_core.options import option
+from omi_core.prompts import Form
+from omi_core.publish.rows import Column, Schema, normal_text
+from omi_core.records import Candidate, Record, digest128
+from omi_core.tasks.base import Chosen, Counts, Task
+from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.base import Request, Texts
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
+
+PROBLEMS = Schema(
+    "problems",
+    ("problem", "problem_source"),
+    ("style", "seed_problem", "record_id", "sample", "teacher"),
+    key=1,
+    normalised=True,
+    own={"seed_problem": Column(str, "the problem that this one was made from", repeats=True, long=True)},
+)
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+@of_filters("problems")
+class Problems(Section):
+    """The task `problems`: what a new problem must be like."""
+
+    source: str = option(
+        "augmented_{source}", "problem_source of a new problem; {source} is its seed's (OpenMathInstruct-2)"
+    )
+
+
+class ProblemsReducer(Reducer):
+    """Cuts out each new problem's statement; drops empty and overlong ones, and copies of a seed.
+
+    `seeds` are the texts of the problems that the run's new ones were made from; each takes some 90 bytes. A
+    copy of another new problem is dropped when the dataset is published, where all of them meet.
+    """
+
+    def __init__(self, config: Generate, samples: int | None, seeds: Iterable[str] = ()) -> None:
+        super().__init__(config, samples)
+        self._config = config
+        self._prompting = Prompting(config)
+        self._chain: FilterChain = build(filter_options(config), section="problems")
+        self.chains = (self._chain,)
+        self._seeds = {_digest(seed) for seed in seeds}
+        if config.publish.provenance:
+            self.provenance = PROBLEMS.optional
+        # Only the demo's world has somebody who knows whether a problem makes sense.
+        self._oracle = _oracle() if config.data.origin == "world" else None
+
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        for record, samples in usable:
+            for kept in self._chain.apply([candidate(record, sample) for sample in samples]):
+                if _digest(kept.solution) in self._seeds:
+                    self._counts["selection/copy_of_seed"] += 1
+                    continue
+                if self._oracle is not None:
+                    self._counts["oracle/problems"] += 1
+                    self._counts["oracle/well_posed"] += self._oracle(kept.solution)
+                yield self._row(record, kept)
+
+    def _row(self, record: Record, kept: Candidate) -> dict[str, Any]:
+        row = {
+            "problem": kept.solution,
+            "problem_source": self._config.problems.source.replace("{source}", record.source),
+        }
+        optional = {
+            "style": self._prompting.style(kept.index),
+            "seed_problem": record.text,
+            "record_id": record.id,
+            "sample": kept.index,
+            "teacher": self._teacher,
+        }
+        return row | {name: optional[name] for name in self.provenance}
+
+
+def _digest(text: str) -> bytes:
+    """What is the same for two texts that are the same problem; 16 bytes."""
+    return bytes.fromhex(digest128(normal_text(text)))
+
+
+def _oracle() -> Callable[[str], bool]:
+    from omi_core.teachers.tiny import world
+
+    return lambda text: world.answer(text) is not None
+
+
+def filter_options(config: Generate | Reduce) -> Chosen:
+    """The filters of new problems, in order, with their options."""
+    return chosen("problems", config.problems)
+
+
+def _new_problem(draw: random.Random, request: Request) -> str:
+    """The seed with other numbers, and a line that tells it from a seed without any."""
+    text = _NUMBER.sub(lambda _: str(draw.randint(2, 999)), request.record.text)
+    return f"{text} Call this case {draw.randint(1, 10**6)}."
+
+
+def _no_problem(draw: random.Random, request: Request) -> str:
+    return draw.choice(("", "## Solution\nIt is 5.", "...", f"We get \\boxed{{{draw.randint(1, 9)}}}."))
+
+
+class NewProblems(Task):
+    """New problems are made from seed problems."""
+
+    name = PROBLEMS.task
+    about = "new problems from seed problems"
+    position = 20
+    sections = {"problems": Problems}
+    reduced = ("problems",)
+    form = Form(PROBLEMS.task, "problem", "new_problems")
+    texts = Texts(right=_new_problem, wrong=lambda draw, request: request.record.text, malformed=_no_problem)
+    schema = PROBLEMS
+
+    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+        return read_records(config.data, None, skipped)
+
+    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+        return lambda text: bool(statement(text))
+
+    def filters(self, config: Generate | Reduce) -> Chosen:
+        return filter_options(config)
+
+    def reducer(
+        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> ProblemsReducer:
+        return ProblemsReducer(config, samples, (record.text for record in records()))
+
+    def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
+        seed = [f"seed: {row['seed_problem']}"] if row.get("seed_problem") else []
+        return row["problem_source"], [*seed, row["problem"]]
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        asked = counts.get("oracle", {})
+        return {
+            "new problems that the demo's oracle can answer": (
+                asked.get("well_posed", 0),
+                asked.get("problems", 0),
+            )
+        }
+
+
+TASK = NewProblems()

@@ -1,0 +1,264 @@
+"""The task `solutions`: samples become rows where their answer is the expected one, and filters keep them.
+
+What was generated elsewhere and comes in by `jobs.reduce` is of this task, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from omi_core import filters
+from omi_core.answer_options import Answers
+from omi_core.answers import Extractor, Grader, Limits, Verdict
+from omi_core.answers.judging import Judge, Judged
+from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
+from omi_core.inputs import Skipped, read_records
+from omi_core.options import ConfigError
+from omi_core.prompts import Form
+from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
+from omi_core.records import Candidate, Record, Sample
+from omi_core.tasks.base import Chosen, Counts, Task
+from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.teachers.base import Request, Texts
+from omi_core.teachers.tokenizers import tokenizer_file
+
+if TYPE_CHECKING:
+    from omi_core.config import Generate, Reduce
+
+
+class SolutionsReducer(Reducer):
+    """Votes, compares with the ground truth, and keeps the samples whose answer is the expected one."""
+
+    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+        super().__init__(config, samples)
+        self._config = config
+        self._extract = Extractor(config.answers.methods, config.answers.pattern)
+        options = filter_options(config)
+        # Those whose answer is a guess go before answers are looked at: counted as what they are, they have
+        # no say in what the answer is.
+        early = [name for name, cls in filters.known("filters").items() if cls.before_answers]
+        self._before = filters.build({name: options[name] for name in options if name in early})
+        self._after = filters.build(
+            {name: options[name] for name in options if name not in early}, extract=self._extract
+        )
+        self.chains = (self._before, self._after)
+        self.provenance = provenance(config)
+
+    def __enter__(self) -> Self:
+        answers = self._config.answers
+        self._grader = Grader(
+            answers.policy,
+            workers=self._config.cluster.workers or None,
+            limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
+        )
+        self._judge = Judge(self._grader, answers.expected, self._counts)
+        return self
+
+    def close(self) -> None:
+        self._grader.close()
+
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
+        judged: dict[str, Judged] = {}
+        selected: list[Candidate] = []
+        outcomes = self._judge.judge([record for record, _ in usable], answers)
+        for (record, samples), outcome in zip(usable, outcomes, strict=True):
+            judged[record.id] = outcome
+            selected += self._selected(record, samples, outcome)
+        for kept in self._after.apply(selected):
+            yield self._row(kept, judged[kept.record_id])
+
+    def _answer(self, sample: Sample) -> str | None:
+        votes = all(item.may_vote(sample) for item in self._before.filters)
+        answer = self._extract.answer(sample.text) if votes else None
+        self._counts["answers/none" if answer is None else "answers/found"] += 1
+        return answer
+
+    def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
+        """The samples of a record whose answer is the expected one."""
+        verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
+        candidates = [
+            candidate(record, sample, answer, expected or "")
+            for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
+        ]
+        for kept in self._before.apply(candidates):
+            reason = self._refusal(judged, verdicts[kept.index])
+            if reason is None:
+                yield kept
+            else:
+                self._counts[f"selection/{reason}"] += 1
+
+    def _refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
+        """Why a sample is not kept for its answer, or None."""
+        if verdict is None:
+            return "no_answer"
+        if verdict is Verdict.UNKNOWN:
+            return "unknown"
+        if verdict is Verdict.NOT_EQUAL:
+            return "other_answer"
+        if judged.agreement < self._config.answers.min_agreement:
+            return "low_agreement"
+        least = self._config.answers.min_votes
+        if least is None:
+            return "single_vote" if judged.contested else None
+        if judged.votes < least:
+            return "few_votes"
+        return None
+
+    def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "problem": candidate.problem,
+            "generated_solution": candidate.solution,
+            "expected_answer": candidate.expected_answer,
+            "problem_source": candidate.source,
+        }
+        optional = {
+            "record_id": candidate.record_id,
+            "sample": candidate.index,
+            "votes": judged.votes,
+            "voters": judged.voters,
+            "agreement": judged.agreement,
+            "solution_tokens": candidate.completion_tokens,
+            "teacher": self._teacher,
+        }
+        return row | {name: optional[name] for name in self.provenance}
+
+
+def provenance(config: Generate | Reduce) -> tuple[str, ...]:
+    """The optional columns of the published rows."""
+    if not config.publish.provenance:
+        return ()
+    columns = ("record_id", "sample", "votes", "voters", "agreement")
+    return (*columns, "solution_tokens", "teacher") if hasattr(config, "teacher") else columns
+
+
+def filter_options(config: Generate | Reduce) -> Chosen:
+    """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
+    otherwise = ", or turn the limit off with filters.max_tokens=null"
+    teacher = getattr(config, "teacher", None)
+    named = config.filters.tokenizer
+    options = config.filters
+    if teacher is None and named is None:
+        # Nothing counts the tokens of imports. New runs are planned without a limit; older ones may have one.
+        options = dataclasses.replace(options, **dict.fromkeys(token_limits("filters", options)))
+    return chosen("filters", options, lambda: tokenizer_file(named, teacher, "filters", otherwise))
+
+
+def right_answer(request: Request) -> str:
+    """The ground truth, or a number that the record's content decides where there is none."""
+    if request.record.expected_answer is not None:
+        return request.record.expected_answer
+    return str(int(request.record.id[:8], 16) % 1000)
+
+
+def wrong_answer(draw: random.Random, right: str) -> str:
+    """Like the right one but not equal: a number off by a little, or another letter."""
+    number = re.fullmatch(r"-?\d{1,15}", right)
+    if number:
+        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
+    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"
+
+
+def _solution(draw: random.Random, answer: str) -> str:
+    steps = "".join(_step(draw) for _ in range(draw.randint(1, 4)))
+    return f"{steps}The answer is \\boxed{{{answer}}}."
+
+
+def _step(draw: random.Random) -> str:
+    a, b = draw.randint(2, 99), draw.randint(2, 99)
+    return f"We note that {a} + {b} = {a + b}.\n"
+
+
+def _unsolved(draw: random.Random, request: Request) -> str:
+    number = draw.randint(0, 999)
+    return draw.choice(
+        (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
+    )
+
+
+class Solutions(Task):
+    """Problems are solved, and the solutions voted on, compared with a ground truth, and filtered."""
+
+    name = DEFAULT_TASK
+    about = "solve every problem `samples` times"
+    position = 10
+    sections = {"answers": Answers, "filters": Filters}
+    reduced = ("answers", "filters")
+    form = Form(DEFAULT_TASK, "solution", "concise")
+    texts = Texts(
+        right=lambda draw, request: _solution(draw, right_answer(request)),
+        wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),
+        malformed=_unsolved,
+    )
+    schema = SOLUTIONS
+    figures = ("single_accuracy", "voted_accuracy", "agreement")
+    has_styles = False
+    solves = True
+
+    def check(self, config: Generate | Reduce) -> None:
+        refuse_idle("filters", config.filters)
+        answers = config.answers
+        if answers.pattern is not None and "pattern" not in answers.methods:
+            if config.data.answer_format != "pattern":
+                raise ConfigError(
+                    "answers.pattern: not looked for; add pattern to answers.methods, or omit it"
+                )
+        try:
+            Extractor(answers.methods, answers.pattern)
+        except ValueError as error:
+            raise ConfigError(f"answers: {error}") from error
+
+    def content(self, config: Generate | Reduce, values: dict[str, Any]) -> None:
+        """How many votes it takes, as the fingerprint has it.
+
+        Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and
+        where a ground truth decides; only the vote without a limit given has become another thing.
+        """
+        least = config.answers.min_votes
+        # What the oracle does not know is voted on, too.
+        truth = config.data.answer is not None and config.data.answer_format != "oracle"
+        by_vote = not truth or config.answers.expected == "majority"
+        if least is None and by_vote:
+            values["answers"]["min_votes"] = None
+        elif least is not None and least <= 1:
+            values["answers"].pop("min_votes", None)
+
+    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+        return read_records(config.data, config.answers.pattern, skipped)
+
+    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+        extract = Extractor(config.answers.methods, config.answers.pattern)
+        return lambda text: extract.answer(text) is not None
+
+    def filters(self, config: Generate | Reduce) -> Chosen:
+        return filter_options(config)
+
+    def reducer(
+        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> SolutionsReducer:
+        return SolutionsReducer(config, samples)
+
+    def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
+        votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
+        return f"{row['expected_answer']}{votes}", [row["problem"], row["generated_solution"]]
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        truth, votes, answers = (counts.get(name, {}) for name in ("truth", "votes", "answers"))
+        found, records = answers.get("found", 0), truth.get("records", 0)
+        return {
+            "samples with an answer": (found, found + answers.get("none", 0)),
+            "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
+            "majority answers equal to the ground truth": (truth.get("majority_equal", 0), records),
+            "problems solved by a sample at least": (truth.get("records_solved", 0), records),
+            "agreement (mean share of votes for the majority)": (
+                votes.get("agreement_ppm", 0) / 1e6,
+                votes.get("records", 0),
+            ),
+        }
+
+
+TASK = Solutions()

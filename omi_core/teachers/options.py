@@ -1,0 +1,94 @@
+"""Options of teachers: the model, how it is sampled, and the engine that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omi_core.options import option, section
+
+
+@dataclass
+class Sampling:
+    """How the teacher draws each sample."""
+
+    temperature: float = option(1.0, "sampling temperature; 0 is greedy", ge=0)
+    top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
+    top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
+    max_tokens: int = option(2048, "new tokens per sample at most (the teacher's context also limits)", ge=1)
+    stop: list[str] = option(
+        [], "strings that end a sample; they are cut off. A line break is typed as one: [$'\"\\n\\nQ:\"']"
+    )
+
+
+@dataclass
+class Rehearsal:
+    """Shares of `teacher=rehearsal`; what they leave of 1 are right answers."""
+
+    wrong: float = option(0.2, "share of samples with a wrong answer", ge=0, le=1)
+    malformed: float = option(0.04, "share without an answer, or with a broken one", ge=0, le=1)
+    overlong: float = option(0.02, "share that runs into max_tokens", ge=0, le=1)
+    hostile: float = option(0.01, "share meant to break graders: huge, deep, control characters", ge=0, le=1)
+    latency: float = option(0.0, "mean seconds per sample, at max_num_seqs at once", ge=0, transient=True)
+    poison: str | None = option(None, "a problem that contains this text crashes the engine")
+    poison_kills: bool = option(False, "and the process with it, as a native crash does", transient=True)
+
+
+@dataclass
+class Endpoint:
+    """Of `teacher=endpoint`: an OpenAI-compatible server, and how it is asked."""
+
+    url: str | None = option(None, "address of the server's API, such as http://host:8000/v1", transient=True)
+    key_variable: str | None = option(
+        None, "environment variable that holds the key; null: no key is sent", transient=True
+    )
+    concurrency: int = option(64, "requests of one task at once", ge=1, transient=True)
+    timeout: float = option(600.0, "seconds for one answer", gt=0, transient=True)
+    patience: float = option(
+        600.0, "seconds without any answer of the server before the task gives up", gt=0, transient=True
+    )
+    tries: int = option(
+        5, "failures of one request, while others succeed, before it is quarantined", ge=1, transient=True
+    )
+    extra: dict[str, Any] = option({}, "any other field of a request; null leaves one away")
+
+
+@dataclass
+class Teacher:
+    """The model that generates, and what runs it."""
+
+    name: str = option("tiny", "the name used in run names and provenance")
+    kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
+    model: str = option(
+        "embedded:strong",
+        "hub id, local directory, or embedded:strong / embedded:weak; of an endpoint the name it has there",
+    )
+    revision: str | None = option(None, "commit or tag of the model on the hub")
+    dtype: str = option(
+        "auto", "precision of weights and arithmetic", choices=("auto", "float32", "bfloat16", "float16")
+    )
+    quantization: str | None = option(None, "vLLM's quantization method; null reads it from the checkpoint")
+    max_model_len: int = option(8192, "prompt and new tokens together at most", ge=16)
+    tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)
+    pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
+    nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)
+    rehearsal: Rehearsal = section(Rehearsal)
+    endpoint: Endpoint = section(Endpoint)
+
+
+@dataclass
+class Engine:
+    """How vLLM runs on each replica."""
+
+    max_num_seqs: int = option(256, "samples the engine works on at once", ge=1)
+    queue: int = option(64, "samples waiting in the engine, so that it never drains", ge=1)
+    kv_cache_gb: float | None = option(
+        None, "size of the KV cache; null: vLLM decides (1 GiB on a CPU)", gt=0
+    )
+    gpu_memory_utilization: float = option(0.92, "share of the GPU's memory for the engine", gt=0, le=1)
+    enforce_eager: bool = option(False, "no compiled graphs: starts sooner, runs slower (always so on a CPU)")
+    batch_invariant: bool = option(
+        False, "vLLM's batch-invariant kernels: the same bytes for any batching, at a cost in speed"
+    )
+    restarts: int = option(4, "how often a task starts its engine again after it failed", ge=0)
+    extra: dict[str, Any] = option({}, "any other argument of vLLM's EngineArgs, passed through as it is")
