@@ -37,7 +37,7 @@ class English(RowFilter):
     option = Option(
         "float | None",
         0.12,
-        "least share of common English words among the words",
+        "smallest share of common English words among the words",
         "share",
         gt=0,
         le=1,
