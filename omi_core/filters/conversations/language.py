@@ -45,7 +45,7 @@ class English(RowFilter):
         late=False,
     )
     position = 90
-    reason = "measured, below"
+    reason = "[measured](measurements.md#which-texts-are-english)"
     _ENGLISH = (
         "Ann: What is the sum of the first ten numbers?\nBob: It is 55, as you can see if you pair them."
     )
