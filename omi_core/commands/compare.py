@@ -147,7 +147,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     notes = []
     if untimed := sum(row.untimed_tasks for row in rows):
         killed = tasks(untimed, "was", "were")
-        notes.append(f"≥: {killed} killed, or still at work, and left no times")
+        notes.append(f"≥: {killed} killed, or still running, and left no times")
     if not any(row.gpus_per_task and row.task_hours is not None for row in rows):
         if any(row.task_hours is not None for row in rows):
             notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")

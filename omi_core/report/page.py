@@ -26,7 +26,7 @@ _SHOWN_CHARACTERS = 1500
 
 
 def render(runs: Sequence[Facts], examples: int) -> str:
-    """The page for these runs, with so many rows of each dataset.
+    """The page for these runs, with this many rows of each dataset.
 
     Raises:
         ValueError: a part of a run is damaged, or there is no run.
@@ -105,7 +105,7 @@ def _section(number: int, run: Facts, row: Row, name: str, examples: int, alone:
         parts.append(tag("p", text(warning), class_="warn"))
     if run.untimed:
         killed = tasks_in_words(run.untimed, "was", "were")
-        warning = f"{killed} killed, or still at work, and left no times: what is spent is a lower bound."
+        warning = f"{killed} killed, or still running, and left no times: what is spent is a lower bound."
         parts.append(tag("p", text(warning), class_="warn"))
     parts += [_tiles(run, row), _grid(plots.figures(run)), _examples(run, examples)]
     return tag("section", *parts, id=f"run-{number + 1}")
