@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maintenance.lessons import lessons
+from omi_core.teachers.tiny import path
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +32,11 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+
+
+def tokenizer_path() -> Path:
+    """The tokenizer.json that both teachers share."""
+    return path("tiny") / "tokenizer.json"
 
 
 def rendered(prompt: str) -> str:

@@ -10,7 +10,6 @@ Importing this package is cheap (tens of milliseconds, for Arb): sympy is only i
 
 from omi_core.answers.draws import Draws, count_draws
 from omi_core.answers.extract import (
-    Extraction,
     Extractor,
     boxed_answers,
     gsm8k_ground_truth,
@@ -23,7 +22,6 @@ from omi_core.answers.voting import Vote, vote, vote_many
 
 __all__ = [
     "Draws",
-    "Extraction",
     "Extractor",
     "Grader",
     "Limits",

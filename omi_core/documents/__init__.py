@@ -6,7 +6,7 @@ for document in read_documents(file_rows(path), options, skipped):
     chunks = splitter.split(document.id, document.text)
 """
 
-from omi_core.documents.chunks import Chunk, Splitter, joined
+from omi_core.documents.chunks import Splitter, joined
 from omi_core.documents.reading import Document, read_documents
 
 __all__ = ["Chunk", "Document", "Splitter", "joined", "read_documents"]

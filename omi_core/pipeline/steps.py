@@ -130,7 +130,8 @@ def _check_reduce(values: Values, root: Path) -> None:
 
 
 def _check_decontaminate(values: Values, root: Path) -> None:
-    from omi_core.decontaminate.reading import KNOWN, read_problems, read_sets
+    from omi_core.benchmarks import BENCHMARKS
+    from omi_core.decontaminate.reading import read_problems, read_sets
     from omi_core.inputs import Skipped
     from omi_core.options import did_you_mean
 
@@ -147,8 +148,8 @@ def _check_decontaminate(values: Values, root: Path) -> None:
         read_sets(local, values["test_column"])
     for given in outside:
         name, _, source = given.partition("=")
-        if not source and name not in KNOWN:
-            near = did_you_mean(name, list(KNOWN))
+        if not source and name not in BENCHMARKS:
+            near = did_you_mean(name, list(BENCHMARKS))
             raise ConfigError(f"test={given}: no known test set{near}; give test=[{name}=FILE]")
         if source.endswith((".jsonl", ".jsonl.zst", ".json", ".parquet")) and given not in local:
             raise ConfigError(f"test={given}: no such file")

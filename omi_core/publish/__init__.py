@@ -8,35 +8,28 @@ from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import NothingToPublish, publish, read_stats, recover
 from omi_core.publish.parts import (
     PartError,
-    PartManifest,
     PartWriter,
     manifest_path,
     merge_counts,
     part_path,
-    read_manifest,
     read_part,
 )
-from omi_core.publish.rows import COLUMNS, PUBLISHED, SCHEMAS, Schema, clean_text
+from omi_core.publish.rows import SCHEMAS, clean_text
 from omi_core.publish.styles import Styles
 from omi_core.publish.verify import verify
 
 __all__ = [
-    "COLUMNS",
-    "PUBLISHED",
     "SCHEMAS",
     "CardInfo",
     "NothingToPublish",
     "PartError",
-    "PartManifest",
     "PartWriter",
-    "Schema",
     "Styles",
     "clean_text",
     "manifest_path",
     "merge_counts",
     "part_path",
     "publish",
-    "read_manifest",
     "read_part",
     "read_stats",
     "recover",

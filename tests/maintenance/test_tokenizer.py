@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from maintenance.tokenizer import ASSISTANT, END, USER, VOCABULARY, end_token, rendered
-from omi_core.teachers.tiny import path, tokenizer_path
+from maintenance.tokenizer import ASSISTANT, END, USER, VOCABULARY, end_token, rendered, tokenizer_path
+from omi_core.teachers.tiny import path
 
 TOKENIZER = Tokenizer.from_file(str(tokenizer_path()))
 

@@ -10,8 +10,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from maintenance.lessons import Mix
-from maintenance.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered
-from omi_core.teachers.tiny import path, tokenizer_path
+from maintenance.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered, tokenizer_path
+from omi_core.teachers.tiny import path
 
 torch = pytest.importorskip("torch")
 from maintenance.model import Llama, Shape, save_checkpoint  # noqa: E402

@@ -16,8 +16,3 @@ def path(name: str) -> Path:
     if name not in _DIRECTORIES:
         raise ValueError(f"no embedded teacher is called {name!r}; there are {', '.join(_DIRECTORIES)}")
     return Path(__file__).parent / _DIRECTORIES[name]
-
-
-def tokenizer_path() -> Path:
-    """The tokenizer.json that both teachers share."""
-    return path("tiny") / "tokenizer.json"
