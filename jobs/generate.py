@@ -5,7 +5,7 @@
     python -m jobs.generate teacher=rehearsal data=math data.path=train.jsonl samples=32 tasks=8
     python -m jobs.generate data=file data.path=my.parquet data.problem=question samples=16 run.dir=runs/mine
 
-The run lies in runs/<task>-<data>-<teacher>-<fingerprint>, or where run.dir says; its dataset in dataset/
+The run is in runs/<task>-<data>-<teacher>-<fingerprint>, or where run.dir says; its dataset in dataset/
 below. The same command again continues a run that was stopped or killed, and does nothing when it is done.
 """
 

@@ -4,7 +4,7 @@
     python -m jobs.mix 'inputs={math: {path: math_chat.jsonl}, code: {path: code_chat.jsonl, share: 0.3}}'
 
 An input is a file (or a glob) with a column messages, a run or dataset with chat messages (publish.chat), or
-another mixture. Of each are taken all rows, limit= of them, or a share= of the mixture. The same command
+another mixture. All rows of each are taken, limit= of them, or a share= of the mixture. The same command
 again continues one that was killed, and does nothing when the dataset is there.
 """
 

@@ -1,11 +1,11 @@
-"""Make data in several steps: the runs of a recipe in order, each with what the ones before it have made.
+"""Make data in several steps: the runs of a recipe in order, each using what the earlier ones made.
 
     python -m jobs.pipeline recipe=rehearsal                          # on this machine, in a minute
     python -m jobs.pipeline recipe=rehearsal plan=true                # the steps; makes nothing
     python -m jobs.pipeline recipe=rehearsal size=60 steps.solve.samples=8 run.dir=runs/mine_pipeline
     python -m jobs.pipeline recipe=rehearsal --help                   # the parameters of a recipe
 
-The pipeline lies in runs/<recipe>-<fingerprint>, or where run.dir says, with a directory for each step. The
+The pipeline is in runs/<recipe>-<fingerprint>, or where run.dir says, with a directory for each step. The
 same command again continues a pipeline that was stopped or killed, and does nothing when it is done. With
 +cluster=NAME it submits jobs to Slurm and returns; each step's jobs submit the steps that wait for it.
 """

@@ -1,4 +1,4 @@
-"""Vote, filter and publish solutions that were generated elsewhere: the CPU half of the main job, alone.
+"""Vote on, filter and publish existing solutions: the CPU half of the main job.
 
     python -m jobs.reduce input=samples.jsonl                        # problem, generated_solution
     python -m jobs.reduce input='out/*.parquet' data.problem=question solution=[responses]

@@ -5,8 +5,8 @@
 
 On Slurm, cluster.time=02:00:00 or another option of the cluster applies from then on. Nothing is repeated. A
 run whose jobs still wait or run is left alone, but what is held is released, and what can never start is
-submitted anew; a complete one says so. With more tasks than before, what a few slow tasks have left is shared
-out anew. Of a pipeline every step goes on that can.
+submitted anew; a complete one says so. With more tasks than before, the work that a few slow tasks have left
+is shared out anew. In a pipeline every step that can continues.
 """
 
 from __future__ import annotations

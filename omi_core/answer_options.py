@@ -13,7 +13,7 @@ class Answers:
     """How the final answer is found, compared and voted on."""
 
     methods: list[str] = option(
-        ["boxed", "hashes", "pattern"], "where the final answer is looked for, in this order"
+        ["boxed", "hashes", "pattern"], "where to look for the final answer, in this order"
     )
     pattern: str | None = option(
         None, "regular expression for the final answer: its first group, or the whole match"
@@ -23,7 +23,7 @@ class Answers:
     memory_gb: float = option(1.0, "memory of one comparing worker", gt=0)
     expected: str = option(
         "truth",
-        "truth: the ground truth, where there is one; majority: always the vote, the truth only measures",
+        "truth: the ground truth, if there is one; majority: always the vote, which the truth only measures",
         choices=("truth", "majority"),
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)

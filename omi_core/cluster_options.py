@@ -14,7 +14,7 @@ class Canary:
 
     records: int = option(8, "records the canary generates samples for", ge=1)
     samples: int = option(4, "samples per record", ge=1)
-    min_answers: float = option(0.5, "least share of samples with a final answer", ge=0, le=1)
+    min_answers: float = option(0.5, "smallest share of samples with a final answer", ge=0, le=1)
     max_unfinished: float = option(0.5, "largest share of samples cut off by a token limit", ge=0, le=1)
     max_errors: float = option(0.1, "largest share of samples the teacher refuses", ge=0, le=1)
 
@@ -40,16 +40,16 @@ class Cluster:
     )
     gpu_request: str = option(
         "gpus",
-        "how GPUs are asked for: --gpus-per-node, --gres, or not at all",
+        "how GPUs are requested: --gpus-per-node, --gres, or not at all",
         choices=("gpus", "gres", "none"),
     )
     gpu_type: str | None = option(None, "type of GPU, where the site wants it named: a100 gives gpu:a100:8")
     cpus_per_gpu: int = option(8, "cores for each GPU of a replica", ge=1)
     cpus: int = option(4, "cores of a task without GPUs", ge=1)
-    mem: str | None = option(None, "memory of a generate job (--mem); null: nothing is asked for")
+    mem: str | None = option(None, "memory of a generate job (--mem); null: not set")
     cpu_mem: str | None = option(None, "memory of a gate, reduce or publish task (--mem)")
-    throttle: int = option(0, "generate tasks that run at once; 0: as many as Slurm lets", ge=0)
-    cpu_throttle: int = option(0, "reduce tasks that run at once; 0: as many as Slurm lets", ge=0)
+    throttle: int = option(0, "generate tasks that run at once; 0: as many as Slurm allows", ge=0)
+    cpu_throttle: int = option(0, "reduce tasks that run at once; 0: as many as Slurm allows", ge=0)
     signal_seconds: int = option(
         300, "seconds before the time limit at which a task hands back its work", ge=1
     )
@@ -62,7 +62,7 @@ class Cluster:
         None, "submit now, and start when these have ended: a job id, several as 12:13, or a run directory"
     )
     comment: str | None = option(None, "comment of all jobs, after the suite's own (--comment)")
-    job_prefix: str | None = option(None, "what the names of all jobs begin with, where a site asks for that")
+    job_prefix: str | None = option(None, "prefix of all job names, where a site requires one")
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
     tokens_per_second: float | None = option(

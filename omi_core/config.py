@@ -75,14 +75,14 @@ class Run:
     dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
     root: str = option("runs", "where run directories are made")
     fresh: bool = option(False, "start anew: an old run of that name is moved aside, not continued")
-    flush_samples: int = option(256, "samples per journal frame at most", ge=1)
-    flush_seconds: float = option(5.0, "seconds between journal frames at most", gt=0)
+    flush_samples: int = option(256, "most samples per journal frame", ge=1)
+    flush_seconds: float = option(5.0, "most seconds between journal frames", gt=0)
     drain_seconds: float = option(10.0, "after a signal to stop: seconds for samples in flight", ge=0)
     min_coverage: float = option(
-        1.0, "share of samples that must be there to go on; what is missing is recorded", gt=0, le=1
+        1.0, "share of samples that must be on disk to go on; what is missing is recorded", gt=0, le=1
     )
     max_crashes: int = option(
-        3, "crashes of the engine with a record in flight before that one is quarantined", ge=2
+        3, "crashes of the engine with a record in flight before the record is quarantined", ge=2
     )
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 
@@ -162,7 +162,7 @@ class Generate:
 @dataclass
 @_with_sections(reduced=True)
 class Reduce:
-    """Root of `jobs.reduce`: the CPU half alone, on generations made elsewhere."""
+    """Root of `jobs.reduce`: the CPU half alone, on existing generations."""
 
     if TYPE_CHECKING:
 
@@ -312,7 +312,7 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
                 raise ConfigError(f"{name}.{key}: not read by task={task}")
     known = tasks.known()
     if isinstance(config, Generate) and config.style and not known[task].has_styles:
-        raise ConfigError(f"style: {task} have none; leave it away")
+        raise ConfigError(f"style: {task} have none; omit it")
     if not known[task].solves:
         solving = ", ".join(name for name in known if known[name].solves)
         for key in ("splits", "chat"):

@@ -69,7 +69,7 @@ def _entries(group: str) -> dict[str, EntryPoint]:
     for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, _package(entry).name)):
         if not _NAME.fullmatch(entry.name):
             raise ConfigError(
-                f"package {_package(entry)}: {entry.name!r} is no name for an entry point of {group}; use "
+                f"package {_package(entry)}: {entry.name!r} is not a name for an entry point of {group}; use "
                 "lower-case letters, digits and _"
             )
         if entry.name in found:

@@ -19,6 +19,7 @@ SMALL: dict[str, list[str]] = {
     "explore": ["--problems", "500"],
     "generate": ["--rounds", "1", "data.size=2"],
     "journals": ["--keys", "20000", "--journals", "4"],
+    "languages": ["DATA", "--texts", "100"],
     "mutations": ["DATA", "--each", "5", "--rounds", "0", "--baseline", "1"],
     "publish": ["--rows", "2000"],
     "reduce": ["--samples", "500", "--per-problem", "16", "--plain", "32", "--repeat", "1"],

@@ -8,6 +8,7 @@ rehearsal takes its place.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import re
 import shlex
@@ -36,6 +37,7 @@ from omi_core.composing.compose import compose_cells, compose_values
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
+from omi_core.slurm.policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
 from omi_core.teachers.tiny import world
@@ -157,7 +159,11 @@ def embedding_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", package)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if {"bash", "python"} & {language for language, _ in blocks(page)}],
+    ids=lambda page: page.name,
+)
 @pytest.mark.usefixtures("stand_ins", "embedding_model")
 def test_commands_and_code_of_a_page_run_in_order(here: Here, tmp_path: Path, page: Path) -> None:
     ran = 0
@@ -239,7 +245,9 @@ def test_what_is_only_shown_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
 def test_links_and_paths_resolve(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#]+)\)", re.sub(r"(?ms)^```.*?^```$", "", text)):  # code has none
+    prose = _BLOCK.sub("", text)
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)|src(?:set)?=\"([^\"]+)", prose):
+        link = "".join(link)
         if "://" not in link:
             assert (page.parent / link).exists(), link
     for path in re.findall(r"(?<![\w/])(?:tests|omi_core|jobs|hydra_conf)/[\w/]+\.(?:py|yaml|md)", text):
@@ -258,12 +266,71 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
     named = re.findall(
         rf"(?<![\w./-])((?:{'|'.join(sections)})(?:\.[a-z_]+)+)(?![\w*./(-])", page.read_text()
     )
-    assert named
     assert {name for name in named if name not in known and not name.endswith((".md", ".jsonl"))} == set()
 
 
 def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def first_cells(text: str) -> list[str]:
+    """The first cell of every row of the tables in `text`, where it is code."""
+    return re.findall(r"^\| `(.+?)` \|", text, flags=re.M)
+
+
+def test_the_readme_lists_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = first_cells(text[text.index("## Commands") : text.index("## More")])
+    assert sorted(listed) == COMMANDS
+
+
+def test_a_tutorial_is_short_and_every_page_has_its_place_on_the_site() -> None:
+    for tutorial in (ROOT / "docs").glob("tutorial-*.md"):
+        assert len(tutorial.read_text(encoding="utf-8").split()) < 1000, tutorial.name
+    nav = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), flags=re.M)
+    assert sorted(nav) == sorted(["index.md", *(path.name for path in (ROOT / "docs").glob("*.md"))])
+
+
+def test_figures_of_benchmarks_are_on_one_page() -> None:
+    for path in PAGES:
+        measured = "tests.bench" in path.read_text(encoding="utf-8")
+        assert measured == (path.name == "measurements.md"), path.name
+
+
+def said(node: ast.AST) -> str | None:
+    """A text in the code, with … for what is put in at run time."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.sub(r"\$\w+", "…", node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return None
+
+
+def code() -> list[ast.AST]:
+    files = [path for folder in ("omi_core", "jobs") for path in (ROOT / folder).rglob("*.py")]
+    return [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+
+
+def test_troubleshooting_quotes_errors_as_the_code_says_them() -> None:
+    texts = {text for node in code() if (text := said(node))} | {(ROOT / "Makefile").read_text()}
+    quoted = first_cells(page("troubleshooting.md"))
+    assert len(quoted) > 60
+    assert [error for error in quoted if not any(error in text for text in texts)] == []
+
+
+def test_troubleshooting_has_every_end_of_a_chain() -> None:
+    quoted = first_cells(page("troubleshooting.md"))
+    ends = [
+        text
+        for node in code()
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("end_chain", "ChainEnded"))
+        for argument in node.args
+        if (text := said(argument)) and len(re.findall("[a-z]+", text)) > 2 and "sent again" not in text
+    ]
+    assert len(ends) >= 4
+    assert [end for end in ends if not any(error in end for error in quoted)] == []
+    causes = re.findall(r"^\| ([a-z ]+) \|", page("slurm.md"), flags=re.M)
+    assert {cause.value for cause in Cause} <= set(causes)
 
 
 def test_every_column_and_policy_is_documented() -> None:
@@ -337,6 +404,22 @@ def test_every_statistic_is_documented(here: Here, tmp_path: Path) -> None:
     assert {key for key in stats["splits"]["small"] if f"`{key}`" not in text} == set()
     for reason in stats["counts"]["selection"]:
         assert f"`counts.selection.{reason}`" in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="no mkdocs here (make docs)")
+def test_the_site_builds_without_a_warning_and_loads_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", f"--site-dir={tmp_path}"]
+    built = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True
+    )
+    assert (built.returncode, built.stdout + built.stderr) == (0, "")
+    pages = list(tmp_path.glob("*.html"))
+    assert len(pages) > len(PAGES)
+    for built_page in pages:
+        text = built_page.read_text(encoding="utf-8")
+        assert re.findall(r"<(?:script|img|link rel=\"?stylesheet)[^>]* (?:src|href)=\"?https?:", text) == []
+        for picture in re.findall(r"(?:src|srcset)=\"?(pictures/[\w.-]+)", text):
+            assert (tmp_path / picture).exists(), picture
 
 
 CHOICES = [

@@ -62,8 +62,8 @@ FAULTS: list[tuple[str, Packages, str]] = [
     ("no module", {"omi-a": {"one": "omi_of_a_test_gone:One"}}, "one of omi.filters cannot be loaded from"),
     ("no attribute", {"omi-a": {"one": "omi_of_a_test:Gone"}}, "(AttributeError: module 'omi_of_a_test'"),
     ("raises", {"omi-a": {"one": "omi_of_a_test_bad"}}, "(RuntimeError: first line)"),
-    ("capitals", {"omi-a": {"One": "omi_of_a_test:One"}}, "'One' is no name for an entry point"),
-    ("a dot", {"omi-a": {"a.b": "omi_of_a_test:One"}}, "'a.b' is no name for an entry point"),
+    ("capitals", {"omi-a": {"One": "omi_of_a_test:One"}}, "'One' is not a name for an entry point"),
+    ("a dot", {"omi-a": {"a.b": "omi_of_a_test:One"}}, "'a.b' is not a name for an entry point"),
     (
         "one name twice",
         {"omi-a": {"one": "omi_of_a_test:One"}, "omi-b": {"one": "omi_of_a_test:One"}},

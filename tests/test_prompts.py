@@ -284,7 +284,7 @@ def test_any_file_is_either_a_template_or_a_mistake_in_one_line(
         ("solutions", "mind", {}, "prompt.name=mind: has no section 'solutions'; these have one: acemath, "),
         ("verdicts", "tiny", {}, "prompt.name=tiny: has no section 'verdicts'; these have one: judge$"),
         ("dialogues", None, {}, "style: missing; prompt.name=mind: .* several: one of two_students, teach"),
-        ("solutions", None, {"styles": ("debate",)}, "style=debate: .* has no styles; leave style away"),
+        ("solutions", None, {"styles": ("debate",)}, "style=debate: .* has no styles; omit style"),
         (
             "dialogues",
             None,

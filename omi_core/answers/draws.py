@@ -14,7 +14,7 @@ from omi_core.answers.policy import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """`number` draws of `size` samples each: in so many of them the majority, or any sample, is right."""
+    """`number` draws of `size` samples each, and in how many the majority, or any sample, is right."""
 
     size: int
     number: int

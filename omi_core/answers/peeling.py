@@ -35,7 +35,7 @@ def peel(tokens: Sequence[Token]) -> tuple[list[Token], str | None, bool]:
     r"""The formula, its unit and whether it is a percentage: `\$5`, `5\%`, `5 \text{ cm}^2`, `5^\circ`.
 
     Raises:
-        Prose: words that are no unit.
+        Prose: words that are not a unit.
     """
     body, currency = _without_currency(_without_ratio(list(tokens)))
     body, words = _without_words(body)
@@ -66,7 +66,7 @@ def peel(tokens: Sequence[Token]) -> tuple[list[Token], str | None, bool]:
 
 
 def _is_product(body: Sequence[Token]) -> bool:
-    """Whether a mark behind `body` belongs to all of it: it is no sum, and no function's argument."""
+    """Whether a mark behind `body` belongs to all of it: it is not a sum or a function's argument."""
     depth = 0
     for at, (kind, text) in enumerate(body):
         depth += (text in ("(", "{", "[")) - (text in (")", "}", "]")) if kind == "o" else 0

@@ -54,7 +54,7 @@ class Policy:
     percent: str = option("either", "what 50\\% is: 0.5, 50, or either", choices=("either", "value", "drop"))
     units: str = option(
         "lenient",
-        "a unit on one side only: fine, not fine, or no unit ever looked at",
+        "a unit on one side only: accepted, refused, or all units ignored",
         choices=("lenient", "strict", "ignore"),
     )
     bases: str = option("lenient", "whether 101_2 may equal 101", choices=("lenient", "strict"))

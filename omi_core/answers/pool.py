@@ -112,7 +112,7 @@ class Pool:
                 self._run(second := _Batch(pairs, deque([job])))
                 batch.verdicts.update(second.verdicts)
         except BaseException:
-            self.close()  # replies to a batch that nobody waits for must not meet the next one
+            self.close()  # late replies to this batch must not meet the next one
             raise
         self.counts.pairs += len(pairs)
         return [batch.verdicts.get(job, Verdict.UNKNOWN) for job in range(len(pairs))]

@@ -46,7 +46,7 @@ def compare_relations(a: Value, b: Value, rules: Rules, compare: Compare) -> Ans
 
 
 def _equation_and_number(relation: Relation, number: Form) -> Answer:
-    """An equation is no number; but where the number is a side of it or solves it, it may be meant."""
+    """An equation is not a number; but where the number is a side of it or solves it, it may be meant."""
     if set(relation.ops) != {"="}:
         return NOT_EQUAL if set(relation.ops) <= _FLIPPED.keys() else None
     forms = [side.form if isinstance(side, Scalar) else None for side in relation.sides]
@@ -64,7 +64,7 @@ def _equation_and_number(relation: Relation, number: Form) -> Answer:
 def assigned(relation: Relation, compare: Compare) -> Value | None:
     r"""The value of "x = 5", "f(x) = 2x", "x = 2+3 = 5", "2+3 = 5", "x \in [1,2]"; None for other relations.
 
-    All that follows the name must be equal, or it is no value: "x = 1 y = 2". In a chain with an
+    All that follows the name must be equal, or it is not a value: "x = 1 y = 2". In a chain with an
     approximation the value is what stands before it.
     """
     sides, ops = list(relation.sides), list(relation.ops)

@@ -23,7 +23,7 @@ _RADIANS_PER_DEGREE = algebra.symbol("\\pi") * algebra.number(180).inverse()
 
 
 def compare_scalars(a: Scalar, b: Scalar, rules: Rules) -> Answer:
-    """EQUAL, NOT_EQUAL, UNKNOWN, or None where a worker or nobody can tell."""
+    """EQUAL, NOT_EQUAL, UNKNOWN, or None where at most a worker can tell."""
     if a.modulus is not None or b.modulus is not None:
         return _congruent(a, b, rules)
     if a.base is not None or b.base is not None:

@@ -79,7 +79,7 @@ _PHRASES = {
     "fahrenheit": "°f", "° fahrenheit": "°f", "° f": "°f",
     "$ dollars": "$", "$ dollar": "$", "$ usd": "$",
 }  # fmt: skip
-# Words behind a number that make another number, or a statement, of it. A phrase with one is no unit.
+# Words behind a number that make another number, or a statement, of it. A phrase with one is not a unit.
 NOT_UNITS = frozenset(
     "hundred hundreds thousand thousands million millions billion billions trillion trillions dozen "
     "dozens score half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths "

@@ -24,7 +24,7 @@ class Amount:
     more: int
 
     def rows(self, available: int) -> int:
-        """Rows of the mixture, when the input has so many."""
+        """Rows of the mixture, when the input has this many."""
         return self.every * available + self.drawn * self.more
 
 
@@ -38,7 +38,7 @@ def amounts(
     """
     for name, count in available.items():
         if not count:
-            raise ConfigError(f"inputs.{name}: has no usable row; mend it or leave it away")
+            raise ConfigError(f"inputs.{name}: has no usable row; fix it or omit it")
     shares = {name: share_of(item.share) for name, item in inputs.items() if item.share is not None}
     out = {name: _fixed(available[name], item) for name, item in inputs.items() if name not in shares}
     total = sum(shares.values(), Fraction(0))

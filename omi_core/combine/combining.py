@@ -69,9 +69,7 @@ def combine(config: Combine) -> Outcome:
     task = _task(config, sources)
     schema = task.schema
     if config.publish.chat is not None and not task.solves:
-        raise ConfigError(
-            f"publish.chat={config.publish.chat}: {task.name} have no chat messages; leave it away"
-        )
+        raise ConfigError(f"publish.chat={config.publish.chat}: {task.name} have no chat messages; omit it")
     if keep is not None and "problem" not in schema.required:
         raise ConfigError(f"keep_problems_of={config.keep_problems_of}: {task.name} have no problem")
     if config.unique == "problems" and schema.required[0] != "problem":

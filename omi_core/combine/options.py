@@ -30,10 +30,10 @@ class Combine:
     inputs: list[str] = option(
         [], "runs, datasets, files or globs of files, in the order of their rows", transient=True
     )
-    name: str = option("combined", "what the card calls the dataset")
+    name: str = option("combined", "the name of the dataset on the card")
     task: str | None = option(
         None,
-        "what the rows are; null: what all inputs hold",
+        "the kind of rows; null: the kind that all inputs hold",
         choices=tuple(known()),
     )
     keep_problems_of: str | None = option(
@@ -58,14 +58,14 @@ class Combine:
 
 @dataclass
 class MixInput:
-    """One input of a mixture: all its rows, or so many, or a share of the mixture."""
+    """One input of a mixture: all its rows, or some, or a share of the mixture."""
 
     path: str | None = option(
         None, "file or glob with `messages`, or a run or dataset with chat messages", transient=True
     )
-    limit: int | None = option(None, "at most so many of its rows, drawn by the seed", ge=1)
+    limit: int | None = option(None, "at most this many of its rows, drawn by the seed", ge=1)
     share: float | None = option(None, "its share of the rows of the mixture", gt=0, le=1)
-    repeat: int = option(1, "how often a row is taken; with share: at most so often", ge=1)
+    repeat: int = option(1, "how often a row is taken; with share: at most this often", ge=1)
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Mix:
     inputs: dict[str, Any] = option(
         {}, "NAME: {path: …, limit: …, share: …, repeat: …} for each input", transient=True
     )
-    name: str = option("mixture", "what the card calls the dataset")
+    name: str = option("mixture", "the name of the dataset on the card")
     rows: int | None = option(
         None, "rows of the mixture where all inputs have a share; null: as many as there can be", ge=1
     )
@@ -132,7 +132,7 @@ def _mix_input(name: str, given: Any) -> MixInput:
     if item.path is None:
         raise ConfigError(f"inputs.{name}.path: missing; give a file with messages, a run or a dataset")
     if item.limit is not None and item.share is not None:
-        raise ConfigError(f"inputs.{name}: has both a limit and a share; leave one away")
+        raise ConfigError(f"inputs.{name}: has both a limit and a share; omit one")
     return item
 
 
@@ -146,13 +146,13 @@ def _check_shares(shares: Sequence[float | None], rows: int | None) -> None:
     total = sum((share_of(share) for share in shares if share is not None), Fraction(0))
     if None in shares:
         if rows is not None:
-            raise ConfigError(f"rows={rows}: is for inputs that all have shares; leave it away")
+            raise ConfigError(f"rows={rows}: is for inputs that all have shares; omit it")
         if total >= 1:
             raise ConfigError(
                 f"inputs: the shares add up to {float(total):g}; nothing is left for the others"
             )
     elif abs(total - 1) > _TOLERANCE:
         raise ConfigError(
-            f"inputs: the shares add up to {float(total):g}, not to 1; leave the share of one input away to "
-            "fill up with it"
+            f"inputs: the shares add up to {float(total):g}, not to 1; omit the share of one input, "
+            "which then fills the rest"
         )

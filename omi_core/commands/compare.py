@@ -96,7 +96,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     notes = []
     if untimed := sum(row["untimed_tasks"] for row in rows):
         killed = tasks(untimed, "was", "were")
-        notes.append(f"≥: {killed} killed, or still at work, and left no times")
+        notes.append(f"≥: {killed} killed, or still running, and left no times")
     timed = [row for row in rows if row["task_hours"] is not None]
     if timed and not any(row["gpus_per_task"] for row in timed):
         notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")

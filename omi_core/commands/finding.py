@@ -18,7 +18,7 @@ from omi_core.store.layout import Layout
 class Where:
     """What all these commands have: where a run is looked for that is given by its name."""
 
-    root: str = option("runs", "where runs lie that are given by their name")
+    root: str = option("runs", "where to find runs that are given by name")
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Resume(Where):
 
     tasks: int | None = option(None, "array tasks for what is missing; null: as many as before", ge=1)
     cluster: dict[str, Any] = option(
-        {}, "options of the cluster that are to be others from now on, cluster.time=02:00:00"
+        {}, "options of the cluster to change from now on, cluster.time=02:00:00"
     )
 
 
@@ -91,7 +91,7 @@ def runs_in(folder: Path, pipelines: bool = False) -> list[Path]:
 
 
 def page_to_write(out: str) -> Path:
-    """The page that `out=` names. Raises ConfigError: it is none, or cannot be written."""
+    """The page that `out=` names. Raises ConfigError: it is not one, or cannot be written."""
     path = Path(out)
     if path.suffix not in (".html", ".htm"):
         raise ConfigError(f"out={out}: not a page; give a name that ends in .html")

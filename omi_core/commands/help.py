@@ -40,7 +40,7 @@ def composed_page(name: str, schema: type, doc: str, whole: bool) -> str:
         return "\n".join(page)
     often = OFTEN[name]
     few = [option for key in often for option in every if option[0] == key]
-    head = ["", f"Options that are set most (OPTION=VALUE); --help=all has all {len(every)}", ""]
+    head = ["", f"The most used options (OPTION=VALUE); --help=all lists all {len(every)}", ""]
     return "\n".join([doc.strip(), *_choices_in_short(groups), *head, *_in_short(few), "", end])
 
 
@@ -60,7 +60,7 @@ def option_lines(key: str, value: Any, field: dataclasses.Field[Any]) -> list[st
 
 
 def _in_sections(options: list[Option], groups: bool) -> Iterator[str]:
-    more = "; a group's choice may set others than these defaults" if groups else ""
+    more = "; a group's choice may set other values" if groups else ""
     yield from ("", f"Options (OPTION=VALUE{more})")
     last = None
     for key, value, field in options:

@@ -26,7 +26,7 @@ def main(config: Options, runs: list[Path]) -> int:
     """Prints the logs of one run, or of all steps of a pipeline, oldest job first. Returns the exit code."""
     from omi_core.store.layout import Layout
 
-    # Of a pipeline its own are the jobs of steps that are no runs.
+    # A pipeline's own are the jobs of steps that are not runs.
     shown = sum(_show(Layout(root), config) for root in [runs[0], *runs_in(runs[0])])
     if not shown:
         raise ConfigError(f"{runs[0]}: has no such log; jobs write theirs to {Layout(runs[0]).logs}")

@@ -118,7 +118,7 @@ def _asked(config: Generate, chain: Chain) -> Iterator[tuple[str, str]]:
         doubts = list(check_site(config, [entry.job for entry in chain.submitted]))
     except commands.SlurmError as error:
         if not isinstance(error, commands.NotInstalled):
-            yield "site", f"not asked whether it takes the jobs ({_short(str(error))})"
+            yield "site", f"not asked whether it accepts the jobs ({_short(str(error))})"
         return
     for line in doubts or ["takes such jobs"]:
         yield "site", line

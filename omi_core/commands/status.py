@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Options(Where):
-    watch: bool = option(False, "show it again until nothing of it waits or runs")
-    interval: float = option(30.0, "seconds between two looks; Slurm's controller serves everybody", ge=10)
+    watch: bool = option(False, "show it again until no job of it waits or runs")
+    interval: float = option(30.0, "seconds between two queries; Slurm's controller serves all users", ge=10)
     json: bool = option(False, "print JSON, for scripts")
 
 
@@ -195,7 +195,7 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     from omi_core.slurm.status import Status
 
     if not found:
-        return ["no runs here; root=DIR looks elsewhere"]
+        return ["no runs here; root=DIR names another folder"]
     coverage, rows = METRICS["coverage"], METRICS["rows"]
     table = Table(box=box.SIMPLE)
     for name in ("run", "state", "samples", "done", "failures", rows.heading):

@@ -93,7 +93,7 @@ def words(text: str) -> list[str]:
 
 def strict_form(text: str) -> str:
     """Words, operators and brackets, a blank between them; drawings, too, since a short question can be all
-    in its drawing. Braces around a single word are no brackets."""
+    in its drawing. Braces around a single word are not brackets."""
     return " ".join([form for form in map(_mark, _tokens(text)) if form])
 
 
@@ -116,7 +116,7 @@ def _tokens(text: str) -> list[str]:
 
 @lru_cache(maxsize=1 << 16)
 def _word(token: str) -> str:
-    """A token as a word, "" when it is none."""
+    """A token as a word, "" when it is not one."""
     form, word = _form(token)
     return form if word else ""
 

@@ -68,7 +68,7 @@ def _rows(given: str) -> Iterator[tuple[str, dict[str, Any]]]:
             missing = [name for name in COLUMNS if name not in row]
             if missing:
                 raise ConfigError(
-                    f"verdicts={given}: {where} is no verdict, it has no {missing[0]}; give a run with "
+                    f"verdicts={given}: {where} is not a verdict, it has no {missing[0]}; give a run with "
                     "task=verdicts"
                 )
             for name in ("forward", "backward"):

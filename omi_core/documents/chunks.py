@@ -1,4 +1,4 @@
-"""Documents to chunks of at most so many tokens, cut at paragraph or sentence ends, never in a formula.
+"""Documents to chunks of at most this many tokens, cut at paragraph or sentence ends, never in a formula.
 
 A chunk is filled with paragraphs as long as they fit. A paragraph over the limit is split into sentences.
 What is then still over the limit is cut as a last resort, and counted: a sentence at line ends or between
@@ -65,7 +65,7 @@ class Splitter:
 
     @staticmethod
     def of(options: Documents) -> Splitter:
-        """The splitter that the options ask for. Raises ConfigError: their tokenizer is none."""
+        """The splitter that the options ask for. Raises ConfigError: their tokenizer is not one."""
         try:
             count = TokenCounter(options.tokenizer or BYTES, "tokenizer")
         except ValueError as error:

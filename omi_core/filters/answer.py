@@ -17,7 +17,7 @@ class NoBoxed(RowFilter):
     name = "no_boxed"
     option = Option("bool", True, "drop solutions without a \\boxed{} answer", late=False)
     position = 20
-    reason = "the answer of a trained model must be found, too"
+    reason = "the answer of a model trained on them must be found, too"
     examples = (
         Example("2 + 3 = 5", None),
         Example("2 + 3 = \\boxed{5", None),
@@ -56,7 +56,7 @@ class StripPrefix(RowFilter):
     name = "strip_prefix"
     option = Option("bool", True, "remove a leading 'My solution:' and the like", late=False)
     position = 40
-    reason = "a habit of the teacher, no part of the solution"
+    reason = "a habit of the teacher, not part of the solution"
     examples = (
         Example("My solution:\nWe add.", "We add."),
         Example("  my SOLUTION : We add.", "We add."),

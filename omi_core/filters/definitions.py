@@ -30,8 +30,8 @@ _OPERATION = re.compile(r"\boperat(?:ion|or)|\bbinary\b", re.IGNORECASE)
 def redefined(problem: str) -> frozenset[str]:
     """The signs that `problem` gives another meaning; names as in `signs`.
 
-    `a*b = ...` defines an asterisk, for nobody writes a product of letters so; of other signs it takes a word
-    such as "define" or "operation" besides.
+    `a*b = ...` defines an asterisk, because a product of letters is not written so; other signs also need a
+    word such as "define" or "operation".
     """
     operation = _OPERATION.search(problem) is not None
     defines = operation or _DEFINES.search(problem) is not None

@@ -70,7 +70,7 @@ class Restates(RowFilter):
     option = Option(
         "float",
         0.0,
-        "least share of the problem's words and numbers in the beginning of the solution; 0: off",
+        "smallest share of the problem's words and numbers in the beginning of the solution; 0: off",
         "share",
         off=0.0,
         ge=0,

@@ -53,7 +53,7 @@ class MinChars(RowFilter):
 
 
 class MaxWords(RowFilter):
-    """Drops solutions of more words, as white space parts them. AceMath (arXiv 2412.15084): 2,500."""
+    """Drops solutions of more words, split at white space. AceMath (arXiv 2412.15084): 2,500."""
 
     name = "max_words"
     option = Option("int | None", None, "longest solution, in words; null: off", "limit", ge=1)

@@ -105,7 +105,7 @@ def _fault_of_option(cls: type[Filter], others: Mapping[str, type[Filter]]) -> s
             "has no option, an Option of type bool, int, float, str (each also with ' | None') or list[str]"
         )
     if not option.turns_off(option.default) or not option.late:
-        return "is not off by default: to install a package must not change what a run makes"
+        return "is not off by default: installing a package must not change what a run makes"
     if option.argument is not None and not cls.takes(option.argument):
         return f"has no keyword {option.argument!r} in its constructor, which its option is for"
     taken = {*others, *(other.key() for other in others.values()), *SECTIONS[cls.section]}

@@ -117,7 +117,7 @@ class Empty(RowFilter):
 
 
 class TooLong(RowFilter):
-    """Drops statements of more words, as white space parts them."""
+    """Drops statements of more words, split at white space."""
 
     name = "too_long"
     section = "problems"

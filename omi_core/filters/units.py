@@ -10,7 +10,7 @@ _UNIT = re.compile(
     rf"\{{{_GAP}{{0,4}}([A-Za-z]{{1,20}})\.?[ ~]{{0,4}}\}}(?:\^\{{?[23]\}}?)?(?![({{\w^])"
 )
 _FORMULA_END = re.compile(r"\n|\$|\\[\[\]()]|[.,;](?=\s)|\Z")
-# Words in a formula that are no units, and those that change the number before them.
+# Words in a formula that are not units, and those that change the number before them.
 _NO_UNITS = frozenset(
     "and or if so then for when where is are of to in with by than from as at plus minus times over mod "
     "hundred thousand million billion trillion dozen dozens percent remainder pairs pair score half halves "

@@ -50,4 +50,6 @@ class Data:
         choices=("stop", "skip"),
         transient=True,
     )
-    limit: int | None = option(None, "read at most so many records (jobs.reduce: rows)", ge=1, transient=True)
+    limit: int | None = option(
+        None, "read at most this many records (jobs.reduce: rows)", ge=1, transient=True
+    )

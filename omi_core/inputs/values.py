@@ -1,7 +1,7 @@
 """What stands in a cell: the value at a column, and the one text, problem or answers that it means.
 
 Nothing here is written by `str()` of a container: a list of one is its element, and what cannot be a text is
-refused by name, with its place and the beginning of what stands there.
+refused by name, with its place and the beginning of what is there.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def last_answer(value: Any) -> Any:
 
 
 def last_turn(messages: list[Any], roles: tuple[str, ...]) -> Any:
-    """The content of the last message by one of `roles`, its parts of text joined; else what stands there."""
+    """The content of the last message by one of `roles`, its parts of text joined; else the value itself."""
     for item in reversed(messages):
         role, content = ("role", "content") if "role" in item else ("from", "value")
         if item[role] in roles:

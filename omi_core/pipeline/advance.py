@@ -147,7 +147,7 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
 
 
 def _jobs_of(pipeline: Pipeline, step: Step) -> list[Entry]:
-    """The ledger's jobs of a step that is no chain, since the last command of a user."""
+    """The ledger's jobs of a step that is not a chain, since the last command of a user."""
     entries = _entries(pipeline)
     marks = [at for at, entry in enumerate(entries) if entry["stage"] in _MARKS]
     since = entries[marks[-1] :] if marks else entries
@@ -178,7 +178,7 @@ def step_job(root: str, name: str) -> int:
 
 
 def _carry_out(pipeline: Pipeline, name: str) -> int:
-    """A step's work, when nobody else is at it any more; the exit code. Raises LockTaken after 5 minutes."""
+    """A step's work, once no other process does it; the exit code. Raises LockTaken after 5 minutes."""
     deadline = time.monotonic() + _WAIT_OF_STEP_S
     while True:
         try:

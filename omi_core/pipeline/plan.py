@@ -5,7 +5,7 @@ PIPELINE/
   steps.json       the steps with all their options, as the last command composed them
   ledger.jsonl     append-only: what was begun, submitted, done and failed
   01-NAME/         the first step, a run directory or what another command writes
-  02-NAME.json     of a step that is no run: that it is done, with counts and hash
+  02-NAME.json     of a step that is not a run: that it is done, with counts and hash
   logs/            on Slurm: jobs of steps that are no runs
 """
 
@@ -120,7 +120,7 @@ def read_pipeline(root: Path) -> Pipeline:
     """A pipeline as its last command left it.
 
     Raises:
-        ConfigError: the directory is no pipeline, or one that this version cannot read.
+        ConfigError: the directory is not a pipeline, or one that this version cannot read.
     """
 
     def build(plan: dict[str, Any]) -> Pipeline:

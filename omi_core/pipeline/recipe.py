@@ -82,7 +82,7 @@ def _draft(where: str, name: str, values: Any) -> Draft:
         raise ConfigError(f"{where}: not a name for a step; use small letters, digits and _")
     values = _mapping(where, values, ("command", "options"))
     if not isinstance(values.get("command"), str):
-        raise ConfigError(f"{where}: says no command; give command: generate, or another")
+        raise ConfigError(f"{where}: names no command; give command: generate, or another")
     return Draft(name, values["command"], _mapping(f"{where}: options", values.get("options") or {}))
 
 

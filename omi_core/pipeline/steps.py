@@ -39,7 +39,7 @@ class Command:
     be had, for a pipeline in the given directory; `run` does the work. `owned` are options that the pipeline
     sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
     a name under "". `product` is the
-    result of a step that `is_run` says is no run; `input` is the option that names the rows it takes on.
+    result of a step that `is_run` says is not a run; `input` is the option that names the rows it takes on.
     """
 
     content: Callable[[Values], Values]
@@ -269,7 +269,7 @@ def compose_step(
     owned = COMMANDS[name].owned
     for key in keys:
         if key in owned or key in _OF_THE_PIPELINE:
-            raise ConfigError(f"{key}: is the pipeline's to set; leave it away")
+            raise ConfigError(f"{key}: is set by the pipeline; omit it")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
     all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
     return options.written(root(name).load(compose_values(name, all_words, config_dir)))

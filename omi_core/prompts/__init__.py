@@ -206,7 +206,7 @@ def _chosen(label: str, known: list[str], asked: Sequence[str]) -> list[str]:
         return known
     for place, style in enumerate(asked):
         if known == [""]:
-            raise ConfigError(f"style={style}: {label} has no styles; leave style away")
+            raise ConfigError(f"style={style}: {label} has no styles; omit style")
         if style == "all" or style in asked[:place]:
             raise ConfigError(f"style={','.join(asked)}: all stands alone, and no style twice")
         if style not in known:

@@ -31,7 +31,7 @@ CHAT = "chat"  # the directory of the chat form, and its name as a configuration
 class Forms:
     """What rows become: their columns, rows of a file, and the chat form's column for the answer, if any.
 
-    `unique` says which rows are dropped: those that were there before ("rows"), also those whose problem was
+    `unique` says which rows are dropped: those that occurred before ("rows"), also those whose problem was
     ("problems", compared after `normal_text`), or none.
     """
 

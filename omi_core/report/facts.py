@@ -109,7 +109,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the samples are; those made elsewhere are solutions."""
+        """What the samples are; imported ones are solutions."""
         return self.config.get("task", {}).get("name", DEFAULT_TASK)
 
     @property

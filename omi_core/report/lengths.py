@@ -18,7 +18,7 @@ import orjson
 from omi_core.report.facts import Facts
 from omi_core.store.frames import Frame, FrameDamaged, read_lines
 
-# Read of one run: so many samples, a third of a second of work, in at most so many frames.
+# Read of one run: this many samples, a third of a second of work, in at most this many frames.
 SAMPLES = 16_384
 FRAMES = 512
 _BINS = 24
@@ -62,7 +62,7 @@ def lengths(run: Facts) -> Lengths | None:
 
 
 def _spread(frames: Sequence[tuple[Path, Frame]], most: int) -> list[tuple[Path, Frame]]:
-    """At most so many frames, evenly spread over journals and time."""
+    """At most this many frames, evenly spread over journals and time."""
     if len(frames) <= most:
         return list(frames)
     return [frames[(2 * at + 1) * len(frames) // (2 * most)] for at in range(most)]

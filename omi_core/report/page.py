@@ -22,7 +22,7 @@ _SHOWN_CHARACTERS = 1500
 
 
 def render(runs: Sequence[Facts], examples: int) -> str:
-    """The page for these runs, with so many rows of each dataset.
+    """The page for these runs, with this many rows of each dataset.
 
     Raises:
         ValueError: a part of a run is damaged, or there is no run.
@@ -79,7 +79,7 @@ def _warnings(run: Facts) -> Iterator[str]:
         yield "A rehearsal: no model took part. It measures the suite; accuracies are settings."
     if run.untimed:
         killed = tasks(run.untimed, "was", "were")
-        yield f"{killed} killed, or still at work, and left no times: what is spent is a lower bound."
+        yield f"{killed} killed, or still running, and left no times: what is spent is a lower bound."
 
 
 def _tiles(row: Row) -> Iterator[tuple[str, str]]:

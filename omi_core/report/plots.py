@@ -157,7 +157,7 @@ def growth_figure(run: Facts) -> Figure | None:
     caption = "Vertical lines are further attempts. " if moments else ""
     if run.untimed:
         killed = tasks(run.untimed, "was", "were")
-        caption += f"{killed} killed, or still at work: its samples count when it wrote last. "
+        caption += f"{killed} killed, or still running: its samples count when it wrote last. "
     if found.placeless:
         caption += f"{count(found.placeless)} samples have no known time and are left out."
     return Figure("Samples over time", caption.strip(), chart)
@@ -187,7 +187,7 @@ def tasks_figure(run: Facts) -> Figure | None:
     if len(run.timed) > len(shown):
         caption += f"Drawn are the {len(shown)} longest of {count(len(run.timed))} tasks. "
     if run.untimed:
-        caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still at work, and left no times."
+        caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still running, and left no times."
     return Figure("Busy and idle per task", caption.strip(), chart)
 
 
@@ -246,7 +246,7 @@ def shards_figure(run: Facts) -> Figure | None:
     title = "attempt/task" if size == 1 else f"attempt/task of the first of {size}"
     across = Axis(list(first), lambda tick: first[tick], title, low=0.0, high=float(len(bars)))
     table = Table(["task", "samples", "by killed or working tasks"], rows)
-    legend = [("k1", "ended by themselves"), ("k3", "killed or at work")]
+    legend = [("k1", "ended by themselves"), ("k3", "killed or running")]
     caption = f"Each column is {size} tasks." if size > 1 else ""
     return Figure("Samples per task", caption, columns(bars, across, zero(top), table, legend))
 

@@ -19,8 +19,8 @@ class Accuracy:
 def accuracy_by_votes(counts: Mapping[str, Any], samples: int) -> list[Accuracy]:
     """Points in rising number of samples; none without a ground truth.
 
-    They come from `truth.draws.K`: of that many draws of K samples each, so many had the right majority,
-    and so many a right sample. With one sample and with all `samples` of a record they follow from the
+    They come from `truth.draws.K`: the number of draws of K samples each, how many had the right majority,
+    and how many a right sample. With one sample and with all `samples` of a record they follow from the
     counts of the whole, too, also where `samples` is no power of two.
     """
     truth = counts.get("truth", {})

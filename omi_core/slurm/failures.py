@@ -1,7 +1,7 @@
 """What went wrong in the chain at hand, grouped by cause, each group with a log line and where to look.
 
 Told from what tasks left beside their journals, and for those that were killed without a word from Slurm's
-state and exit code. A failure whose samples have been made since is none any more.
+state and exit code. A failure whose samples have been made since no longer counts.
 """
 
 from __future__ import annotations

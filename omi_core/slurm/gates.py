@@ -82,7 +82,7 @@ def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
     """Sends another gate, and what is behind it, to wait for jobs that make what is missing. Raises GoesOn.
 
     Nothing that the suite does starts a gate before its array has ended; a person can, or a controller that
-    has lost the dependency. Where that goes on and on the chain ends.
+    has lost the dependency. If that repeats, the chain ends.
     """
     ids, number = _ids(live), max(entry["attempt"] for entry in live)
     words = f"job {', '.join(ids)} still waits or runs"
@@ -265,7 +265,7 @@ def _complete(run: Run[Any]) -> NoReturn:
     _cancel([entry["job"] for entry in behind(run.layout) if entry["stage"] not in ON_GPUS])
     _pass_generate(run, _last_attempt_sent(run))
     _hand_on(run, "every sample is there", lambda chain: chain.reduce())
-    raise GoesOn("the chain was sent again, and not to its end; what was left of it is sent now")
+    raise GoesOn("the chain was sent again, but not all of it; the rest is sent now")
 
 
 def _last_attempt_sent(run: Run[Any]) -> int | None:

@@ -37,7 +37,7 @@ def expand(nodelist: str) -> list[str]:
 
 
 def place(environment: Mapping[str, str], nodes: int) -> Place | None:
-    """This task's place among the ranks of a teacher of so many nodes; None for a teacher of one.
+    """This task's place among the ranks of a teacher of this many nodes; None for a teacher of one.
 
     Raises:
         ConfigError: the job has another shape, or this is none of its tasks.

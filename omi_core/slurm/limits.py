@@ -68,7 +68,7 @@ def read_limits(
 ) -> Limits:
     """What this user may submit; the site's defaults stand in for what is None.
 
-    Accounting that is absent, or does not answer within 20 s, is no error: its limits are then None.
+    Accounting that is absent, or does not answer within 20 s, is not an error: its limits are then None.
 
     Raises:
         NotInstalled, Busy, SlurmError: the controller could not be asked.

@@ -37,7 +37,7 @@ class GoesOn(ChainEnded):
 
 @contextmanager
 def waited_lock(path: Path) -> Iterator[None]:
-    """Holds a lock that others may hold for a while; says on the log for whom it waits.
+    """Holds a lock that others may hold for a while; says on the log what it waits for.
 
     Raises:
         LockTaken: it still has a holder after 5 minutes, or 40 where that is a job that Slurm still has.
@@ -120,8 +120,8 @@ def refuse_left_behind(layout: Layout) -> None:
 def refuse_unknown(layout: Layout) -> None:
     """Raises ChainEnded for a task of a job of which the ledger does not tell.
 
-    It was submitted by a process that was killed before it could write it down. Nobody waits for it, and
-    what it would make is sent again by another. Runs that no job was submitted for are nobody's business.
+    It was submitted by a process that was killed before it could write it down. No job waits for it, and
+    what it would make is sent again by another. Runs that no job was submitted for are left alone.
     """
     own = own_job()
     while own is not None:
@@ -139,7 +139,7 @@ def refuse_unknown(layout: Layout) -> None:
 
 
 def _unknown(own: str, layout: Layout) -> str:
-    return f"job {own} is none of the chain that {layout.ledger} tells of; nothing done"
+    return f"job {own} is not in the chain that {layout.ledger} records; nothing done"
 
 
 def ask(entries: Iterable[Entry]) -> dict[TaskKey, TaskState]:

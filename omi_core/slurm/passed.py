@@ -19,7 +19,7 @@ _SIZE = "a job's size follows from cluster.gpus_per_node, cluster.cpus_per_gpu, 
 _GPUS = "set cluster.gpus_per_node and cluster.gpu_type, and how to ask with cluster.gpu_request"
 _LOGS = "logs lie in the run's own logs directory, where jobs.logs finds them"
 _CHAIN = "it would change every job of the chain; cluster.after=JOBID or RUN delays the first ones"
-_SUBMITTING = "the suite submits, and has to get a job id at once"
+_SUBMITTING = "the suite submits, and needs a job id at once"
 _IDENTITY = "jobs are named after run.dir; cluster.job_prefix is put before"
 
 # Long option of sbatch -> what to do instead of passing it.

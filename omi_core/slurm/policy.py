@@ -10,9 +10,9 @@
 | LOCKED | another process writes what this one has to write | the gate | resubmit, with files of its own |
 | SETUP | a line of `cluster.setup` failed; exit 78 | the gate, if not all fail so | resubmit; node excluded |
 | CRASH | killed by a signal of its own (SIGSEGV, …) | the gate | resubmit; who was in flight runs apart |
-| BUG | the same error in most tasks, or one of ours | nobody | stop, and show it once |
-| DISK | no space, no quota, no permission; exit 74 | nobody | stop: only a person can make room |
-| CANCELLED | Slurm's state | nobody | stop: somebody wanted it so |
+| BUG | the same error in most tasks, or one of ours | none | stop, and show it once |
+| DISK | no space, no quota, no permission; exit 74 | none | stop: only a person can make room |
+| CANCELLED | Slurm's state | none | stop: somebody wanted it so |
 | UNKNOWN | nothing says why | the gate | resubmit |
 
 Of reduce tasks publish is the owner in the gate's place, of publish the rescue job behind it.

@@ -58,7 +58,7 @@ _PATTERNS: tuple[tuple[str, Kind, str, str | None], ...] = (
         "its time limit is not allowed",
         "time",
     ),
-    ("PartitionNodeLimit", Kind.NEVER, "the partition does not allow so many nodes", "partition"),
+    ("PartitionNodeLimit", Kind.NEVER, "the partition does not allow this many nodes", "partition"),
     (
         r"InvalidAccount|AccountNotAllowed|Job's account not",
         Kind.NEVER,

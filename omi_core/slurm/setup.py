@@ -30,9 +30,9 @@ def setup_script(lines: Sequence[str]) -> list[str]:
 
 
 def check_setup(lines: Sequence[str]) -> None:
-    """Raises ConfigError where they are no shell: told before anything is submitted."""
+    """Raises ConfigError where they are not valid shell, before anything is submitted."""
     if lines and (error := _error("\n".join(lines))):
-        raise ConfigError(f"cluster.setup: not what a shell takes: {error}")
+        raise ConfigError(f"cluster.setup: not valid shell: {error}")
 
 
 @lru_cache(maxsize=32)

@@ -38,7 +38,7 @@ GONE = "GONE"
 
 # slurmdbd, when it hangs, lets its clients wait for 40 s.
 ACCOUNTING_TIMEOUT_S = 20.0
-# How far back sacct looks when nobody says when the jobs were submitted (its own default is midnight).
+# How far back sacct looks when the time of submission is not known (its own default is midnight).
 _LOOK_BACK_S = 365 * 86400.0
 _CLOCKS_DIFFER_S = 3600.0
 
@@ -111,12 +111,13 @@ def query(
 
     Args:
         job_ids: ids of jobs and arrays, as sbatch printed them.
-        sizes: how many tasks each array was submitted with (indexes from 0). Tasks of which nobody knows
-            are then GONE; and sacct is not asked when squeue knows all tasks and none ran twice.
+        sizes: how many tasks each array was submitted with (indexes from 0). Tasks that neither
+            squeue nor sacct knows are then GONE; and sacct is not asked when squeue knows all tasks and
+            none ran twice.
         since: when the first job was submitted, in seconds since the epoch; a year ago by default.
         timeout: seconds that squeue may take; sacct gets at most 20.
 
-    A job of which nobody knows anything is GONE, under `TaskKey(job_id, None)` without a size. Where sacct
+    A job of which nothing is known is GONE, under `TaskKey(job_id, None)` without a size. Where sacct
     is absent or fails, what squeue has forgotten is GONE.
 
     Raises:

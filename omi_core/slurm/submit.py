@@ -170,7 +170,7 @@ class Chain:
         return self.submitted
 
     def _fit(self, generate: int, beside: int) -> Fitting:
-        """What there is room for of a chain with so many generate jobs."""
+        """What there is room for of a chain with this many generate jobs."""
         behind = 3 if self._run.layout.pipeline else 2  # publish, advance, rescue
         return fit(
             generate, part_count(self._run), beside, self._site.limits, self._site.queued, behind=behind

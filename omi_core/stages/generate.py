@@ -32,7 +32,7 @@ from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.base import EngineFailed, Request, Teacher
 
-# The error rate means something only after so many samples.
+# The error rate means something only after this many samples.
 _ENOUGH_TO_JUDGE = 50
 _HEAR_SECONDS = 0.5
 
@@ -194,7 +194,7 @@ class _Shard:
                         if self.stop.overdue():
                             break  # leaving the generator abandons what is in flight
             except EngineFailed as error:
-                # Out of memory is nobody's fault in particular. A signal to stop often comes to every process
+                # Out of memory is no single record's fault. A signal to stop often comes to every process
                 # of a job: the engine may have ended of it before this one hears of it.
                 if not (self.stop.comes(_HEAR_SECONDS) or error.blameless):
                     flight.crashed(str(error))

@@ -111,7 +111,7 @@ def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[t
 
 
 def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
-    """How each of a cell's solutions ended: "stop", "length", or an error that says why it is none.
+    """How each of a cell's solutions ended: "stop", "length", or an error that says why it is not finished.
 
     Raises BadRow.
     """

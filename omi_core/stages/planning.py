@@ -144,7 +144,7 @@ def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> N
             chat.tokens(messages)
     except TemplateFailed as error:
         raise ConfigError(
-            f"teacher.model={model}: {error}; mend chat_template in its directory, or try prompt.examples=0"
+            f"teacher.model={model}: {error}; fix chat_template in its directory, or try prompt.examples=0"
         ) from error
     if (note := chat.note()) is not None:
         print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)

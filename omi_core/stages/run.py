@@ -37,7 +37,7 @@ def open_run(layout: Layout) -> Run[Generate | Reduce]:
     """A run as its first command left it, to be looked at.
 
     Raises:
-        ConfigError: the directory is no run, or its plan or its options cannot be read.
+        ConfigError: the directory is not a run, or its plan or its options cannot be read.
     """
     plan = read_plan(layout)
     return Run(layout, plan, read_config(layout, plan))

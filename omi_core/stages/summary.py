@@ -22,16 +22,16 @@ from omi_core.terminal import terminal
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
     "no_ground_truth": "whose ground truth cannot be read",
-    "duplicate": "that were there before",
+    "duplicate": "that occurred before",
     "no_solution": "without a solution",
-    "solution_not_text": "with a solution that is no text",
-    "not_json": "that are no JSON object",
+    "solution_not_text": "with a solution that is not text",
+    "not_json": "that are not a JSON object",
     "broken_text": "with broken text",
     "missing_column": "without a column",
-    "not_a_problem": "whose problem is no text",
-    "not_an_answer": "whose ground truth is no answer",
+    "not_a_problem": "whose problem is not text",
+    "not_an_answer": "whose ground truth is not an answer",
     "several_answers": "with several answers",
-    "not_a_source": "whose source is no text",
+    "not_a_source": "whose source is not text",
     "lost_digits": "with a number that has lost digits",
     "finish_reasons": "with more or fewer finish reasons than solutions",
 }
@@ -58,7 +58,7 @@ def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
         print(f"left out: {count:,} rows {words.get(reason, reason)} ({first})", file=sys.stderr)
     cuts = ", ".join(f"{count:,} {name}" for name, count in plan.chunks.items() if name in _CUTS and count)
     if cuts:
-        print(f"cut inside, for they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
+        print(f"cut inside, because they were over the limit: {cuts} (docs/dialogues.md)", file=sys.stderr)
     if plan.skipped and run.layout.skipped_rows.exists():
         print(f"left out: they are listed in {run.layout.skipped_rows}", file=sys.stderr)
 

@@ -2,12 +2,12 @@
 
 Beside a journal `0001-00003.jsonl.zst` lie, while its shard runs,
 
-    0001-00003.1.flight   8 bytes for each record with samples in flight: its ordinal + 1, 0 where nobody is
+    0001-00003.1.flight   8 bytes for each record with samples in flight: its ordinal + 1, 0 where none is
     0001-00003.1.crash    what the engine or the dying process said; empty unless it crashed
 
 Both go away when the shard ends. A crash leaves them, and whoever was in flight is a suspect: such records
 are run one by one from then on, and after a few crashes not at all. A kill from outside (SIGKILL, a lost
-node) leaves no words, and nobody is suspected.
+node) leaves no words, and no record is suspected.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Flight:
             self._crash.unlink(missing_ok=True)
 
     def _write(self, slot: int, value: int) -> None:
-        # Not synced: it has to outlive the process, not the machine. After a lost node nobody is suspected.
+        # Not synced: it must outlive the process, not the machine. After a lost node no record is suspected.
         os.pwrite(self._fd, value.to_bytes(_SLOT, "little"), slot * _SLOT)
 
 

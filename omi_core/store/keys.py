@@ -78,7 +78,7 @@ def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
 
 
 def refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
-    """Raises KeyOutsidePlan when one of the keys, of shape (n, 2), is none of `records` x `samples`."""
+    """Raises KeyOutsidePlan when one of the keys, of shape (n, 2), is not among `records` x `samples`."""
     outside = (keys[:, 0] >= records) | (keys[:, 1] >= samples)
     if outside.any():
         ordinal, index = keys[outside.argmax()].tolist()

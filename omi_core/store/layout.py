@@ -52,7 +52,7 @@ class Layout:
 
     @property
     def pipeline(self) -> Path | None:
-        """The directory of the pipeline that the run is a step of, None where it is none."""
+        """The directory of the pipeline that the run is a step of, None where it is not one."""
         parent = self.root.absolute().parent
         return parent if (parent / "pipeline.json").is_file() else None
 
@@ -102,7 +102,7 @@ class Layout:
         return self.generate / f"{attempt:04d}-{task:05d}.json"
 
     def parts(self, parts: int) -> Path:
-        """The directory of a reduce stage with so many parts; another number of parts, other ranges."""
+        """The directory of a reduce stage with this many parts; another number of parts, other ranges."""
         return self.root / "reduce" / f"of-{parts:05d}"
 
     def trouble(self, attempt: int, task: int) -> Path:

@@ -67,7 +67,7 @@ def read_plan(layout: Layout) -> Plan:
     """The plan of an existing run.
 
     Raises:
-        ConfigError: the directory is no run, or one of another version of the suite.
+        ConfigError: the directory is not a run, or one of another version of the suite.
     """
     return directory(layout).read(_plan)
 

@@ -52,7 +52,7 @@ class Survey:
     def _count(self, keys: np.ndarray, crcs: np.ndarray) -> None:
         ranges = np.searchsorted(self._bounds, keys[:, 0], "right") - 1
         self._counts += np.bincount(ranges, minlength=len(self._counts))
-        # The frame's checksum speaks for the text. A sum, since the order in which samples came is no matter.
+        # The frame's checksum speaks for the text. A sum, for their order does not matter.
         names = _mixed((keys[:, 0] * self._samples + keys[:, 1]).astype(np.uint64)) + crcs.astype(np.uint64)
         for lane, sums in zip(_LANES, self._sums, strict=True):
             np.add.at(sums, ranges, _mixed(names ^ lane))

@@ -79,7 +79,7 @@ def package_of(task: Task) -> plugins.Package | None:
 
 
 def task_of(config: Generate | Reduce) -> Task:
-    """The task of a config; what was made elsewhere are solutions."""
+    """The task of a config; imported generations are solutions."""
     return known()[name_of(config)]
 
 

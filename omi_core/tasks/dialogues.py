@@ -159,11 +159,11 @@ class Dialogues(Task):
     together = "chunk_id"
     figures = ("tokens",)
     skipped = {
-        "duplicate_document": "with a document that was there before",
+        "duplicate_document": "with a document that occurred before",
         "empty_document": "without text",
         "no_document_id": "without a document id",
-        "not_a_text": "whose document is no text",
-        "not_an_id": "whose document id is no text",
+        "not_a_text": "whose document is not text",
+        "not_an_id": "whose document id is not text",
     }
     made_from = "texts"
 

@@ -55,7 +55,7 @@ class Reducer(ABC):
 
     @abstractmethod
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
-        """The rows of a window, from records with their samples that are no errors."""
+        """The rows of a window, from records with their samples that are not errors."""
 
     def counts(self) -> dict[str, Any]:
         """Nested counts so far.

@@ -204,9 +204,7 @@ class Solutions(Task):
         answers = config.answers
         if answers.pattern is not None and "pattern" not in answers.methods:
             if config.data.answer_format != "pattern":
-                raise ConfigError(
-                    "answers.pattern: not looked for; add pattern to answers.methods, or omit it"
-                )
+                raise ConfigError("answers.pattern: not used; add pattern to answers.methods, or omit it")
         try:
             Extractor(answers.methods, answers.pattern)
         except ValueError as error:

@@ -53,7 +53,7 @@ class Verdicts:
 class VerdictsReducer(Reducer):
     """A row for each problem and question: what the judge said in either order.
 
-    Of several replies to one prompt a single yes counts. A row stands there even when no reply could be read:
+    Of several replies to one prompt a single yes counts. There is a row even when no reply could be read:
     it tells that the pair was asked about, and that nothing is known.
     """
 
@@ -189,7 +189,7 @@ class Judgements(Task):
         malformed=lambda draw, request: draw.choice(("", "Perhaps.", "Yes or no?", "<think>Yes? No?")),
     )
     schema = VERDICTS
-    skipped = {"nearest_questions": "without as many nearest questions"}
+    skipped = {"nearest_questions": "with too few nearest questions"}
     has_styles = False
 
     def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:

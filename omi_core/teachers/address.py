@@ -42,7 +42,7 @@ def check_endpoint(teacher: Teacher, cluster: Cluster) -> None:
             f"cluster.environment.{variable}: would be written into the run; export {variable} instead"
         )
     for name in sorted(endpoint.extra.keys() & _RESERVED):
-        raise ConfigError(f"teacher.endpoint.extra.{name}: is set by the suite itself; leave it away")
+        raise ConfigError(f"teacher.endpoint.extra.{name}: is set by the suite itself; omit it")
 
 
 def _check_url(url: str) -> None:
@@ -50,7 +50,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, or half of an IPv6 address
+    except ValueError:  # a port that is not one, or half of an IPv6 address
         raise unusable from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(

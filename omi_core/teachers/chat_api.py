@@ -66,7 +66,7 @@ class Completion:
 
 
 def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], request: Request) -> bytes:
-    """The JSON of a request; fields of `extra` win, and those that are null there are left away.
+    """The JSON of a request; fields of `extra` win, and those that are null there are omitted.
 
     top_k and stop are no part of every server's API, so they are sent only when they say something.
     """
@@ -92,7 +92,7 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
 
     Raises:
         Refused: a content filter, or the model by a field of its own, has kept the text back.
-        Again: it is no completion, or one that was broken off.
+        Again: it is not a completion, or is truncated.
     """
     try:
         answer = orjson.loads(raw)
@@ -111,7 +111,7 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
         raise Again("BadAnswer: the text is no text", foreign=True)
     ended = finished(reason)
     if ended is None:
-        # A server that is shut down breaks its answers off ("abort"); they are no samples.
+        # A server that is shut down breaks its answers off ("abort"); they are not samples.
         raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
     usage = answer.get("usage")
     return Completion(text, ended, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))

@@ -2,7 +2,7 @@
 
 Everything happens in the thread of the caller: while it waits for a sample, and only then, the event loop
 runs. What fails is told apart by what the server does meanwhile: when it answers others, the request is to
-blame; when it answers nobody, it is away, and all wait for it.
+blame; when it answers no request, it is away, and all wait for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TICK_SECONDS = 0.2
 _CONNECT_SECONDS = 30.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 20.0
-# A control request is sent so often at most while nothing is answered.
+# A control request is sent at most this often while nothing is answered.
 _CONTROL_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0
 # Of an answer: this for its frame, and this for each token it may have.
@@ -301,7 +301,7 @@ class _Health:
         return due
 
     def doubt(self, case: _Case, words: str) -> None:
-        """A request has failed and nobody was answered since. Raises ServerLost when that lasts too long.
+        """A request has failed and none was answered since. Raises ServerLost when that lasts too long.
 
         A request that has not failed yet may still be at work, on a long text of a large model.
         """

@@ -15,7 +15,7 @@ class Sampling:
     temperature: float = option(1.0, "sampling temperature; 0 is greedy", ge=0)
     top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
     top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
-    max_tokens: int = option(2048, "new tokens per sample at most (the teacher's context also limits)", ge=1)
+    max_tokens: int = option(2048, "most new tokens per sample (the teacher's context also limits it)", ge=1)
     stop: list[str] = option(
         [], "strings that end a sample; they are cut off. A line break is typed as one: [$'\"\\n\\nQ:\"']"
     )
@@ -50,7 +50,7 @@ class Endpoint:
     tries: int = option(
         5, "failures of one request, while others succeed, before it is quarantined", ge=1, transient=True
     )
-    extra: dict[str, Any] = option({}, "any other field of a request; null leaves one away")
+    extra: dict[str, Any] = option({}, "any other field of a request; null omits one")
 
 
 @dataclass
@@ -61,14 +61,14 @@ class Teacher:
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
         "embedded:strong",
-        "hub id, local directory, or embedded:strong / embedded:weak; of an endpoint the name it has there",
+        "hub id, local directory, or embedded:strong / embedded:weak; for a server the name that it uses",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(
         "auto", "precision of weights and arithmetic", choices=("auto", "float32", "bfloat16", "float16")
     )
     quantization: str | None = option(None, "vLLM's quantization method; null reads it from the checkpoint")
-    max_model_len: int = option(8192, "prompt and new tokens together at most", ge=16)
+    max_model_len: int = option(8192, "most tokens of prompt and sample together", ge=16)
     tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)
     pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
     nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)

@@ -20,7 +20,7 @@ from typing import Self
 from omi_core.teachers import orphans
 
 BEAT_SECONDS = 5.0
-# Counted in one's own beats, not in seconds: a job that Slurm suspends loses nobody when it goes on.
+# Counted in one's own beats, not in seconds: a job that Slurm suspends loses no rank when it goes on.
 SILENT_BEATS = 12
 JOIN_SECONDS = 600.0
 LEAVE_SECONDS = 30.0
@@ -212,7 +212,7 @@ class Lead(_Tie):
         return Group(0, self._place.ranks, address, self._port, address)
 
     def lost(self, wait: float = 0.0) -> RankLost | None:
-        """The rank that is gone, if one is; waits up to so many seconds to hear of it."""
+        """The rank that is gone, if one is; waits up to this many seconds to hear of it."""
         with self._changed:
             self._changed.wait_for(lambda: self._lost is not None, wait)
             return self._lost

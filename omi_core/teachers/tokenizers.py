@@ -56,7 +56,7 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
     """
     from huggingface_hub import hf_hub_download
 
-    # It tells of every retry; the outcome is enough.
+    # It logs every retry; the outcome is enough.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return hf_hub_download(model, "tokenizer.json", revision=revision)

@@ -127,7 +127,7 @@ class VllmTeacher(Teacher):
             tokens = self._tokenize(request.messages)
         except TemplateFailed as error:
             if not self._prompt[1]:  # the first one: no other would fare better
-                raise ConfigError(f"teacher.model={self._model}: {error}; mend its chat template") from error
+                raise ConfigError(f"teacher.model={self._model}: {error}; fix its chat template") from error
             return request.refused(f"TemplateFailed: {error}")
         if len(tokens) >= self._context:
             return request.refused(

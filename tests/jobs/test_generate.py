@@ -22,7 +22,7 @@ MISTAKES = [
     (["samples=0"], "samples=0: must be at least 1"),
     (["samples"], "samples: not an option; options are NAME=VALUE"),
     (["samples=(3"], "samples=(3: not of the form NAME=VALUE"),
-    (["style=debate"], "style: solutions have none; leave it away"),
+    (["style=debate"], "style: solutions have none; omit it"),
     (
         ["task=dialogues", "style=debat"],
         "style=debat: not in prompt.name=tiny: dialogues (did you mean debate?)",

@@ -93,7 +93,7 @@ def test_a_gate_that_nobody_wrote_down_sends_nothing(
     ledger.append(run.layout.ledger, {"stage": "gate", "job": "6", "after": None})
     monkeypatch.setenv("SLURM_JOB_ID", "5")
     before = ledger.read(run.layout.ledger)
-    with pytest.raises(gates.ChainEnded, match="job 5 is none of the chain"):
+    with pytest.raises(gates.ChainEnded, match="job 5 is not in the chain"):
         gates.pass_generate(run, number)
     assert ledger.read(run.layout.ledger) == before
     monkeypatch.setenv("SLURM_JOB_ID", "6")
@@ -264,7 +264,7 @@ def test_a_task_that_nobody_wrote_down_does_nothing(
     monkeypatch.setenv("SLURM_JOB_ID", "99")
     refuse_unknown(run.layout)  # nothing was submitted: somebody runs a task by hand
     chained(run, "gate")
-    with pytest.raises(gates.ChainEnded, match="job 99 is none of the chain"):
+    with pytest.raises(gates.ChainEnded, match="job 99 is not in the chain"):
         refuse_unknown(run.layout)
     monkeypatch.setenv("SLURM_JOB_ID", "11")
     refuse_unknown(run.layout)

@@ -58,5 +58,5 @@ def test_lines_that_do_not_fail_leave_the_job_its_own_exit_code(lines: tuple[str
 
 def test_what_is_no_shell_is_refused_before_it_is_submitted() -> None:
     check_setup(["if true; then", "true", "fi"])
-    with pytest.raises(ConfigError, match="cluster.setup: not what a shell takes: line 2: syntax error"):
+    with pytest.raises(ConfigError, match="cluster.setup: not valid shell: line 2: syntax error"):
         check_setup(["if true; then"])

@@ -270,4 +270,4 @@ def test_a_damaged_run_is_a_line_of_the_table_and_half_planned_ones_are_none(
 
 def test_where_there_are_no_runs_it_says_so(here: Here) -> None:
     code, out, _ = here("status")
-    assert (code, out) == (0, "no runs here; root=DIR looks elsewhere\n")
+    assert (code, out) == (0, "no runs here; root=DIR names another folder\n")

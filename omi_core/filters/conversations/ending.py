@@ -19,7 +19,7 @@ _ORNAMENTS = ("So", "Sk", "Cf", "Mn")
 
 
 class MidSentence(RowFilter):
-    """Drops conversations whose end is no full stop, question or exclamation mark, or formula.
+    """Drops conversations that do not end in a full stop, question mark, exclamation mark or formula.
 
     Closing marks, emoji and a last line in brackets may follow.
     """

@@ -10,14 +10,14 @@ from omi_core.filters.base import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 # `Teacher:`, `**Student 1:**`, `### Dr. O'Neil (thinking):`, `Q:`. The words of a name begin with a capital
-# (or have none, as Chinese), so that a line `We then have:` is nobody.
+# (or have none, as Chinese), so that a line `We then have:` is not a speaker.
 _LABEL = re.compile(
     r"^[ \t]{0,8}[*_#>\-]{0,4}[ \t]{0,2}\[?(?P<name>(?![a-z])[^\W\d_][\w.'’\-]{0,30}"
     r"(?: (?:(?![a-z])[\w&][\w.'’\-]{0,30}|of|and|the|de|van|von)){0,4})\]?"
     r"[*_]{0,3}(?: ?\([^()\n]{1,60}\))?[*_]{0,3}[ \t]?[:：][*_]{0,3}(?=\s|$|[^\x00-\x7f])[ \t]*",
     re.M,
 )
-# What may stand before a colon at the start of a line and is nobody's name: alone, numbered, or in any case.
+# What may stand before a colon at the start of a line and is not a name: alone, numbered, or in any case.
 _NOBODY = re.compile(
     r"(?:steps?|notes?|solutions?|answers?|questions?|examples?|hints?|theorem|lemma|proof|definition|corollary"
     r"|remarks?|title|topic|subject|setting|scene|background|context|text|source|conversation|dialogue"
@@ -41,7 +41,7 @@ _LONGEST_PREAMBLE = 600
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One label, by whom (lower case), and where it and the words behind it begin."""
+    """One label, its speaker (lower case), and where it and the words behind it begin."""
 
     speaker: str
     start: int
