@@ -83,6 +83,8 @@ class Resumable:
             self._refuse_foreign()
 
     def _refuse_foreign(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise ConfigError(f"run.dir={self.root}: is a file; choose another run.dir")
         names = sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
         for name in names:
             if (
