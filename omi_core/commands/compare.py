@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omi_core.commands import finding
 from omi_core.options import ConfigError, option
@@ -61,63 +60,27 @@ def _write(target: str | None, data: bytes) -> bool:
     return target == "true"
 
 
-_COLUMNS = (
-    ("stage", "stage", ""),
-    ("coverage", "coverage", ".1%"),
-    ("single", "single_accuracy", ".1%"),
-    ("voted", "voted_accuracy", ".1%"),
-    ("agree", "agreement", ".1%"),
-    ("tokens\neach", "tokens_per_solution", ",.1f"),
-    ("kept", "kept_share", ".1%"),
-    ("rows", "rows", ",d"),
-    ("tokens", "tokens", ",d"),
-    ("tokens\n/s", "tokens_per_second", ",.0f"),
-)
-
-
-def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], Any], str]]:
-    """(header, figure, format); hours are those of GPUs where any run has them."""
-    from omi_core.tasks import figures_of
-
-    gpus = any(row.gpus_per_task and row.task_hours is not None for row in rows)
-    hours: list[tuple[str, Callable[[Row], Any], str]] = [
-        ("GPU-\nhours", lambda row: row.gpu_hours, "hours"),
-        ("GPU-s\nper row", lambda row: _seconds(row.gpu_hours_per_accepted), "hours"),
-    ]
-    if not gpus:
-        hours = [
-            ("task-\nhours", lambda row: row.task_hours, "hours"),
-            ("task-s\nper row", lambda row: _seconds(row.task_hours_per_accepted), "hours"),
-        ]
-    others = figures_of(row.task for row in rows)
-    shared = [(head, attrgetter(key), form) for head, key, form in _COLUMNS if key not in others]
-    return [*shared, *hours]
-
-
-def _seconds(hours: float | None) -> float | None:
-    return None if hours is None else hours * 3600
-
-
 def _show(rows: Sequence[Row]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    options = list(dict.fromkeys(key for row in rows for key in row.options))
-    columns = _columns(rows)
+    from omi_core.report.compare import columns, option_names, option_shown
+
+    options, metrics = option_names(rows), columns(rows)
     # The options tell runs apart; where there are none, or runs share them, the name has to.
     named = len({tuple(map(str, row.options.values())) for row in rows}) < len(rows) or len(rows) == 1
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for header in (["run"] if named else []) + options:
+    for header in [*(["run"] if named else []), *options]:
         # An option's name may break at its dots; so the figures stay together.
         table.add_column(Text(header.replace(".", ".\n")), overflow="fold", max_width=40)
-    for header, _, form in columns:
-        table.add_column(header, justify="right" if form else "left", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for metric in metrics:
+        table.add_column(metric.heading.replace(" \n", "\n"), justify="right", no_wrap=True)
     for row in rows:
         lead = [row.run] if named else []
-        lead += [_option(row.options.get(key)) for key in options]
-        figures = [_figure(row, figure(row), form) for _, figure, form in columns]
-        table.add_row(*(Text(text) for text in [*lead, *figures]))
+        lead += [option_shown(row.options.get(key)) for key in options]
+        table.add_row(*map(Text, [*lead, row.stage, *map(row.told, metrics)]))
     console = terminal()
     # Better lines longer than the terminal than figures cut off.
     console.width = max(console.width, terminal(width=10_000).measure(table).maximum)
@@ -126,31 +89,17 @@ def _show(rows: Sequence[Row]) -> None:
         console.print(note)
 
 
-def _option(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(_option, value)) or "-"
-    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _figure(row: Row, value: Any, form: str) -> str:
-    if value is None:
-        return "-"
-    if form == "hours":
-        return ("≥ " if row.untimed_tasks else "") + f"{value:,.3g}"
-    return format(value, form)
-
-
 def _notes(rows: Sequence[Row]) -> list[str]:
     """What the figures alone would not say."""
     from omi_core.report.svg import tasks
 
     notes = []
-    if untimed := sum(row.untimed_tasks for row in rows):
+    if untimed := sum(row["untimed_tasks"] for row in rows):
         killed = tasks(untimed, "was", "were")
         notes.append(f"≥: {killed} killed, or still running, and left no times")
-    if not any(row.gpus_per_task and row.task_hours is not None for row in rows):
-        if any(row.task_hours is not None for row in rows):
-            notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")
+    timed = [row for row in rows if row["task_hours"] is not None]
+    if timed and not any(row["gpus_per_task"] for row in timed):
+        notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")
     if any(row.rehearsal for row in rows):
         notes.append("rehearsals measure the suite, not a teacher: their accuracies are settings")
     return notes

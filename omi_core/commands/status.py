@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from omi_core.commands.finding import Where, runs_in
 from omi_core.hints import hint
+from omi_core.metrics import METRICS
 from omi_core.options import option
 from omi_core.terminal import terminal
 
@@ -133,9 +134,10 @@ def one_run(status: Status) -> list[RenderableType]:
         rows.append(("GPU hours", f"{status.gpu_hours:,.2f}{words}"))
     if status.idle_share is not None:
         rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
+    made = [(METRICS["rows"], status.rows), (METRICS["tokens"], status.tokens)]
     if status.rows is not None:
-        tokens = "" if status.tokens is None else f", {status.tokens:,} tokens"
-        rows.append(("dataset", f"{status.rows:,} rows{tokens}"))
+        told = (f"{metric.show(value)} {metric.heading}" for metric, value in made if value is not None)
+        rows.append(("dataset", ", ".join(told)))
     if status.missing:
         words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
         rows.append(("hole", words))
@@ -194,8 +196,9 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
 
     if not found:
         return ["no runs here; root=DIR names another folder"]
+    coverage, rows = METRICS["coverage"], METRICS["rows"]
     table = Table(box=box.SIMPLE)
-    for name in ("run", "state", "samples", "done", "failures", "rows"):
+    for name in ("run", "state", "samples", "done", "failures", rows.heading):
         table.add_column(name, justify="left" if name in ("run", "state") else "right")
     for status in found:
         if not isinstance(status, Status):
@@ -205,9 +208,9 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
         failures = sum(group.count for group in status.failures)
         figures = (
             f"{status.samples:,}",
-            f"{status.samples_done / status.samples:.1%}" if status.samples else "-",
+            coverage.show(coverage.of({"settled": status.samples_done, "samples": status.samples})),
             f"{failures:,}",
-            "-" if status.rows is None else f"{status.rows:,}",
+            rows.show(status.rows),
         )
         unreadable = status.state == "unreadable"
         table.add_row(Text(status.root), status.state, *("-" * 4 if unreadable else figures))

@@ -7,51 +7,37 @@ nothing else, should anything slip through.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 
 import orjson
+from markupsafe import Markup
 
 from omi_core.decontaminate.normal import MAX_CHARS
 from omi_core.explore.joining import Explored, Link, Problem
-from omi_core.report.style import STYLE
-from omi_core.report.svg import count, readable, text
+from omi_core.metrics import count
+from omi_core.report import html
+from omi_core.report.html import readable
 
 _IN_JSON = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
 
 
 def render(found: Explored, about: str) -> str:
     """The page; `about` says in a line what is looked at."""
-    style, script = STYLE + _part("page.css"), _part("marks.js") + _part("page.js")
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
-    title = f"{count(found.total)} problem{'' if found.total == 1 else 's'} beside test questions"
-    left_out = found.total - len(found.problems)
-    note = (
-        f'<p class="warn" id="note">This page holds the worst {count(len(found.problems))} of '
-        f"{count(found.total)} problems; the counts are those of all.</p>"
-        if left_out
-        else ""
+    style = html.packaged("report/style.css", "explore/page.css")
+    script = html.packaged("explore/marks.js", "explore/page.js")
+    return html.render(
+        "explore/page.html",
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
+        title=f"{count(found.total)} problem{'' if found.total == 1 else 's'} beside test questions",
+        about=about,
+        shown=len(found.problems),
+        total=found.total,
+        style=style,
+        script=script,
+        data=Markup(orjson.dumps(_data(found)).decode().translate(_IN_JSON)),
     )
-    values = {
-        "policy": text(policy),
-        "title": title,
-        "about": text(about),
-        "note": note,
-        "style": style,
-        "script": script,
-        "data": orjson.dumps(_data(found)).decode().translate(_IN_JSON),
-    }
-    # In one go, so that nothing inside a value is taken for a name.
-    return re.sub(r"\{\{(\w+)\}\}", lambda name: values[name[1]], _part("page.html"))
-
-
-@cache
-def _part(name: str) -> str:
-    return (files("omi_core.explore") / name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omi_core.report.svg import Format, Scale, clip, hint, short, steps, tag, text
+from markupsafe import Markup
+
+from omi_core.report.html import tag
+from omi_core.report.svg import Format, Scale, clip, hint, short, steps
 
 WIDTH = 560
 _PLOT_HEIGHT = 190
@@ -29,7 +32,7 @@ class Table:
 class Chart:
     """A drawing with its legend, (kind, meaning) pairs, and its table."""
 
-    svg: str
+    svg: Markup
     table: Table
     legend: Sequence[tuple[str, str]] = ()
 
@@ -112,15 +115,15 @@ def bar_rows(
     for number, row in enumerate(rows):
         top = 6 + pitch * number
         middle = top + pitch / 2
-        name = tag("text", text(clip(row.label, letters)), hint(row.label), x=left - 8, y=middle + 4)
+        name = tag("text", clip(row.label, letters), hint(row.label), x=left - 8, y=middle + 4)
         out.append(tag("g", name, class_="end"))
         out += [_bar(bar, x, top + pitch * 0.17, pitch * 0.66) for bar in row.bars]
         end = max((x(bar.end) for bar in row.bars), default=left)
-        out.append(tag("text", text(row.note), x=end + 7, y=middle + 4, class_="note"))
+        out.append(tag("text", row.note, x=end + 7, y=middle + 4, class_="note"))
     return Chart(_drawing(out, bottom + _axis_height(axis)), table, legend)
 
 
-def _bar(bar: Bar, x: Scale, top: float, height: float) -> str:
+def _bar(bar: Bar, x: Scale, top: float, height: float) -> Markup:
     if bar.start == bar.end:
         middle = top + height / 2
         return tag("circle", hint(bar.words), cx=x(bar.end), cy=middle, r=5, class_=f"mark {bar.kind}")
@@ -190,20 +193,20 @@ def _axis_height(axis: Axis) -> int:
     return 40 if axis.title else 22
 
 
-def _horizontal_grid(axis: Axis, y: Scale, left: float) -> str:
+def _horizontal_grid(axis: Axis, y: Scale, left: float) -> Markup:
     out = []
     for tick in axis.ticks:
         out.append(tag("line", x1=left, x2=WIDTH - _MARGIN, y1=y(tick), y2=y(tick), class_="grid"))
-        out.append(tag("text", text(axis.form(tick)), x=left - 7, y=y(tick) + 4))
+        out.append(tag("text", axis.form(tick), x=left - 7, y=y(tick) + 4))
     return tag("g", *out, class_="end axis")
 
 
-def _vertical_grid(axis: Axis, x: Scale, top: float, bottom: float) -> str:
+def _vertical_grid(axis: Axis, x: Scale, top: float, bottom: float) -> Markup:
     out = [tag("line", x1=x(tick), x2=x(tick), y1=top, y2=bottom, class_="grid") for tick in axis.ticks]
     return tag("g", *out, class_="axis") + _ticks_below(axis, x, bottom)
 
 
-def _ticks_below(axis: Axis, x: Scale, y: float) -> str:
+def _ticks_below(axis: Axis, x: Scale, y: float) -> Markup:
     out, last = [], float("-inf")
     for tick in axis.ticks:
         words = axis.form(tick)
@@ -211,13 +214,13 @@ def _ticks_below(axis: Axis, x: Scale, y: float) -> str:
         if x(tick) - half < last + 4:  # labels that would run into each other
             continue
         last = x(tick) + half
-        out.append(tag("text", text(words), x=min(x(tick), WIDTH - half), y=y + 16))
+        out.append(tag("text", words, x=min(x(tick), WIDTH - half), y=y + 16))
     if axis.title:
-        out.append(tag("text", text(axis.title), x=(x.start + x.stop) / 2, y=y + 34, class_="title"))
+        out.append(tag("text", axis.title, x=(x.start + x.stop) / 2, y=y + 34, class_="title"))
     return tag("g", *out, class_="middle axis")
 
 
-def _drawing(parts: Sequence[str], height: float) -> str:
+def _drawing(parts: Sequence[str], height: float) -> Markup:
     return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img")
 
 

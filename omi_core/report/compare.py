@@ -1,7 +1,7 @@
 """A row per run: the options in which the runs differ, then what came out and what it cost.
 
-`measure` gives a run's figures, `differing_options` the leading columns; `as_csv` and `as_json` are for
-programs, and the figures of a page come from here, too.
+`measure` gives a run's figures, `differing_options` the leading columns, `columns` what a terminal and a page
+show; `as_csv` and `as_json` are for programs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import orjson
 
+from omi_core.metrics import METRICS, Metric
 from omi_core.report.facts import Facts
+from omi_core.tasks import figures_of
 
 # Where a run lies says nothing about it.
 _LEFT_OUT = ("run.",)
@@ -22,7 +24,9 @@ _LEFT_OUT = ("run.",)
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one run; None is "not known yet". Shares are in [0, 1].
+    """One run: the options that tell it from others, and its `figures`, METRIC → value.
+
+    None is "not known yet", or that nothing was measured.
 
     `samples` are the planned keys and `settled` those on disk. Hours are those of the tasks that left their
     times; `untimed_tasks` did not (killed, or at work), so with any of them hours are a lower bound.
@@ -36,25 +40,19 @@ class Row:
     stage: str
     rehearsal: bool
     options: dict[str, Any]
-    records: int
-    samples: int
-    settled: int | None
-    coverage: float | None
-    single_accuracy: float | None
-    voted_accuracy: float | None
-    agreement: float | None
-    tokens_per_solution: float | None
-    kept_share: float | None
-    rows: int | None
-    tokens: int | None
-    tokens_per_second: float | None
-    gpus_per_task: float
-    gpu_hours: float | None
-    task_hours: float | None
-    gpu_hours_per_accepted: float | None
-    task_hours_per_accepted: float | None
-    untimed_tasks: int
-    content_hash: str | None
+    figures: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.figures[name]
+
+    def bound(self, metric: Metric) -> str:
+        """The sign in front of a figure that is a lower bound."""
+        timed = metric.unit in ("hours", "seconds") and self[metric.name] is not None
+        return "≥ " if timed and self["untimed_tasks"] else ""
+
+    def told(self, metric: Metric, unknown: str = "-") -> str:
+        """A figure as people read it."""
+        return self.bound(metric) + metric.show(self[metric.name], unknown)
 
 
 def rows_of(runs: Sequence[Facts]) -> list[Row]:
@@ -65,9 +63,29 @@ def rows_of(runs: Sequence[Facts]) -> list[Row]:
 
 def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
     """The figures of one run."""
-    counts = run.counts or {}
-    truth, votes = counts.get("truth", {}), counts.get("votes", {})
-    agreement = votes["agreement_ppm"] / 1e6 if votes else None
+    counts, stats = run.counts or {}, run.stats or {}
+    known: dict[str, Any] = {
+        "records": run.plan.records,
+        "samples": run.plan.keys,
+        "settled": run.settled,
+        "counts": counts,
+        "rows": run.rows,
+        "tokens": stats.get("tokens"),
+        "content_hash": stats.get("content_hash"),
+        "gpus_per_task": run.gpus,
+        "gpu_hours": run.gpu_hours,
+        "task_hours": run.task_hours,
+        "untimed_tasks": run.untimed,
+        "timed_tokens": sum(shard.completion_tokens or 0 for shard in run.timed),
+        "seconds": sum(shard.seconds or 0.0 for shard in run.timed),
+    }
+    # Samples that the teacher refused have no tokens, and imported ones no known number of them.
+    if counts:
+        known["new_tokens"] = counts.get("tokens", {}).get("completion")
+        known["made"] = counts.get("samples", 0) - counts.get("quarantined", 0)
+    else:
+        known["new_tokens"] = known["timed_tokens"]
+        known["made"] = sum((shard.generated or 0) - shard.refused for shard in run.timed)
     return Row(
         run=run.name,
         directory=str(run.layout.root),
@@ -75,44 +93,28 @@ def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
         stage=run.stage,
         rehearsal=run.rehearsal,
         options=dict(options or {}),
-        records=run.plan.records,
-        samples=run.plan.keys,
-        settled=run.settled,
-        coverage=_ratio(run.settled, run.plan.keys),
-        single_accuracy=_ratio(truth.get("equal", 0), truth.get("samples")),
-        voted_accuracy=_ratio(truth.get("majority_equal", 0), truth.get("records")),
-        agreement=_ratio(agreement, votes.get("records")),
-        tokens_per_solution=_tokens_per_solution(run),
-        kept_share=_ratio(counts.get("rows", 0), counts.get("samples")),
-        rows=run.rows,
-        tokens=run.stats.get("tokens") if run.stats else None,
-        tokens_per_second=_tokens_per_second(run),
-        gpus_per_task=run.gpus,
-        gpu_hours=run.gpu_hours,
-        task_hours=run.task_hours,
-        gpu_hours_per_accepted=_ratio(run.gpu_hours, run.rows),
-        task_hours_per_accepted=_ratio(run.task_hours, run.rows),
-        untimed_tasks=run.untimed,
-        content_hash=run.stats["content_hash"] if run.stats else None,
+        figures={name: metric.of(known) for name, metric in METRICS.items() if metric.listed},
     )
 
 
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
+def columns(rows: Sequence[Row]) -> list[Metric]:
+    """The metrics that a table of these runs has; hours are those of GPUs where any run has them."""
+    absent = figures_of(row.task for row in rows)
+    gpus = any(row["gpus_per_task"] and row["task_hours"] is not None for row in rows)
+    shown = ("", "gpus" if gpus else "tasks")
+    return [m for m in METRICS.values() if m.heading and m.when in shown and m.name not in absent]
 
 
-def _tokens_per_solution(run: Facts) -> float | None:
-    """Mean new tokens of the samples that the teacher did not refuse; None for imported ones."""
-    if run.counts:
-        made = run.counts.get("samples", 0) - run.counts.get("quarantined", 0)
-        return _ratio(run.counts.get("tokens", {}).get("completion") or None, made)
-    made = sum((shard.generated or 0) - shard.refused for shard in run.timed)
-    return _ratio(sum(shard.completion_tokens or 0 for shard in run.timed) or None, made)
+def option_names(rows: Sequence[Row]) -> list[str]:
+    """The options in which any of the runs differ."""
+    return list(dict.fromkeys(key for row in rows for key in row.options))
 
 
-def _tokens_per_second(run: Facts) -> float | None:
-    seconds = sum(shard.seconds or 0.0 for shard in run.timed)
-    return _ratio(sum(shard.completion_tokens or 0 for shard in run.timed), seconds)
+def option_shown(value: Any, unset: str = "-") -> str:
+    """The value of an option, as it would be written on a command line."""
+    if isinstance(value, list):
+        return ",".join(map(option_shown, value)) or "-"
+    return unset if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def differing_options(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -159,20 +161,25 @@ def _decided(key: str, names: Sequence[str], configs: Sequence[Mapping[str, Any]
 
 def as_json(rows: Sequence[Row]) -> bytes:
     """An array with an object per run."""
-    return orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps([_flat(row) for row in rows], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    values = asdict(row)
+    return values | values.pop("figures")
 
 
 def as_csv(rows: Sequence[Row]) -> str:
     """A header and a line per run; the differing options stand in front, what is not known is empty."""
-    options = list(dict.fromkeys(key for row in rows for key in row.options))
-    figures = [name for name in asdict(rows[0]) if name not in ("run", "options")] if rows else []
+    options = option_names(rows)
+    flat = [_flat(row) for row in rows]
+    figures = [name for name in flat[0] if name not in ("run", "options")] if rows else []
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["run", *options, *figures])
-    for row in rows:
-        values = asdict(row)
-        chosen = [row.options.get(key) for key in options]
-        writer.writerow([row.run, *map(_cell, chosen), *(_cell(values[name]) for name in figures)])
+    for values in flat:
+        chosen = [values["options"].get(key) for key in options]
+        writer.writerow([values["run"], *map(_cell, chosen), *(_cell(values[name]) for name in figures)])
     return out.getvalue()
 
 

@@ -145,7 +145,7 @@ class Facts:
 
     @property
     def untimed(self) -> int:
-        """Tasks that left samples but no times: killed, or still at work."""
+        """Tasks that left samples but no times: killed, or still running."""
         return len(self.shards) - len(self.timed) if self.plan.complete else 0
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from omi_core.metrics import METRICS, Metric, share
 from omi_core.report.charts import Axis, Bar, BarRow, Table, bar_rows, lines
 from omi_core.report.charts import from_zero as zero
-from omi_core.report.compare import Row
+from omi_core.report.compare import Row, columns, option_names, option_shown
 from omi_core.report.facts import Facts
 from omi_core.report.plots import Figure, vote_axis, vote_line
-from omi_core.report.svg import Format, count, percent, share, short
+from omi_core.report.svg import percent, short
 from omi_core.report.votes import accuracy_by_votes
 
 # As many lines as there are colours to tell them apart.
@@ -17,16 +18,12 @@ MOST_LINES = 6
 _SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
 
 
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def labels(rows: Sequence[Row]) -> list[str]:
     """One short label per run, all different: as few of the differing options as tell the runs apart.
 
     Teacher and data are named whenever they differ. Runs that share all options add their name.
     """
-    keys = list(dict.fromkeys(key for row in rows for key in row.options))
+    keys = option_names(rows)
     chosen = [key for key in keys if key in ("task", "teacher", "data")]
     while (best := _next_option(rows, keys, chosen)) is not None:
         chosen.append(best)
@@ -56,30 +53,15 @@ def _next_option(rows: Sequence[Row], keys: Sequence[str], chosen: Sequence[str]
 
 def _words(key: str, value: object) -> str:
     """`teacher=tiny` is told by its value alone."""
-    return _shown(value) if key in ("task", "teacher", "data") else f"{key}={_shown(value)}"
+    told = option_shown(value, "null")
+    return told if key in ("task", "teacher", "data") else f"{key}={told}"
 
 
 def figures(runs: Sequence[Facts], rows: Sequence[Row]) -> Iterator[Figure]:
     """The charts for which any run has data."""
     names = labels(rows)
-    found = [
-        _accuracies(rows, names),
-        _votes(runs, names),
-        _bars(
-            "Samples kept",
-            "Share of samples that become rows, duplicates included.",
-            rows,
-            names,
-            "kept_share",
-        ),
-        _bars("Agreement", "Mean share of votes for the majority.", rows, names, "agreement"),
-        _bars("Rows", "Published rows.", rows, names, "rows"),
-        _bars("Tokens per sample", "New tokens of a sample, on average.", rows, names, "tokens_per_solution"),
-        _bars(
-            "Speed", "New tokens per second of one task, start-up left out.", rows, names, "tokens_per_second"
-        ),
-        _cost(rows, names),
-    ]
+    found = [_accuracies(rows, names), _votes(runs, names)]
+    found += [_bars(metric, *metric.chart, rows, names) for metric in columns(rows) if metric.chart]
     yield from (figure for figure in found if figure is not None)
 
 
@@ -87,8 +69,8 @@ def _accuracies(rows: Sequence[Row], names: Sequence[str]) -> Figure | None:
     """Single-sample and voted accuracy as two dots of a row."""
     drawn, body = [], []
     for row, name in zip(rows, names, strict=True):
-        single, voted = row.single_accuracy, row.voted_accuracy
-        body.append([name, _or_dash(single, share), _or_dash(voted, share)])
+        single, voted = row["single_accuracy"], row["voted_accuracy"]
+        body.append([name, *(METRICS[of].show(row[of], "–") for of in ("single_accuracy", "voted_accuracy"))])
         if single is None or voted is None:
             drawn.append(BarRow(name, [], "–"))
             continue
@@ -127,46 +109,20 @@ def _votes(runs: Sequence[Facts], names: Sequence[str]) -> Figure | None:
     return Figure("Accuracy against votes", caption, chart)
 
 
-def _cost(rows: Sequence[Row], names: Sequence[str]) -> Figure | None:
-    """Hours per accepted sample; of GPUs where any run has them."""
-    if any(row.gpu_hours_per_accepted for row in rows):
-        caption, field = (
-            "GPU-seconds per published row; tasks without times are not counted.",
-            "gpu_hours_per_accepted",
-        )
-    else:
-        caption = (
-            "Seconds of a task per published row (no GPU took part); tasks without times are not counted."
-        )
-        field = "task_hours_per_accepted"
-    return _bars("Cost of a row", caption, rows, names, field, lambda value: f"{value:.3g} s", 3600)
-
-
 def _bars(
-    title: str,
-    caption: str,
-    rows: Sequence[Row],
-    names: Sequence[str],
-    field: str,
-    form: Callable[[float], str] | None = None,
-    factor: float = 1,
+    metric: Metric, title: str, caption: str, rows: Sequence[Row], names: Sequence[str]
 ) -> Figure | None:
     """One figure of every run as a bar."""
-    values = [getattr(row, field) for row in rows]
-    if all(value is None for value in values):
+    values = [row[metric.name] for row in rows]
+    known = [value for value in values if value is not None]
+    if not known:
         return None
-    is_share = field in ("kept_share", "agreement")
-    shown: Format = form or (share if is_share else count)
+    factor = 3600 if metric.unit == "seconds" else 1
     drawn, body = [], []
     for name, value in zip(names, values, strict=True):
-        told = _or_dash(None if value is None else value * factor, shown)
+        told = metric.show(value, "–")
         bars = [] if value is None else [Bar(0, value * factor or 1e-12, "k1", f"{name}: {told}")]
         drawn.append(BarRow(name, bars, told))
         body.append([name, told])
-    top = max(value for value in values if value is not None) * factor
-    axis = _SHARES if is_share else zero(top, short)
+    axis = _SHARES if metric.unit == "share" else zero(max(known) * factor, short)
     return Figure(title, caption, bar_rows(drawn, axis, Table(["run", title.lower()], body)))
-
-
-def _or_dash(value: float | None, form: Format) -> str:
-    return "–" if value is None else form(value)

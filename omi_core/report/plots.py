@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from omi_core.metrics import count, share
 from omi_core.report.charts import Axis, Bar, BarRow, Chart, Column, Line, Table, bar_rows, columns, lines
 from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
+from omi_core.report.html import readable
 from omi_core.report.lengths import lengths
-from omi_core.report.svg import count, duration, percent, share, tasks
+from omi_core.report.svg import duration, percent, tasks
 from omi_core.report.timeline import growth
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
@@ -26,6 +30,12 @@ class Figure:
     title: str
     caption: str
     chart: Chart
+
+    @property
+    def svg(self) -> Markup:
+        """The drawing, named for screen readers."""
+        named = Markup('<svg aria-label="{}" ').format(readable(self.title))
+        return self.chart.svg.replace("<svg ", named, 1)
 
 
 def figures(run: Facts) -> Iterator[Figure]:

@@ -1,64 +1,26 @@
-"""Markup, numbers and axes for charts: everything that is written into a page goes through `text` or `tag`.
-
-Model output and run names are hostile: they end up escaped and without control characters, so that they
-can neither leave their element nor turn the line around.
-"""
+"""Words, numbers and axes for charts."""
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from omi_core.report.html import tag
+
 Format = Callable[[float], str]
 
-# C0 and C1 controls but tab and newline, and the characters that override the direction of writing.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-
-def readable(value: object) -> str:
-    """`value` as text that a page can hold: what is unsafe or no character becomes U+FFFD or `?`."""
-    return _UNSAFE.sub("\ufffd", str(value)).encode("utf-8", "replace").decode("utf-8")
-
-
-def text(value: object) -> str:
-    """`value` as text of an element or a quoted attribute."""
-    return html.escape(readable(value), quote=True)
-
-
-def tag(name: str, *children: str, **attributes: object) -> str:
-    """An element; `children` are markup, attribute values are escaped, None leaves an attribute out.
-
-    `class_` is class, and an underscore inside an attribute's name is a dash.
-    """
-    words = [name]
-    for key, value in attributes.items():
-        if value is not None:
-            shown = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
-            words.append(f'{key.rstrip("_").replace("_", "-")}="{text(shown)}"')
-    return f"<{' '.join(words)}>{''.join(children)}</{name}>"
-
-
-def breakable(words: str) -> str:
-    """`words` as text that may be broken after dots and underscores."""
-    return re.sub(r"([._])", r"\1<wbr>", text(words))
-
-
-def hint(words: str) -> str:
+def hint(words: str) -> Markup:
     """What is shown on hover, and read out."""
-    return tag("title", text(words))
+    return tag("title", words)
 
 
 def clip(words: str, characters: int) -> str:
     """`words`, cut to a length with an ellipsis."""
     return words if len(words) <= characters else words[: max(characters - 1, 0)] + "…"
-
-
-def count(value: float) -> str:
-    """12,345 in full; of small figures also a decimal."""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.1f}"
 
 
 def short(value: float) -> str:
@@ -72,10 +34,6 @@ def short(value: float) -> str:
 def tasks(number: int, one: str, many: str) -> str:
     """'1 task was' or '3 tasks were'."""
     return f"1 task {one}" if number == 1 else f"{number:,} tasks {many}"
-
-
-def share(value: float) -> str:
-    return f"{value:.1%}"
 
 
 def percent(value: float) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from omi_core.config import Generate
 from omi_core.hints import hint
+from omi_core.metrics import METRICS
 from omi_core.options import ConfigError
 from omi_core.slurm import commands, reasons, states
 from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
@@ -115,8 +116,8 @@ def gather(run: Run[Any]) -> Status:
         gpus = run.config.cluster.gpus_per_node * run.config.teacher.nodes
         status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, each)
         status.idle_share = _idle_share(manifests)
-    if status.gpu_hours and status.rows:
-        status.gpu_hours_per_row = status.gpu_hours / status.rows
+    known = {"gpu_hours": status.gpu_hours, "rows": status.rows}
+    status.gpu_hours_per_row = METRICS["gpu_hours_per_accepted"].of(known)
     status.state = _state(status, entries, seen)
     return status
 

@@ -301,6 +301,7 @@ def _make(config: Generate | Reduce, name: str, content: dict[str, Any], fill: F
         plan = fill(layout, content)
         final = Path(config.run.dir) if config.run.dir else parent / f"{name}-{plan.fingerprint[:8]}"
         target = Layout(final)
+        directory(target).refuse_file()
         if config.plan and (config.run.fresh or not target.plan.exists()):
             return Run(target, plan, config)  # shown, not made
         if config.run.fresh and final.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.config import Generate
+from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
@@ -61,7 +62,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     config = run.config
     task = task_of(config)
     chosen = task.filters(config)
-    figures = {label: f"{value:.1%}" for label, value in rates(task, counts).items()}
+    figures = {label: share(value) for label, value in rates(task, counts).items()}
     # A tokenizer's path belongs to one machine, so it stays out of the dataset's bytes.
     shown = {name: {k: v for k, v in opts.items() if k != "tokenizer"} for name, opts in chosen.items()}
     if not isinstance(config, Generate):

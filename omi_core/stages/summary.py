@@ -9,6 +9,7 @@ from typing import Any
 
 from omi_core.config import Generate
 from omi_core.hints import hint
+from omi_core.metrics import METRICS, share
 from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError, part_path, read_part
 from omi_core.stages.reduce import made_part, part_count
@@ -86,7 +87,7 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
             table.add_section()
             table.add_row(Text(section, style="bold"), "")
             for label, value in rows.items():
-                table.add_row(f"  {label}", _shown(value, share=section == "shares"))
+                table.add_row(f"  {label}", _shown(value, section == "shares"))
     console.print(table)
     for name, split in stats.get("splits", {}).items():
         if split.get("size", 0) > split["rows"]:
@@ -127,7 +128,10 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
         },
         "dropped": {name.replace("_", " "): count for name, count in dropped.items()},
         "rewritten": {name.replace("_", " "): count for name, count in rewritten.items()},
-        "dataset": {"rows": stats["rows"], "content hash": stats["content_hash"][:16]},
+        "dataset": {
+            METRICS["rows"].label: stats["rows"],
+            METRICS["content_hash"].label: stats["content_hash"][:16],
+        },
         "splits": {name: split["rows"] for name, split in stats.get("splits", {}).items() if name != "train"},
         "tokens": _tokens(stats),
         "shares": rates(task_of(run.config), counts) | _left_open(counts.get("truth", {})),
@@ -155,16 +159,17 @@ def speed(run: Run) -> dict[str, float]:
     seconds = sum(manifest["seconds"] for manifest in manifests)
     if not seconds:
         return {}
+    tokens, metric = sum(m["completion_tokens"] for m in manifests), METRICS["tokens_per_second"]
     return {
         "seconds generating": round(seconds, 1),
         "samples/s": round(sum(m["samples"] for m in manifests) / seconds, 1),
-        "new tokens/s": round(sum(m["completion_tokens"] for m in manifests) / seconds, 1),
+        metric.label: round(metric.of({"timed_tokens": tokens, "seconds": seconds}), 1),
     }
 
 
-def _shown(value: Any, share: bool) -> str:
-    if share:
-        return f"{value:.1%}"
+def _shown(value: Any, is_share: bool) -> str:
+    if is_share:
+        return share(value)
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

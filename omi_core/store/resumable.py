@@ -82,7 +82,13 @@ class Resumable:
         else:
             self._refuse_foreign()
 
+    def refuse_file(self) -> None:
+        """Raises ConfigError where there is a file, and no place for a directory."""
+        if self.root.exists() and not self.root.is_dir():
+            raise ConfigError(f"run.dir={self.root}: is a file; choose another run.dir")
+
     def _refuse_foreign(self) -> None:
+        self.refuse_file()
         names = sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
         for name in names:
             if (

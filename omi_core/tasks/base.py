@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from omi_core.inputs import Skipped
+from omi_core.metrics import shares
 from omi_core.prompts import Form
 from omi_core.publish.rows import Schema
 from omi_core.records import Record
@@ -34,7 +35,7 @@ class Task(ABC):
 
     `form` is what prompt templates of the task have, `texts` what a rehearsal writes in place of a teacher.
     `schema` are the columns of published rows; `together` is the column that says which rows stand together,
-    None for the first. `figures` are those of `report.compare.Row` that only rows of this kind have.
+    None for the first. `figures` are those of METRICS that only rows of this kind have.
     `skipped` says in words why input rows are left out. `made_from` is what the input holds. `has_styles`:
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
     and `publish.chat` are.
@@ -108,12 +109,14 @@ class Task(ABC):
         return ", ".join(str(row[name]) for name in others), [str(row[first])]
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        """Shares that people ask for, LABEL → (part, whole), from the merged counts of the reduce stage."""
+        """Shares that people ask for, LABEL → (part, whole), from the merged counts of the reduce stage.
+
+        They stand on the card and in the summary, after those `figures` that are shares.
+        """
         return {}
 
 
 def rates(task: Task, counts: Counts) -> dict[str, float]:
     """The shares of a task, and that of the samples kept; those without a denominator are left out."""
-    used = counts.get("used", counts.get("rows", 0))
-    pairs = {**task.shares(counts), "samples kept": (used, counts.get("samples", 0))}
-    return {label: part / whole for label, (part, whole) in pairs.items() if whole}
+    own = {label: part / whole for label, (part, whole) in task.shares(counts).items() if whole}
+    return shares(task.figures, counts) | own | shares(["kept_share"], counts)

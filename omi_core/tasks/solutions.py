@@ -21,7 +21,7 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
-from omi_core.tasks.base import Chosen, Counts, Task
+from omi_core.tasks.base import Chosen, Task
 from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.teachers.base import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
@@ -195,7 +195,7 @@ class Solutions(Task):
         malformed=_unsolved,
     )
     schema = SOLUTIONS
-    figures = ("single_accuracy", "voted_accuracy", "agreement")
+    figures = ("answered", "single_accuracy", "voted_accuracy", "solved", "agreement")
     has_styles = False
     solves = True
 
@@ -243,20 +243,6 @@ class Solutions(Task):
     def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
         votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
         return f"{row['expected_answer']}{votes}", [row["problem"], row["generated_solution"]]
-
-    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        truth, votes, answers = (counts.get(name, {}) for name in ("truth", "votes", "answers"))
-        found, records = answers.get("found", 0), truth.get("records", 0)
-        return {
-            "samples with an answer": (found, found + answers.get("none", 0)),
-            "samples equal to the ground truth": (truth.get("equal", 0), truth.get("samples", 0)),
-            "majority answers equal to the ground truth": (truth.get("majority_equal", 0), records),
-            "problems solved by a sample at least": (truth.get("records_solved", 0), records),
-            "agreement (mean share of votes for the majority)": (
-                votes.get("agreement_ppm", 0) / 1e6,
-                votes.get("records", 0),
-            ),
-        }
 
 
 TASK = Solutions()

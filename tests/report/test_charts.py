@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from omi_core.report.charts import WIDTH, Axis, Bar, BarRow, Column, Line, Table, bar_rows, columns, lines
 from omi_core.report.charts import from_zero as zero
+from omi_core.report.html import tag, text
 from omi_core.report.lengths import bin_edges
-from omi_core.report.svg import Scale, duration, short, steps, tag, text
+from omi_core.report.svg import Scale, duration, short, steps
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
 

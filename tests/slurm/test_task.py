@@ -18,13 +18,13 @@ from omi_core.store.layout import Layout
 
 CRASHING = """
 import os, signal
-from omi_core.slurm import task
 from omi_core.commands import task
+from omi_core.slurm.task import STAGES
 
 def crash(root, numbers, stop):
     os.kill(os.getpid(), signal.SIGSEGV)
 
-task.STAGES["gate"] = crash
+STAGES["gate"] = crash
 task.main(["run", "gate", "1"])
 """
 
@@ -66,14 +66,14 @@ def test_a_job_that_cannot_leave_word_says_that(tmp_path: Path, monkeypatch: pyt
 
 
 FULL = """
-from omi_core.slurm import task
 from omi_core.commands import task
+from omi_core.slurm.task import STAGES
 
 def full(root, numbers, stop):
     print("at work")
     raise OSError(28, "No space left on device")
 
-task.STAGES["publish"] = full
+STAGES["publish"] = full
 raise SystemExit(task.main(["run", "publish", "1"]))
 """
 

@@ -223,3 +223,14 @@ def test_killed_at_any_call_the_same_command_makes_it(
         assert files_of(root) == whole
         at += 1
     assert at > 4
+
+
+@each_user
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_is_no_place_for_a_directory(command: Command, plan: str, fresh: bool, tmp_path: Path) -> None:
+    place = tmp_path / "x"
+    place.write_text("mine")
+    with pytest.raises(ConfigError, match=r"^run\.dir=.*/x: "):
+        command(place, FOUR, fresh)
+    assert place.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
