@@ -43,7 +43,7 @@ TYPED: dict[str, list[str]] = {
     "resume.root": ["root=elsewhere"],
     "cancel.root": ["root=elsewhere"],
 }
-_JOBS, _DECONTAMINATE = "jobs/test_words.py", "jobs/test_decontaminate.py"
+_WORDS, _DECONTAMINATE = "composing/test_words.py", "jobs/test_decontaminate.py"
 _COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
 _GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
 SHOWN: dict[str, str] = {
@@ -52,7 +52,7 @@ SHOWN: dict[str, str] = {
         for command in ("status", "compare", "report", "logs", "explore")
     },
     "resume.tasks": "cluster/test_resume.py",
-    "resume.cluster": _JOBS,
+    "resume.cluster": _WORDS,
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
         f"combine.{key}": _COMBINE

@@ -79,9 +79,11 @@ def refuse_same_files(configs: Sequence[Decontaminate]) -> None:
     written: set[Path] = set()
     for config in configs:
         files = {"pairs": config.pairs, "clean": config.clean}
-        for key, name in {**files, "nearest": config.nearest if config.model else None}.items():
-            if not name:
-                continue
-            if (path := Path(name).resolve()) in written:
-                raise ConfigError(f"{key}={name}: two runs of the sweep would write it; give one for each")
-            written.add(path)
+        files["nearest"] = config.nearest if config.model else None
+        own = {key: Path(name).resolve() for key, name in files.items() if name}
+        for key, path in own.items():
+            if path in written:
+                raise ConfigError(
+                    f"{key}={files[key]}: two runs of the sweep would write it; give one for each"
+                )
+        written |= set(own.values())

@@ -291,7 +291,7 @@ MISTAKES = [
     (["input=in.jsonl", "finish_reason=why"], "finish_reason=why: in.jsonl:1 has no such column"),
     (["input=in.jsonl", "solution=[problem.x]"], "solution=problem.x: in.jsonl:1 has no such column"),
     (["input=in.jsonl", "conversations.min_turns=3"], "conversations.min_turns: not read by task=solutions"),
-    (["input=in.jsonl", "solution=5"], "solution=5: a list is expected, solution=[5]"),
+    (["input=in.jsonl", "solution=5"], "solution=5: in.jsonl:1 has no such column"),
     (["input=in.jsonl", "solution=[]"], "solution: names no column"),
     (["input=in.jsonl", "data=gsm8k"], "data: no choices here; set its options one by one"),
     (["input=in.jsonl", "data.path=in.jsonl"], "data.path: not read by jobs.reduce"),
