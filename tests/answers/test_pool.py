@@ -159,7 +159,8 @@ def test_close_ends_the_workers_and_the_pool_starts_new_ones(pool: Pool) -> None
 
 
 PARENT = """
-import json, sys, os, threading
+import json, signal, sys, os, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 from omi_core.answers.pool import Limits, Pool
 ONE, EXPLOSIVE = json.loads(sys.argv[2])
 pool = Pool(1, Limits(cpu_seconds=60))

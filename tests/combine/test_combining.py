@@ -304,7 +304,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"inputs": ["talk.jsonl"], "unique": "problems"}, "unique=problems: dialogues have no problem"),
     ({"inputs": ["p.jsonl"], "keep_problems_of": "other.jsonl"}, "keep_problems_of=problem: other.jsonl:1"),
     ({"inputs": ["p.jsonl"], "publish": {"splits": {"train": 3}}}, "publish.splits.train: not a name"),
-    ({"inputs": ["p.jsonl"], "run": {"dir": "p.jsonl"}}, "run.dir=p.jsonl: cannot be made"),
+    ({"inputs": ["p.jsonl"], "run": {"dir": "p.jsonl"}}, "run.dir=p.jsonl: is a file"),
 ]
 
 
