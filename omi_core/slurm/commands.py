@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +43,7 @@ _BUSY = re.compile(
     r"Socket timed out on send/recv operation|Unable to contact slurm controller"
     r"|temporarily unable to accept job|job queue full|Job creation temporarily disabled"
     r"|Resource temporarily unavailable|Zero Bytes were transmitted or received"
-    r"|Connection (refused|reset|timed out)|backup controller in standby mode|rate limit",
+    r"|Connection (refused|reset|timed out)|backup controller in standby mode|rate limit|try again in a bit",
     re.IGNORECASE,
 )
 # Such as QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit, AssocGrpSubmitJobsLimit.
@@ -193,8 +194,9 @@ def release(tasks: Sequence[str], timeout: float = TIMEOUT_S) -> None:
     Raises what `run` raises.
     """
     for first in range(0, len(tasks), _RELEASED_AT_ONCE):
+        ids = ",".join(tasks[first : first + _RELEASED_AT_ONCE])
         try:
-            run("scontrol", "release", ",".join(tasks[first : first + _RELEASED_AT_ONCE]), timeout=timeout)
+            retry(partial(run, "scontrol", "release", ids, timeout=timeout), timeout)
         except SlurmError as error:
             if not _ENDED.search(error.message):
                 raise

@@ -112,6 +112,7 @@ FUNCTIONS = functions()
 @pytest.mark.timeout(300)
 def test_time_grows_with_the_length_whatever_the_text_repeats(name: str) -> None:
     found: dict[str, str] = {}
+    FUNCTIONS[name]("Once before: some load a model.")
     for turn in TURNS:
         for tail in TAILS:
 

@@ -262,7 +262,10 @@ BAD_VERDICTS = [
         [verdict(NEW, 0, forward="maybe")],
         "verdicts.jsonl:1 has maybe as forward; it is yes, no or null",
     ),
-    ([{"problem": NEW}], "verdicts.jsonl:1 is not a verdict, it has no question; give a run with task=verdicts"),
+    (
+        [{"problem": NEW}],
+        "verdicts.jsonl:1 is not a verdict, it has no question; give a run with task=verdicts",
+    ),
 ]
 
 
