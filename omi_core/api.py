@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
-from omi_core.pipeline.plan import Pipeline, is_pipeline, read_pipeline
+from omi_core.pipeline.plan import Pipeline, is_pipeline
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.names import pattern_of
 from omi_core.records import Record, Sample
@@ -122,7 +122,7 @@ def plan(config: Pipeline) -> Pipeline: ...
 def plan(config: Generate | Reduce | Pipeline) -> Run[Any] | Pipeline:
     """Reads the input and writes the plan of a run or a pipeline into its directory, unless it is there.
 
-    With the option `plan=true` a run is planned, and nothing is written.
+    With the option `plan=true` it is planned, and nothing is written.
 
     Raises:
         ConfigError: it cannot be planned, or its directory holds something else.
@@ -134,7 +134,8 @@ def plan(config: Generate | Reduce | Pipeline) -> Run[Any] | Pipeline:
         from omi_core.pipeline import start
 
         start.check(config)
-        start.write(config)
+        if not config.plan:
+            start.write(config)
         return config
     if isinstance(config, Reduce):
         return plan_reduce(config)
@@ -148,11 +149,12 @@ def run(planned: Run[Any] | Pipeline | Combine | Mix | Decontaminate) -> OpenRun
     it is not one.
 
     Raises:
-        ConfigError: another process works on it, or the site refuses its jobs.
+        ConfigError: another process works on it, the site refuses its jobs, or `plan=true` was set.
         RunFailed: a step of a pipeline, or what takes no planning, failed.
     """
     if isinstance(planned, Run):
         config = planned.config
+        _refuse_shown(config.plan)
         if isinstance(config, Generate) and config.cluster.kind == "slurm":
             from omi_core.slurm.sending import submit_missing
 
@@ -160,7 +162,10 @@ def run(planned: Run[Any] | Pipeline | Combine | Mix | Decontaminate) -> OpenRun
             return OpenRun(planned)
         return _finish(planned)
     if isinstance(planned, Pipeline):
-        return _go_on(planned, "pipeline")
+        from omi_core.pipeline import start
+
+        _refuse_shown(planned.plan)
+        return _check(start.go_on(planned, by="pipeline"), planned.root)
     from omi_core.combine.finishing import combine_datasets, mix_datasets
     from omi_core.combine.options import Combine, Mix
 
@@ -181,14 +186,16 @@ def resume(
 ) -> OpenRun | None:
     """Continues the run or the pipeline in a directory, as `jobs.resume`; nothing is repeated.
 
-    `tasks` and options of the `cluster` may be others from now on; of a pipeline they are not asked for.
+    `tasks` and options of the `cluster` may be others from now on; a pipeline takes neither.
 
     Raises: as `run`.
     """
     from omi_core.stages.continuing import open_again
 
     if is_pipeline(Path(root)):
-        return _go_on(read_pipeline(Path(root)), "resume")
+        from omi_core.pipeline import start
+
+        return _check(start.resume(Path(root), tasks, cluster), root)
     found = open_again(Layout(Path(root)), tasks, cluster)
     if isinstance(found.config, Generate) and found.config.cluster.kind == "slurm":
         from omi_core.slurm.sending import submit_again
@@ -221,10 +228,9 @@ def _finish(found: Run[Any]) -> OpenRun:
     return OpenRun(found)
 
 
-def _go_on(pipeline: Pipeline, by: str) -> None:
-    from omi_core.pipeline.start import go_on
-
-    _check(go_on(pipeline, by), pipeline.root)
+def _refuse_shown(plan: bool) -> None:
+    if plan:
+        raise ConfigError("plan=true: nothing was written, so there is nothing to run; compose it without")
 
 
 def _check(code: int, what: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import orjson
 import pytest
@@ -67,6 +67,43 @@ def test_a_pipeline_is_planned_made_and_resumed() -> None:
     assert rows
     omi_core.resume("p")
     assert list(last.rows()) == rows
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("generate", WORDS), ("pipeline", ["recipe=rehearsal", "size=4", "test_size=2"])]
+)
+def test_what_is_only_to_be_shown_is_neither_written_nor_run(
+    tmp_path: Path, command: str, words: list[str]
+) -> None:
+    planned = omi_core.plan(omi_core.compose(command, [*words, "plan=true", "run.dir=x"]))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(omi_core.ConfigError, match="^plan=true: nothing was written"):
+        omi_core.run(planned)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "plan"),
+    [
+        ("generate", WORDS, "plan.json"),
+        ("pipeline", ["recipe=rehearsal", "size=4", "test_size=2"], "pipeline.json"),
+    ],
+)
+def test_a_fresh_one_takes_the_place_of_the_old(
+    tmp_path: Path, command: str, words: list[str], plan: str
+) -> None:
+    omi_core.plan(omi_core.compose(command, [*words, "run.dir=x"]))
+    (tmp_path / "x/mark").touch()
+    omi_core.plan(omi_core.compose(command, [*words, "run.dir=x", "run.fresh=true"]))
+    assert (tmp_path / "x" / plan).is_file() and not (tmp_path / "x/mark").exists()
+    assert [path.name for path in tmp_path.glob("x.old-*")] == ["x.old-1"]
+
+
+@pytest.mark.parametrize("given", [{"tasks": 3}, {"cluster": {"time": "1:00:00"}}], ids=["tasks", "cluster"])
+def test_a_pipeline_is_not_resumed_with_options_of_its_steps(given: Any) -> None:
+    omi_core.plan(omi_core.compose("pipeline", ["recipe=rehearsal", "size=4", "run.dir=p"]))
+    with pytest.raises(omi_core.ConfigError, match=f"^{next(iter(given))}: of a pipeline give it to "):
+        omi_core.resume("p", **given)
 
 
 def test_a_step_that_fails_raises(tmp_path: Path) -> None:

@@ -22,13 +22,11 @@ def _main(arguments: list[str]) -> int:
     from omi_core.pipeline.plan import is_pipeline
     from omi_core.pipeline.showing import show_plan
 
-    recipe, words = composing.read_words(arguments)
-    pipeline = composing.compose(recipe, words)
-    fresh = words.own.run.fresh
-    start.check(pipeline, fresh)
-    if words.own.plan:
-        return show_plan(pipeline, is_pipeline(pipeline.root) and not fresh)
-    start.write(pipeline, fresh)
+    pipeline = composing.compose(*composing.read_words(arguments))
+    start.check(pipeline)
+    if pipeline.plan:
+        return show_plan(pipeline, is_pipeline(pipeline.root) and not pipeline.fresh)
+    start.write(pipeline)
     print(f"{pipeline.root}: {len(pipeline.steps)} steps of recipe {pipeline.recipe}", file=sys.stderr)
     return start.go_on(pipeline, by="pipeline")
 

@@ -6,23 +6,17 @@ from pathlib import Path
 
 from omi_core.commands.finding import Resume
 from omi_core.config import Generate
-from omi_core.options import ConfigError
 
 
 def main(config: Resume, runs: list[Path]) -> int:
     """Continues one run or pipeline. Returns the exit code."""
-    from omi_core.pipeline.plan import is_pipeline, read_pipeline
+    from omi_core.pipeline.plan import is_pipeline
     from omi_core.store.layout import Layout
 
     if is_pipeline(runs[0]):
-        from omi_core.pipeline.start import go_on
+        from omi_core.pipeline import start
 
-        if config.tasks is not None or config.cluster:
-            given = "tasks" if config.tasks is not None else "cluster"
-            raise ConfigError(
-                f"{given}: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
-            )
-        return go_on(read_pipeline(runs[0]), by="resume")
+        return start.resume(runs[0], config.tasks, config.cluster)
     from omi_core.commands.making import finish_here
     from omi_core.stages.continuing import open_again
 

@@ -175,6 +175,8 @@ def compose(recipe: Recipe, words: Words) -> Pipeline:
         steps=tuple(steps),
         cluster=dataclasses.asdict(cluster),
         cwd=os.getcwd(),
+        fresh=words.own.run.fresh,
+        plan=words.own.plan,
     )
 
 

@@ -56,7 +56,8 @@ class Pipeline:
     """A pipeline as it is composed: where it lies, its fingerprint, and its steps in order.
 
     `cluster` holds the options of where it is carried out; `cwd` is the directory that relative paths in
-    options start from.
+    options start from. `fresh` and `plan` are what the command asked for, and not on disk: to take the place
+    of an old one, and only to be shown.
     """
 
     root: Path
@@ -66,6 +67,8 @@ class Pipeline:
     steps: tuple[Step, ...]
     cluster: dict[str, Any] = field(default_factory=dict)
     cwd: str = "."
+    fresh: bool = False
+    plan: bool = False
 
     @property
     def layout(self) -> Layout:

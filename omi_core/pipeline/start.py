@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omi_core.hints import hint
 from omi_core.options import ConfigError
@@ -25,8 +27,8 @@ from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import check_root
 
 
-def check(pipeline: Pipeline, fresh: bool = False) -> None:
-    """Refuses what cannot be begun, or, unless it is to be `fresh`, not be continued; nothing is made.
+def check(pipeline: Pipeline) -> None:
+    """Refuses what cannot be begun, or, unless it is to be fresh, not be continued; nothing is made.
 
     Raises:
         ConfigError: another pipeline lies in the directory, or an input cannot be had.
@@ -34,19 +36,19 @@ def check(pipeline: Pipeline, fresh: bool = False) -> None:
     check_root(pipeline.root)
     if pipeline.on_slurm:
         check_logs(pipeline.layout.logs)
-    if not fresh:
+    if not pipeline.fresh:
         refuse_other(pipeline)
     check_inputs(pipeline)
 
 
-def write(pipeline: Pipeline, fresh: bool = False) -> None:
-    """Makes the directory of a pipeline; a `fresh` one takes the place of an old one, which is moved aside.
+def write(pipeline: Pipeline) -> None:
+    """Makes the directory of a pipeline; a fresh one takes the place of an old one, which is moved aside.
 
     Raises:
         ConfigError: another process works there, or jobs of the old one wait or run.
     """
     try:
-        if fresh and is_pipeline(pipeline.root):
+        if pipeline.fresh and is_pipeline(pipeline.root):
             _refuse_while_running(pipeline.root)
             move_aside(pipeline.root)
         make_directory(pipeline.root)
@@ -66,6 +68,20 @@ def go_on(pipeline: Pipeline, by: str) -> int:
         show_table(pipeline)
         return 0
     return advance.submit(pipeline, by) if pipeline.on_slurm else here.run_here(pipeline)
+
+
+def resume(root: Path, tasks: int | None = None, cluster: Mapping[str, Any] | None = None) -> int:
+    """As `go_on` for the pipeline in a directory.
+
+    Raises:
+        ConfigError: also where `tasks` or options of the `cluster` are given: single steps have these.
+    """
+    for name, given in (("tasks", tasks is not None), ("cluster", bool(cluster))):
+        if given:
+            raise ConfigError(
+                f"{name}: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
+            )
+    return go_on(read_pipeline(root), by="resume")
 
 
 def _refuse_while_running(root: Path) -> None:

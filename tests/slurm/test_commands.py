@@ -177,6 +177,29 @@ def test_who_waits_says_what_for_and_for_which_errors(pauses: list[float]) -> No
     assert len(said) == 3
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Job update not available right now, the DB index is being set, try again in a bit for job 7",
+        "Unable to contact slurm controller (connect failure)",
+    ],
+)
+def test_held_jobs_are_released_when_the_controller_can(
+    install: Install, tmp_path: Path, pauses: list[float], said: str
+) -> None:
+    log = tmp_path / "log"
+    install("scontrol", f"echo $* >>{log}; [ $(wc -l <{log}) -gt 2 ] || {{ echo '{said}' >&2; exit 1; }}")
+    commands.release(["7", "9_1"])
+    assert log.read_text().splitlines() == ["release 7,9_1"] * 3 and len(pauses) == 2
+
+
+def test_a_refusal_to_release_is_told_at_once(install: Install, pauses: list[float]) -> None:
+    install("scontrol", "echo 'Access/permission denied for job 7' >&2; exit 1")
+    with pytest.raises(SlurmError, match="permission denied"):
+        commands.release(["7"])
+    assert pauses == []
+
+
 @pytest.mark.usefixtures("pauses")
 def test_a_job_found_after_a_try_is_not_submitted_twice() -> None:
     tries: list[str] = []
