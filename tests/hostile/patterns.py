@@ -270,10 +270,10 @@ def slow(call: Callable[[str], Any], make: Callable[[int], str], long: int = LON
             return None
         size *= 4
         took = seconds(call, make(size))
-    if took < _ENOUGH / 2:
-        return None
     quarter = 0.0
     for _ in range(3):  # a finding stands when it shows each time
+        if took < _ENOUGH / 2:  # too little to tell; the first time something else may have taken it
+            return None
         quarter = seconds(call, make(size // 4), 3)
         if took <= _LINEAR * quarter:
             return None
