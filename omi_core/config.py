@@ -332,12 +332,7 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
     if not config.solution:
         raise ConfigError("solution: names no column; give those that hold solutions, solution=[a,b]")
-    default = Data()
-    for key in ("path", "hub", "hub_config", "revision", "split", "size", "seed"):
-        if getattr(config.data, key) != getattr(default, key):
-            raise ConfigError(f"data.{key}: not read by jobs.reduce; give the file as input=FILE")
-    if config.data.origin == "hub":
-        raise ConfigError("data.origin: not read by jobs.reduce; give the file as input=FILE")
+    _refuse_unread_by_reduce(config)
     for task in tasks.known().values():
         if task.reduced:
             task.check(config)
@@ -345,13 +340,27 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
     return config
 
 
-def refuse_site(cluster: Cluster) -> None:
-    """Raises ConfigError when an option of a site is set, for a command that submits nothing."""
-    if cluster.kind != "local":
-        raise ConfigError(f"+cluster={cluster.name}: jobs.reduce runs on this machine; omit it")
-    for key, value, field in options.leaves(cluster):
-        if key not in ("name", "workers") and value != options.default_of(field):
-            raise ConfigError(f"cluster.{key}: not read by jobs.reduce, which runs on this machine; omit it")
+# Of the sections that `jobs.reduce` shares with `jobs.generate`: what it does read.
+_READ_BY_REDUCE = {
+    "data": (
+        *("origin", "name", "limit", "problem", "answer", "answer_format", "several_answers", "source"),
+        "on_bad_row",
+    ),
+    "cluster": ("name", "workers"),
+    "run": ("dir", "root", "fresh", "drain_seconds"),
+}
+
+
+def _refuse_unread_by_reduce(config: Reduce) -> None:
+    if config.cluster.kind != "local":
+        raise ConfigError(f"+cluster={config.cluster.name}: jobs.reduce runs on this machine; omit it")
+    if config.data.origin == "hub":
+        raise ConfigError("data.origin: not read by jobs.reduce; give the file as input=FILE")
+    hints = {"data": "give the file as input=FILE", "cluster": "it submits nothing: omit it"}
+    for name, read in _READ_BY_REDUCE.items():
+        for key, value, field in options.leaves(getattr(config, name)):
+            if key not in read and value != options.default_of(field):
+                raise ConfigError(f"{name}.{key}: not read by jobs.reduce; {hints.get(name, 'omit it')}")
 
 
 def check_splits(splits: Mapping[str, int]) -> None:

@@ -2,111 +2,50 @@
 
 A `Change` sets the option and looks at one thing that is made of the config: the content of the plan, the
 chain of filters, what an engine or a server is given, the records that are read, the text of the jobs. A
-`Shown` names the test that sets the option and sees what comes of it; a `Read` the module that reads it,
-where a test would take hours or another machine. A `Refused` cannot be set. An option without an entry fails.
+`Shown` names the test that sets the option and sees what comes of it. A `Refused` cannot be set. An option
+without an entry fails.
 """
 
 from __future__ import annotations
 
-import ast
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
 from omi_core import options
-from omi_core.config import Generate, Reduce, load_generate, load_reduce, reduced_again, refuse_site
+from omi_core.config import Generate, Reduce, load_generate, load_reduce, reduced_again
 from omi_core.filters.registry import SECTIONS, built_in
-from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.records import Record
-from omi_core.slurm.script import script
-from omi_core.stages.planning import generate_content
-from omi_core.tasks import known, task_of
-from omi_core.teachers import vllm_engine
-from omi_core.teachers.base import Request
-from omi_core.teachers.chat_api import request_body
-from omi_core.teachers.rehearsal import RehearsalTeacher
+from omi_core.tasks import task_of
 from tests.conftest import Here
-from tests.slurm.composing import chain as jobs_of
+from tests.looking import (
+    canary_of_halves,
+    chain,
+    drained,
+    engine,
+    graders,
+    hub,
+    imported,
+    made,
+    plan,
+    planned,
+    records,
+    refusal,
+    rehearsal,
+    server,
+    text_of_jobs,
+)
 
 ROOT = Path(__file__).parents[1]
 TOKENIZER = str(ROOT / "omi_core/teachers/tiny/strong/tokenizer.json")
 Values = Mapping[str, Any]
 
-# --- what is looked at
-
-
-def plan(config: Generate) -> Any:
-    """The content of the plan but for its records: what the fingerprint covers."""
-    return generate_content(config)
-
-
-def chain(config: Generate) -> Any:
-    """The filters that samples go through, with their settings."""
-    return task_of(config).filters(config)
-
-
-def engine(config: Generate) -> Any:
-    """What vLLM is given: its arguments and its environment."""
-    platforms: Any = ModuleType("vllm.platforms")
-    platforms.current_platform = SimpleNamespace(is_cpu=lambda: False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "vllm.platforms", platforms)
-        patch.setattr(os, "environ", {})
-        vllm_engine._environment(config.teacher, config.engine, None)
-        return vllm_engine._arguments(config.teacher, config.engine, None), dict(os.environ)
-
-
-def request(seed: int = 1) -> Request:
-    record = Record.make(0, "What is 2 + 3?", "5", "s")
-    return Request(record, 0, [{"role": "user", "content": record.text}], seed, known()["solutions"].texts)
-
-
-def server(config: Generate) -> Any:
-    """The request that a server gets."""
-    extra = config.teacher.endpoint.extra
-    return request_body(config.teacher.model, config.sampling, extra, request())
-
-
-def rehearsal(config: Generate) -> Any:
-    """What a rehearsal says."""
-    teacher = RehearsalTeacher(config.teacher.rehearsal, config.engine, config.sampling)
-    samples = teacher.generate(request(seed) for seed in range(300))
-    return [sample and (sample.text, sample.finish_reason) for sample in samples]
-
-
-def records(config: Generate) -> Any:
-    """The first records that are read, and how many rows were left out."""
-    skipped = Skipped(config.data.on_bad_row)
-    try:
-        found = list(islice(task_of(config).records(config, skipped), 200))
-    except ConfigError as error:
-        return str(error)
-    return found, skipped.counts
-
-
-def text_of_jobs(config: Generate) -> Any:
-    """The text of every job of a chain, but for the fingerprint."""
-    try:
-        jobs = jobs_of(config, Path("runs/of-a-test"))
-        return {
-            stage: script(config, job).replace(job.token or "-", "TOKEN").replace(job.name, "NAME")
-            for stage, job in jobs.items()
-        } | {"names": [f"{config.cluster.job_prefix}" for _ in jobs]}
-    except ConfigError as error:
-        return str(error)
-
-
-Look = Callable[[Generate], Any]
+Look = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -127,20 +66,13 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Read:
-    """The module reads the option; nothing here shows what for."""
-
-    module: str
-
-
-@dataclass(frozen=True)
 class Refused:
     """At `value` the command ends with a line that begins with the option's name."""
 
     value: Any
 
 
-Entry = Change | Shown | Read | Refused
+Entry = Change | Shown | Refused
 
 # --- the entries of jobs.generate
 
@@ -149,6 +81,8 @@ PROBLEMS = {"task.name": "problems", "style": ["similar"]}
 TEXTS = DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
 FILE = {"data.origin": "file", "data.path": "problems.jsonl"}
 ANSWERED = FILE | {"data.answer": "answer"}
+HUB = {"data.origin": "hub", "data.hub": "a/b"}
+REHEARSED = {"teacher.kind": "rehearsal", "data.size": 4, "samples": 2, "run.dir": "made"}
 SLURM = {
     "cluster.kind": "slurm",
     "cluster.partition": "gpu",
@@ -345,21 +279,23 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "run.min_coverage": Shown(
         "cluster/test_parts.py", "test_a_run_published_with_a_hole_says_so_and_is_topped_up"
     ),
-    "data.hub_config": Read("inputs/origins.py"),
-    "data.revision": Read("inputs/origins.py"),
-    "cluster.name": Read("slurm/script.py"),
+    "data.hub_config": Change(["b", "c"], hub, HUB),
+    "data.revision": Change("abc", hub, HUB),
+    "cluster.name": Change("here", refusal, {"cluster.kind": "slurm", "cluster.requires": ["account"]}),
     "cluster.kind": Shown("slurm/test_script.py", ""),
-    "cluster.workers": Read("tasks/solutions.py"),
-    "cluster.canary.max_unfinished": Read("slurm/canary.py"),
-    "cluster.canary.max_errors": Read("slurm/canary.py"),
+    "cluster.workers": Change(3, graders),
+    "cluster.canary.max_unfinished": Change(0.4, canary_of_halves, {"cluster.canary.max_errors": 1.0}),
+    "cluster.canary.max_errors": Change(0.6, canary_of_halves, {"cluster.canary.max_unfinished": 1.0}),
     "canary": CANARY,
     "run.root": Shown("jobs/test_report.py", "test_several_runs_stand_side_by_side"),
-    "run.flush_samples": Read("stages/generate.py"),
+    "run.flush_samples": Change(2, made, REHEARSED),
     "run.flush_seconds": Shown(
         "jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on"
     ),
-    "run.drain_seconds": Read("slurm/task.py"),
-    "run.max_crashes": Read("stages/generate.py"),
+    "run.drain_seconds": Change(3.0, drained, REHEARSED),
+    "run.max_crashes": Change(
+        2, made, REHEARSED | {"teacher.rehearsal.poison": "Grace", "run.max_error_rate": 1.0}
+    ),
     "run.max_error_rate": Shown("stages/test_local.py", "test_a_shard_with_too_many_errors_stops"),
 }
 
@@ -369,6 +305,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
 ELSEWHERE = {
     **{"data.path": "a.jsonl", "data.hub": "a/b", "data.hub_config": ["a"], "data.revision": "a"},
     **{"data.split": "test", "data.size": 3, "data.seed": 3, "data.origin": "hub"},
+    **{"run.flush_samples": 2, "run.flush_seconds": 2.0, "run.min_coverage": 0.5},
+    **{"run.max_crashes": 4, "run.max_error_rate": 0.5},
 }
 AGAIN = ("answers.", "filters.", "problems.", "conversations.", "variants.", "publish.")
 REDUCE: dict[str, Entry] = {
@@ -379,14 +317,14 @@ REDUCE: dict[str, Entry] = {
         f"data.{key}": Shown("jobs/test_reduce.py", "")
         for key in ("problem", "answer", "answer_format", "several_answers", "source", "on_bad_row")
     },
-    "data.name": Read("stages/planning.py"),
-    "data.limit": Read("stages/imports.py"),
+    "data.name": Change("mine", imported),
+    "data.limit": Change(2, imported),
     "reduce_tasks": Shown(
         "jobs/test_reduce.py", "test_the_dataset_is_the_same_bytes_for_any_number_of_tasks"
     ),
-    "plan": Read("stages/planning.py"),
-    "cluster.workers": Read("tasks/solutions.py"),
-    "cluster.name": Read("slurm/script.py"),
+    "plan": Change(True, planned),
+    "cluster.workers": Change(3, graders),
+    "cluster.name": Shown("test_every_option.py", "test_a_site_is_refused_by_its_name"),
 }
 
 # --- the tests
@@ -445,12 +383,6 @@ def test_the_test_that_shows_it_names_the_option(key: str, entry: Shown) -> None
     assert f"def {entry.test}(" in text or not entry.test
 
 
-@pytest.mark.parametrize(("key", "entry"), entries(GENERATE, Read) + entries(REDUCE, Read))
-def test_the_module_that_is_named_reads_the_option(key: str, entry: Read) -> None:
-    tree = ast.parse((ROOT / "omi_core" / entry.module).read_text(encoding="utf-8"))
-    assert key.rpartition(".")[2] in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-
-
 SITE = {key: entry for key, entry in GENERATE.items() if key.startswith("cluster.") and key not in REDUCE}
 
 
@@ -473,7 +405,20 @@ def test_every_option_of_reduce_has_an_entry() -> None:
     assert sorted({*REDUCE, *SITE}) == sorted(leaves_of(Reduce))
 
 
-@pytest.mark.parametrize(("key", "entry"), entries(REDUCE, Change))
+OF_IMPORTS = {key: entry for key, entry in REDUCE.items() if entry is not GENERATE.get(key)}
+OF_RUNS = {key: entry for key, entry in REDUCE.items() if key.startswith(AGAIN)}
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(OF_IMPORTS, Change))
+def test_setting_the_option_changes_what_is_made_of_imports(key: str, entry: Change) -> None:
+    def seen(values: Values) -> Any:
+        imports = {"input": "problems.jsonl", "solution": ["answer"]}
+        return entry.look(load_reduce(nested({**imports, **entry.beside, **values})))
+
+    assert seen({}) != seen({key: entry.value})
+
+
+@pytest.mark.parametrize(("key", "entry"), entries(OF_RUNS, Change))
 def test_setting_the_option_changes_what_samples_are_reduced_to_again(key: str, entry: Change) -> None:
     """As `jobs.reduce input=RUN` does it, for a run of the task that reads the option."""
     origin = {name: value for name, value in entry.beside.items() if not name.startswith(AGAIN)}
@@ -497,9 +442,13 @@ def test_what_reduce_does_not_read_is_refused(key: str, entry: Refused) -> None:
 def test_options_of_a_site_are_refused_where_nothing_is_submitted(key: str) -> None:
     entry = SITE[key]
     value = entry.value if isinstance(entry, Change) else OF_SITE[key]
-    config = load_reduce(nested({"input": "problems.jsonl", key: value}))
     with pytest.raises(ConfigError, match=rf"^({key}: not read by|\+cluster=)"):
-        refuse_site(config.cluster)
+        load_reduce(nested({"input": "problems.jsonl", key: value}))
+
+
+def test_a_site_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"^\+cluster=here: jobs\.reduce runs on this machine"):
+        load_reduce(nested({"input": "problems.jsonl", "cluster": {"name": "here", "kind": "slurm"}}))
 
 
 def test_a_command_refuses_them(here: Here, tmp_path: Path) -> None:

@@ -10,15 +10,16 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from omi_core.commands import status
 from omi_core.store import ledger
 from tests.conftest import Here
+from tests.pausing import replace_pauses
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {path.stem for path in (ROOT / "jobs").glob("*.py") if not path.stem.startswith("_")}
@@ -144,7 +145,7 @@ def test_a_run_that_is_watched_is_looked_at_again_after_the_interval(
         waited.append(seconds)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(time, "sleep", wait)
+    replace_pauses(monkeypatch, status, wait)
     monkeypatch.setattr("omi_core.slurm.status.ALIVE", ("published", "done", "finished"))
     assert copied("status", "runs/solved", "interval=11")[0] == 0 and waited == []
     assert copied("status", "runs/solved", "watch=true", "interval=11")[0] == 130 and waited == [11]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from omi_core.config import Generate, Reduce, refuse_site
+from omi_core.config import Generate, Reduce
 from omi_core.stages.run import Run
 
 
@@ -23,7 +23,6 @@ def reduce(config: Reduce) -> int:
     """Brings the run of this config to its published dataset. Returns the exit code."""
     from omi_core.stages.planning import plan_reduce
 
-    refuse_site(config.cluster)
     return _make_here(config, lambda: plan_reduce(config))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from omi_core.slurm import commands, states
 from omi_core.slurm.commands import Busy, NotInstalled, SlurmError, SubmitLimit
+from tests.pausing import replace_pauses
 from tests.slurm.programs import Install, printing
 
 # -- messages ------------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def _raise_or(left: list[SlurmError], result: str) -> str:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that were asked for, in place of pauses."""
     asked: list[float] = []
-    monkeypatch.setattr(commands.time, "sleep", asked.append)
+    replace_pauses(monkeypatch, commands, asked.append)
     return asked
 
 
