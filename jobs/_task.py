@@ -1,10 +1,10 @@
-"""What a job of a chain runs: `python -m jobs._task RUN STAGE …`, see `omi_core.commands.task`."""
+"""What a job of a chain runs: `python -m jobs._task RUN STAGE …`, see `omi_core.commands.job`."""
 
 from __future__ import annotations
 
 import sys
 
-from omi_core.commands.task import main
+from omi_core.commands.job import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from omi_core.commands.shell import run_composed
 from omi_core.decontaminate.checking import check
-from omi_core.decontaminate.options import refuse_same_files
+from omi_core.decontaminate.decontaminate_options import refuse_same_files
 
 if __name__ == "__main__":
     run_composed("decontaminate", check, __doc__ or "", refuse_same_files)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
-from omi_core.pipeline.plan import Pipeline, is_pipeline
+from omi_core.pipeline.definition import Pipeline, is_pipeline
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.names import pattern_of
 from omi_core.records import Record, Sample
@@ -27,8 +27,8 @@ from omi_core.store.layout import Layout
 from omi_core.store.plan import Records
 
 if TYPE_CHECKING:
-    from omi_core.combine.options import Combine, Mix
-    from omi_core.decontaminate.options import Decontaminate
+    from omi_core.combine.combine_options import Combine, Mix
+    from omi_core.decontaminate.decontaminate_options import Decontaminate
 
     Config = Generate | Reduce | Decontaminate | Combine | Mix
 
@@ -100,7 +100,7 @@ def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | No
     Raises:
         ConfigError: what the command itself would refuse.
     """
-    from omi_core.composing.compose import COMMANDS, compose_values, root
+    from omi_core.composing.compose import COMMANDS, command_root, compose_values
 
     folder = Path(config_dir) if config_dir is not None else None
     if command == "pipeline":
@@ -110,7 +110,7 @@ def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | No
         return composing.compose(*composing.read_words([*given, *words]))
     if command not in COMMANDS:
         raise ConfigError(f"{command}: composes no config; one of {', '.join([*COMMANDS, 'pipeline'])}")
-    return root(command).load(compose_values(command, words, folder))
+    return command_root(command).load(compose_values(command, words, folder))
 
 
 @overload
@@ -166,8 +166,8 @@ def run(planned: Run[Any] | Pipeline | Combine | Mix | Decontaminate) -> OpenRun
 
         _refuse_shown(planned.plan)
         return _check(start.go_on(planned, by="pipeline"), planned.root)
+    from omi_core.combine.combine_options import Combine, Mix
     from omi_core.combine.finishing import combine_datasets, mix_datasets
-    from omi_core.combine.options import Combine, Mix
 
     if isinstance(planned, Combine):
         code = combine_datasets(planned)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omi_core.inputs.options import Data
+from omi_core.inputs.data_options import Data
 
 
 @dataclass(frozen=True, slots=True)

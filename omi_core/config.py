@@ -17,10 +17,10 @@ from omi_core import options, plugins, tasks, teachers
 from omi_core.cluster_options import Cluster
 from omi_core.filters import registry
 from omi_core.filters.sections import packages
-from omi_core.inputs.options import Data
+from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, option, section
 from omi_core.stop_strings import check_stop
-from omi_core.teachers.options import Engine, Sampling, Teacher
+from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ __all__ = ["ConfigError", "Generate", "Reduce", "load_generate", "load_reduce"]
 
 
 @dataclass
-class Task:
+class TaskOptions:
     """What a run generates."""
 
     name: str = option(tasks.DEFAULT_TASK, "what is generated", choices=tuple(tasks.known()))
@@ -69,7 +69,7 @@ class Publish:
 
 
 @dataclass
-class Run:
+class RunOptions:
     """The run directory, and when a task flushes, stops or gives up."""
 
     dir: str | None = option(None, "the run directory; null: ROOT/<task>-<data>-<teacher>-<fingerprint>")
@@ -87,19 +87,19 @@ class Run:
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
 
 
-def _teachers() -> type[Teacher]:
+def _teachers() -> type[TeacherOptions]:
     """The section `teacher`, with the kinds of other packages and their options."""
     added = teachers.added()
     if not added:
-        return Teacher
-    (kind,) = (field for field in dataclasses.fields(Teacher) if field.name == "kind")
+        return TeacherOptions
+    (kind,) = (field for field in dataclasses.fields(TeacherOptions) if field.name == "kind")
     choices = {**kind.metadata, "choices": (*teachers.KINDS, *added)}
     fields: list[Any] = [("kind", str, dataclasses.field(default=kind.default, metadata=choices))]
     for name, each in added.items():
         if each.options is not None:
             package = plugins.package(teachers.GROUP, name)
             fields.append((name, each.options, section(each.options, package=package)))
-    return dataclasses.make_dataclass("Teacher", fields, bases=(Teacher,))
+    return dataclasses.make_dataclass("Teacher", fields, bases=(TeacherOptions,))
 
 
 AnyTeacher = _teachers()
@@ -133,7 +133,7 @@ class Generate:
 
         def __getattr__(self, section: str) -> Any: ...
 
-    task: Task = section(Task)
+    task: TaskOptions = section(TaskOptions)
     teacher: AnyTeacher = section(AnyTeacher)  # type: ignore[valid-type]
     data: Data = section(Data)
     prompt: Prompt = section(Prompt)
@@ -156,7 +156,7 @@ class Generate:
         "on Slurm: a few samples first, and the array only if they pass; null: where GPUs are asked for",
         transient=True,
     )
-    run: Run = section(Run, transient=True)
+    run: RunOptions = section(RunOptions, transient=True)
 
 
 @dataclass
@@ -188,7 +188,7 @@ class Reduce:
     publish: Publish = section(Publish)
     cluster: Cluster = section(Cluster, transient=True)
     plan: bool = option(False, "show what would be done; do nothing", transient=True)
-    run: Run = section(Run, transient=True)
+    run: RunOptions = section(RunOptions, transient=True)
 
 
 def check_packages() -> None:

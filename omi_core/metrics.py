@@ -13,7 +13,7 @@ from typing import Any
 Known = Mapping[str, Any]
 
 
-def count(value: float) -> str:
+def count_text(value: float) -> str:
     """12,345 in full; of small figures also a decimal."""
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.1f}"
 
@@ -24,7 +24,7 @@ def share(value: float) -> str:
 
 _FORMS: Mapping[str, Callable[[Any], str]] = {
     "": str,
-    "count": count,
+    "count": count_text,
     "share": share,
     "mean": "{:,.1f}".format,
     "rate": "{:,.0f}".format,

@@ -19,7 +19,7 @@ from omi_core.config import Generate, Reduce
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.records import Record
-from omi_core.slurm import canary, task
+from omi_core.slurm import array_task, canary
 from omi_core.slurm.links import ChainEnded
 from omi_core.slurm.script import check_cluster, script
 from omi_core.stages import gate, local
@@ -30,9 +30,9 @@ from omi_core.store.index import contents
 from omi_core.store.journal import read_samples
 from omi_core.tasks import known, task_of
 from omi_core.teachers import open_teacher, vllm_engine
-from omi_core.teachers.base import Request
 from omi_core.teachers.chat_api import request_body
 from omi_core.teachers.rehearsal import RehearsalTeacher
+from omi_core.teachers.teacher import Request
 from tests.slurm.composing import chain as jobs_of
 
 
@@ -189,7 +189,7 @@ def drained(config: Generate) -> Any:
     try:
         attempt = new_attempt(run.layout, gate.missing(run), 1)
         stop = Stop()
-        task.generate(str(run.layout.root), [attempt.number, 0], stop)
+        array_task.generate(str(run.layout.root), [attempt.number, 0], stop)
         return stop.drain_seconds
     finally:
         shutil.rmtree(run.layout.root)

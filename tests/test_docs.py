@@ -37,7 +37,7 @@ from omi_core.composing.compose import compose_cells, compose_values
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
-from omi_core.slurm.policy import Cause
+from omi_core.slurm.retry_policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
 from omi_core.teachers.tiny import world

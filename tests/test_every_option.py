@@ -263,7 +263,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     ),
     "cluster.tokens_per_second": Shown("jobs/test_plan.py", "test_an_assumed_speed_makes_it_an_estimate"),
     "cluster.requires": Shown("slurm/test_script.py", ""),
-    "cluster.max_attempts": Shown("slurm/test_policy.py", ""),
+    "cluster.max_attempts": Shown("slurm/test_retry_policy.py", ""),
     "cluster.canary.records": Shown(
         "cluster/test_chain.py", "test_a_canary_goes_first_and_its_samples_are_kept"
     ),

@@ -146,7 +146,7 @@ def test_a_run_that_is_watched_is_looked_at_again_after_the_interval(
         raise KeyboardInterrupt
 
     replace_pauses(monkeypatch, status, wait)
-    monkeypatch.setattr("omi_core.slurm.status.ALIVE", ("published", "done", "finished"))
+    monkeypatch.setattr("omi_core.slurm.run_status.ALIVE", ("published", "done", "finished"))
     assert copied("status", "runs/solved", "interval=11")[0] == 0 and waited == []
     assert copied("status", "runs/solved", "watch=true", "interval=11")[0] == 130 and waited == [11]
     assert copied("status", "runs/solved", "watch=true")[0] == 130 and waited == [11, 30]

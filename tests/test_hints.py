@@ -17,9 +17,9 @@ from omi_core.commands import finding, shell, status
 from omi_core.commands.status import one_pipeline, one_run
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.pipeline.status import PipelineStatus, StepStatus
+from omi_core.pipeline.state import PipelineStatus, StepStatus
 from omi_core.slurm.reasons import WaitingGroup
-from omi_core.slurm.status import Status
+from omi_core.slurm.run_status import Status
 from omi_core.store.layout import check_root
 from omi_core.terminal import terminal
 

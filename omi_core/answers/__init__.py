@@ -17,14 +17,14 @@ from omi_core.answers.extract import (
 )
 from omi_core.answers.grader import Grader
 from omi_core.answers.policy import Policy, Verdict
-from omi_core.answers.pool import Limits, WorkerError
+from omi_core.answers.pool import WorkerError, WorkerLimits
 from omi_core.answers.voting import Vote, vote, vote_many
 
 __all__ = [
     "Draws",
     "Extractor",
     "Grader",
-    "Limits",
+    "WorkerLimits",
     "Policy",
     "Verdict",
     "Vote",

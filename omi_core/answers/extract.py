@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from omi_core.answers.lexer import FORBIDDEN
 from omi_core.answers.patterns import compile_pattern
-from omi_core.answers.tokens import FORBIDDEN
 from omi_core.text.delimiters import CLOSERS, open_at
 
 MAX_ANSWER = 1000

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from omi_core.answers import algebra, special
 from omi_core.answers.algebra import Form, TooComplex, Undefined
-from omi_core.answers.tokens import Token
+from omi_core.answers.lexer import Token
 
 MAX_DEPTH = 32
 MAX_DIGITS = 400

@@ -22,10 +22,10 @@ from typing import Any
 
 from omi_core import options
 from omi_core.answers.algebra import Form
-from omi_core.answers.compare import compare_readings
+from omi_core.answers.comparing import compare_readings
 from omi_core.answers.policy import Policy, Verdict
-from omi_core.answers.pool import Limits, Pool, encode
-from omi_core.answers.reading import Reading, read_answer
+from omi_core.answers.pool import Pool, WorkerLimits, encode_form
+from omi_core.answers.reader import Reading, read_answer
 from omi_core.answers.rules import Question, Rules
 
 _PLAIN_INTEGER = re.compile(r"-?[1-9][0-9]{0,30}|0")
@@ -58,7 +58,7 @@ class Grader:
         policy: Policy | None = None,
         *,
         workers: int | None = None,
-        limits: Limits | None = None,
+        limits: WorkerLimits | None = None,
         cache: int = 100_000,
     ) -> None:
         if (workers is not None and workers < 1) or cache < 1:
@@ -66,7 +66,7 @@ class Grader:
         self.policy = policy or Policy()
         options.check(self.policy)
         self.counts = GraderCounts()
-        self._pool = Pool(workers or len(os.sched_getaffinity(0)), limits or Limits())
+        self._pool = Pool(workers or len(os.sched_getaffinity(0)), limits or WorkerLimits())
         self._cache_size = cache
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._readings: dict[str, Reading] = {}
@@ -91,7 +91,7 @@ class Grader:
         left = {_ordered(*pair) for pair, verdict in zip(pairs, verdicts, strict=True) if verdict is None}
         asked = {pair: self._open(pair) for pair in sorted(left)}
         questions = list({question: None for found in asked.values() for question in found})
-        forms = [tuple(encode(Form.from_key(key)) for key in question) for question in questions]
+        forms = [tuple(encode_form(Form.from_key(key)) for key in question) for question in questions]
         proofs = dict(zip(questions, self._pool.judge([(a, b) for a, b in forms]), strict=True))
         settled: dict[tuple[str, str], Verdict] = {}
         for pair in asked:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omi_core.answers.formula import NotUnderstood
-from omi_core.answers.tokens import Token
+from omi_core.answers.lexer import Token
 from omi_core.answers.units import MULTIPLIERS, NOT_UNITS
 
 _SYMBOL_UNITS = {"\\$": "$"}

@@ -42,7 +42,7 @@ class WorkerError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WorkerLimits:
     """What one pair may use: CPU seconds; wall seconds as a backstop; bytes of address space; pairs per
     worker.
 
@@ -93,7 +93,7 @@ class Pool:
     """`size` workers at most, started when first needed. Not for use from two threads at once."""
 
     size: int
-    limits: Limits = field(default_factory=Limits)
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
     counts: PoolCounts = field(default_factory=PoolCounts)
     _workers: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
@@ -225,7 +225,7 @@ class Pool:
                     stream.close()
 
 
-def encode(form: Form) -> list[Any]:
+def encode_form(form: Form) -> list[Any]:
     """A form as JSON: [numerator, denominator or None], each a list of [coefficient, [[atom, exponent], …]].
 
     Terms and atoms are in an order of their own, so that a worker sees the same text for the same form.
@@ -244,7 +244,7 @@ def _encode_poly(poly: Poly) -> list[Any]:
 def _encode_atom(atom: Atom) -> Any:
     if not isinstance(atom, tuple):
         return atom
-    return [atom[0], *(encode(Form.from_key(key)) for key in atom[1:])]
+    return [atom[0], *(encode_form(Form.from_key(key)) for key in atom[1:])]
 
 
 def _write(worker: _Worker, message: object) -> None:

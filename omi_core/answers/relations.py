@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omi_core.answers import intervals, solutions
+from omi_core.answers import intervals, witnesses
 from omi_core.answers.algebra import Form
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.rules import Rules
@@ -56,9 +56,9 @@ def _equation_and_number(relation: Relation, number: Form) -> Answer:
     assert left is not None and right is not None
     if not left.atoms() and not right.atoms():
         return None  # "2+2=5": a statement, and a false one
-    if any(solutions.is_zero(side - number) for side in (left, right)):
+    if any(witnesses.is_zero(side - number) for side in (left, right)):
         return None  # "|x|=3" beside "3"
-    return None if solutions.solves(left - right, number) else NOT_EQUAL
+    return None if witnesses.solves(left - right, number) else NOT_EQUAL
 
 
 def assigned(relation: Relation, compare: Compare) -> Value | None:
@@ -143,7 +143,7 @@ def _equations(a: Relation, b: Relation) -> Answer:
     first, second = differences
     if _proportional(first, second):
         return EQUAL
-    return NOT_EQUAL if solutions.tell_apart(first, second) else None
+    return NOT_EQUAL if witnesses.tell_apart(first, second) else None
 
 
 def _proportional(first: Form, second: Form) -> bool:

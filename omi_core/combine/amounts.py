@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from omi_core.combine.options import MixInput, share_of
+from omi_core.combine.combine_options import MixInput, decimal_share
 from omi_core.options import ConfigError
 
 
@@ -39,7 +39,7 @@ def amounts(
     for name, count in available.items():
         if not count:
             raise ConfigError(f"inputs.{name}: has no usable row; fix it or omit it")
-    shares = {name: share_of(item.share) for name, item in inputs.items() if item.share is not None}
+    shares = {name: decimal_share(item.share) for name, item in inputs.items() if item.share is not None}
     out = {name: _fixed(available[name], item) for name, item in inputs.items() if name not in shares}
     total = sum(shares.values(), Fraction(0))
     if out:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
+from omi_core.combine.combine_options import Combine
 from omi_core.combine.directory import Directory, planned
-from omi_core.combine.options import Combine
-from omi_core.combine.problems import Problems
+from omi_core.combine.problem_sets import ProblemSet
 from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Row, Skipped, cell, one_text, only_item
 from omi_core.options import ConfigError
@@ -27,8 +27,8 @@ from omi_core.publish.parts import (
     PartManifest,
     PartWriter,
     manifest_path,
+    part_lines,
     part_path,
-    read_lines,
     read_manifest,
 )
 from omi_core.publish.rows import Schema, column_types
@@ -146,12 +146,12 @@ class _Combining:
             if manifest.fingerprint == self._directory.fingerprint:
                 found[number] = manifest
         missing = [number for number in self._sources if number not in found]
-        keep = Problems(self._keep) if self._keep is not None and missing else None
+        keep = ProblemSet(self._keep) if self._keep is not None and missing else None
         for number in missing:
             found[number] = self._write(int(number), self._sources[number], keep)
         return {number: found[number] for number in self._sources}
 
-    def _write(self, number: int, source: Source, keep: Problems | None) -> PartManifest:
+    def _write(self, number: int, source: Source, keep: ProblemSet | None) -> PartManifest:
         types = column_types(self._schema.columns(self._optional))
         skipped = Skipped(self._config.on_bad_row, "on_bad_row")
         other = read = 0
@@ -223,7 +223,7 @@ class _Combining:
         for number in self._sources:
             path = part_path(self._directory.work, int(number))
             try:
-                for _ in read_lines(read_manifest(path)):
+                for _ in part_lines(read_manifest(path)):
                     pass
             except PartError:
                 manifest_path(path).unlink(missing_ok=True)

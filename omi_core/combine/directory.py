@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omi_core.combine.options import Place
+from omi_core.combine.combine_options import Place
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
 from omi_core.store.files import lock

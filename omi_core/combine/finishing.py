@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.combining import KEPT, READ, Outcome, combine
-from omi_core.combine.mixing import mix
-from omi_core.combine.options import Combine, Mix
+from omi_core.combine.mixing import make_mix
 from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
@@ -26,7 +26,7 @@ def combine_datasets(config: Combine) -> int:
 
 def mix_datasets(config: Mix) -> int:
     """As `combine_datasets` for a mixture."""
-    return _finish(lambda: mix(config))
+    return _finish(lambda: make_mix(config))
 
 
 def _finish(make: Callable[[], Outcome]) -> int:

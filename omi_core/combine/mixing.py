@@ -13,10 +13,10 @@ from typing import Any
 
 from omi_core import options
 from omi_core.combine.amounts import amounts
+from omi_core.combine.combine_options import Mix, MixInput
 from omi_core.combine.combining import KEPT, READ, Outcome
 from omi_core.combine.directory import Directory, planned
 from omi_core.combine.messages import ANSWERS, answer_of, fault
-from omi_core.combine.options import Mix, MixInput
 from omi_core.combine.shuffling import shuffle
 from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Skipped
@@ -28,7 +28,7 @@ from omi_core.publish.rows import MIXTURE
 _FORMAT = 1  # raised when the same inputs and options would give other rows
 
 
-def mix(config: Mix) -> Outcome:
+def make_mix(config: Mix) -> Outcome:
     """Brings a mixture to its dataset from wherever it stands.
 
     Raises:

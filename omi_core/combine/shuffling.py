@@ -18,14 +18,14 @@ import numpy.typing as npt
 import zstandard
 
 from omi_core.combine.amounts import Amount
-from omi_core.publish.fair import mix
+from omi_core.publish.fair import splitmix
 from omi_core.publish.parts import (
     PartError,
     PartManifest,
     PartWriter,
     decompress,
+    part_lines,
     part_path,
-    read_lines,
     read_manifest,
     split_lines,
 )
@@ -84,7 +84,7 @@ def _fill(
     for name, part in parts.items():
         begin, amount = 0, taken[name]
         drawn = _drawn(name, part.rows, amount, seed)
-        for lines in read_lines(part):
+        for lines in part_lines(part):
             end = begin + len(lines)
             copies = amount.every + amount.more * drawn[begin:end].astype(np.int64)
             keys = _keys(name, np.arange(begin, end, dtype=np.uint64), copies, seed)
@@ -100,7 +100,7 @@ def _drawn(name: str, rows: int, amount: Amount, seed: int) -> npt.NDArray[np.bo
     """Which rows of an input are drawn: those of the smallest hashes, which are all different."""
     if not amount.drawn:
         return np.zeros(rows, np.bool_)
-    hashes = mix(np.arange(rows, dtype=np.uint64), "draw", seed, name)
+    hashes = splitmix(np.arange(rows, dtype=np.uint64), "draw", seed, name)
     return hashes <= np.partition(hashes, amount.drawn - 1)[amount.drawn - 1]
 
 
@@ -110,7 +110,9 @@ def _keys(
     """A hash for each copy of each row."""
     number = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
     # The copies of a row are told apart by the upper bits; no input has 2^40 rows.
-    return mix(np.repeat(ordinals, copies) | number.astype(np.uint64) << np.uint64(40), "order", seed, name)
+    return splitmix(
+        np.repeat(ordinals, copies) | number.astype(np.uint64) << np.uint64(40), "order", seed, name
+    )
 
 
 class _Buckets:

@@ -21,7 +21,7 @@ from omi_core.inputs import OnBad, Row, file_rows, refuse
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import decompress, split_lines
-from omi_core.publish.reading import dataset_directory, dataset_files, train_of
+from omi_core.publish.published import dataset_directory, dataset_files, train_of
 from omi_core.publish.splits import CHAT, TRAIN
 from omi_core.store.files import read_json
 

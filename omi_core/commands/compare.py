@@ -12,7 +12,7 @@ from omi_core.options import ConfigError, option
 from omi_core.terminal import terminal
 
 if TYPE_CHECKING:
-    from omi_core.report.compare import Row
+    from omi_core.report.comparison import Row
 
 
 @dataclass
@@ -23,15 +23,15 @@ class Compare(finding.Where):
 
 def main(config: Compare, runs: list[Path]) -> int:
     """Prints and writes the comparison. Returns the exit code."""
-    from omi_core.report.compare import as_csv, as_json, rows_of
-    from omi_core.report.facts import gather
+    from omi_core.report.comparison import as_csv, as_json, rows_of
+    from omi_core.report.facts import run_facts
 
     if config.csv == config.json == "true":
         raise ConfigError("csv=true json=true: both would go to stdout; give one of them a file")
     for target in (config.csv, config.json):
         _check_target(target)
     try:
-        rows = rows_of([gather(run) for run in runs])
+        rows = rows_of([run_facts(run) for run in runs])
     except ConfigError:
         raise
     except ValueError as error:  # a file of the run is damaged
@@ -65,7 +65,7 @@ def _show(rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from omi_core.report.compare import columns, option_names, option_shown
+    from omi_core.report.comparison import columns, option_names, option_shown
 
     options, metrics = option_names(rows), columns(rows)
     # The options tell runs apart; where there are none, or runs share them, the name has to.

@@ -19,13 +19,13 @@ class Explore(finding.Where):
 
 def main(config: Explore, words: list[str]) -> int:
     """Writes the page. Returns the exit code."""
-    from omi_core.explore import gather, render
+    from omi_core.explore import join, render_explorer
     from omi_core.store.files import write_atomic
 
     out = finding.page_to_write(config.out)
     pairs, nearest = _files(config, words)
-    found = gather(pairs, nearest, config.limit)
-    page = render(found, f"From {', '.join(map(str, [*pairs, *nearest]))}").encode()
+    found = join(pairs, nearest, config.limit)
+    page = render_explorer(found, f"From {', '.join(map(str, [*pairs, *nearest]))}").encode()
     write_atomic(out, page)
     shown = f"{len(found.problems):,} of {found.total:,} problems"
     print(f"{out}: {shown}, {found.total - found.clean:,} contaminated, {len(page):,} bytes")
@@ -34,7 +34,7 @@ def main(config: Explore, words: list[str]) -> int:
 
 def _files(config: Explore, words: list[str]) -> tuple[list[Path], list[Path]]:
     """(files of pairs, files of nearest questions) that the command line means."""
-    from omi_core.explore.reading import NEAREST, PAIRS, find_files
+    from omi_core.explore.pair_files import NEAREST, PAIRS, find_files
     from omi_core.inputs import local_files
 
     if len(words) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.options import ConfigError, did_you_mean, option
-from omi_core.pipeline.plan import is_pipeline
+from omi_core.pipeline.definition import is_pipeline
 from omi_core.store.layout import Layout
 
 

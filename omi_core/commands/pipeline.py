@@ -19,7 +19,7 @@ def run_pipeline(doc: str) -> None:
 def _main(arguments: list[str]) -> int:
     """Carries out the pipeline of a command line, or submits it. Returns the exit code."""
     from omi_core.pipeline import start
-    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.definition import is_pipeline
     from omi_core.pipeline.showing import show_plan
 
     pipeline = composing.compose(*composing.read_words(arguments))

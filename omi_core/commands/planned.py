@@ -33,7 +33,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     plan, config = run.plan, run.config
     new = config.run.fresh or not run.layout.plan.exists()
     ranges = np.array([[0, plan.keys]]) if new and plan.complete else _missing(run)
-    missing = gate.count(ranges)
+    missing = gate.count_keys(ranges)
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():

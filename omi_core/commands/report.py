@@ -17,13 +17,13 @@ class Report(finding.Where):
 
 def main(config: Report, runs: list[Path]) -> int:
     """Writes the page. Returns the exit code."""
-    from omi_core.report.facts import gather
-    from omi_core.report.page import render
+    from omi_core.report.facts import run_facts
+    from omi_core.report.page import render_report
     from omi_core.store.files import write_atomic
 
     out = finding.page_to_write(config.out)
     try:
-        page = render([gather(run) for run in runs], config.rows)
+        page = render_report([run_facts(run) for run in runs], config.rows)
     except ConfigError:
         raise
     except ValueError as error:  # a file of a run is damaged

@@ -10,7 +10,7 @@ from omi_core.config import Generate
 
 def main(config: Resume, runs: list[Path]) -> int:
     """Continues one run or pipeline. Returns the exit code."""
-    from omi_core.pipeline.plan import is_pipeline
+    from omi_core.pipeline.definition import is_pipeline
     from omi_core.store.layout import Layout
 
     if is_pipeline(runs[0]):

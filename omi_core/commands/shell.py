@@ -36,21 +36,21 @@ def run_composed(
     With `-m` several configs are composed and checked, alone and by `together`, before `main` runs on the
     first of them.
     """
-    from omi_core.composing.compose import compose_cells, root, show_views
+    from omi_core.composing.compose import command_root, compose_cells, show_views
 
     def run(arguments: list[str]) -> int:
         line = read(name, arguments, _COMPOSES)
         if line.views:
             show_views(name, line)
             return 0
-        configs = [root(name).load(values) for values in compose_cells(name, line)]
+        configs = [command_root(name).load(values) for values in compose_cells(name, line)]
         together(configs)
         return max(main(config) for config in configs)
 
     def page(arguments: list[str], whole: bool) -> str:
         from omi_core.commands.help import composed_page
 
-        return composed_page(name, root(name).schema, doc, whole)
+        return composed_page(name, command_root(name).schema, doc, whole)
 
     leave(run, page, "interrupted; the same command continues")
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from omi_core.pipeline.status import PipelineStatus
+    from omi_core.pipeline.state import PipelineStatus
     from omi_core.slurm.failures import FailureGroup
     from omi_core.slurm.reasons import WaitingGroup
-    from omi_core.slurm.status import Status
+    from omi_core.slurm.run_status import Status
 
 
 @dataclass
@@ -35,9 +35,9 @@ class Options(Where):
 
 def main(config: Options, runs: list[Path]) -> int:
     """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
-    from omi_core.pipeline.plan import is_pipeline
-    from omi_core.pipeline.status import gather_pipeline
-    from omi_core.slurm.status import ALIVE, gather_readable
+    from omi_core.pipeline.definition import is_pipeline
+    from omi_core.pipeline.state import gather_pipeline
+    from omi_core.slurm.run_status import ALIVE, gather_readable
 
     show = _print_json if config.json else _screen(config.watch)
     alive: set[str] = set()
@@ -79,7 +79,7 @@ def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], 
 
 
 def _one(status: Status | PipelineStatus) -> list[RenderableType]:
-    from omi_core.slurm.status import Status
+    from omi_core.slurm.run_status import Status
 
     return one_run(status) if isinstance(status, Status) else one_pipeline(status)
 
@@ -192,7 +192,7 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    from omi_core.slurm.status import Status
+    from omi_core.slurm.run_status import Status
 
     if not found:
         return ["no runs here; root=DIR names another folder"]

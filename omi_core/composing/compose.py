@@ -33,17 +33,17 @@ COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
 
 
 @cache
-def root(name: str) -> Root[Any]:
+def command_root(name: str) -> Root[Any]:
     """The root of a command of `COMMANDS`; only its own modules are imported."""
     if name in ("generate", "reduce"):
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
 
         schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
     elif name == "decontaminate":
-        from omi_core.decontaminate.options import Decontaminate as schema
-        from omi_core.decontaminate.options import load_decontaminate as load
+        from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
+        from omi_core.decontaminate.decontaminate_options import load_decontaminate as load
     else:
-        from omi_core.combine.options import Combine, Mix, load_combine, load_mix
+        from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
     return Root(name, schema, load)
@@ -57,7 +57,7 @@ def compose_values(name: str, words: Sequence[str], folder: Path | None = None) 
     Raises:
         ConfigError: a word that the command would refuse.
     """
-    schema = root(name).schema
+    schema = command_root(name).schema
     with _hydra(name, folder) as compose:
         return compose([in_grammar(word, schema) for word in words])
 
@@ -68,7 +68,7 @@ def compose_cells(name: str, line: CommandLine) -> list[Values]:
     Raises:
         ConfigError: as `compose_values`.
     """
-    schema = root(name).schema
+    schema = command_root(name).schema
     words = [in_grammar(word, schema, line.sweep) for word in line.options]
     with _hydra(name, line.folder) as compose:
         return [compose(cell) for cell in (_cells(words) if line.sweep else [words])]
@@ -98,7 +98,7 @@ def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]],
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    schema = root(name).schema
+    schema = command_root(name).schema
     store_schema(name)
     places = ["pkg://cluster_profiles", *([f"file://{folder.absolute()}"] if folder else [])]
 
@@ -128,7 +128,7 @@ def show_views(name: str, line: CommandLine) -> None:
     """
     import hydra
 
-    schema = root(name).schema
+    schema = command_root(name).schema
     store_schema(name)
     folder = [] if line.folder is None else ["--config-dir", str(line.folder.absolute())]
     words = [in_grammar(word, schema) for word in line.options]
@@ -158,7 +158,7 @@ def store_schema(name: str) -> None:
 
     check_packages()
     store = ConfigStore.instance()
-    store.store(name=f"{name}_schema", node=root(name).schema)
+    store.store(name=f"{name}_schema", node=command_root(name).schema)
     for group, choices in added_choices().items():
         for choice, (_, values) in choices.items():
             store.store(group=group, name=choice, package="_global_", node=values)

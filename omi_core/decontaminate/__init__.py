@@ -8,9 +8,9 @@ candidates for a judge, and `read_verdicts` reads what that one said.
 """
 
 from omi_core.decontaminate.hits import Hit, Questions
+from omi_core.decontaminate.judged import read_verdicts
 from omi_core.decontaminate.nearest import EmbeddingSearch, load_model, nearest
 from omi_core.decontaminate.ngram import NgramSearch
-from omi_core.decontaminate.verdicts import read_verdicts
 
 __all__ = [
     "EmbeddingSearch",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omi_core.decontaminate.options import Decontaminate
+from omi_core.decontaminate.decontaminate_options import Decontaminate
 from omi_core.options import ConfigError
 
 if TYPE_CHECKING:
-    from omi_core.decontaminate.report import Files, Report, SetReport
+    from omi_core.decontaminate.results import Files, Results, SetReport
 
 JUDGED = ("judge", "unclear")
 
@@ -17,8 +17,8 @@ JUDGED = ("judge", "unclear")
 def check(config: Decontaminate) -> int:
     """Writes the files and prints the report. Returns the exit code."""
     from omi_core.decontaminate import EmbeddingSearch, NgramSearch, load_model, read_verdicts
-    from omi_core.decontaminate.reading import read_problems, read_sets
-    from omi_core.decontaminate.report import Files, decontaminate
+    from omi_core.decontaminate.questions import read_problems, read_sets
+    from omi_core.decontaminate.results import Files, decontaminate
     from omi_core.inputs import Skipped
 
     assert config.input is not None
@@ -70,7 +70,7 @@ def _refuse_overwriting(config: Decontaminate, files: Files) -> None:
             read.add(path.resolve())
 
 
-def _show(report: Report, methods: list[str]) -> None:
+def _show(report: Results, methods: list[str]) -> None:
     """A line per test set: problems by the best way in which they hit it."""
     print(f"{report.problems:,} problems, {report.contaminated:,} contaminated, {report.pairs:,} pairs")
     if report.cut:

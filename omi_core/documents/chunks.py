@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from omi_core.documents.boundaries import LEVELS, characters, inside, lines, pieces
-from omi_core.documents.options import Documents
+from omi_core.documents.document_options import Documents
 from omi_core.options import ConfigError
 from omi_core.text.formulas import Span, formulas
 from omi_core.text.tokens import BYTES, TokenCounter

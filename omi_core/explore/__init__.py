@@ -6,7 +6,7 @@
 It reads what `jobs.decontaminate` writes and writes nothing itself.
 """
 
-from omi_core.explore.joining import Explored, gather
-from omi_core.explore.page import render
+from omi_core.explore.explorer import render_explorer
+from omi_core.explore.joining import Explored, join
 
-__all__ = ["Explored", "gather", "render"]
+__all__ = ["Explored", "join", "render_explorer"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from omi_core.decontaminate.report import METHODS
-from omi_core.explore.reading import read_lines
+from omi_core.decontaminate.results import METHODS
+from omi_core.explore.pair_files import wanted_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Link:
 
 
 @dataclass(slots=True)
-class Problem:
+class JoinedProblem:
     """A text, its number in the input (from 0), the places where it stands and its questions, both as the
     keys of a dict: each once, in order."""
 
@@ -63,7 +63,7 @@ class Explored:
     counts: dict[str, int]
     clean: int
     sets: list[SetCounts]
-    problems: list[Problem]
+    problems: list[JoinedProblem]
     questions: list[tuple[str, int, str]]
 
     @property
@@ -89,7 +89,7 @@ class _Standing:
         return (1 << 30, -self.near, self.order)
 
 
-def gather(pairs: Sequence[Path], nearest: Sequence[Path], limit: int | None) -> Explored:
+def join(pairs: Sequence[Path], nearest: Sequence[Path], limit: int | None) -> Explored:
     """Joins files of pairs and of nearest questions by the text of the problem; texts that are equal, but for
     white space around them, are one problem. At most `limit` problems keep their texts.
 
@@ -100,7 +100,7 @@ def gather(pairs: Sequence[Path], nearest: Sequence[Path], limit: int | None) ->
     before = _versions(pairs, nearest)
     standings, methods, questions_hit = _first_pass(pairs, nearest)
     worst = sorted(standings, key=lambda key: standings[key].place())[:limit]
-    kept = {key: Problem("", standings[key].order) for key in worst}
+    kept = {key: JoinedProblem("", standings[key].order) for key in worst}
     questions = _second_pass(pairs, nearest, kept)
     if changed := _versions(pairs, nearest) ^ before:
         raise OSError(f"{min(changed)[0]}: was replaced while it was read; run the command again")
@@ -120,7 +120,7 @@ def _first_pass(
     # A method of another origin comes after those that are known.
     rank = {method: number for number, method in enumerate(METHODS)}
     questions_hit: dict[str, set[int]] = {}
-    for line in read_lines(pairs, nearest):
+    for line in wanted_lines(pairs, nearest):
         standing = standings.setdefault(_key(line.problem), _Standing(len(standings)))
         for hit in line.hits:
             hit_there = questions_hit.setdefault(hit.test_set, set())
@@ -135,11 +135,11 @@ def _first_pass(
 
 
 def _second_pass(
-    pairs: Sequence[Path], nearest: Sequence[Path], kept: dict[bytes, Problem]
+    pairs: Sequence[Path], nearest: Sequence[Path], kept: dict[bytes, JoinedProblem]
 ) -> list[tuple[str, int, str]]:
     """Fills the problems that are kept, and returns their questions, each once."""
     numbers: dict[tuple[str, int, str], int] = {}
-    for line in read_lines(pairs, nearest, wanted=lambda text: _key(text) in kept):
+    for line in wanted_lines(pairs, nearest, wanted=lambda text: _key(text) in kept):
         problem = kept[_key(line.problem)]
         problem.text = line.problem
         problem.places[line.where] = None

@@ -8,8 +8,8 @@ A filter is a class in a module of this package, or in another package that name
 `omi.filters`; docs/extending.md shows one.
 """
 
-from omi_core.filters.base import Example, Filter, Option, RowFilter
 from omi_core.filters.chain import FilterChain, build
+from omi_core.filters.filter import Example, Filter, Option, RowFilter
 from omi_core.filters.registry import known
 
 __all__ = ["Example", "Filter", "FilterChain", "Option", "RowFilter", "build", "known"]

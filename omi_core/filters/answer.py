@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from omi_core.answers.extract import Extractor, boxed_answers, count_boxes
-from omi_core.filters.base import Example, Option, RowFilter
+from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate, Sample
 from omi_core.text.delimiters import open_at
 

@@ -83,7 +83,7 @@ _RIGHT_VETO = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Equation:
     """`left = right`, found at `text[start:end]`.
 
     Each side has one or more possible values (`expression.evaluate`). `decimals` is the number of decimals
@@ -112,12 +112,12 @@ class _Side:
         )
 
 
-def statements(text: str, *, doubtful: bool = False) -> Iterator[Statement]:
+def statements(text: str, *, doubtful: bool = False) -> Iterator[Equation]:
     """The statements of `text` that can be evaluated, in order; `a = b = c` gives `a = b` and `b = c`.
 
     With `doubtful` those of runs that plainly hold (`plain_sums`) are left out.
     """
-    settled = plain_sums.settled(text) if doubtful else ()
+    settled = plain_sums.true_sums(text) if doubtful else ()
     for run in _runs_with_equals(text, settled):
         numeric = [_DIGIT.search(side) is not None for side in run.group().split("=")]
         if not any(left and right for left, right in zip(numeric, numeric[1:], strict=False)):
@@ -158,7 +158,7 @@ def _beside_an_end(text: str, equals: int) -> bool:
     return text.find("\\", max(0, at - _LONGEST_COMMAND), at) < 0
 
 
-def _pairs(chain: list[_Side]) -> Iterator[Statement]:
+def _pairs(chain: list[_Side]) -> Iterator[Equation]:
     left_values: tuple[Rational, ...] | None = None  # None: not evaluated yet
     for number, (left, right) in enumerate(zip(chain, chain[1:], strict=False)):
         # `x = 5 = 6` is a conclusion; a bare `5 = 6` may be anything.
@@ -168,7 +168,7 @@ def _pairs(chain: list[_Side]) -> Iterator[Statement]:
         left_values = evaluate(left.tokens) if left_values is None else left_values
         right_values = evaluate(right.tokens) if left_values else None
         if left_values and right_values:
-            yield Statement(
+            yield Equation(
                 left.tokens[0].start, right.tokens[-1].end, left_values, right_values, _decimals(right)
             )
         left_values = right_values

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.base import Filter
+from omi_core.filters.filter import Filter
 from omi_core.filters.registry import known
 from omi_core.records import Candidate
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.base import Example, Option, RowFilter, share_of
+from omi_core.filters.filter import Example, Option, RowFilter, checked_share
 from omi_core.records import Candidate
 from omi_core.text.words import wording
 
@@ -92,7 +92,7 @@ class Restates(RowFilter):
     )
 
     def __init__(self, share: float = 0.8) -> None:
-        self.share = share_of("restates.share", share)
+        self.share = checked_share("restates.share", share)
 
     def solution_after(self, row: Candidate) -> str | None:
         words = wording(row.problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omi_core.filters.base import Example, Filter, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Filter, Option, RowFilter, at_least
 from omi_core.records import Candidate, Sample
 from omi_core.text.tokens import BYTES, MOST_BYTES_PER_TOKEN, count_tokens, load_tokenizer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omi_core.filters.base import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 

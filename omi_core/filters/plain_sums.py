@@ -41,7 +41,7 @@ _LONGEST_COMMAND = len(r"\displaystyle ")
 Quotient = tuple[int, int]
 
 
-def settled(text: str) -> set[int]:
+def true_sums(text: str) -> set[int]:
     """Where in `text` there are equals signs of plain sums between words that are true."""
     sums = []
     for found in _SHORT_SUM.finditer(text):

@@ -15,7 +15,7 @@ from pkgutil import walk_packages
 from typing import Any
 
 from omi_core import filters, plugins
-from omi_core.filters.base import Example, Filter, Option
+from omi_core.filters.filter import Example, Filter, Option
 from omi_core.options import ConfigError
 
 GROUP = "omi.filters"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from omi_core.filters.base import Example, Option, RowFilter, at_least, share_of
+from omi_core.filters.filter import Example, Option, RowFilter, at_least, checked_share
 from omi_core.records import Candidate
 from omi_core.text.words import covered, ngrams, wording
 
@@ -39,7 +39,7 @@ class RepeatedLines(RowFilter):
     )
 
     def __init__(self, share: float = 0.3) -> None:
-        self.share = share_of("repeated_lines.share", share)
+        self.share = checked_share("repeated_lines.share", share)
 
     def solution_after(self, row: Candidate) -> str | None:
         lines = [line for line in self.lines(row.solution) if _LETTERS.search(line)]
@@ -77,7 +77,10 @@ class RepeatedNgrams(RowFilter):
     )
 
     def __init__(self, share: float = 0.1, n: int = 10) -> None:
-        self.share, self._n = share_of("repeated_ngrams.share", share), at_least("repeated_ngrams.n", n, 1)
+        self.share, self._n = (
+            checked_share("repeated_ngrams.share", share),
+            at_least("repeated_ngrams.n", n, 1),
+        )
 
     def solution_after(self, row: Candidate) -> str | None:
         words = wording(row.solution)

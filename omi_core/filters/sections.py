@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from omi_core.filters.base import Filter
 from omi_core.filters.chain import build
+from omi_core.filters.filter import Filter
 from omi_core.filters.registry import SECTIONS, built_in, known, package_of
 from omi_core.options import ConfigError, option
 

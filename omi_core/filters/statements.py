@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from omi_core.filters import length
-from omi_core.filters.base import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 # White space is bounded everywhere: what a model repeats without end must not cost more than its length.

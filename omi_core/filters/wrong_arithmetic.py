@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import isfinite
 
-from omi_core.filters.arithmetic import Statement, statements
-from omi_core.filters.base import Example, Option, RowFilter
+from omi_core.filters.arithmetic import Equation, statements
 from omi_core.filters.definitions import redefined, signs
 from omi_core.filters.expression import Rational
-from omi_core.filters.units import without_units
+from omi_core.filters.filter import Example, Option, RowFilter
+from omi_core.filters.formula_units import without_units
 from omi_core.records import Candidate
 
 # Words that turn an equation into something else than a claim that it holds exactly.
@@ -147,7 +147,7 @@ class WrongArithmetic(RowFilter):
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if self.first_wrong(row.solution, row.problem) is None else None
 
-    def first_wrong(self, text: str, problem: str = "") -> Statement | None:
+    def first_wrong(self, text: str, problem: str = "") -> Equation | None:
         """The first statement of `text`, a solution of `problem`, that does not hold."""
         defined: frozenset[str] | None = None
         for statement in self._wrong(text):
@@ -156,7 +156,7 @@ class WrongArithmetic(RowFilter):
                 return statement
         return None
 
-    def _wrong(self, text: str) -> Iterator[Statement]:
+    def _wrong(self, text: str) -> Iterator[Equation]:
         for statement in statements(without_units(text), doubtful=True):
             if not self._holds(statement) and not _hedged(text, statement):
                 yield statement
@@ -166,7 +166,7 @@ class WrongArithmetic(RowFilter):
         shown = (signs(problem[wrong.start : wrong.end]) for wrong in self._wrong(problem))
         return redefined(problem).union(*shown)
 
-    def _holds(self, statement: Statement) -> bool:
+    def _holds(self, statement: Equation) -> bool:
         return any(self._close(a, b, statement.decimals) for a in statement.left for b in statement.right)
 
     def _close(self, left: Rational, right: Rational, decimals: int | None) -> bool:
@@ -181,7 +181,7 @@ class WrongArithmetic(RowFilter):
         return 2 * difference <= unit or (difference < unit and abs(right) < abs(left))
 
 
-def _hedged(text: str, statement: Statement) -> bool:
+def _hedged(text: str, statement: Equation) -> bool:
     before = text[max(0, statement.start - _AROUND) : statement.start].rpartition("\n")[2]
     after = text[statement.end : statement.end + _AROUND].partition("\n")[0]
     return _HEDGED.search(before) is not None or _HEDGED.search(after) is not None

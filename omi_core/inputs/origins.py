@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omi_core.inputs.files import Row, arrow_rows, file_rows, local_files
-from omi_core.inputs.options import Data
+from omi_core.inputs.data_options import Data
+from omi_core.inputs.row_files import Row, arrow_rows, file_rows, local_files
 from omi_core.inputs.skipped import OnBad, refuse
 from omi_core.options import ConfigError
 

@@ -21,17 +21,16 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.pipeline import here, progress
-from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
+from omi_core.pipeline import run_steps, step_progress
+from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
 from omi_core.pipeline.showing import show_table
-from omi_core.pipeline.status import step_entries
+from omi_core.pipeline.state import step_entries
 from omi_core.slurm import commands, gates, sending
 from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
 from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
-from omi_core.slurm.policy import TERMINATED, Cause, decide
-from omi_core.slurm.script import Job
-from omi_core.slurm.script import submit as submit_job
+from omi_core.slurm.retry_policy import TERMINATED, Cause, decide
+from omi_core.slurm.script import Job, submit_job
 from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run
@@ -129,16 +128,16 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
     step = pipeline.step(name)
     with waited_lock(pipeline.layout.lock):
         sent = _jobs_of(pipeline, step)
-        done = progress.result(pipeline, step) is not None
+        done = step_progress.result(pipeline, step) is not None
         if not done and sent and _later_rescue(pipeline, step) is None:
             seen = ask(sent[-1:])
             failures = [job_failure(pipeline.layout, key, seen[key]) for key in seen]
             decision = decide(failures, 1, len(sent), pipeline_cluster(pipeline).max_attempts)
-            reason = progress.failure(pipeline, step)  # what the step itself knows of it
+            reason = step_progress.failure(pipeline, step)  # what the step itself knows of it
             if reason is not None or not decision.again:
                 reason = reason or f"job {sent[-1]['job']}: {decision.reason}"
-                if progress.failure(pipeline, step) is None:
-                    progress.note(pipeline, "failed", step, reason=reason)
+                if step_progress.failure(pipeline, step) is None:
+                    step_progress.note(pipeline, "failed", step, reason=reason)
                 print(f"failed: step {name}: {reason}; {_to_continue(pipeline.root)}", flush=True)
                 return 1
             print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
@@ -171,7 +170,7 @@ def step_job(root: str, name: str) -> int:
     if not pipeline.on_slurm:
         return code
     if code:
-        reason = progress.failure(pipeline, pipeline.step(name)) or f"it ended with exit code {code}"
+        reason = step_progress.failure(pipeline, pipeline.step(name)) or f"it ended with exit code {code}"
         print(f"failed: step {name}: {reason}", file=sys.stderr, flush=True)
         return TERMINATED if code == _INTERRUPTED else code
     return advance(pipeline)
@@ -182,7 +181,7 @@ def _carry_out(pipeline: Pipeline, name: str) -> int:
     deadline = time.monotonic() + _WAIT_OF_STEP_S
     while True:
         try:
-            return here.carry_out(pipeline, name)
+            return run_steps.carry_out(pipeline, name)
         except LockTaken as taken:
             if time.monotonic() >= deadline:
                 raise
@@ -197,7 +196,7 @@ def advance(pipeline: Pipeline) -> int:
             print(f"the pipeline was cancelled; {_to_continue(pipeline.root)}", flush=True)
             return 0
         _send_ready(pipeline, _send_patiently)
-        if len(progress.done_steps(pipeline)) == len(pipeline.steps):
+        if len(step_progress.done_steps(pipeline)) == len(pipeline.steps):
             show_table(pipeline)
     return 0
 
@@ -210,11 +209,11 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
     errors: list[Exception] = []
     tried: set[str] = set()
     while True:  # while one was planned, another may have become ready
-        done = progress.done_steps(pipeline)
-        progress.note_done(pipeline, done)
+        done = step_progress.done_steps(pipeline)
+        step_progress.note_done(pipeline, done)
         sent = _sent(pipeline)
-        sent -= {step.name for step in pipeline.steps if progress.is_stale(pipeline, step)}
-        steps = [s for s in progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
+        sent -= {step.name for step in pipeline.steps if step_progress.is_stale(pipeline, step)}
+        steps = [s for s in step_progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
         if not steps:
             break
         for step in steps:
@@ -223,7 +222,7 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
                 send(pipeline, step)
             except (ConfigError, OSError, commands.SlurmError) as error:
                 reason = " ".join(str(error).split())
-                progress.note(pipeline, "failed", step, reason=reason)
+                step_progress.note(pipeline, "failed", step, reason=reason)
                 errors.append(ConfigError(f"step {step.name}: {reason}"))
     if errors:
         raise errors[0]
@@ -266,7 +265,7 @@ def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> No
         and not keep
         and not sending.make_way(stand, pipeline.root, _moved(pipeline, step), step.name)
     ):
-        progress.note(pipeline, "sent", step)
+        step_progress.note(pipeline, "sent", step)
         return
     _send(pipeline, step, after, keep)
 
@@ -299,8 +298,8 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
     """
     if not keep:
         cancel_live(step_entries(pipeline, step))
-    progress.begin(pipeline, step)
-    progress.note(pipeline, "sending", step)
+    step_progress.begin(pipeline, step)
+    step_progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there
     if step.command == "generate":
@@ -310,7 +309,7 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
             raise ConfigError("its jobs could not be submitted, see above")
     else:
         _send_job(pipeline, step, after)
-    progress.note(pipeline, "sent", step)
+    step_progress.note(pipeline, "sent", step)
 
 
 def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
@@ -326,7 +325,7 @@ def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
             after=after,
         )
         identifier = submit_job(config, job)
-        progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
+        step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
         after = f"afternotok:{identifier}"
         if stage == "step":
             print(f"{step.command:>9}  job {identifier}", flush=True)
@@ -346,7 +345,7 @@ def active_jobs(pipeline: Pipeline) -> list[str]:
     return [job for step in pipeline.steps for job in live_ids(step_entries(pipeline, step))]
 
 
-def cancel(pipeline: Pipeline) -> int:
+def cancel_pipeline(pipeline: Pipeline) -> int:
     """Cancels all jobs of a pipeline; nothing is submitted until it is resumed. Returns the exit code.
 
     Raises:

@@ -17,16 +17,16 @@ from omi_core.composing.compose import compose_values
 from omi_core.composing.grammar import typed
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError, did_you_mean, option, section
-from omi_core.pipeline.plan import Pipeline, Step, content_of
-from omi_core.pipeline.progress import result
+from omi_core.pipeline.definition import Pipeline, Step, content_of
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
+from omi_core.pipeline.step_progress import result
 from omi_core.pipeline.steps import COMMANDS, compose_step
 from omi_core.slurm.script import check_cluster
 from omi_core.store.fingerprint import fingerprint
 
 
 @dataclass
-class Run:
+class PipelinePlace:
     """Where the pipeline lies."""
 
     dir: str | None = option(None, "the pipeline's directory; null: ROOT/<recipe>-<fingerprint>")
@@ -40,11 +40,11 @@ class Options:
 
     recipe: str | None = option(None, "a recipe that comes with the project, or a file of your own, *.yaml")
     plan: bool = option(False, "show the steps, what they read and what is done; do nothing")
-    run: Run = section(Run)
+    run: PipelinePlace = section(PipelinePlace)
 
 
 @dataclass
-class Words:
+class CommandWords:
     """A command line, sorted: own options, parameters, and words for the cluster, all runs or one step."""
 
     own: Options = field(default_factory=Options)
@@ -74,14 +74,14 @@ def find_recipe(name: str | None, folder: Path | None) -> Recipe:
     return read_recipe(known[name])
 
 
-def read_words(arguments: Sequence[str]) -> tuple[Recipe, Words]:
+def read_words(arguments: Sequence[str]) -> tuple[Recipe, CommandWords]:
     """The recipe that a command line means, and its words sorted.
 
     Raises:
         ConfigError: no such recipe, parameter, step or option of the pipeline.
     """
     line = read("pipeline", arguments, Takes(folder=True))
-    words = Words(folder=line.folder)
+    words = CommandWords(folder=line.folder)
     pairs = [(option, *option.partition("=")[::2]) for option in line.options]
     known = {key for key, _, _ in options.leaves(Options())}
     run_options = {key for key, _, _ in options.leaves(Generate()) if key.startswith("run.")}
@@ -137,7 +137,7 @@ def _parameter(key: str, text: str, default: Any) -> Any:
     return text if kind is str or (default is None and not isinstance(value, (list, dict))) else value
 
 
-def compose(recipe: Recipe, words: Words) -> Pipeline:
+def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     """The pipeline of a recipe, every step composed; nothing is made, and no input is read but for digests.
 
     Raises:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from omi_core.config import load_generate
-from omi_core.pipeline import progress
-from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline import step_progress
+from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.recipe import PLACE
 from omi_core.terminal import terminal
 
@@ -13,11 +13,11 @@ def show_plan(pipeline: Pipeline, exists: bool) -> int:
     """Prints the steps, what they read, and what is done of them; returns the exit code. Makes nothing."""
     print(f"pipeline   {pipeline.root} ({'continued' if exists else 'new'})")
     print(f"recipe     {pipeline.recipe}")
-    done = progress.done_steps(pipeline) if exists else []
+    done = step_progress.done_steps(pipeline) if exists else []
     for step in pipeline.steps:
         print(f"\n{step.number:>2}  {step.name}: jobs.{step.command}")
         print(f"    needs    {', '.join(step.needs) or 'nothing of an earlier step'}")
-        if step.name in done and (made := progress.result(pipeline, step)):
+        if step.name in done and (made := step_progress.result(pipeline, step)):
             print(f"    done     {made.rows_out:,} rows, {made.hash[:12]}")
         else:
             print(f"    makes    {_expected(pipeline, step, done)}")
@@ -50,6 +50,6 @@ def show_table(pipeline: Pipeline) -> None:
     table = Table(box=box.SIMPLE, title=Text(str(pipeline.root)), title_justify="left")
     for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
         table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
-    for cells in progress.table(pipeline):
+    for cells in step_progress.table(pipeline):
         table.add_row(*cells)
     terminal().print(table)

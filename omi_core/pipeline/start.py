@@ -9,9 +9,9 @@ from typing import Any
 
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.pipeline import advance, here
+from omi_core.pipeline import advance, run_steps
 from omi_core.pipeline.composing import check_inputs
-from omi_core.pipeline.plan import (
+from omi_core.pipeline.definition import (
     Pipeline,
     is_pipeline,
     make_directory,
@@ -20,8 +20,8 @@ from omi_core.pipeline.plan import (
     refuse_other,
     write_pipeline,
 )
-from omi_core.pipeline.progress import done_steps
 from omi_core.pipeline.showing import show_table
+from omi_core.pipeline.step_progress import done_steps
 from omi_core.slurm.script import check_logs
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import check_root
@@ -67,7 +67,7 @@ def go_on(pipeline: Pipeline, by: str) -> int:
         print("complete, nothing to do", file=sys.stderr)
         show_table(pipeline)
         return 0
-    return advance.submit(pipeline, by) if pipeline.on_slurm else here.run_here(pipeline)
+    return advance.submit(pipeline, by) if pipeline.on_slurm else run_steps.run_here(pipeline)
 
 
 def resume(root: Path, tasks: int | None = None, cluster: Mapping[str, Any] | None = None) -> int:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.combine.options import Combine, Mix, load_combine, load_mix
-from omi_core.composing.compose import compose_values, root
+from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
+from omi_core.composing.compose import command_root, compose_values
 from omi_core.composing.grammar import word
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
-from omi_core.decontaminate.options import Decontaminate
+from omi_core.decontaminate.decontaminate_options import Decontaminate
 from omi_core.options import ConfigError
-from omi_core.pipeline.progress import file_digest
 from omi_core.pipeline.recipe import PLACE, placed
+from omi_core.pipeline.step_progress import file_digest
 from omi_core.publish.dataset import read_stats
 
 Values = dict[str, Any]
@@ -131,7 +131,7 @@ def _check_reduce(values: Values, root: Path) -> None:
 
 def _check_decontaminate(values: Values, root: Path) -> None:
     from omi_core.benchmarks import BENCHMARKS
-    from omi_core.decontaminate.reading import read_problems, read_sets
+    from omi_core.decontaminate.questions import read_problems, read_sets
     from omi_core.inputs import Skipped
     from omi_core.options import did_you_mean
 
@@ -273,4 +273,4 @@ def compose_step(
             raise ConfigError(f"{key}: is set by the pipeline; omit it")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
     all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
-    return options.written(root(name).load(compose_values(name, all_words, config_dir)))
+    return options.written(command_root(name).load(compose_values(name, all_words, config_dir)))

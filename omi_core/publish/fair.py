@@ -53,7 +53,7 @@ class FairRows:
                 digest = hashlib.blake2b(problem, digest_size=8).digest()
                 self._runs.append(int.from_bytes(digest, "little"))
                 self._starts.append(number)
-        draws = mix(digests, "solution", self._seed) >> np.uint64(32)
+        draws = splitmix(digests, "solution", self._seed) >> np.uint64(32)
         self._draws[self.rows : self.rows + len(problems)] = draws
         self.rows += len(problems)
 
@@ -94,14 +94,14 @@ class Ranked:
         if full == len(ends) or left == 0:
             return Draw(mask, len(self.counts), full)
         candidates = np.flatnonzero(self.counts > full)
-        place = np.argsort(mix(self.digests[candidates], "problem", self.seed, full), kind="stable")
+        place = np.argsort(splitmix(self.digests[candidates], "problem", self.seed, full), kind="stable")
         drawn = np.zeros(len(self.counts), np.bool_)
         drawn[candidates[place[:left]]] = True
         mask |= (self.round == full) & drawn[self.problem]
         return Draw(mask, len(self.counts) if full else left, full)
 
 
-def mix(values: npt.NDArray[np.uint64], *words: str | int) -> npt.NDArray[np.uint64]:
+def splitmix(values: npt.NDArray[np.uint64], *words: str | int) -> npt.NDArray[np.uint64]:
     """A hash of each value under the words: the finalizer of SplitMix64 (Steele, Lea, Flood 2014), twice.
 
     The words stand between the two, so that no two keys give orders that are shifts of one another.

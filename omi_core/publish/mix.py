@@ -21,7 +21,7 @@ class Text(Protocol):
 AnyText = TypeVar("AnyText", bound=Text)
 
 
-class Mix:
+class MixChooser:
     """Chooses chunk by chunk, so that in the end `share` (above 0, below 1) of all tokens is raw text.
 
     While the share so far is not above, the chunk's raw text is taken; while it is, conversations of it are,

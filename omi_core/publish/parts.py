@@ -204,7 +204,7 @@ def read_manifest(part: Path) -> PartManifest:
         raise PartError(f"{path}: not a valid manifest ({error}); reduce this part again") from error
 
 
-def read_lines(manifest: PartManifest) -> Iterator[list[bytes]]:
+def part_lines(manifest: PartManifest) -> Iterator[list[bytes]]:
     """The canonical lines of a part, newline included, in lists of about a megabyte.
 
     Raises PartError, at the latest after the last line, when the data are not those of the manifest;
@@ -264,7 +264,7 @@ def decompress(file: BinaryIO) -> Iterator[bytes]:
 
 def read_part(part: Path) -> Iterator[dict[str, Any]]:
     """The rows of a part; PartError when it is unfinished or, at its end at the latest, damaged."""
-    for lines in read_lines(read_manifest(part)):
+    for lines in part_lines(read_manifest(part)):
         for line in lines:
             yield orjson.loads(line)
 

@@ -20,7 +20,7 @@ import zstandard
 from omi_core.publish.chat import chat_columns, chat_line, chat_schema
 from omi_core.publish.dedupe import SeenRows, digest_keys
 from omi_core.publish.fair import Draw, FairRows
-from omi_core.publish.parts import PartManifest, decompress, read_lines, split_lines
+from omi_core.publish.parts import PartManifest, decompress, part_lines, split_lines
 from omi_core.publish.shards import SplitWriter, arrow_schema
 
 TRAIN = "train"
@@ -122,7 +122,7 @@ def _write_train(
     duplicates = 0
     for manifest in manifests:
         schema = manifest.schema.by_problem() if unique == "problems" else manifest.schema
-        for lines in read_lines(manifest):
+        for lines in part_lines(manifest):
             digests = digest_keys([schema.duplicate_key(line) for line in lines])
             new = np.ones(len(lines), np.bool_) if seen is None else seen.add(digests)
             kept = list(compress(lines, new.tolist()))

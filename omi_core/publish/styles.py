@@ -21,8 +21,8 @@ from typing import Any, Self
 import orjson
 
 from omi_core.publish.dedupe import SeenRows, digest_keys
-from omi_core.publish.mix import RAW, Mix
-from omi_core.publish.parts import PartError, PartManifest, read_lines
+from omi_core.publish.mix import RAW, MixChooser
+from omi_core.publish.parts import PartError, PartManifest, part_lines
 from omi_core.publish.rows import column_types, encode_row
 from omi_core.publish.shards import SplitWriter, arrow_schema
 
@@ -46,7 +46,7 @@ class Styles:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StyleLine:
     """A canonical line, and what is asked of it."""
 
     data: bytes
@@ -55,9 +55,9 @@ class Line:
     tokens: int
 
     @staticmethod
-    def of(data: bytes) -> Line:
+    def of(data: bytes) -> StyleLine:
         row = orjson.loads(data)
-        return Line(data, row["chunk_id"], row["style"], row["tokens"])
+        return StyleLine(data, row["chunk_id"], row["style"], row["tokens"])
 
 
 def write_styles(
@@ -81,7 +81,7 @@ def write_styles(
             variants[LONGEST] = folder(LONGEST)
         mix = None
         if wanted.mix is not None:
-            variants[MIX], mix = folder(MIX), Mix(wanted.mix, wanted.names)
+            variants[MIX], mix = folder(MIX), MixChooser(wanted.mix, wanted.names)
             chunks = _beside(wanted.raw(), columns, reading.chunks())
         for raw, lines in chunks:
             for line in lines:
@@ -100,7 +100,7 @@ def write_styles(
         )
 
 
-_Chunk = tuple[Line | None, list[Line]]
+_Chunk = tuple[StyleLine | None, list[StyleLine]]
 
 
 def content_hash(styles: Mapping[str, Mapping[str, Any]]) -> str:
@@ -139,29 +139,29 @@ class _Reading:
         self.duplicates = 0
         self._manifests = manifests
 
-    def chunks(self) -> Iterator[list[Line]]:
+    def chunks(self) -> Iterator[list[StyleLine]]:
         """The rows of each chunk that has any."""
         return (list(lines) for _, lines in groupby(self._lines(), key=lambda line: line.chunk))
 
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[StyleLine]:
         seen = SeenRows(sum(manifest.rows for manifest in self._manifests))
         for manifest in self._manifests:
             key = manifest.schema.duplicate_key
-            for lines in read_lines(manifest):
+            for lines in part_lines(manifest):
                 new = seen.add(digest_keys([key(line) for line in lines]))
                 self.duplicates += len(lines) - int(new.sum())
-                yield from map(Line.of, compress(lines, new.tolist()))
+                yield from map(StyleLine.of, compress(lines, new.tolist()))
 
 
 def _beside(
-    raw: Iterable[Mapping[str, Any]], columns: Sequence[str], chunks: Iterator[list[Line]]
+    raw: Iterable[Mapping[str, Any]], columns: Sequence[str], chunks: Iterator[list[StyleLine]]
 ) -> Iterator[_Chunk]:
     """Every raw chunk with its conversations, of which there may be none; both come in one order."""
     types = column_types(columns)
     lines = next(chunks, None)
     for row in raw:
         own = lines if lines is not None and lines[0].chunk == row["chunk_id"] else []
-        yield Line(encode_row(row, types), row["chunk_id"], row["style"], row["tokens"]), own
+        yield StyleLine(encode_row(row, types), row["chunk_id"], row["style"], row["tokens"]), own
         if own:
             lines = next(chunks, None)
     if lines is not None:
@@ -182,7 +182,7 @@ class _Folder:
     styles: dict[str, dict[str, int]] = field(default_factory=dict)
     _writer: SplitWriter | None = None
 
-    def add(self, line: Line) -> None:
+    def add(self, line: StyleLine) -> None:
         if self._writer is None:
             self._writer = SplitWriter(self.root, SPLIT, arrow_schema(self.columns), self.rows_per_file)
         self._writer.add((line.data,))

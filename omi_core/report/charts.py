@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from omi_core.report.html import tag
-from omi_core.report.svg import Format, Scale, clip, hint, short, steps
+from omi_core.report.svg import Format, Scale, clip, short, steps, tooltip
 
 WIDTH = 560
 _PLOT_HEIGHT = 190
@@ -57,7 +57,7 @@ class BarRow:
 
 
 @dataclass(frozen=True)
-class Column:
+class ChartColumn:
     """A column from `low` to `high` of the axis, of stacked (kind, value) pieces."""
 
     low: float
@@ -67,7 +67,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """(x, y) points with what each says; `marks` draws them, else they are found on hover only."""
 
     name: str
@@ -115,7 +115,7 @@ def bar_rows(
     for number, row in enumerate(rows):
         top = 6 + pitch * number
         middle = top + pitch / 2
-        name = tag("text", clip(row.label, letters), hint(row.label), x=left - 8, y=middle + 4)
+        name = tag("text", clip(row.label, letters), tooltip(row.label), x=left - 8, y=middle + 4)
         out.append(tag("g", name, class_="end"))
         out += [_bar(bar, x, top + pitch * 0.17, pitch * 0.66) for bar in row.bars]
         end = max((x(bar.end) for bar in row.bars), default=left)
@@ -126,16 +126,18 @@ def bar_rows(
 def _bar(bar: Bar, x: Scale, top: float, height: float) -> Markup:
     if bar.start == bar.end:
         middle = top + height / 2
-        return tag("circle", hint(bar.words), cx=x(bar.end), cy=middle, r=5, class_=f"mark {bar.kind}")
+        return tag("circle", tooltip(bar.words), cx=x(bar.end), cy=middle, r=5, class_=f"mark {bar.kind}")
     start, end = sorted((x(bar.start), x(bar.end)))
     width = max(end - start, 1.0)
     if "thin" in bar.kind:
         top, height = top + height / 2 - 2, 4
-    return tag("rect", hint(bar.words), x=start, y=top, width=width, height=height, class_=f"mark {bar.kind}")
+    return tag(
+        "rect", tooltip(bar.words), x=start, y=top, width=width, height=height, class_=f"mark {bar.kind}"
+    )
 
 
 def columns(
-    bars: Sequence[Column], across: Axis, up: Axis, table: Table, legend: Sequence[tuple[str, str]] = ()
+    bars: Sequence[ChartColumn], across: Axis, up: Axis, table: Table, legend: Sequence[tuple[str, str]] = ()
 ) -> Chart:
     """Stacked columns over a horizontal axis of values; the legend leaves out what no column has."""
     left, x, y = _frame(across, up)
@@ -153,14 +155,14 @@ def columns(
                 pieces.append(tag("rect", class_=f"mark {kind}", **box))
         # The whole height answers to the pointer, or a small column could not be hit.
         hit = {"x": start, "y": y(up.stop), "width": max(end - start, 0.5), "height": _PLOT_HEIGHT}
-        out.append(tag("g", hint(bar.words), tag("rect", class_="hit", **hit), *pieces, class_="column"))
+        out.append(tag("g", tooltip(bar.words), tag("rect", class_="hit", **hit), *pieces, class_="column"))
     drawn = {kind for bar in bars for kind, value in bar.pieces if value}
     shown = [(kind, meaning) for kind, meaning in legend if kind in drawn]
     return Chart(_drawing(out, _PLOT_HEIGHT + 8 + _axis_height(across)), table, shown)
 
 
 def lines(
-    series: Sequence[Line],
+    series: Sequence[Curve],
     across: Axis,
     up: Axis,
     table: Table,
@@ -172,7 +174,7 @@ def lines(
     out = [_horizontal_grid(up, y, left), _ticks_below(across, x, _PLOT_HEIGHT + 8)]
     top, foot = y(up.stop), y(up.start)
     for at, words in moments:
-        out.append(tag("line", hint(words), x1=x(at), x2=x(at), y1=top, y2=foot, class_="moment"))
+        out.append(tag("line", tooltip(words), x1=x(at), x2=x(at), y1=top, y2=foot, class_="moment"))
     for line in series:
         spots = [(x(px), y(py)) for px, py in line.points]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in spots)
@@ -180,7 +182,7 @@ def lines(
         out.append(tag("polyline", points=path, class_=f"line {line.kind}{dash}"))
         for (px, py), words in zip(spots, line.words, strict=True):
             look = f"spot {line.kind}" if line.marks else f"spot hidden {line.kind}"
-            out.append(tag("circle", hint(words), cx=px, cy=py, r=4, class_=look))
+            out.append(tag("circle", tooltip(words), cx=px, cy=py, r=4, class_=look))
     return Chart(_drawing(out, _PLOT_HEIGHT + 8 + _axis_height(across)), table, legend)
 
 

@@ -149,7 +149,7 @@ class Facts:
         return len(self.shards) - len(self.timed) if self.plan.complete else 0
 
 
-def gather(root: Path) -> Facts:
+def run_facts(root: Path) -> Facts:
     """The facts of the run in `root`.
 
     Raises:

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from omi_core.report.facts import Facts
-from omi_core.store.frames import Frame, FrameDamaged, read_lines
+from omi_core.store.frames import Frame, FrameDamaged, frame_lines
 
 # Read of one run: this many samples, a third of a second of work, in at most this many frames.
 SAMPLES = 16_384
@@ -72,7 +72,7 @@ def _read(path: Path, frame: Frame) -> list[tuple[int, int, str]]:
     """(tokens, characters, finish reason) of a frame's samples; none where it is damaged."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        rows = map(orjson.loads, read_lines(fd, frame, path).splitlines())
+        rows = map(orjson.loads, frame_lines(fd, frame, path).splitlines())
         return [
             (row["completion_tokens"], len(row["text"]), row["finish_reason"])
             for row in rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omi_core.metrics import METRICS, Metric, share
 from omi_core.report.charts import Axis, Bar, BarRow, Table, bar_rows, lines
 from omi_core.report.charts import from_zero as zero
-from omi_core.report.compare import Row, columns, option_names, option_shown
+from omi_core.report.comparison import Row, columns, option_names, option_shown
 from omi_core.report.facts import Facts
 from omi_core.report.plots import Figure, vote_axis, vote_line
 from omi_core.report.svg import percent, short

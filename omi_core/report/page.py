@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
-from omi_core.metrics import METRICS, count
+from omi_core.metrics import METRICS, count_text
 from omi_core.publish.parts import read_part
 from omi_core.report import html, overview, plots
 from omi_core.report.charts import Table
-from omi_core.report.compare import Row, columns, option_names, option_shown, rows_of
+from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.svg import duration, tasks
 from omi_core.tasks import figures_of, known
@@ -21,7 +21,7 @@ from omi_core.tasks import figures_of, known
 _SHOWN_CHARACTERS = 1500
 
 
-def render(runs: Sequence[Facts], examples: int) -> str:
+def render_report(runs: Sequence[Facts], examples: int) -> str:
     """The page for these runs, with this many rows of each dataset.
 
     Raises:
@@ -68,7 +68,7 @@ def _table_of_runs(rows: Sequence[Row]) -> Table:
 
 def _where(run: Facts) -> str:
     teacher = run.config.get("teacher", {}).get("name")
-    made = f"{count(run.plan.records)} records"
+    made = f"{count_text(run.plan.records)} records"
     if run.plan.complete:
         made += f" × {run.plan.samples} samples by {teacher}"
     return f"{run.layout.root} ({run.stage}): {made}; fingerprint {run.plan.fingerprint[:8]}"

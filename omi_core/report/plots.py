@@ -7,14 +7,25 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from omi_core.metrics import count, share
-from omi_core.report.charts import Axis, Bar, BarRow, Chart, Column, Line, Table, bar_rows, columns, lines
+from omi_core.metrics import count_text, share
+from omi_core.report.arrivals import growth
+from omi_core.report.charts import (
+    Axis,
+    Bar,
+    BarRow,
+    Chart,
+    ChartColumn,
+    Curve,
+    Table,
+    bar_rows,
+    columns,
+    lines,
+)
 from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
 from omi_core.report.html import readable
 from omi_core.report.lengths import lengths
 from omi_core.report.svg import duration, percent, tasks
-from omi_core.report.timeline import growth
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
 
@@ -54,17 +65,17 @@ def waterfall_figure(run: Facts) -> Figure | None:
         return None
     duplicates = run.stats["duplicates_dropped"] if run.stats else None
     made, passed = run.counts["samples"], waterfall(run.counts, duplicates)
-    rows = [BarRow("samples", [Bar(0, made, "k1", f"{count(made)} samples")], count(made))]
+    rows = [BarRow("samples", [Bar(0, made, "k1", f"{count_text(made)} samples")], count_text(made))]
     for step in passed:
         if step.dropped:
-            words = f"{step.name}: {count(step.dropped)} dropped ({share(step.dropped / made)}), "
-            bar = Bar(step.left, step.left + step.dropped, "k2", f"{words}{count(step.left)} left")
-            rows.append(BarRow(step.name, [bar], f"−{count(step.dropped)}"))
+            words = f"{step.name}: {count_text(step.dropped)} dropped ({share(step.dropped / made)}), "
+            bar = Bar(step.left, step.left + step.dropped, "k2", f"{words}{count_text(step.left)} left")
+            rows.append(BarRow(step.name, [bar], f"−{count_text(step.dropped)}"))
     left = passed[-1].left if passed else made
-    words = f"{count(left)} rows, {share(left / made)} of the samples"
-    rows.append(BarRow("rows", [Bar(0, left, "k1", words)], count(left)))
-    body = [["samples", "", count(made)]]
-    body += [[step.name, count(step.dropped), count(step.left)] for step in passed]
+    words = f"{count_text(left)} rows, {share(left / made)} of the samples"
+    rows.append(BarRow("rows", [Bar(0, left, "k1", words)], count_text(left)))
+    body = [["samples", "", count_text(made)]]
+    body += [[step.name, count_text(step.dropped), count_text(step.left)] for step in passed]
     chart = bar_rows(
         rows,
         zero(made, tight=True),
@@ -84,14 +95,14 @@ def styles_figure(run: Facts) -> Figure | None:
     styles, variants = run.stats["styles"], run.stats["variants"]
     rows, body = [], []
     for name, part in (*styles.items(), *variants.items()):
-        words = f"{name}: {count(part['tokens'])} tokens in {count(part['rows'])} rows"
+        words = f"{name}: {count_text(part['tokens'])} tokens in {count_text(part['rows'])} rows"
         bar = Bar(0, part["tokens"], "k1" if name in styles else "k3", words)
-        rows.append(BarRow(name, [bar], count(part["tokens"])))
-        body.append([name, count(part["rows"]), count(part["tokens"])])
+        rows.append(BarRow(name, [bar], count_text(part["tokens"])))
+        body.append([name, count_text(part["rows"]), count_text(part["tokens"])])
     most = max(part["tokens"] for part in (styles | variants).values())
     legend = [("k1", "a style"), ("k3", "a variant, of the same rows")]
     chart = bar_rows(rows, zero(most, tight=True), Table(["style", "rows", "tokens"], body), legend)
-    total = f"{count(run.stats['tokens'])} tokens in all styles."
+    total = f"{count_text(run.stats['tokens'])} tokens in all styles."
     if "mix" in variants:
         total += f" {share(variants['mix']['raw_share'])} of the tokens of mix are raw text."
     return Figure("Tokens by style", total, chart)
@@ -120,12 +131,12 @@ def votes_figure(run: Facts) -> Figure | None:
 
 def vote_line(
     name: str, kind: str, points: Sequence[Accuracy], shares: Sequence[float], dashed: bool = False
-) -> Line:
+) -> Curve:
     at = [(float(point.samples), value) for point, value in zip(points, shares, strict=True)]
     words = [
         f"{name} of {point.samples}: {share(value)}" for point, value in zip(points, shares, strict=True)
     ]
-    return Line(name, kind, at, words, marks=True, dashed=dashed)
+    return Curve(name, kind, at, words, marks=True, dashed=dashed)
 
 
 def vote_axis(several: Sequence[Sequence[Accuracy]]) -> Axis:
@@ -141,16 +152,16 @@ def growth_figure(run: Facts) -> Figure | None:
     if found is None:
         return None
     times, totals = found.seconds.tolist(), found.samples.tolist()
-    words = [f"{duration(at)}: {count(round(n))} samples" for at, n in zip(times, totals, strict=True)]
-    series = [Line("samples", "k1", list(zip(times, totals, strict=True)), words)]
+    words = [f"{duration(at)}: {count_text(round(n))} samples" for at, n in zip(times, totals, strict=True)]
+    series = [Curve("samples", "k1", list(zip(times, totals, strict=True)), words)]
     planned = float(run.plan.keys)
     across = zero(max(times[-1], 1e-3), duration, "since the first attempt", of_time=True, tight=True)
-    plan = f"{count(planned)} samples are planned"
+    plan = f"{count_text(planned)} samples are planned"
     target = [(across.start, planned), (across.stop, planned)]
-    series.append(Line("planned", "k0", target, [plan, plan], dashed=True))
+    series.append(Curve("planned", "k0", target, [plan, plan], dashed=True))
     marks = [(at - found.origin, f"attempt {number}") for number, at in run.attempts.items()]
     moments = [mark for mark in marks if 0 < mark[0] <= across.stop]
-    rows = [[duration(at), count(round(n))] for at, n in list(zip(times, totals, strict=True))[::8]]
+    rows = [[duration(at), count_text(round(n))] for at, n in list(zip(times, totals, strict=True))[::8]]
     legend = [("k1", "samples on disk"), ("k0", "planned")]
     top = zero(max(planned, totals[-1]))
     chart = lines(series, across, top, Table(["time", "samples"], rows), legend, moments)
@@ -159,7 +170,7 @@ def growth_figure(run: Facts) -> Figure | None:
         killed = tasks(run.untimed, "was", "were")
         caption += f"{killed} killed, or still running: its samples count when it wrote last. "
     if found.placeless:
-        caption += f"{count(found.placeless)} samples have no known time and are left out."
+        caption += f"{count_text(found.placeless)} samples have no known time and are left out."
     return Figure("Samples over time", caption.strip(), chart)
 
 
@@ -185,7 +196,7 @@ def tasks_figure(run: Facts) -> Figure | None:
         f"generating, and {share(parts[2] / whole)} draining, when the engine has got its last sample. "
     )
     if len(run.timed) > len(shown):
-        caption += f"Drawn are the {len(shown)} longest of {count(len(run.timed))} tasks. "
+        caption += f"Drawn are the {len(shown)} longest of {count_text(len(run.timed))} tasks. "
     if run.untimed:
         caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still running, and left no times."
     return Figure("Busy and idle per task", caption.strip(), chart)
@@ -236,11 +247,11 @@ def shards_figure(run: Facts) -> Figure | None:
         name = group[0].name if len(group) == 1 else f"{group[0].name} to {group[-1].name}"
         timed = sum(shard.samples for shard in group if shard.seconds is not None)
         rest = sum(shard.samples for shard in group) - timed
-        words = f"{name}: {count(timed + rest)} samples"
-        state = "" if not rest else f", {count(rest)} of them by killed or working tasks"
+        words = f"{name}: {count_text(timed + rest)} samples"
+        state = "" if not rest else f", {count_text(rest)} of them by killed or working tasks"
         pieces = [("k1", float(timed)), ("k3", float(rest))]
-        bars.append(Column(number + aside, number + 1 - aside, pieces, words + state))
-        rows.append([name, count(timed + rest), count(rest)])
+        bars.append(ChartColumn(number + aside, number + 1 - aside, pieces, words + state))
+        rows.append([name, count_text(timed + rest), count_text(rest)])
     top = max(sum(value for _, value in bar.pieces) for bar in bars)
     first = {number + 0.5: f"{group[0].attempt}/{group[0].task}" for number, group in enumerate(groups)}
     title = "attempt/task" if size == 1 else f"attempt/task of the first of {size}"
@@ -266,21 +277,25 @@ def lengths_figure(run: Facts) -> Figure | None:
         low, high = (edges[at], edges[at + 1]) if even else (at, at + 1)
         other = sum(counts.values()) - sum(counts[reason] for _, reason, _ in _REASONS)
         pieces = [(kind, float(counts[reason])) for kind, reason, _ in _REASONS] + [("k0", float(other))]
-        told = ", ".join(f"{count(counts[reason])} {word}" for _, reason, word in _REASONS)
+        told = ", ".join(f"{count_text(counts[reason])} {word}" for _, reason, word in _REASONS)
         name = f"{edges[at]:,} to {edges[at + 1] - 1:,} {found.unit}"
-        bars.append(Column(low, high, pieces, f"{name}: {told}"))
-        rows.append([name, *(count(counts[reason]) for _, reason, _ in _REASONS)])
+        bars.append(ChartColumn(low, high, pieces, f"{name}: {told}"))
+        rows.append([name, *(count_text(counts[reason]) for _, reason, _ in _REASONS)])
     top = max(sum(value for _, value in bar.pieces) for bar in bars)
     if even:
-        across = zero(edges[-1], count, found.unit, tight=True)
+        across = zero(edges[-1], count_text, found.unit, tight=True)
     else:
         powers = [float(at) for at, edge in enumerate(edges) if edge.bit_count() <= 1]
-        across = Axis(powers, lambda at: count(edges[int(at)]), found.unit, low=0.0, high=len(edges) - 1.0)
+        across = Axis(
+            powers, lambda at: count_text(edges[int(at)]), found.unit, low=0.0, high=len(edges) - 1.0
+        )
     table = Table([found.unit, *(word for _, _, word in _REASONS)], rows)
     legend = [(kind, word) for kind, _, word in _REASONS]
-    caption = f"The median is {count(found.median)} {found.unit}."
+    caption = f"The median is {count_text(found.median)} {found.unit}."
     if found.samples < found.total:
-        caption += f" Counted are {count(found.samples)} of {count(found.total)} samples, evenly spread."
+        caption += (
+            f" Counted are {count_text(found.samples)} of {count_text(found.total)} samples, evenly spread."
+        )
     return Figure("Length of samples", caption, columns(bars, across, zero(top), table, legend))
 
 
@@ -295,8 +310,10 @@ def agreement_figure(run: Facts) -> Figure | None:
         records = histogram.get(str(tenth), 0)
         until = "to 100%" if tenth == 9 else f"to below {tenth + 1}0%"
         words = f"{tenth * 10}% {until}"
-        bars.append(Column(tenth / 10, (tenth + 1) / 10, [("k1", records)], f"{words}: {count(records)}"))
-        rows.append([words, count(records)])
+        bars.append(
+            ChartColumn(tenth / 10, (tenth + 1) / 10, [("k1", records)], f"{words}: {count_text(records)}")
+        )
+        rows.append([words, count_text(records)])
     mean = votes["agreement_ppm"] / 1e6 / votes["records"]
     across = Axis(_TENTHS, percent, "share of votes for the majority answer")
     top = zero(max(histogram.values()))

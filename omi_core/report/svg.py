@@ -13,7 +13,7 @@ from omi_core.report.html import tag
 Format = Callable[[float], str]
 
 
-def hint(words: str) -> Markup:
+def tooltip(words: str) -> Markup:
     """What is shown on hover, and read out."""
     return tag("title", words)
 

@@ -11,7 +11,7 @@ _SELECTION = ("no_answer", "unknown", "other_answer", "low_agreement", "few_vote
 
 
 @dataclass(frozen=True)
-class Step:
+class WaterfallStep:
     """`dropped` of the samples leave here, and `left` go on."""
 
     name: str
@@ -19,7 +19,7 @@ class Step:
     left: int
 
 
-def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
+def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[WaterfallStep]:
     """The steps in order, those that drop nothing included; the last `left` is the number of rows.
 
     `duplicates` is None until the run is published. Raises ValueError when the counts do not add up.
@@ -35,12 +35,12 @@ def waterfall(counts: Mapping[str, Any], duplicates: int | None) -> list[Step]:
     steps, left = [], counts.get("samples", 0)
     for name, dropped in order:
         left -= dropped
-        steps.append(Step(name.replace("_", " "), dropped, left))
+        steps.append(WaterfallStep(name.replace("_", " "), dropped, left))
     used = counts.get("used", counts.get("rows", 0))
     if left != used:
         raise ValueError(f"counts: {left} samples are left of all steps, and {used} are in rows")
     if duplicates is not None:
-        steps.append(Step("duplicates", duplicates, left - duplicates))
+        steps.append(WaterfallStep("duplicates", duplicates, left - duplicates))
     return steps
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from omi_core.slurm import policy, states
+from omi_core.slurm import retry_policy, states
 from omi_core.slurm.states import TaskKey, TaskState
 from omi_core.store.attempts import Attempt, read_attempt
 from omi_core.store.layout import Layout
@@ -36,7 +36,7 @@ _NO_REASON = re.compile(
 )
 
 
-class Place(NamedTuple):
+class TaskPlace(NamedTuple):
     """An array task of a GPU stage: the attempt it works on, and the first of its shards there."""
 
     key: TaskKey
@@ -64,7 +64,7 @@ class FailureGroup:
     line: str | None = None
 
 
-def places(entries: Iterable[Mapping[str, Any]], replicas: int) -> Iterator[Place]:
+def places(entries: Iterable[Mapping[str, Any]], replicas: int) -> Iterator[TaskPlace]:
     """Every array task of the GPU stages that these ledger entries submitted, windows in their order."""
     begun: dict[tuple[str, int], int] = {}
     for entry in entries:
@@ -76,7 +76,7 @@ def places(entries: Iterable[Mapping[str, Any]], replicas: int) -> Iterator[Plac
         begun[name] = first + size
         for index in range(size):
             key = TaskKey(entry["job"], index if entry["array"] else None)
-            yield Place(key, entry["stage"], entry["attempt"], (first + index) * replicas)
+            yield TaskPlace(key, entry["stage"], entry["attempt"], (first + index) * replicas)
 
 
 def find_failures(
@@ -170,12 +170,12 @@ class _Done:
 
 
 def _of_trouble(
-    layout: Layout, place: Place, shard: tuple[int, int], trouble: dict[str, Any]
+    layout: Layout, place: TaskPlace, shard: tuple[int, int], trouble: dict[str, Any]
 ) -> FailureGroup:
     message = f"{trouble['class']}: {' '.join(str(trouble['message']).split())}"
     log = log_path(layout, place.key, shard[1] - place.shard)
     return FailureGroup(
-        cause=policy.cause_of(trouble, None, None).value,
+        cause=retry_policy.cause_of(trouble, None, None).value,
         count=1,
         message=message[:_MESSAGE_CHARACTERS],
         stage=place.stage,
@@ -187,21 +187,21 @@ def _of_trouble(
     )
 
 
-def job_failure(layout: Layout, key: TaskKey, state: TaskState | None) -> policy.Failure:
+def job_failure(layout: Layout, key: TaskKey, state: TaskState | None) -> retry_policy.Failure:
     """Why a job without a shard failed (reduce, publish, a step), by what it left, else by Slurm's word."""
     trouble = read_trouble(layout.job_trouble(str(key)))
-    log, line = said(layout, key)
+    log, line = log_line(layout, key)
     told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
-    cause = policy.cause_of(trouble, *told, line)
+    cause = retry_policy.cause_of(trouble, *told, line)
     message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
-    if cause is policy.Cause.SETUP:
+    if cause is retry_policy.Cause.SETUP:
         message = line or ""
-    return policy.Failure(key.array_index or 0, cause, message, state.node if state else None, log)
+    return retry_policy.Failure(key.array_index or 0, cause, message, state.node if state else None, log)
 
 
-def _of_state(layout: Layout, place: Place, state: TaskState, words: str) -> FailureGroup:
-    log, line = said(layout, place.key)
-    cause = policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
+def _of_state(layout: Layout, place: TaskPlace, state: TaskState, words: str) -> FailureGroup:
+    log, line = log_line(layout, place.key)
+    cause = retry_policy.cause_of(None, state.state, state.exit_code, state.signal, line).value
     return FailureGroup(
         cause, 1, words, place.stage, place.attempt, place.key.array_index, log=log, line=line
     )
@@ -230,7 +230,7 @@ def _of_cpu_jobs(
             task=key.array_index,
             see=str(see) if see.exists() else None,
             log=failure.log,
-            line=said(layout, key)[1],
+            line=log_line(layout, key)[1],
         )
 
 
@@ -248,7 +248,7 @@ def log_path(layout: Layout, key: TaskKey, rank: int) -> Path:
     return layout.logs / f"{key}_{rank}.log"
 
 
-def said(layout: Layout, key: TaskKey) -> tuple[str | None, str | None]:
+def log_line(layout: Layout, key: TaskKey) -> tuple[str | None, str | None]:
     """Path and last line of the log of a job's first task, or of its script where that says why it ended."""
     task, script = log_path(layout, key, 0), layout.logs / f"{key}.sbatch.log"
     for path in (script, task):  # Slurm writes into the script's log; ours hardly ever does

@@ -18,8 +18,8 @@ from omi_core import options
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.slurm import commands, links, policy, states
-from omi_core.slurm.failures import ON_GPUS, job_failure, log_path, places, read_trouble, said
+from omi_core.slurm import commands, links, retry_policy, states
+from omi_core.slurm.failures import ON_GPUS, job_failure, log_line, log_path, places, read_trouble
 from omi_core.slurm.links import ChainEnded, Entry, GoesOn, behind, this_chain, waited_lock
 from omi_core.slurm.script import replicas
 from omi_core.slurm.states import TaskKey
@@ -58,7 +58,7 @@ def pass_generate(run: Run[Generate], number: int | None) -> None:
 
 def _pass_generate(run: Run[Generate], number: int | None) -> None:
     ranges = gate.missing(run)
-    missing = gate.count(ranges)
+    missing = gate.count_keys(ranges)
     if missing and (live := _live(run, *ON_GPUS)):
         _wait_behind(run, live)
     if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
@@ -96,18 +96,20 @@ def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
 
 def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> NoReturn:
     """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
-    words = f"{gate.count(ranges):,} of {run.plan.keys:,} samples are missing"
+    words = f"{gate.count_keys(ranges):,} of {run.plan.keys:,} samples are missing"
     canary = None if number is None else _failed_canary(run, number)
     failures = [] if number is None else failed_tasks(run, canary or number)
     most, counted = run.config.cluster.max_attempts, False
     again, exclude, tasks, what = run, None, None, Shares(None, ranges)
     attempt = None if number is None else _attempt(run, number)
     if attempt is not None and not failures and canary is None:  # a window: shards as large as those before
-        tasks = math.ceil(gate.count(ranges) * attempt.tasks / attempt.keys)
+        tasks = math.ceil(gate.count_keys(ranges) * attempt.tasks / attempt.keys)
     elif failures or canary is not None:
         counted = attempt is None or _done_share(run, attempt, ranges) < 0.5
         attempts = counted_attempts(run) + counted
-        decision = policy.decide(failures, 1 if canary or not attempt else attempt.tasks, attempts, most)
+        decision = retry_policy.decide(
+            failures, 1 if canary or not attempt else attempt.tasks, attempts, most
+        )
         words = f"{words} ({'the canary: ' if canary else ''}{decision.reason})"
         if not decision.again:
             end_chain(run, f"{words}; {_to_continue(run)}")
@@ -195,7 +197,7 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
             raise GoesOn(f"{words}; another publish job waits for it")
         tries = sum(entry["stage"] == "reduce" for entry in this_chain(run.layout))
         failures = failed_parts(run, missing) if opened else []
-        decision = policy.decide(failures, parts, tries, run.config.cluster.max_attempts)
+        decision = retry_policy.decide(failures, parts, tries, run.config.cluster.max_attempts)
         words = f"{words} ({decision.reason})"
         if not decision.again:
             end_chain(run, f"{words}; see {run.layout.logs}; {_to_continue(run)}")
@@ -218,7 +220,7 @@ def _last_attempt(run: Run[Any]) -> int | None:
     return gates[-1] if gates else None
 
 
-def failed_parts(run: Run[Any], missing: list[int]) -> list[policy.Failure]:
+def failed_parts(run: Run[Any], missing: list[int]) -> list[retry_policy.Failure]:
     """The tasks of the last reduce array of this chain that left these parts missing, each with its cause."""
     arrays = [entry for entry in this_chain(run.layout) if entry["stage"] == "reduce"]
     if not arrays:
@@ -252,7 +254,7 @@ def pass_publish(run: Run[Any]) -> None:
             raise GoesOn(words)
         key = TaskKey(sent[-1]["job"], None)
         failure = job_failure(run.layout, key, links.ask(sent[-1:]).get(key))
-        decision = policy.decide([failure], 1, len(sent), run.config.cluster.max_attempts)
+        decision = retry_policy.decide([failure], 1, len(sent), run.config.cluster.max_attempts)
         words = f"the dataset is not published ({decision.reason})"
         if not decision.again:
             end_chain(run, f"{words}; {_to_continue(run)}")
@@ -331,12 +333,12 @@ def counted_attempts(run: Run[Any]) -> int:
     return len({entry["attempt"] for entry in this_chain(run.layout) if entry.get("again")})
 
 
-def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
+def failed_tasks(run: Run[Generate], number: int) -> list[retry_policy.Failure]:
     """The shards of an attempt that left keys missing, each with its cause."""
     try:
         attempt = read_attempt(run.layout, number)
     except AttemptDamaged as error:  # which task was to make what is not known any more: one failure for all
-        return [policy.Failure(0, policy.Cause.UNKNOWN, str(error), None, None)]
+        return [retry_policy.Failure(0, retry_policy.Cause.UNKNOWN, str(error), None, None)]
     done = settled(run.layout.journals(), run.plan.records, run.plan.samples).done
     each = replicas(run.config)
     jobs = [
@@ -354,14 +356,14 @@ def failed_tasks(run: Run[Generate], number: int) -> list[policy.Failure]:
         trouble = read_trouble(run.layout.trouble(number, shard))
         state = seen.get(key) if key else None
         told = (state.state, state.exit_code, state.signal) if state else (None, None, None)
-        line = said(run.layout, key)[1] if key and trouble is None else None
-        cause = policy.cause_of(trouble, *told, line)
+        line = log_line(run.layout, key)[1] if key and trouble is None else None
+        cause = retry_policy.cause_of(trouble, *told, line)
         message = f"{trouble['class']}: {trouble['message']}" if trouble else ""
-        if cause is policy.Cause.CRASH:
+        if cause is retry_policy.Cause.CRASH:
             message = last_words(run.layout.flight(number, shard))
         node = (trouble or {}).get("node") or (state.node if state else None)
         log = str(log_path(run.layout, key, shard % each)) if key else None
-        failures.append(policy.Failure(shard, cause, message, node, log))
+        failures.append(retry_policy.Failure(shard, cause, message, node, log))
     return failures
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from omi_core.options import ConfigError
-from omi_core.teachers.ranks import Place
+from omi_core.teachers.ranks import RankPlace
 
 # Below the ports that Linux gives to outgoing connections (32768 and up), above most services.
 _FIRST_PORT, _BLOCKS, _PORTS = 20000, 750, 16
@@ -19,7 +19,7 @@ _PART = re.compile(r"([^\[\],]*)(?:\[([^\[\]]*)\])?")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def expand(nodelist: str) -> list[str]:
+def expand_hosts(nodelist: str) -> list[str]:
     """The hosts of a node list, in order: "n[1-2,07]" gives n1, n2, n07.
 
     Raises:
@@ -36,7 +36,7 @@ def expand(nodelist: str) -> list[str]:
     return hosts
 
 
-def place(environment: Mapping[str, str], nodes: int) -> Place | None:
+def place(environment: Mapping[str, str], nodes: int) -> RankPlace | None:
     """This task's place among the ranks of a teacher of this many nodes; None for a teacher of one.
 
     Raises:
@@ -52,13 +52,13 @@ def place(environment: Mapping[str, str], nodes: int) -> Place | None:
             f"SLURM_NTASKS={tasks or 'unset'}; choose a cluster with +cluster=NAME"
         )
     try:
-        first = expand(nodelist)[0]
+        first = expand_hosts(nodelist)[0]
     except (ValueError, IndexError) as error:
         raise ConfigError(f"SLURM_JOB_NODELIST={nodelist}: not a list of nodes") from error
     job, restart = environment.get("SLURM_JOB_ID", "0"), environment.get("SLURM_RESTART_COUNT", "0")
     # A node's name may not be its address; srun was started on the first node, and leaves its address.
     launcher = environment.get("SLURM_LAUNCH_NODE_IPADDR")
-    return Place(
+    return RankPlace(
         rank=int(rank),
         ranks=nodes,
         node=environment.get("SLURMD_NODENAME", "?"),

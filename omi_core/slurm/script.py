@@ -20,7 +20,7 @@ from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.slurm import commands
 from omi_core.slurm.passed import check_passed, passed_options
-from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.retry_policy import HANDED_BACK
 from omi_core.slurm.setup import check_setup, setup_script
 from omi_core.slurm.times import check_times
 from omi_core.store.files import write_atomic
@@ -118,7 +118,7 @@ def script(config: Generate | Reduce, job: Job) -> str:
     return executor._make_submission_file_text(command(config, job), "ID")
 
 
-def submit(config: Generate | Reduce, job: Job) -> str:
+def submit_job(config: Generate | Reduce, job: Job) -> str:
     """Submits the job and returns its id; tries again for two minutes while the controller is busy.
 
     The sbatch file stays beside the logs. A submission whose answer was lost is found by its token, the first

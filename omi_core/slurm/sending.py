@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.config import Generate
-from omi_core.config import Run as RunOptions
+from omi_core.config import Generate, RunOptions
 from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.slurm import commands
@@ -90,7 +89,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
             write_json(run.layout.config, options.written(config))
-            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count(ranges)})
+            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count_keys(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if keep:
@@ -98,7 +97,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 print(f"job {', '.join(jobs)} waits or runs already; a new gate waits for it")
                 chain.gate(max(entry["attempt"] for entry in live), "afterany:" + ":".join(jobs))
             else:
-                chain.generate(mine) if gate.count(ranges) else chain.reduce()
+                chain.generate(mine) if gate.count_keys(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
     except LockTaken as error:
         raise ConfigError(str(error)) from error
@@ -107,7 +106,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
     except OSError as error:  # a full disk, a directory of somebody else: what was submitted is cancelled
         print(f"failed: {' '.join(str(error).split())}; nothing stays submitted", file=sys.stderr)
         return 1
-    show(run, chain)
+    show_jobs(run, chain)
     return 0
 
 
@@ -233,7 +232,7 @@ def active_if_known(run: Run[Any]) -> list[str]:
         return []
 
 
-def cancel(layout: Layout) -> int:
+def cancel_run(layout: Layout) -> int:
     """Cancels every job of the run that waits or runs; returns the exit code.
 
     A gate that is sending jobs, or another command, may hold the lock meanwhile: what they have sent by then
@@ -254,7 +253,7 @@ def cancel(layout: Layout) -> int:
     return tell_cancelled(layout.root, all_of_it)
 
 
-def show(run: Run[Any], chain: Chain) -> None:
+def show_jobs(run: Run[Any], chain: Chain) -> None:
     """The jobs of a chain, and the commands to follow it."""
     for entry in chain.submitted:
         array = entry.job.array

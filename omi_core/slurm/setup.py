@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from omi_core.options import ConfigError
-from omi_core.slurm.policy import SETUP_FAILED
+from omi_core.slurm.retry_policy import SETUP_FAILED
 
 # In an EXIT trap, so that a line that ends the script by itself (`exit`, `set -e`) is told, too; but not one
 # that Slurm ends (143: SIGTERM). Left in place it says nothing once no line is at work.

@@ -242,7 +242,7 @@ def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
         if tasks.isdigit():
             found[TaskKey(job, int(tasks))] = row
         else:
-            indexes = (None,) if tasks in _NOTHING else expand(tasks)
+            indexes = (None,) if tasks in _NOTHING else expand_array(tasks)
             found.update((TaskKey(job, index), row) for index in indexes)
     return found
 
@@ -273,7 +273,7 @@ def parse_sacct(text: str) -> dict[TaskKey, list[AccountedRun]]:
     return found
 
 
-def expand(tasks: str) -> Iterator[int]:
+def expand_array(tasks: str) -> Iterator[int]:
     """Indexes in an array expression: `0-2,7`, `0-20:4`, `41-9999%32`; what follows a `...` is unknown.
 
     Raises ValueError when `tasks` is not such an expression.
@@ -289,7 +289,7 @@ def expand(tasks: str) -> Iterator[int]:
 def _keys(named: re.Match[str]) -> list[TaskKey]:
     job, index, several = named.groups()
     if several is not None:
-        return [TaskKey(job, i) for i in expand(several)]
+        return [TaskKey(job, i) for i in expand_array(several)]
     return [TaskKey(job, None if index is None else int(index))]
 
 

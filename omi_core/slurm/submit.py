@@ -21,7 +21,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
-from omi_core.slurm.script import Job, replicas, submit
+from omi_core.slurm.script import Job, replicas, submit_job
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
 from omi_core.store import ledger
@@ -238,7 +238,7 @@ class Chain:
 
     def _submit(self, job: Job) -> str:
         try:
-            return submit(self._run.config, job)
+            return submit_job(self._run.config, job)
         except (commands.Busy, commands.SubmitLimit):
             raise
         except commands.SlurmError as error:
@@ -248,7 +248,7 @@ class Chain:
                 f"warning: without {job.exclude} the site refuses the job ({error}); sent to any node",
                 flush=True,
             )
-            return submit(self._run.config, replace(job, exclude=None))
+            return submit_job(self._run.config, replace(job, exclude=None))
 
 
 def _size(ranges: np.ndarray) -> int:

@@ -39,6 +39,6 @@ def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
-def count(ranges: np.ndarray) -> int:
+def count_keys(ranges: np.ndarray) -> int:
     """Keys in half-open ranges of shape (r, 2)."""
     return int((ranges[:, 1] - ranges[:, 0]).sum())

@@ -30,7 +30,7 @@ from omi_core.store.manifests import before, read_manifest
 from omi_core.store.plan import Records
 from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
-from omi_core.teachers.base import EngineFailed, Request, Teacher
+from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 
 # The error rate means something only after this many samples.
 _ENOUGH_TO_JUDGE = 50

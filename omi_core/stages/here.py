@@ -17,7 +17,7 @@ from omi_core.stages.summary import announce, show_summary
 from omi_core.store.files import LockTaken, disk_failed
 from omi_core.store.frames import FrameDamaged
 from omi_core.store.journal import AppendFailed
-from omi_core.teachers.base import EngineFailed
+from omi_core.teachers.teacher import EngineFailed
 
 FAILURES = (
     AppendFailed,

@@ -25,8 +25,8 @@ from omi_core.store.attempts import new_attempt
 from omi_core.store.files import lock
 from omi_core.store.flight import forget_kills
 from omi_core.teachers import open_teacher
-from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.restarting import RestartingTeacher
+from omi_core.teachers.teacher import EngineNotStarted
 
 # A second round is for frames found damaged after the first; more would hide a fault that does not go away.
 _ROUNDS = 3
@@ -68,7 +68,7 @@ def generate(run: Run, stop: Stop) -> None:
     """
     for _ in range(_ROUNDS):
         ranges = gate.missing(run)
-        if not gate.count(ranges):
+        if not gate.count_keys(ranges):
             return
         try:
             _generate_once(run, ranges, stop)
@@ -76,7 +76,7 @@ def generate(run: Run, stop: Stop) -> None:
             if stop.asked():
                 raise Stopped from error  # the signal ended the engine's processes as well
             raise
-    left = gate.count(gate.missing(run))
+    left = gate.count_keys(gate.missing(run))
     if left > run.plan.keys * (1 - run.config.run.min_coverage):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from omi_core import config as schema
 from omi_core import options
-from omi_core.config import Generate, Reduce, Teacher
+from omi_core.config import Generate, Reduce, TeacherOptions
 from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
-from omi_core.publish.reading import dataset_directory, dataset_glob
+from omi_core.publish.published import dataset_directory, dataset_glob
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
@@ -150,7 +150,7 @@ def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> N
         print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)
 
 
-def _name_weights(teacher: Teacher, content: dict[str, Any]) -> None:
+def _name_weights(teacher: TeacherOptions, content: dict[str, Any]) -> None:
     """What tells models of one name apart: a local checkpoint's files; and whether a server answers."""
     if teacher.kind == "endpoint":
         content["weights"] = "those of a server"
@@ -227,7 +227,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
     origin = open_to_continue(source)
-    if left := gate.count(gate.missing(origin)):
+    if left := gate.count_keys(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)
     again = dataclasses.replace(

@@ -14,8 +14,8 @@ from omi_core.publish.parts import (
     PartManifest,
     PartWriter,
     manifest_path,
+    part_lines,
     part_path,
-    read_lines,
     read_manifest,
 )
 from omi_core.stages.run import Run, records_of
@@ -45,7 +45,7 @@ def discard_damaged(run: Run, parts: int) -> None:
     for number in range(parts):
         part = part_path(run.layout.parts(parts), number)
         try:
-            for _ in read_lines(read_manifest(part)):
+            for _ in part_lines(read_manifest(part)):
                 pass
         except PartError:
             manifest_path(part).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import orjson
 
 from omi_core.hints import hint
 from omi_core.store.files import fsync_path, read_json, write_atomic
-from omi_core.store.keys import running_sizes, share_of
+from omi_core.store.keys import one_share, running_sizes
 from omi_core.store.layout import Layout
 from omi_core.store.seals import with_check, without_check
 
@@ -42,7 +42,7 @@ class Attempt:
         """The key ranges of one task, shape (r, 2)."""
         if not 0 <= task < self.tasks:
             raise IndexError(f"attempt {self.number} has no task {task}, only {self.tasks}")
-        return share_of(self.ranges, self._ends, task, self.tasks)
+        return one_share(self.ranges, self._ends, task, self.tasks)
 
     @cached_property
     def _ends(self) -> np.ndarray:

@@ -123,7 +123,7 @@ def read_header(fd: int, offset: int) -> Frame | None:
     return parse_header(os.pread(fd, HEADER_BYTES, offset), offset)
 
 
-def read_lines(fd: int, frame: Frame, path: Path) -> bytes:
+def frame_lines(fd: int, frame: Frame, path: Path) -> bytes:
     """The JSON lines of `frame`. Raises FrameDamaged when header, checksum or content is not what it says."""
     data = os.pread(fd, frame.length, frame.offset)
     reason = _fault(data, frame)
@@ -197,7 +197,7 @@ def _frame_at(fd: int, path: Path, at: int, stop: int) -> Frame | Damage:
     if header.end > stop:
         return Damage(path, at, header.length, "a frame cut short", header.first, header.last)
     try:
-        keys = keys_of(read_lines(fd, header, path))
+        keys = keys_of(frame_lines(fd, header, path))
     except FrameDamaged as error:
         return error.damage
     except ValueError as error:

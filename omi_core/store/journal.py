@@ -25,7 +25,7 @@ import orjson
 
 from omi_core.records import Sample
 from omi_core.store.files import fsync_path, lock, write_all
-from omi_core.store.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, read_lines
+from omi_core.store.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, frame_lines
 from omi_core.store.index import IndexWriter, contents, forget_set_aside
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -355,7 +355,7 @@ class _Cache:
 def _read_piece(piece: _Piece) -> bytes:
     fd = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return read_lines(fd, piece.frame, piece.path)
+        return frame_lines(fd, piece.frame, piece.path)
     finally:
         os.close(fd)
 

@@ -104,7 +104,7 @@ def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
     if parts < 1:
         raise ValueError(f"keys can be split into 1 or more parts, not {parts}")
     ends = running_sizes(ranges)
-    return [share_of(ranges, ends, part, parts) for part in range(parts)]
+    return [one_share(ranges, ends, part, parts) for part in range(parts)]
 
 
 def running_sizes(ranges: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ def running_sizes(ranges: np.ndarray) -> np.ndarray:
     return np.cumsum(ranges[:, 1] - ranges[:, 0])
 
 
-def share_of(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int) -> np.ndarray:
+def one_share(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int) -> np.ndarray:
     """One share of `split_ranges`, of `ranges` with these `running_sizes`."""
     small, larger = divmod(int(ends[-1]) if len(ends) else 0, parts)
     start, stop = (number * small + min(number, larger) for number in (part, part + 1))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from omi_core import plugins
 from omi_core.options import ConfigError
 from omi_core.publish.rows import DEFAULT_TASK, register
-from omi_core.tasks.base import Task, rates
+from omi_core.tasks.task import Task, rates
 
 if TYPE_CHECKING:
     from omi_core.config import Generate, Reduce

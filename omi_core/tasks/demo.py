@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 from omi_core.inputs import Row
-from omi_core.inputs.options import Data
+from omi_core.inputs.data_options import Data
 from omi_core.inputs.origins import WORLDS, World
 from omi_core.options import ConfigError
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omi_core.documents import Splitter, read_documents
-from omi_core.documents.options import Documents
+from omi_core.documents.document_options import Documents
 from omi_core.filters.chain import build
 from omi_core.filters.conversations.turns import turns
 from omi_core.filters.sections import Conversations, chosen, refuse_idle
 from omi_core.inputs import Skipped, read_rows
 from omi_core.options import option
-from omi_core.prompts import Form
+from omi_core.prompts import PromptForm
 from omi_core.publish.mix import RAW
 from omi_core.publish.rows import Column, Schema
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
-from omi_core.tasks.base import Chosen, Task
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
-from omi_core.teachers.base import Request, Texts
+from omi_core.tasks.task import Chosen, Task
+from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.tokens import TokenCounter
 
@@ -149,7 +149,7 @@ class Dialogues(Task):
     position = 30
     sections = {"documents": Documents, "conversations": Conversations, "variants": Variants}
     reduced = ("conversations", "variants")
-    form = Form(DIALOGUES.task, "dialogue", "mind")
+    form = PromptForm(DIALOGUES.task, "dialogue", "mind")
     texts = Texts(
         right=_dialogue,
         wrong=lambda draw, request: f"Ann: {request.record.text}\nBob: {request.record.text}",

@@ -12,14 +12,14 @@ from omi_core.filters.sections import Section, chosen, of_filters
 from omi_core.filters.statements import statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
-from omi_core.prompts import Form
+from omi_core.prompts import PromptForm
 from omi_core.publish.rows import Column, Schema, normal_text
 from omi_core.records import Candidate, Record, digest128
-from omi_core.tasks.base import Chosen, Counts, Task
 from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
-from omi_core.teachers.base import Request, Texts
+from omi_core.tasks.task import Chosen, Counts, Task
+from omi_core.teachers.teacher import Request, Texts
 
 if TYPE_CHECKING:
     from omi_core.config import Generate, Reduce
@@ -117,7 +117,7 @@ class NewProblems(Task):
     position = 20
     sections = {"problems": Problems}
     reduced = ("problems",)
-    form = Form(PROBLEMS.task, "problem", "new_problems")
+    form = PromptForm(PROBLEMS.task, "problem", "new_problems")
     texts = Texts(right=_new_problem, wrong=lambda draw, request: request.record.text, malformed=_no_problem)
     schema = PROBLEMS
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from omi_core import filters
 from omi_core.answer_options import Answers
-from omi_core.answers import Extractor, Grader, Limits, Verdict
+from omi_core.answers import Extractor, Grader, Verdict, WorkerLimits
 from omi_core.answers.judging import Judge, Judged
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
-from omi_core.prompts import Form
+from omi_core.prompts import PromptForm
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
-from omi_core.tasks.base import Chosen, Task
 from omi_core.tasks.reducing import Reading, Reducer, candidate
-from omi_core.teachers.base import Request, Texts
+from omi_core.tasks.task import Chosen, Task
+from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SolutionsReducer(Reducer):
         self._grader = Grader(
             answers.policy,
             workers=self._config.cluster.workers or None,
-            limits=Limits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
+            limits=WorkerLimits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
         )
         self._judge = Judge(self._grader, answers.expected, self._counts)
         return self
@@ -188,7 +188,7 @@ class Solutions(Task):
     position = 10
     sections = {"answers": Answers, "filters": Filters}
     reduced = ("answers", "filters")
-    form = Form(DEFAULT_TASK, "solution", "concise")
+    form = PromptForm(DEFAULT_TASK, "solution", "concise")
     texts = Texts(
         right=lambda draw, request: _solution(draw, right_answer(request)),
         wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),

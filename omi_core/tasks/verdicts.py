@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from omi_core.answers.yes_no import NO, YES, read_yes_no
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
 from omi_core.options import option
-from omi_core.prompts import Form
+from omi_core.prompts import PromptForm
 from omi_core.publish.rows import Column, Schema
 from omi_core.records import Record, Sample
-from omi_core.tasks.base import Counts, Task
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer
-from omi_core.teachers.base import Request, Texts
+from omi_core.tasks.task import Counts, Task
+from omi_core.teachers.teacher import Request, Texts
 
 if TYPE_CHECKING:
     from omi_core.config import Generate
@@ -182,7 +182,7 @@ class Judgements(Task):
     about = "a judge says whether problems are test questions in other words"
     position = 40
     sections = {"verdicts": Verdicts}
-    form = Form(VERDICTS.task, "verdict", "judge", ("text", "other"))
+    form = PromptForm(VERDICTS.task, "verdict", "judge", ("text", "other"))
     texts = Texts(
         right=lambda draw, request: _verdict(draw, _are_same(request)),
         wrong=_wrong_verdict,

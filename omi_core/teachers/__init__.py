@@ -8,16 +8,16 @@ from inspect import isabstract
 
 from omi_core import plugins
 from omi_core.options import ConfigError
-from omi_core.teachers import base
-from omi_core.teachers.options import Engine, Sampling, Teacher
-from omi_core.teachers.ranks import Follower, Group
+from omi_core.teachers import teacher
+from omi_core.teachers.ranks import Follower, RankGroup
+from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
 
 GROUP = "omi.teachers"
 KINDS = ("vllm", "endpoint", "rehearsal")
 
 
 @cache
-def added() -> Mapping[str, type[base.Teacher]]:
+def added() -> Mapping[str, type[teacher.Teacher]]:
     """The kinds of teachers of other packages, by name; none where one of these packages is broken."""
     try:
         return check_added()
@@ -25,24 +25,26 @@ def added() -> Mapping[str, type[base.Teacher]]:
         return {}
 
 
-def check_added() -> dict[str, type[base.Teacher]]:
+def check_added() -> dict[str, type[teacher.Teacher]]:
     """As `added`. Raises ConfigError, which names the package, when a kind cannot be used."""
-    out: dict[str, type[base.Teacher]] = {}
+    out: dict[str, type[teacher.Teacher]] = {}
     for name, kind in plugins.load(GROUP).items():
         label = f"package {plugins.package(GROUP, name)}: teacher {name}"
-        if not (isinstance(kind, type) and issubclass(kind, base.Teacher)) or isabstract(kind):
-            raise ConfigError(f"{label} is not a class made from omi_core.teachers.base.Teacher; repair it")
+        if not (isinstance(kind, type) and issubclass(kind, teacher.Teacher)) or isabstract(kind):
+            raise ConfigError(
+                f"{label} is not a class made from omi_core.teachers.teacher.Teacher; repair it"
+            )
         if kind.name != name:
             raise ConfigError(f"{label} has the name {kind.name!r}, not that of its entry point; repair it")
-        if hasattr(Teacher(), name) or name in KINDS:
+        if hasattr(TeacherOptions(), name) or name in KINDS:
             raise ConfigError(f"{label} has a name that is taken; give it another")
         out[name] = kind
     return out
 
 
 def open_teacher(
-    teacher: Teacher, engine: Engine, sampling: Sampling, group: Group | None = None
-) -> base.Teacher:
+    teacher: TeacherOptions, engine: Engine, sampling: Sampling, group: RankGroup | None = None
+) -> teacher.Teacher:
     """The running teacher; a context manager that ends its engine. `group` is for one that spans nodes.
 
     Raises:
@@ -65,7 +67,7 @@ def open_teacher(
     return VllmTeacher(teacher, engine, sampling, group)
 
 
-def serve(teacher: Teacher, engine: Engine, lead: Follower) -> None:
+def serve(teacher: TeacherOptions, engine: Engine, lead: Follower) -> None:
     """Runs a rank above 0 of a teacher that spans nodes; returns when rank 0 has ended or our part has.
 
     Raises:

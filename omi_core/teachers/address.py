@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError
-from omi_core.teachers.options import Teacher
+from omi_core.teachers.teacher_options import TeacherOptions
 
 _URL = "teacher.endpoint.url"
 _EXAMPLE = "http://host:8000/v1"
 _RESERVED = {"model", "messages", "n", "stream"}
 
 
-def check_endpoint(teacher: Teacher, cluster: Cluster) -> None:
+def check_endpoint(teacher: TeacherOptions, cluster: Cluster) -> None:
     """Raises ConfigError when a server cannot be asked by this config, whatever the server."""
     endpoint = teacher.endpoint
     if endpoint.url is None:

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from omi_core.finish import finished
-from omi_core.teachers.base import Request
-from omi_core.teachers.options import Sampling
+from omi_core.teachers.teacher import Request
+from omi_core.teachers.teacher_options import Sampling
 
 PATH = "/chat/completions"
 _TOO_LONG = re.compile(r"context_length_exceeded|maximum context length", re.I)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from omi_core.teachers.base import Message
+from omi_core.teachers.teacher import Message
 
 
 class TemplateFailed(ValueError):

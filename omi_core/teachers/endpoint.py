@@ -16,9 +16,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
-from omi_core.teachers import options
+from omi_core.teachers import teacher_options
 from omi_core.teachers.address import read_key
-from omi_core.teachers.base import Request, ServerLost, Teacher
 from omi_core.teachers.chat_api import (
     PATH,
     Again,
@@ -29,6 +28,7 @@ from omi_core.teachers.chat_api import (
     read_completion,
     request_body,
 )
+from omi_core.teachers.teacher import Request, ServerLost, Teacher
 
 _TICK_SECONDS = 0.2
 _CONNECT_SECONDS = 30.0
@@ -53,7 +53,7 @@ class EndpointTeacher(Teacher):
         ConfigError: the environment does not hold the key.
     """
 
-    def __init__(self, teacher: options.Teacher, sampling: options.Sampling) -> None:
+    def __init__(self, teacher: teacher_options.TeacherOptions, sampling: teacher_options.Sampling) -> None:
         import httpx2
 
         self._options = teacher.endpoint
@@ -193,7 +193,7 @@ class EndpointTeacher(Teacher):
         if not self._health.control_due():
             return
         record = Record(0, "", "", None, "")
-        sampling = options.Sampling(max_tokens=1)
+        sampling = teacher_options.Sampling(max_tokens=1)
         plain = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0)
         try:
             await self._ask(request_body(self._model, sampling, self._options.extra, plain))

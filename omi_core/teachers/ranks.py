@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Place:
+class RankPlace:
     """Where this process stands: its rank of `ranks`, where rank 0 may be found, and the job's own key.
 
     `ports` are candidates, the same for all ranks of a job: rank 0 takes what is free of them.
@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Group:
+class RankGroup:
     """What the engine is told: the rank, how many there are, rank 0's address and port, and our address."""
 
     rank: int
@@ -167,7 +167,7 @@ class _Tie:
 class Lead(_Tie):
     """Rank 0's end. A context manager: leaving it tells the other ranks to end, and waits a while for it."""
 
-    def __init__(self, place: Place, on_gone: Callable[[], object] = orphans.end_own) -> None:
+    def __init__(self, place: RankPlace, on_gone: Callable[[], object] = orphans.end_own) -> None:
         super().__init__(on_gone)
         self._place = place
         self._joined: dict[int, _Link] = {}
@@ -190,7 +190,7 @@ class Lead(_Tie):
         self._close()
         self._listener.close()
 
-    def gather(self, asked: Callable[[], bool], seconds: float = JOIN_SECONDS) -> Group | None:
+    def gather(self, asked: Callable[[], bool], seconds: float = JOIN_SECONDS) -> RankGroup | None:
         """What to tell the engine, once every rank is there; None when `asked` to stop before.
 
         Raises:
@@ -209,7 +209,7 @@ class Lead(_Tie):
             if self._lost is not None:
                 raise self._lost
             address = next(iter(self._joined.values())).own_address
-        return Group(0, self._place.ranks, address, self._port, address)
+        return RankGroup(0, self._place.ranks, address, self._port, address)
 
     def lost(self, wait: float = 0.0) -> RankLost | None:
         """The rank that is gone, if one is; waits up to this many seconds to hear of it."""
@@ -270,7 +270,7 @@ class Follower(_Tie):
     """
 
     def __init__(
-        self, place: Place, asked: Callable[[], bool], on_gone: Callable[[], object] = orphans.end_own
+        self, place: RankPlace, asked: Callable[[], bool], on_gone: Callable[[], object] = orphans.end_own
     ) -> None:
         super().__init__(on_gone)
         self._place = place
@@ -280,7 +280,7 @@ class Follower(_Tie):
     def __enter__(self) -> Self:
         link, port = self._join(JOIN_SECONDS)
         place = self._place
-        self.group = Group(place.rank, place.ranks, link.other_address, port, link.own_address)
+        self.group = RankGroup(place.rank, place.ranks, link.other_address, port, link.own_address)
         self._add(link)
         self._thread.start()
         return self

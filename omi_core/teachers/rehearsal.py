@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from omi_core.records import Sample
-from omi_core.teachers.base import EngineFailed, Request, Teacher
-from omi_core.teachers.options import Engine, Rehearsal, Sampling
+from omi_core.teachers.teacher import EngineFailed, Request, Teacher
+from omi_core.teachers.teacher_options import Engine, Rehearsal, Sampling
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Self
 
 from omi_core.records import Sample
-from omi_core.teachers.base import EngineFailed, Request, Teacher
+from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 
 
 class RestartingTeacher(Teacher):

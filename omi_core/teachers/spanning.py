@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 
 from omi_core.options import ConfigError
 from omi_core.records import Sample
-from omi_core.teachers.base import EngineFailed, Request, Teacher
 from omi_core.teachers.ranks import Lead
+from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 
 # So long after an engine's failure: was it another rank that ended?
 _HEAR_SECONDS = 5.0

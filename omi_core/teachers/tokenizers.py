@@ -8,10 +8,12 @@ from pathlib import Path
 from omi_core.options import ConfigError
 from omi_core.records import digest128
 from omi_core.teachers.models import local_directory
-from omi_core.teachers.options import Teacher
+from omi_core.teachers.teacher_options import TeacherOptions
 
 
-def tokenizer_file(named: str | None, teacher: Teacher | None, section: str, instead: str = "") -> str | None:
+def tokenizer_file(
+    named: str | None, teacher: TeacherOptions | None, section: str, instead: str = ""
+) -> str | None:
     """The tokenizer.json that `SECTION.tokenizer` names, else the teacher's; None where there is no teacher.
 
     `instead` is what else a user may do where the teacher has none.

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from omi_core.finish import finished
 from omi_core.options import ConfigError
 from omi_core.records import Sample
-from omi_core.teachers import options, vllm_engine
-from omi_core.teachers.base import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers import teacher_options, vllm_engine
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
-from omi_core.teachers.ranks import Group
+from omi_core.teachers.ranks import RankGroup
+from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -45,10 +45,10 @@ class VllmTeacher(Teacher):
 
     def __init__(
         self,
-        teacher: options.Teacher,
-        engine: options.Engine,
-        sampling: options.Sampling,
-        group: Group | None = None,
+        teacher: teacher_options.TeacherOptions,
+        engine: teacher_options.Engine,
+        sampling: teacher_options.Sampling,
+        group: RankGroup | None = None,
     ) -> None:
         self._sampling = sampling
         self._in_flight = engine.max_num_seqs + engine.queue

@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from omi_core.options import ConfigError
-from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.models import local_directory, model_path
-from omi_core.teachers.options import Engine, Teacher
 from omi_core.teachers.orphans import end_orphans, marked
-from omi_core.teachers.ranks import Group
+from omi_core.teachers.ranks import RankGroup
+from omi_core.teachers.teacher import EngineNotStarted
+from omi_core.teachers.teacher_options import Engine, TeacherOptions
 
 _CPU_KV_CACHE_GB = 1.0
 
 
-def start(teacher: Teacher, engine: Engine, group: Group | None = None) -> Any:
+def start(teacher: TeacherOptions, engine: Engine, group: RankGroup | None = None) -> Any:
     """A running vLLM engine; with a group it drives the other ranks, which have to run `serve`.
 
     Raises:
@@ -41,7 +41,7 @@ def start(teacher: Teacher, engine: Engine, group: Group | None = None) -> Any:
             raise EngineNotStarted(error) from error
 
 
-def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
+def serve(teacher: TeacherOptions, engine: Engine, group: RankGroup) -> None:
     """Runs a rank above 0; returns when one of its worker processes has ended.
 
     Raises:
@@ -58,7 +58,7 @@ def serve(teacher: Teacher, engine: Engine, group: Group) -> None:
 
 
 @contextmanager
-def _starting(teacher: Teacher, engine: Engine, group: Group | None) -> Iterator[Any]:
+def _starting(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> Iterator[Any]:
     """vLLM's configuration, in an environment to start an engine in."""
     end_orphans()
     _environment(teacher, engine, group)
@@ -71,7 +71,7 @@ def _starting(teacher: Teacher, engine: Engine, group: Group | None) -> Iterator
             raise _not_loaded(teacher, error) from error
 
 
-def _configuration(teacher: Teacher, arguments: dict[str, Any], group: Group | None) -> Any:
+def _configuration(teacher: TeacherOptions, arguments: dict[str, Any], group: RankGroup | None) -> Any:
     """What vLLM makes of the arguments; what it says against them is told in one line."""
     from vllm.engine.arg_utils import EngineArgs
 
@@ -90,7 +90,7 @@ def _configuration(teacher: Teacher, arguments: dict[str, Any], group: Group | N
         raise ConfigError(f"vLLM refuses these options of teacher and engine: {_line(error)}") from error
 
 
-def _not_loaded(teacher: Teacher, error: Exception) -> ConfigError:
+def _not_loaded(teacher: TeacherOptions, error: Exception) -> ConfigError:
     return ConfigError(f"teacher.model={teacher.model}: cannot be loaded: {_line(error)}")
 
 
@@ -103,7 +103,7 @@ def _line(error: Exception) -> str:
     return " ".join(text.replace("Value error, ", "").split())[:300]
 
 
-def _environment(teacher: Teacher, engine: Engine, group: Group | None) -> None:
+def _environment(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> None:
     """Sets what vllm reads from the environment when it is imported."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if teacher.model.startswith("embedded:"):
@@ -124,7 +124,7 @@ def _environment(teacher: Teacher, engine: Engine, group: Group | None) -> None:
         os.environ.setdefault("VLLM_HOST_IP", group.own_address)
 
 
-def _arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dict[str, Any]:
+def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> dict[str, Any]:
     """What EngineArgs is given."""
     try:
         from vllm.platforms import current_platform
@@ -163,7 +163,7 @@ def _arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dict[st
     return arguments | engine.extra
 
 
-def group_arguments(group: Group) -> dict[str, Any]:
+def group_arguments(group: RankGroup) -> dict[str, Any]:
     """How vLLM is told of a teacher over several nodes: one executor per node, rank 0's address for all."""
     return {
         "distributed_executor_backend": "mp",
@@ -174,7 +174,7 @@ def group_arguments(group: Group) -> dict[str, Any]:
     }
 
 
-def _cpu_arguments(teacher: Teacher, engine: Engine, group: Group | None) -> dict[str, Any]:
+def _cpu_arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> dict[str, Any]:
     # In one process: the model is small, and a second process would only take a core from it. Rank 0 of
     # several needs the second one: it can be ended when another rank is gone.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if group is None else "1")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi_core.answers import Extractor, Grader, Limits, Policy, Verdict, math_ground_truth
+from omi_core.answers import Extractor, Grader, Policy, Verdict, WorkerLimits, math_ground_truth
 
 Rows = Callable[[str], list[dict[str, Any]]]
 
@@ -21,7 +21,7 @@ EQUAL, NOT_EQUAL, UNKNOWN = Verdict.EQUAL, Verdict.NOT_EQUAL, Verdict.UNKNOWN
 
 @pytest.fixture(scope="module")
 def grader() -> Iterator[Grader]:
-    with Grader(workers=1, limits=Limits(cpu_seconds=3)) as grader:
+    with Grader(workers=1, limits=WorkerLimits(cpu_seconds=3)) as grader:
         yield grader
 
 

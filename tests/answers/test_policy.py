@@ -10,8 +10,8 @@ from fractions import Fraction
 import pytest
 
 from omi_core.answers import Grader, Policy, Verdict
-from omi_core.answers.compare import compare_readings
-from omi_core.answers.reading import read_answer
+from omi_core.answers.comparing import compare_readings
+from omi_core.answers.reader import read_answer
 from omi_core.answers.rules import Rules
 from omi_core.options import ConfigError
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from omi_core.answers import Verdict, WorkerError
-from omi_core.answers.pool import Limits, Pair, Pool, encode
-from omi_core.answers.reading import read_answer
+from omi_core.answers.pool import Pair, Pool, WorkerLimits, encode_form
+from omi_core.answers.reader import read_answer
 from omi_core.answers.values import Scalar
 
 
@@ -25,7 +25,7 @@ def encoded(answer: str) -> list[Any]:
     """A formula as workers get it."""
     value = read_answer(answer).value
     assert isinstance(value, Scalar) and value.form is not None
-    return encode(value.form)
+    return encode_form(value.form)
 
 
 def pairs(*answers: tuple[str, str]) -> list[Pair]:
@@ -48,7 +48,9 @@ SUMS = pairs(("x+x", "2x"))
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    pool = Pool(1, Limits(cpu_seconds=2.0))  # several times what the slowest pair here takes on idle cores
+    pool = Pool(
+        1, WorkerLimits(cpu_seconds=2.0)
+    )  # several times what the slowest pair here takes on idle cores
     yield pool
     pool.close()
 
@@ -114,7 +116,7 @@ def test_signals_meant_for_the_job_leave_workers_alone(pool: Pool) -> None:
 
 
 def test_a_suspended_worker_is_ended_at_the_wall_clock_backstop() -> None:
-    pool = Pool(1, Limits(wall_seconds=0.5))
+    pool = Pool(1, WorkerLimits(wall_seconds=0.5))
     try:
         pool.judge(ONE)
         os.kill(worker_pids(pool)[0], signal.SIGSTOP)
@@ -125,7 +127,7 @@ def test_a_suspended_worker_is_ended_at_the_wall_clock_backstop() -> None:
 
 
 def test_a_pair_that_needs_too_much_memory_equals_nothing_and_harms_no_other() -> None:
-    pool = Pool(1, Limits(cpu_seconds=30, memory_bytes=220 << 20))
+    pool = Pool(1, WorkerLimits(cpu_seconds=30, memory_bytes=220 << 20))
     try:
         huge = called("power", whole(2), whole(9 * 10**9))
         verdict, after = pool.judge([(huge, whole(5)), *ONE])
@@ -136,7 +138,7 @@ def test_a_pair_that_needs_too_much_memory_equals_nothing_and_harms_no_other() -
 
 
 def test_workers_are_renewed_after_their_share_of_pairs() -> None:
-    pool = Pool(1, Limits(pairs_per_worker=2))
+    pool = Pool(1, WorkerLimits(pairs_per_worker=2))
     try:
         assert pool.judge(ONE * 3) == [Verdict.EQUAL] * 3
         assert pool.counts.started == 2
@@ -145,7 +147,7 @@ def test_workers_are_renewed_after_their_share_of_pairs() -> None:
 
 
 def test_workers_that_cannot_start_are_an_error_not_a_verdict() -> None:
-    pool = Pool(1, Limits(memory_bytes=20 << 20))
+    pool = Pool(1, WorkerLimits(memory_bytes=20 << 20))
     with pytest.raises(WorkerError, match="do not start"):
         pool.judge(ONE)
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from omi_core.answers import Grader, Limits, Verdict
+from omi_core.answers import Grader, Verdict, WorkerLimits
 
 EQUAL, NOT, UNKNOWN = Verdict.EQUAL, Verdict.NOT_EQUAL, Verdict.UNKNOWN
 
 
 @pytest.fixture(scope="module")
 def grader() -> Iterator[Grader]:
-    with Grader(workers=1, limits=Limits(cpu_seconds=10)) as grader:
+    with Grader(workers=1, limits=WorkerLimits(cpu_seconds=10)) as grader:
         yield grader
 
 

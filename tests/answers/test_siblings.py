@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from omi_core.answers import Grader, Limits, Verdict
+from omi_core.answers import Grader, Verdict, WorkerLimits
 
 
 @pytest.fixture(scope="module")
 def grader() -> Iterator[Grader]:
-    with Grader(workers=1, limits=Limits(cpu_seconds=3)) as grader:
+    with Grader(workers=1, limits=WorkerLimits(cpu_seconds=3)) as grader:
         yield grader
 
 

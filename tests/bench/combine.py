@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from omi_core.combine.combine_options import load_combine, load_mix
 from omi_core.combine.combining import combine
-from omi_core.combine.mixing import mix
-from omi_core.combine.options import load_combine, load_mix
+from omi_core.combine.mixing import make_mix
 from omi_core.publish import CardInfo, part_path, publish
 from tests.bench.journals import measured
 from tests.bench.publish import synthesise
@@ -41,7 +41,7 @@ def combined(place: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def mixed(place: Path, values: dict[str, Any]) -> dict[str, Any]:
     out = place / "mixed"
-    rows = mix(load_mix(values | {"run": {"dir": str(out)}})).stats["rows"]
+    rows = make_mix(load_mix(values | {"run": {"dir": str(out)}})).stats["rows"]
     shutil.rmtree(out)
     return {"rows": rows}
 

@@ -24,7 +24,7 @@ import orjson
 from omi_core.decontaminate import NgramSearch, nearest
 from omi_core.decontaminate.hits import numbered
 from omi_core.decontaminate.normal import MAX_CHARS, words
-from omi_core.decontaminate.reading import read_sets
+from omi_core.decontaminate.questions import read_sets
 from tests.decontaminate.planted import rephrased
 from tests.decontaminate.real_sets import SETS
 

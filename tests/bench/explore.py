@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from omi_core.explore import gather, render
+from omi_core.explore import join, render_explorer
 from tests.bench.journals import measured, text_of
 from tests.browser import CHROMIUM, Browser
 
@@ -70,8 +70,8 @@ def read_twice(place: Path) -> dict[str, Any]:
 
 
 def make(place: Path, limit: int) -> dict[str, Any]:
-    found = gather([], [place / "nearest.jsonl"], limit)
-    return {"bytes": (place / "page.html").write_bytes(render(found, "bench").encode())}
+    found = join([], [place / "nearest.jsonl"], limit)
+    return {"bytes": (place / "page.html").write_bytes(render_explorer(found, "bench").encode())}
 
 
 def use(place: Path) -> dict[str, float]:

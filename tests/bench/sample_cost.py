@@ -30,15 +30,14 @@ import numpy as np
 import orjson
 import zstandard
 
-from omi_core.config import Engine, Generate, Sampling
-from omi_core.config import Teacher as TeacherOptions
+from omi_core.config import Engine, Generate, Sampling, TeacherOptions
 from omi_core.records import Sample
 from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.stopping import Stop
 from omi_core.store.attempts import new_attempt
-from omi_core.teachers.base import Request, Teacher
-from omi_core.teachers.options import Endpoint
+from omi_core.teachers.teacher import Request, Teacher
+from omi_core.teachers.teacher_options import Endpoint
 from tests.bench.journals import measured, text_of
 
 TIMES = 3

@@ -19,7 +19,7 @@ import numpy as np
 from omi_core.config import Generate
 from omi_core.records import Sample
 from omi_core.slurm import states
-from omi_core.slurm.status import Status, gather
+from omi_core.slurm.run_status import Status, run_status
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run
 from omi_core.store import ledger
@@ -111,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = lay_out(Path(folder) / "run", options.tasks, options.tasks - known - options.tasks // 100)
         asked.clear()
-        seconds, status = timed(lambda: gather(made), options.times)
+        seconds, status = timed(lambda: run_status(made), options.times)
         calls = {name: asked.count(name) / options.times for name in printed}
     print(f"{options.tasks:,} tasks: {seconds:.2f} s of CPU time, calls {calls}")
     print(*status.failures, sep="\n")

@@ -90,7 +90,7 @@ def synthesise(
             shares = [_Share(run, kind, data, attempt.number, task) for task in range(attempt.tasks)]
             for count, text in pool.imap_unordered(_write, shares, chunksize=1):
                 written, size = written + count, size + text
-    if left := gate.count(gate.missing(run)):
+    if left := gate.count_keys(gate.missing(run)):
         raise RuntimeError(f"{run.layout.root}: {left} samples are missing of what was to be whole")
     return Made(run, written, size)
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from omi_core.combine.amounts import Amount, amounts
-from omi_core.combine.options import MixInput, load_mix
+from omi_core.combine.combine_options import MixInput, load_mix
 from omi_core.options import ConfigError
 
 

@@ -11,8 +11,8 @@ import orjson
 import polars as pl
 import pytest
 
+from omi_core.combine.combine_options import load_combine
 from omi_core.combine.combining import Outcome, combine
-from omi_core.combine.options import load_combine
 from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish import NothingToPublish, part_path, verify

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from omi_core.combine.combine_options import load_mix
 from omi_core.combine.combining import Outcome
-from omi_core.combine.mixing import mix
-from omi_core.combine.options import load_mix
+from omi_core.combine.mixing import make_mix
 from omi_core.options import ConfigError
 from omi_core.publish import verify
 from tests.combine.conftest import Dataset, chat, contents, read_rows, solution, write_lines
@@ -26,7 +26,7 @@ def mixed(tmp_path: Path) -> Mixing:
     def make(inputs: dict[str, Any], out: str = "out", **values: Any) -> Outcome:
         run = {"dir": str(tmp_path / out)}
         given = {name: item | {"path": str(item["path"])} for name, item in inputs.items()}
-        return mix(load_mix({"inputs": given, "run": run} | values))
+        return make_mix(load_mix({"inputs": given, "run": run} | values))
 
     return make
 

@@ -9,7 +9,7 @@ import pytest
 
 from omi_core.commands.help import OFTEN, SCREEN_LINES
 from omi_core.composing.compose import COMMANDS as COMPOSED
-from omi_core.composing.compose import root
+from omi_core.composing.compose import command_root
 from omi_core.options import leaves
 from tests.conftest import Here
 
@@ -64,7 +64,9 @@ def test_help_fits_a_screen_and_all_of_it_has_every_option(here: Here, tmp_path:
     assert (code, err) == (0, "")
     assert here(command, "-h")[1] == short
     if command in COMPOSED:
-        assert [key for key, _, _ in leaves(root(command).schema()) if f"\n  {key}=" not in whole] == []
+        assert [
+            key for key, _, _ in leaves(command_root(command).schema()) if f"\n  {key}=" not in whole
+        ] == []
     for line in short.splitlines():
         assert len(line) <= 160, line
     assert list(tmp_path.iterdir()) == []
@@ -72,7 +74,7 @@ def test_help_fits_a_screen_and_all_of_it_has_every_option(here: Here, tmp_path:
 
 @pytest.mark.parametrize("command", sorted(OFTEN))
 def test_what_is_set_most_is_an_option(here: Here, command: str) -> None:
-    known = {key for key, _, _ in leaves(root(command).schema())}
+    known = {key for key, _, _ in leaves(command_root(command).schema())}
     assert [key for key in OFTEN[command] if key not in known] == []
     shown = here(command, "--help")[1]
     assert [key for key in OFTEN[command] if f"\n  {key}=" not in shown] == []

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from omi_core.decontaminate import Hit, NgramSearch
-from omi_core.decontaminate.reading import read_sets
+from omi_core.decontaminate.questions import read_sets
 from tests.decontaminate.planted import rephrased
 from tests.decontaminate.real_sets import SETS
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi_core.documents import Splitter, joined
-from omi_core.documents.options import Documents
+from omi_core.documents.document_options import Documents
 from omi_core.options import ConfigError
 from omi_core.teachers import tiny
 from omi_core.text.formulas import formulas

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.explore import gather, render
+from omi_core.explore import join, render_explorer
 from tests.browser import CHROMIUM, NONE_HERE, Browser
 
 Show = Callable[..., Browser]
@@ -36,7 +36,7 @@ def show(chromium: Browser, tmp_path: Path) -> Show:
             files.append(tmp_path / name)
             files[-1].write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
         page = tmp_path / "explore.html"
-        page.write_text(render(gather(files[:1], files[1:], limit), "From here"), encoding="utf-8")
+        page.write_text(render_explorer(join(files[:1], files[1:], limit), "From here"), encoding="utf-8")
         chromium.resize(1400, 900)
         chromium.media()
         chromium.open(page)

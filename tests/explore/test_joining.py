@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.explore import Explored, gather, joining
-from omi_core.explore.reading import find_files
+from omi_core.explore import Explored, join, joining
+from omi_core.explore.pair_files import find_files
 from omi_core.options import ConfigError
 from tests.explore.lines import near, pair
 
@@ -36,7 +36,7 @@ NEAREST = [
 
 @pytest.fixture
 def found(tmp_path: Path) -> Explored:
-    return gather([write(tmp_path / "p.jsonl", PAIRS)], [write(tmp_path / "n.jsonl", NEAREST)], None)
+    return join([write(tmp_path / "p.jsonl", PAIRS)], [write(tmp_path / "n.jsonl", NEAREST)], None)
 
 
 def test_the_worst_come_first_by_method_and_then_by_score(found: Explored) -> None:
@@ -74,7 +74,7 @@ def test_what_it_repeats_and_what_it_is_near_to_stand_together(found: Explored) 
 
 
 def test_the_page_takes_the_worst_and_the_counts_take_all(found: Explored, tmp_path: Path) -> None:
-    some = gather([tmp_path / "p.jsonl"], [tmp_path / "n.jsonl"], 2)
+    some = join([tmp_path / "p.jsonl"], [tmp_path / "n.jsonl"], 2)
     assert [problem.text for problem in some.problems] == ["same", "words"]
     assert (some.counts, some.clean, some.sets) == (found.counts, found.clean, found.sets)
     assert {text for _, _, text in some.questions} == {"S", "W"}
@@ -83,7 +83,7 @@ def test_the_page_takes_the_worst_and_the_counts_take_all(found: Explored, tmp_p
 def test_equal_texts_are_one_problem_in_several_places_and_files(tmp_path: Path) -> None:
     moved = [{**row, "where": "elsewhere:1"} for row in PAIRS[:2]]
     files = [write(tmp_path / "p.jsonl", PAIRS), write(tmp_path / "q.jsonl", moved)]
-    found = gather(files, [], None)
+    found = join(files, [], None)
     assert found.total == 3
     words = next(problem for problem in found.problems if problem.text == "words")
     assert list(words.places) == ["in:words", "elsewhere:1"]
@@ -92,7 +92,7 @@ def test_equal_texts_are_one_problem_in_several_places_and_files(tmp_path: Path)
 
 def test_a_method_nobody_knows_comes_after_those_that_are_known(tmp_path: Path) -> None:
     rows = [pair("p", "a/Q", "paraphrase", 1.0), pair("q", "a/Q", "judge", 0.1)]
-    found = gather([write(tmp_path / "p.jsonl", rows)], [], None)
+    found = join([write(tmp_path / "p.jsonl", rows)], [], None)
     assert [problem.text for problem in found.problems] == ["q", "p"]
     assert found.methods == ["exact", "whole", "ngram", "judge", "unclear", "paraphrase"]
 
@@ -115,7 +115,7 @@ def test_a_method_nobody_knows_comes_after_those_that_are_known(tmp_path: Path) 
 def test_a_line_of_another_form_is_told(tmp_path: Path, kind: str, row: dict[str, Any], said: str) -> None:
     path = write(tmp_path / "x.jsonl", [row])
     with pytest.raises(ConfigError) as told:
-        gather(*(([path], []) if kind == "pairs" else ([], [path])), None)
+        join(*(([path], []) if kind == "pairs" else ([], [path])), None)
     assert str(told.value).startswith(f"{path}:1: ")
     assert said in str(told.value)
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_replaced_between_the_two_readings_is_told(
     second_pass = joining._second_pass
     monkeypatch.setattr(joining, "_second_pass", replaced)
     with pytest.raises(OSError, match=r"p\.jsonl: was replaced while it was read; run the command again"):
-        gather([path], [], None)
+        join([path], [], None)
 
 
 def test_files_are_found_below_a_directory_but_not_where_a_run_was_moved_aside(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from omi_core.answers.extract import Extractor
 from omi_core.filters import Example, FilterChain, build, known
 from omi_core.filters.answer import TrimAfterAnswer
-from omi_core.filters.base import RowFilter
+from omi_core.filters.filter import RowFilter
 from omi_core.filters.length import MaxTokens
 from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate

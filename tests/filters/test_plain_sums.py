@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from omi_core.filters import arithmetic, plain_sums
 from omi_core.filters.arithmetic import statements
-from omi_core.filters.units import without_units
+from omi_core.filters.formula_units import without_units
 from omi_core.filters.wrong_arithmetic import WrongArithmetic, _hedged
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -73,7 +73,7 @@ def test_nothing_is_claimed_of_what_is_false_or_not_plain(run: str) -> None:
     ],
 )
 def test_sums_between_words_are_settled(text: str, signs: int) -> None:
-    assert len(plain_sums.settled(text)) == signs
+    assert len(plain_sums.true_sums(text)) == signs
 
 
 def with_care(text: str) -> tuple[int, int] | None:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from omi_core.answers import Extractor, boxed_answers
-from omi_core.answers.compare import compare_readings
+from omi_core.answers.comparing import compare_readings
+from omi_core.answers.lexer import tokenize
 from omi_core.answers.policy import Policy
-from omi_core.answers.reading import read_answer
+from omi_core.answers.reader import read_answer
 from omi_core.answers.rules import Rules
-from omi_core.answers.tokens import tokenize
 from omi_core.decontaminate import normal
 from omi_core.filters import build, known
 from omi_core.filters.conversations.turns import turns

@@ -20,12 +20,13 @@ import orjson
 import pytest
 
 from omi_core import prompts
-from omi_core.config import Data, Engine, Sampling, Teacher
+from omi_core.config import Data, Engine, Sampling, TeacherOptions
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample, sample_seed
 from omi_core.tasks import known
-from omi_core.teachers import base, open_teacher
+from omi_core.teachers import open_teacher
+from omi_core.teachers.teacher import Request, Teacher
 from tests.conftest import Job
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
@@ -40,16 +41,16 @@ RUN = ["data.size=40", "samples=8", "run.flush_samples=16", "cluster.workers=1"]
 
 
 @pytest.fixture(scope="module")
-def teacher() -> Iterator[base.Teacher]:
-    options = Teacher(model="embedded:strong", dtype="float32", max_model_len=2048)
+def teacher() -> Iterator[Teacher]:
+    options = TeacherOptions(model="embedded:strong", dtype="float32", max_model_len=2048)
     with open_teacher(options, Engine(max_num_seqs=128), Sampling(temperature=0.7, max_tokens=512)) as opened:
         yield opened
 
 
-def requests(records: list[Record], samples: int) -> list[base.Request]:
+def requests(records: list[Record], samples: int) -> list[Request]:
     (template,) = prompts.load(known()["solutions"].form, "tiny")
     return [
-        base.Request(record, index, template.messages(record.text), sample_seed(0, record.id, index))
+        Request(record, index, template.messages(record.text), sample_seed(0, record.id, index))
         for record in records
         for index in range(samples)
     ]
@@ -64,7 +65,7 @@ def texts(samples: Iterator[Sample | None]) -> dict[tuple[int, int], str]:
     return {(sample.ordinal, sample.index): sample.text for sample in samples if sample is not None}
 
 
-def test_output_hardly_depends_on_the_batch(teacher: base.Teacher, long_form: Callable[[str], int]) -> None:
+def test_output_hardly_depends_on_the_batch(teacher: Teacher, long_form: Callable[[str], int]) -> None:
     count = long_form("batching_samples")
     asked = requests(demo(max(1, count // 8)), 8)
     whole = texts(teacher.generate(iter(asked)))
@@ -82,7 +83,7 @@ def test_output_hardly_depends_on_the_batch(teacher: base.Teacher, long_form: Ca
     assert differ <= 1e-3 * compared
 
 
-def test_a_prompt_longer_than_the_context_is_refused_and_the_others_go_on(teacher: base.Teacher) -> None:
+def test_a_prompt_longer_than_the_context_is_refused_and_the_others_go_on(teacher: Teacher) -> None:
     records = [Record.make(0, "word " * 3000, None, "s"), *demo(2)[1:]]
     finished = teacher.generate(iter(requests(records, 1)))
     samples = {sample.ordinal: sample for sample in finished if sample is not None}
@@ -92,11 +93,11 @@ def test_a_prompt_longer_than_the_context_is_refused_and_the_others_go_on(teache
     assert "\\boxed{" in samples[1].text
 
 
-def test_requests_are_added_as_others_finish(teacher: base.Teacher) -> None:
+def test_requests_are_added_as_others_finish(teacher: Teacher) -> None:
     asked = requests(demo(60), 8)
     given = 0
 
-    def counted() -> Iterator[base.Request]:
+    def counted() -> Iterator[Request]:
         nonlocal given
         for request in asked:
             given += 1
@@ -112,7 +113,7 @@ def test_requests_are_added_as_others_finish(teacher: base.Teacher) -> None:
     assert max(ahead) <= 128 + 64
 
 
-def test_closing_the_generator_abandons_what_is_in_flight(teacher: base.Teacher) -> None:
+def test_closing_the_generator_abandons_what_is_in_flight(teacher: Teacher) -> None:
     samples = teacher.generate(iter(requests(demo(40), 8)))
     while next(samples) is None:
         pass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.publish.mix import RAW, Mix
+from omi_core.publish.mix import RAW, MixChooser
 
 STYLES = ("a", "b", "c")
 
@@ -26,7 +26,7 @@ def chunk(number: int, raw: int, *conversations: tuple[str, int]) -> tuple[Text,
 
 
 def mixed(share: float, chunks: list[tuple[Text, list[Text]]]) -> list[Text]:
-    mix = Mix(share, STYLES)
+    mix = MixChooser(share, STYLES)
     return [text for raw, conversations in chunks for text in mix.choose(raw, conversations)]
 
 
@@ -72,7 +72,7 @@ def test_the_share_is_off_by_one_text_at_most_and_no_text_is_taken_twice(
     sizes: list[tuple[int, list[tuple[str, int]]]], share: float
 ) -> None:
     chunks = [chunk(number, raw, *conversations) for number, (raw, conversations) in enumerate(sizes)]
-    mix = Mix(share, STYLES)
+    mix = MixChooser(share, STYLES)
     raw_tokens = total = 0
     for raw, conversations in chunks:
         taken = mix.choose(raw, conversations)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from omi_core.config import Generate, load_generate
-from omi_core.report.facts import Facts, gather
+from omi_core.report.facts import Facts, run_facts
 from omi_core.stages import local
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
@@ -63,4 +63,4 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def facts(runs: dict[str, Path]) -> dict[str, Facts]:
-    return {stage: gather(directory) for stage, directory in runs.items()}
+    return {stage: run_facts(directory) for stage, directory in runs.items()}

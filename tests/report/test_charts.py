@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.report.charts import WIDTH, Axis, Bar, BarRow, Column, Line, Table, bar_rows, columns, lines
+from omi_core.report.charts import (
+    WIDTH,
+    Axis,
+    Bar,
+    BarRow,
+    ChartColumn,
+    Curve,
+    Table,
+    bar_rows,
+    columns,
+    lines,
+)
 from omi_core.report.charts import from_zero as zero
 from omi_core.report.html import tag, text
 from omi_core.report.lengths import bin_edges
@@ -67,7 +78,7 @@ def test_steps_are_round_and_reach_the_top(top: float, of_time: bool) -> None:
 
 @given(st.lists(values, min_size=1, max_size=30))
 def test_columns_stay_in_the_frame_and_keep_their_proportions(heights: list[float]) -> None:
-    bars = [Column(at, at + 1, [("k1", height)], str(height)) for at, height in enumerate(heights)]
+    bars = [ChartColumn(at, at + 1, [("k1", height)], str(height)) for at, height in enumerate(heights)]
     across = Axis([0.0, float(len(bars))], short)
     chart = columns(bars, across, zero(max(heights)), EMPTY)
     assert all(0 <= x and x + width <= WIDTH and y >= 0 for x, y, width, _ in boxes(chart.svg))
@@ -76,7 +87,7 @@ def test_columns_stay_in_the_frame_and_keep_their_proportions(heights: list[floa
 
 
 def test_the_legend_of_columns_has_what_is_drawn() -> None:
-    bars = [Column(0, 1, [("k1", 3), ("k2", 0)], "a"), Column(1, 2, [("k1", 0), ("k3", 2)], "b")]
+    bars = [ChartColumn(0, 1, [("k1", 3), ("k2", 0)], "a"), ChartColumn(1, 2, [("k1", 0), ("k3", 2)], "b")]
     legend = [("k1", "one"), ("k2", "two"), ("k3", "three")]
     assert columns(bars, zero(2), zero(5), EMPTY, legend).legend == [("k1", "one"), ("k3", "three")]
 
@@ -94,7 +105,7 @@ def test_a_bar_twice_as_long_is_drawn_twice_as_long() -> None:
 
 def test_a_line_passes_through_its_points() -> None:
     axis = Axis([1.0, 2.0, 4.0], short, log=True)
-    svg = lines([Line("a", "k1", [(1, 0), (2, 5), (4, 10)], ["x", "y", "z"])], axis, zero(10), EMPTY).svg
+    svg = lines([Curve("a", "k1", [(1, 0), (2, 5), (4, 10)], ["x", "y", "z"])], axis, zero(10), EMPTY).svg
     spots = [(float(c.get("cx", 0)), float(c.get("cy", 0))) for c in ET.fromstring(svg).iter("circle")]
     assert spots[1] == pytest.approx(
         ((spots[0][0] + spots[2][0]) / 2, (spots[0][1] + spots[2][1]) / 2), abs=0.02

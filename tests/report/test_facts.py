@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from omi_core.options import ConfigError
-from omi_core.report.facts import Facts, gather
+from omi_core.report.arrivals import growth
+from omi_core.report.facts import Facts, run_facts
 from omi_core.report.lengths import lengths
-from omi_core.report.timeline import growth
 from omi_core.store.files import read_json, write_json
 from omi_core.store.layout import Layout
 from tests.report.conftest import STAGES
@@ -50,20 +50,20 @@ def test_hours_are_the_seconds_of_the_manifests_times_gpus(copy: Layout) -> None
     for task in range(3):
         path = copy.shard_manifest(1, task)
         write_json(path, read_json(path) | {"seconds": 1800.0, "start_up": 200.0})
-    run = gather(copy.root)
+    run = run_facts(copy.root)
     assert (run.gpus, run.gpu_hours) == (0, 0.0)
     assert run.task_hours == pytest.approx(3 * 2000 / 3600)
     config = read_json(copy.config)
     config["teacher"] |= {"kind": "vllm", "tensor_parallel": 4, "pipeline_parallel": 2}
     write_json(copy.config, config)
-    run = gather(copy.root)
+    run = run_facts(copy.root)
     assert run.gpus == 8
     assert run.gpu_hours == pytest.approx(3 * 8 * 2000 / 3600)
 
 
 def test_a_killed_task_has_samples_but_no_times(copy: Layout) -> None:
     copy.shard_manifest(1, 1).unlink()
-    run = gather(copy.root)
+    run = run_facts(copy.root)
     assert run.untimed == 1
     assert [shard.seconds is None for shard in run.shards] == [False, True, False]
     assert run.settled == run.plan.keys
@@ -73,12 +73,12 @@ def test_a_killed_task_has_samples_but_no_times(copy: Layout) -> None:
 
 
 def test_samples_are_drawn_where_the_timelines_of_their_tasks_have_them(copy: Layout) -> None:
-    begin = gather(copy.root).attempts[1]
+    begin = run_facts(copy.root).attempts[1]
     for task in range(3):
         path = copy.shard_manifest(1, task)
         late = {"started": begin + 100 * task, "seconds": 96.0, "timeline": [[48.0, 4], [96.0, 40]]}
         write_json(path, read_json(path) | late)
-    grown = growth(gather(copy.root))
+    grown = growth(run_facts(copy.root))
     assert grown is not None
     at = dict(zip(grown.seconds.round(6).tolist(), grown.samples.round(6).tolist(), strict=True))
     assert max(at) == 296.0
@@ -107,7 +107,7 @@ def test_a_shard_leaves_the_times_of_its_samples(facts: dict[str, Facts]) -> Non
 def test_samples_of_a_damaged_frame_are_not_drawn(copy: Layout) -> None:
     journal = copy.journal(1, 0)
     journal.write_bytes(journal.read_bytes()[: journal.stat().st_size // 2])
-    run = gather(copy.root)
+    run = run_facts(copy.root)
     grown = growth(run)
     assert run.settled is not None
     assert grown is not None
@@ -117,10 +117,10 @@ def test_samples_of_a_damaged_frame_are_not_drawn(copy: Layout) -> None:
 
 def test_a_copy_that_lost_its_files_times_does_not_know_when_a_killed_task_wrote(copy: Layout) -> None:
     copy.shard_manifest(1, 1).unlink()
-    late = gather(copy.root).attempts[1] + 86_400
+    late = run_facts(copy.root).attempts[1] + 86_400
     for path in copy.root.rglob("*"):
         os.utime(path, (late, late))
-    grown = growth(gather(copy.root))
+    grown = growth(run_facts(copy.root))
     assert grown is not None
     assert grown.seconds[-1] < 3600
     assert (round(grown.samples[-1]), grown.placeless) == (80, 40)
@@ -129,18 +129,18 @@ def test_a_copy_that_lost_its_files_times_does_not_know_when_a_killed_task_wrote
 def test_a_dataset_of_another_fingerprint_does_not_count(copy: Layout) -> None:
     stats = read_json(copy.dataset / "stats.json")
     (copy.dataset / "stats.json").write_bytes(orjson.dumps(stats | {"fingerprint": "0" * 32}))
-    assert gather(copy.root).stage == "reduced"
+    assert run_facts(copy.root).stage == "reduced"
 
 
 def test_a_missing_part_is_a_run_not_reduced_yet(copy: Layout) -> None:
     shutil.rmtree(copy.dataset)
     (copy.parts(1) / "part-00000.json").unlink()
-    assert gather(copy.root).stage == "generated"
+    assert run_facts(copy.root).stage == "generated"
 
 
 def test_a_directory_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run directory"):
-        gather(tmp_path)
+        run_facts(tmp_path)
 
 
 def test_lengths_of_a_large_run_are_those_of_evenly_spread_frames(

@@ -65,12 +65,12 @@ def hostile(run: Facts, words: str, number: int) -> Facts:
 def test_names_and_options_are_text_on_the_report(facts: dict[str, Facts], words: str, several: bool) -> None:
     words = words.replace("\ud800", "").replace("\x00", "")  # no path has them
     runs = [hostile(facts[stage], words, number) for number, stage in enumerate(("published", "reduced"))]
-    source = page.render(runs if several else runs[:1], 2)
+    source = page.render_report(runs if several else runs[:1], 2)
     seen = Seen(source)
     seen.check(scripts=0)
     shown = html.readable(words)
     assert any(shown in text for text in [*seen.words, "".join(seen.words)])
-    plain = page.render([facts["published"], facts["reduced"]] if several else [facts["published"]], 2)
+    plain = page.render_report([facts["published"], facts["reduced"]] if several else [facts["published"]], 2)
     assert set(seen.tags) == set(Seen(plain).tags)
     assert not set("\x1b\u202e\u2066") & set(source)
 
@@ -83,7 +83,7 @@ def test_problems_and_test_sets_are_text_in_the_explorer(tmp_path: Path, words: 
     lines = [pair(words, question, words, 0.5), near(words, (question, 0.4))]
     for file, line in zip(files, lines, strict=True):
         file.write_bytes(orjson.dumps(line) + b"\n")
-    source = explore.render(explore.gather(files[:1], files[1:], None), words)
+    source = explore.render_explorer(explore.join(files[:1], files[1:], None), words)
     seen = Seen(source)
     seen.check(scripts=2)
     assert html.readable(words) in "".join(seen.words)

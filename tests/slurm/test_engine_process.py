@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from omi_core.config import Generate
-from omi_core.slurm.policy import HANDED_BACK, Cause, cause_of
+from omi_core.slurm.retry_policy import HANDED_BACK, Cause, cause_of
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.slurm import hosts
-from omi_core.slurm.policy import HANDED_BACK, TERMINATED, Cause, cause_of
-from omi_core.slurm.task import shard_number
+from omi_core.slurm.array_task import shard_number
+from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, Cause, cause_of
 from tests.slurm.ranks import Start, count, environment, trouble, wait_for
 
 
@@ -34,7 +34,7 @@ from tests.slurm.ranks import Start, count, environment, trouble, wait_for
     ],
 )
 def test_a_node_list_is_read_as_slurm_writes_it(nodelist: str, expected: list[str]) -> None:
-    assert hosts.expand(nodelist) == expected
+    assert hosts.expand_hosts(nodelist) == expected
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_node_list_is_read_as_slurm_writes_it(nodelist: str, expected: list[st
 )
 def test_what_is_no_node_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a (node list|range)"):
-        hosts.expand(text)
+        hosts.expand_hosts(text)
 
 
 names = st.text("abcxyz-.", min_size=1, max_size=5)
@@ -69,7 +69,7 @@ def test_every_host_of_a_written_list_comes_back_in_order(
         words = [f"{a:0{width}}" + (f"-{b:0{width}}" if b > a else "") for a, b in ranges]
         written.append(f"{prefix}[{','.join(words)}]{suffix}")
         expected += [f"{prefix}{n:0{width}}{suffix}" for a, b in ranges for n in range(a, b + 1)]
-    assert hosts.expand(",".join(written)) == expected
+    assert hosts.expand_hosts(",".join(written)) == expected
 
 
 def test_the_ranks_of_a_job_agree_on_where_rank_0_is() -> None:

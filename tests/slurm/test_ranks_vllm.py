@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from omi_core.config import Generate
-from omi_core.slurm.policy import Cause, cause_of
+from omi_core.slurm.retry_policy import Cause, cause_of
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.planning import plan_generate

@@ -19,7 +19,7 @@ import pytest
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.options import ConfigError
-from omi_core.slurm.policy import HANDED_BACK
+from omi_core.slurm.retry_policy import HANDED_BACK
 from omi_core.slurm.script import Job, check_cluster, replicas, script
 from tests.slurm.composing import chain, compose
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from omi_core.options import ConfigError
-from omi_core.slurm.policy import SETUP_FAILED
+from omi_core.slurm.retry_policy import SETUP_FAILED
 from omi_core.slurm.setup import check_setup, setup_script
 
 

@@ -27,13 +27,13 @@ from tests.slurm.programs import Install, printing
     ],
 )
 def test_an_array_expression_is_its_indexes(tasks: str, indexes: list[int]) -> None:
-    assert list(states.expand(tasks)) == indexes
+    assert list(states.expand_array(tasks)) == indexes
 
 
 @pytest.mark.parametrize("tasks", ["", "x", "1-", "-3", "1,,2", "1-4:", "[1-2]"])
 def test_what_is_no_array_expression_is_refused(tasks: str) -> None:
     with pytest.raises(ValueError, match="not a list of array indexes"):
-        list(states.expand(tasks))
+        list(states.expand_array(tasks))
 
 
 @given(st.sets(st.integers(0, 4000), min_size=1), st.integers(0, 50))
@@ -42,7 +42,7 @@ def test_every_set_of_indexes_is_read_back(indexes: set[int], throttle: int) -> 
     starts = [i for i in ordered if i - 1 not in indexes]
     ends = [i for i in ordered if i + 1 not in indexes]
     text = ",".join(f"{a}-{b}" if a < b else str(a) for a, b in zip(starts, ends, strict=True))
-    assert list(states.expand(text + (f"%{throttle}" if throttle else ""))) == ordered
+    assert list(states.expand_array(text + (f"%{throttle}" if throttle else ""))) == ordered
 
 
 # -- squeue --------------------------------------------------------------------------------------------------

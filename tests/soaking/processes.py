@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a process may end with that ran into a full disk: a failure, a run that cannot be begun, and a task
-# that has no room for its own error (see omi_core/commands/task.py).
+# that has no room for its own error (see omi_core/commands/job.py).
 _FULL_DISK_CODES = (1, 2, 74)
 
 

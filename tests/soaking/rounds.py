@@ -252,7 +252,7 @@ class _Play:
         """The tasks of the stage that is next, side by side, as a cluster's chain of jobs starts them."""
         run, tasks, parts = open_run(self.layout), self._session.tasks, self._parts()
         ranges = gate.missing(run)
-        if missing := gate.count(ranges):
+        if missing := gate.count_keys(ranges):
             attempt = new_attempt(self.layout, ranges, tasks)
             entry = {"stage": GENERATE, "attempt": attempt.number, "tasks": attempt.tasks, "keys": missing}
             ledger.append(self.layout.ledger, entry)

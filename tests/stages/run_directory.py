@@ -38,8 +38,8 @@ from hypothesis.stateful import (
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish, hole_of
-from omi_core.slurm import commands, gates, states, task
-from omi_core.slurm.status import gather_readable
+from omi_core.slurm import array_task, commands, gates, states
+from omi_core.slurm.run_status import gather_readable
 from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.local import run_locally
@@ -96,7 +96,7 @@ def in_a_process(do: Callable[[], Any], log: Path, die_at: int = 0) -> str:
         except ConfigError as error:
             os.write(2, str(error).encode())
             code = 2
-        except (*task.FAILURES, *_FAILURES) as error:
+        except (*array_task.FAILURES, *_FAILURES) as error:
             os.write(2, str(error).encode())
             code = 1
         except BaseException:
@@ -242,7 +242,7 @@ class RunDirectory(RuleBasedStateMachine):
     def _array(self, tasks: int, lost: int) -> None:
         run: Any = open_to_continue(self.layout)
         missing = gate.missing(run)
-        if not gate.count(missing):
+        if not gate.count_keys(missing):
             return
         attempt = new_attempt(run.layout, missing, tasks)
         ledger.append(run.layout.ledger, {"stage": "generate", "attempt": attempt.number})
@@ -294,9 +294,9 @@ class RunDirectory(RuleBasedStateMachine):
                 run: Any = Run(opened.layout, opened.plan, chosen)
                 gates.pass_generate(run, None)
                 count = part_count(run)
-                task.reduce(str(self.root), [count, 1], Stop())
+                array_task.reduce(str(self.root), [count, 1], Stop())
                 if publish:
-                    task.publish(str(self.root), [count], Stop())
+                    array_task.publish(str(self.root), [count], Stop())
 
         self._do(do, die_at)
 

@@ -14,8 +14,8 @@ import pytest
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.publish.verify import verify
-from omi_core.report.facts import gather as gather_facts
-from omi_core.slurm.status import gather_readable
+from omi_core.report.facts import run_facts as gather_facts
+from omi_core.slurm.run_status import gather_readable
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, refuse_changed
 from omi_core.stages.run import open_to_continue, published

@@ -15,7 +15,7 @@ from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError
 from omi_core.prompts import load
 from omi_core.publish.verify import verify
-from omi_core.slurm import task
+from omi_core.slurm import array_task
 from omi_core.stages import gate, local
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import run_locally
@@ -29,7 +29,7 @@ from omi_core.store.keys import settled
 from omi_core.store.layout import Layout
 from omi_core.tasks import known
 from omi_core.teachers import tiny
-from omi_core.teachers.base import EngineNotStarted
+from omi_core.teachers.teacher import EngineNotStarted
 
 
 def config(directory: Path, **values: Any) -> Generate:
@@ -248,17 +248,17 @@ def test_an_engine_that_a_signal_ends_while_it_starts_stops_the_work_and_is_no_f
             stop.ask()
         raise EngineNotStarted(RuntimeError("Engine core initialization failed."))
 
-    module = local if where == "on this machine" else task
+    module = local if where == "on this machine" else array_task
     monkeypatch.setattr(module, "open_teacher", start)
     run = plan_generate(config(tmp_path / "run"))
-    if module is task:
+    if module is array_task:
         new_attempt(run.layout, gate.missing(run), 1)
     with pytest.raises(ends):
-        if module is task:
-            task.generate(str(run.layout.root), [1, 0], stop)
+        if module is array_task:
+            array_task.generate(str(run.layout.root), [1, 0], stop)
         else:
             run_locally(run, stop)
-    assert run.layout.trouble(1, 0).exists() == (module is task and not told)
+    assert run.layout.trouble(1, 0).exists() == (module is array_task and not told)
 
 
 def ledger(run: Run[Any]) -> list[dict[str, Any]]:

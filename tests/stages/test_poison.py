@@ -16,7 +16,7 @@ from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.store.journal import read_samples
-from omi_core.teachers.base import EngineFailed
+from omi_core.teachers.teacher import EngineFailed
 
 SIZE, SAMPLES = 24, 4
 

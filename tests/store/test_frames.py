@@ -160,11 +160,11 @@ def test_a_frame_is_read_only_as_it_was_written(tmp_path: Path) -> None:
     path.write_bytes(data)
     fd = os.open(path, os.O_RDONLY)
     try:
-        assert frames.read_lines(fd, built[1], path) == lines_of([(2, 0)])
+        assert frames.frame_lines(fd, built[1], path) == lines_of([(2, 0)])
         moved = replace(built[1], offset=built[1].offset + 1)
         for frame in (moved, replace(built[1], crc=5), replace(built[1], offset=len(data))):
             with pytest.raises(FrameDamaged, match="no frame header") as caught:
-                frames.read_lines(fd, frame, path)
+                frames.frame_lines(fd, frame, path)
             assert caught.value.damage.offset == frame.offset
             assert frames.check(fd, frame, path) == caught.value.damage
     finally:

@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
+from omi_core.combine.combine_options import Place
 from omi_core.combine.directory import planned
-from omi_core.combine.options import Place
 from omi_core.config import load_generate
 from omi_core.options import ConfigError
-from omi_core.pipeline import plan as pipelines
-from omi_core.pipeline.plan import Pipeline
+from omi_core.pipeline import definition as pipelines
+from omi_core.pipeline.definition import Pipeline
 from omi_core.stages.planning import plan_generate
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.fingerprint import fingerprint

@@ -15,10 +15,10 @@ from omi_core import config
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
 from omi_core.teachers import endpoint
-from omi_core.teachers.base import Request, ServerLost
 from omi_core.teachers.chat_api import retry_after
 from omi_core.teachers.endpoint import EndpointTeacher
-from omi_core.teachers.options import Endpoint
+from omi_core.teachers.teacher import Request, ServerLost
+from omi_core.teachers.teacher_options import Endpoint
 from tests.teachers.chat_server import Ask, ChatServer, Fault, Faults, completion
 
 # The HTTP library leaves a coroutine unstarted when a connection is given up at the wrong moment.
@@ -36,10 +36,10 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def options(server: ChatServer | str, **values: Any) -> config.Teacher:
+def options(server: ChatServer | str, **values: Any) -> config.TeacherOptions:
     url = server if isinstance(server, str) else server.url
     chosen = {"patience": 20.0, "timeout": 20.0, "tries": 3, "concurrency": 8} | values
-    return config.Teacher(kind="endpoint", model="m", endpoint=Endpoint(url=url, **chosen))
+    return config.TeacherOptions(kind="endpoint", model="m", endpoint=Endpoint(url=url, **chosen))
 
 
 def requests(count: int) -> list[Request]:

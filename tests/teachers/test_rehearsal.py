@@ -11,9 +11,9 @@ import pytest
 from omi_core.answers import Extractor, Grader, Verdict
 from omi_core.records import Record, Sample, sample_seed
 from omi_core.tasks import known
-from omi_core.teachers.base import Request
-from omi_core.teachers.options import Engine, Rehearsal, Sampling
 from omi_core.teachers.rehearsal import HOSTILE, RehearsalTeacher
+from omi_core.teachers.teacher import Request
+from omi_core.teachers.teacher_options import Engine, Rehearsal, Sampling
 
 
 def requests(records: int, samples: int = 4, answer: str | None = r"\frac{3}{4}") -> list[Request]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from omi_core.config import Engine, Sampling, Teacher
+from omi_core.config import Engine, Sampling, TeacherOptions
 from omi_core.records import Record, Sample
 from omi_core.teachers import vllm_engine
-from omi_core.teachers.base import EngineEnded, EngineFailed, Request
+from omi_core.teachers.teacher import EngineEnded, EngineFailed, Request
 from omi_core.teachers.vllm import VllmTeacher
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
@@ -65,7 +65,7 @@ def answered(
     """The engine, the samples, and what ended them, where the request of record 2 ends for these reasons."""
     engine = FakeEngine({"2-0": list(reasons)})
     monkeypatch.setattr(vllm_engine, "start", lambda *_: engine)
-    with VllmTeacher(Teacher(), Engine(), Sampling()) as teacher:
+    with VllmTeacher(TeacherOptions(), Engine(), Sampling()) as teacher:
         samples: list[Sample] = []
         try:
             samples += (sample for sample in teacher.generate(asked()) if sample is not None)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from omi_core.config import Engine, Sampling, Teacher
+from omi_core.config import Engine, Sampling, TeacherOptions
 from omi_core.options import ConfigError
 from omi_core.teachers import open_teacher, vllm_engine
-from omi_core.teachers.base import EngineNotStarted
 from omi_core.teachers.models import model_path
-from omi_core.teachers.ranks import Group
+from omi_core.teachers.ranks import RankGroup
+from omi_core.teachers.teacher import EngineNotStarted
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not installed")
@@ -67,7 +67,7 @@ def test_what_vllm_refuses_is_said_in_one_line(
     options = TINY | teacher
     options["model"] = options["model"].format(tmp=tmp_path)
     with pytest.raises(ConfigError, match=rf"^{message}") as refused:
-        vllm_engine.start(Teacher(**options), Engine(kv_cache_gb=0.25, extra=extra))
+        vllm_engine.start(TeacherOptions(**options), Engine(kv_cache_gb=0.25, extra=extra))
     assert "\n" not in str(refused.value)
     assert "pydantic" not in str(refused.value)
 
@@ -91,18 +91,18 @@ def test_a_process_that_ends_while_the_engine_starts_is_told_from_a_fault(
 
     monkeypatch.setattr(LLMEngine, "from_vllm_config", fail)
     with pytest.raises(RuntimeError) as raised:
-        vllm_engine.start(Teacher(**TINY), Engine(kv_cache_gb=0.25))
+        vllm_engine.start(TeacherOptions(**TINY), Engine(kv_cache_gb=0.25))
     assert isinstance(raised.value, EngineNotStarted) == ends
     assert error in str(raised.value)
 
 
 def test_a_teacher_of_several_nodes_needs_a_cluster() -> None:
     with pytest.raises(ConfigError, match=r"^teacher\.nodes=2: needs a Slurm cluster"):
-        open_teacher(Teacher(nodes=2), Engine(), Sampling())
+        open_teacher(TeacherOptions(nodes=2), Engine(), Sampling())
 
 
 def test_each_rank_is_told_its_place() -> None:
-    group = Group(rank=1, ranks=2, address="10.0.0.1", port=20001, own_address="10.0.0.2")
+    group = RankGroup(rank=1, ranks=2, address="10.0.0.1", port=20001, own_address="10.0.0.2")
     from vllm.engine.arg_utils import EngineArgs
 
     told = vllm_engine.group_arguments(group)

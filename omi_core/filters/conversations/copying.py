@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from omi_core.filters.base import Example, Option, RowFilter, at_least, share_of
+from omi_core.filters.filter import Example, Option, RowFilter, at_least, checked_share
 from omi_core.records import Candidate
 from omi_core.text.words import longest, ngrams, wording
 
@@ -84,7 +84,7 @@ class CopiedShare(RowFilter):
     )
 
     def __init__(self, share: float = 0.5) -> None:
-        self.share = share_of("copied_share.share", share)
+        self.share = checked_share("copied_share.share", share)
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if _copied(row.problem, row.solution)[1] <= self.share else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from omi_core.filters.base import Example, Option, RowFilter
+from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate
 from omi_core.text.formulas import formulas
 

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from omi_core.filters.base import Example, Option, RowFilter, share_of
+from omi_core.filters.filter import Example, Option, RowFilter, checked_share
 from omi_core.records import Candidate
 from omi_core.text.formulas import formulas
 
@@ -73,7 +73,7 @@ class English(RowFilter):
     )
 
     def __init__(self, share: float = 0.12) -> None:
-        self.share = share_of("english.share", share)
+        self.share = checked_share("english.share", share)
 
     def solution_after(self, row: Candidate) -> str | None:
         likely = all(english(stretch) >= self.share for stretch in _stretches(_prose(row.solution)))

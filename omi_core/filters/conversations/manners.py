@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omi_core.filters.base import Example, Option, RowFilter
+from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate
 
 _SERVICE = r"(?:assist|help|comply|fulfil+|provide|create|generate|convert|write|complete|produce|process)"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omi_core.filters.base import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter, at_least
 from omi_core.records import Candidate
 
 # `Teacher:`, `**Student 1:**`, `### Dr. O'Neil (thinking):`, `Q:`. The words of a name begin with a capital

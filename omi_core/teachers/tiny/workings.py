@@ -18,7 +18,7 @@ from operator import add, mul, sub, truediv
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WorkingLine:
     """One line of arithmetic, such as `3 * 4 = 12`, and ways to say what it finds."""
 
     arithmetic: str
@@ -29,7 +29,7 @@ class Step:
 class Work:
     """The steps in order and the exact result."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[WorkingLine, ...]
     answer: Fraction
 
 
@@ -45,16 +45,16 @@ class _Working:
     """Collects steps while it calculates."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[WorkingLine] = []
 
     def find(self, left: Fraction | int, operator: str, right: Fraction | int, *finds: str) -> Fraction:
         x, y = Fraction(left), Fraction(right)
         result = _OPERATORS[operator](x, y)
-        self.steps.append(Step(f"{plain(x)} {operator} {plain(y)} = {plain(result)}", finds))
+        self.steps.append(WorkingLine(f"{plain(x)} {operator} {plain(y)} = {plain(result)}", finds))
         return result
 
     def note(self, arithmetic: str, *finds: str) -> None:
-        self.steps.append(Step(arithmetic, finds))
+        self.steps.append(WorkingLine(arithmetic, finds))
 
     def whole(self, answer: Fraction) -> Work | None:
         """The work of a count: None unless the answer is whole and not negative."""

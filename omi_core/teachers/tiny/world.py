@@ -28,7 +28,7 @@ from random import Random
 from typing import Literal
 
 from omi_core.teachers.tiny.kinds import KINDS, Kind
-from omi_core.teachers.tiny.words import DERIVED, NUMBERS, free_words, pronouns, slot_pattern
+from omi_core.teachers.tiny.vocabulary import DERIVED, NUMBERS, free_words, pronouns, slot_pattern
 from omi_core.teachers.tiny.workings import Work, plain
 
 Split = Literal["train", "test"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omi_core.documents.options import Documents
+from omi_core.documents.document_options import Documents
 from omi_core.inputs import BadRow, Number, Row, Skipped, cell, described, one_text, only_item
 from omi_core.inputs.numbers import decode, is_broken_text
 from omi_core.records import digest128

@@ -20,7 +20,7 @@ _MOVED_ASIDE = re.compile(r"\.old-\d+$")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PairLine:
     """A problem with questions: one that it repeats (`contaminated`), or those nearest to it."""
 
     where: str
@@ -29,9 +29,9 @@ class Line:
     contaminated: bool
 
 
-def read_lines(
+def wanted_lines(
     pairs: Sequence[Path], nearest: Sequence[Path], wanted: Callable[[str], bool] = lambda problem: True
-) -> Iterator[Line]:
+) -> Iterator[PairLine]:
     """The lines of files of pairs, then of files of nearest questions, whose problem is wanted; streamed.
 
     Raises:
@@ -41,12 +41,12 @@ def read_lines(
         for at, row in file_rows(path):
             where, problem = _text(row, "where", at, PAIRS), _text(row, "problem", at, PAIRS)
             if wanted(problem):
-                yield Line(where, problem, (_hit(row, at, PAIRS),), True)
+                yield PairLine(where, problem, (_hit(row, at, PAIRS),), True)
     for path in nearest:
         for at, row in file_rows(path):
             where, problem = _text(row, "where", at, NEAREST), _text(row, "problem", at, NEAREST)
             if wanted(problem):
-                yield Line(where, problem, _neighbours(row, at), False)
+                yield PairLine(where, problem, _neighbours(row, at), False)
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:

@@ -136,14 +136,14 @@ def _mix_input(name: str, given: Any) -> MixInput:
     return item
 
 
-def share_of(given: float) -> Fraction:
+def decimal_share(given: float) -> Fraction:
     """A share as the decimal that the user wrote."""
     return Fraction(str(given))
 
 
 def _check_shares(shares: Sequence[float | None], rows: int | None) -> None:
     """Raises ConfigError when the shares do not go together, or the rows are decided otherwise."""
-    total = sum((share_of(share) for share in shares if share is not None), Fraction(0))
+    total = sum((decimal_share(share) for share in shares if share is not None), Fraction(0))
     if None in shares:
         if rows is not None:
             raise ConfigError(f"rows={rows}: is for inputs that all have shares; omit it")

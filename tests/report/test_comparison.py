@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from omi_core.metrics import METRICS
-from omi_core.report.compare import as_csv, as_json, columns, differing_options, measure, rows_of
+from omi_core.report.comparison import as_csv, as_json, columns, differing_options, measure, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.html import breakable
 from omi_core.report.overview import labels
-from omi_core.report.page import render
+from omi_core.report.page import render_report
 from omi_core.tasks import known, rates
 
 
@@ -110,7 +110,7 @@ def test_csv_and_json_say_the_same(facts: dict[str, Facts]) -> None:
 def test_terminal_page_and_files_show_the_same_metrics(facts: dict[str, Facts]) -> None:
     runs = [facts["published"], facts["reduced"]]
     rows = rows_of(runs)
-    page = render(runs, 0)
+    page = render_report(runs, 0)
     assert set(orjson.loads(as_json(rows))[0]) >= {name for name, metric in METRICS.items() if metric.listed}
     for metric in columns(rows):
         assert f'<th scope="col">{breakable(metric.heading)}</th>' in page

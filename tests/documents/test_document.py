@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from omi_core.documents import Document, read_documents
-from omi_core.documents.options import Documents
+from omi_core.documents.document_options import Documents
 from omi_core.inputs import Skipped, file_rows
 from omi_core.options import ConfigError
 from omi_core.records import digest128

@@ -12,16 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from omi_core.decontaminate import ngram, verdicts
+from omi_core.decontaminate import judged, ngram
 from omi_core.decontaminate.hits import Hit, Questions, Search
+from omi_core.decontaminate.judged import JudgedHits
 from omi_core.decontaminate.normal import is_cut
-from omi_core.decontaminate.reading import Problem
-from omi_core.decontaminate.verdicts import Verdicts
+from omi_core.decontaminate.questions import InputProblem
 from omi_core.inputs import json_form
 from omi_core.options import ConfigError
 from omi_core.store.files import replacing
 
-METHODS = (*ngram.METHODS, *verdicts.METHODS)
+METHODS = (*ngram.METHODS, *judged.METHODS)
 _BATCH = 1024  # rows; the problems among them are what is embedded at once
 
 
@@ -39,7 +39,7 @@ class SetReport:
 
 
 @dataclass
-class Report:
+class Results:
     """What became of the problems.
 
     A problem is a row whose text differs from that of the row before, so that the solutions of one problem
@@ -82,15 +82,15 @@ class Files:
 
 
 def decontaminate(
-    problems: Iterable[Problem],
+    problems: Iterable[InputProblem],
     sets: Iterable[Questions],
     search: Search,
     files: Files,
     k: int | None,
     near: Search | None = None,
     near_all: bool = False,
-    judged: Verdicts | None = None,
-) -> Report:
+    judged: JudgedHits | None = None,
+) -> Results:
     """Searches every problem and writes the files.
 
     `pairs` gets a line per hit, at most `k` per problem; `clean` the rows of problems without a hit, as they
@@ -100,7 +100,7 @@ def decontaminate(
     Raises:
         ConfigError: a problem without a hit is not in `judged`; no file is written.
     """
-    report = Report(sets={questions.name: SetReport(len(questions.texts)) for questions in sets})
+    report = Results(sets={questions.name: SetReport(len(questions.texts)) for questions in sets})
     with ExitStack() as stack:
 
         def out(path: Path | None) -> BinaryIO | None:
@@ -136,11 +136,13 @@ def decontaminate(
     return report
 
 
-def _is_candidate(problem: Problem, hits: list[Hit]) -> bool:
+def _is_candidate(problem: InputProblem, hits: list[Hit]) -> bool:
     return not hits and bool(problem.text.strip())
 
 
-def _add_verdicts(judged: Verdicts, problems: list[Problem], found: list[list[Hit]], report: Report) -> None:
+def _add_verdicts(
+    judged: JudgedHits, problems: list[InputProblem], found: list[list[Hit]], report: Results
+) -> None:
     """Adds the judge's hits to those of each problem; counts the problems that lack a verdict they need."""
     for problem, hits in zip(problems, found, strict=True):
         more = judged.hits(problem.text)
@@ -151,24 +153,24 @@ def _add_verdicts(judged: Verdicts, problems: list[Problem], found: list[list[Hi
         hits += [hit for hit in more or () if (hit.test_set, hit.test_index) not in known]
 
 
-def _batches(problems: Iterable[Problem]) -> Iterator[list[Problem]]:
+def _batches(problems: Iterable[InputProblem]) -> Iterator[list[InputProblem]]:
     rest = iter(problems)
     while batch := list(islice(rest, _BATCH)):
         yield batch
 
 
-def _changes(batch: list[Problem], last: str | None) -> Iterator[tuple[Problem, bool]]:
+def _changes(batch: list[InputProblem], last: str | None) -> Iterator[tuple[InputProblem, bool]]:
     """(problem, has it another text than the one before)."""
     for problem in batch:
         yield problem, problem.text != last
         last = problem.text
 
 
-def _pair(problem: Problem, hit: Hit) -> dict[str, Any]:
+def _pair(problem: InputProblem, hit: Hit) -> dict[str, Any]:
     return {"where": problem.where, "problem": problem.text, **asdict(hit)}
 
 
-def _neighbours(problem: Problem, hits: list[Hit]) -> dict[str, Any]:
+def _neighbours(problem: InputProblem, hits: list[Hit]) -> dict[str, Any]:
     return {"where": problem.where, "problem": problem.text, "nearest": [asdict(hit) for hit in hits]}
 
 

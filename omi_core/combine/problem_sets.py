@@ -19,7 +19,7 @@ from omi_core.publish.rows import clean_text
 _BATCH = 4096
 
 
-class Problems:
+class ProblemSet:
     """The problems of a source.
 
     Raises:

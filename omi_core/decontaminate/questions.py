@@ -22,9 +22,9 @@ from omi_core.inputs import (
     local_files,
     problem_text,
 )
-from omi_core.inputs.options import Data
+from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, did_you_mean
-from omi_core.publish.reading import dataset_files
+from omi_core.publish.published import dataset_files
 
 COLUMNS = ("problem", "question")
 _FILES = (".jsonl", ".jsonl.zst", ".json", ".parquet")
@@ -87,7 +87,7 @@ def _known(name: str) -> Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class InputProblem:
     """A problem of the input: file and line or row, its text, and the row it stands in."""
 
     where: str
@@ -95,7 +95,9 @@ class Problem:
     row: Row
 
 
-def read_problems(given: str, column: str, skipped: Skipped, whole_rows: bool = False) -> Iterator[Problem]:
+def read_problems(
+    given: str, column: str, skipped: Skipped, whole_rows: bool = False
+) -> Iterator[InputProblem]:
     """The problems in files (a path or a glob) or in the dataset of a run, streamed, bad rows to `skipped`.
 
     With `whole_rows` every column of a row is read, its numbers as they stand; else those that are needed.
@@ -112,7 +114,7 @@ def read_problems(given: str, column: str, skipped: Skipped, whole_rows: bool = 
             except BadRow as fault:
                 skipped.bad(fault)
                 continue
-            yield Problem(where, text, row)
+            yield InputProblem(where, text, row)
 
 
 def _text(row: Row, column: str, where: str, key: str) -> str:

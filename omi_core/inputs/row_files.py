@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
+from omi_core.inputs.cells import head
 from omi_core.inputs.numbers import decode, is_broken_text, is_inexact, is_rounded, needs_types, typed
 from omi_core.inputs.skipped import BadRow, OnBad, refuse
-from omi_core.inputs.values import head
 from omi_core.options import ConfigError
 
 if TYPE_CHECKING:

@@ -29,27 +29,27 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # what crashes outright says on its log where it was
     # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
     with listening(Stop()) as stop:
-        from omi_core.slurm import task
+        from omi_core.slurm import array_task
         from omi_core.store.files import disk_failed
 
         root, stage, *rest = arguments
         try:
-            with task.leaving_word(root, stage):
+            with array_task.leaving_word(root, stage):
                 if stage in ("advance", "rescue", "step"):
                     from omi_core.pipeline import advance
 
                     return advance.STAGES[stage](root, *rest)
-                return task.STAGES[stage](root, [int(value) for value in rest], stop)
+                return array_task.STAGES[stage](root, [int(value) for value in rest], stop)
         except Stopped:
-            return task.HANDED_BACK if stop.signal == signal.SIGUSR2 else task.TERMINATED
-        except (*task.FAILURES, OSError) as error:
-            if not isinstance(error, task.FAILURES) and not disk_failed(error):
+            return array_task.HANDED_BACK if stop.signal == signal.SIGUSR2 else array_task.TERMINATED
+        except (*array_task.FAILURES, OSError) as error:
+            if not isinstance(error, array_task.FAILURES) and not disk_failed(error):
                 raise
             _say(f"failed: {' '.join(str(error).split())}")
             return 1
-        except task.Unwritable as error:
+        except array_task.Unwritable as error:
             _say(f"failed: {error}")
-            return task.UNWRITABLE
+            return array_task.UNWRITABLE
 
 
 def _say(line: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.slurm import task
+from omi_core.slurm import array_task
 from omi_core.slurm.links import ChainEnded
 from omi_core.stages.stopping import Stopped
 from omi_core.store.files import read_json
@@ -19,7 +19,7 @@ from omi_core.store.layout import Layout
 CRASHING = """
 import os, signal
 from omi_core.commands import task
-from omi_core.slurm.task import STAGES
+from omi_core.slurm.array_task import STAGES
 
 def crash(root, numbers, stop):
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -43,7 +43,7 @@ def test_a_job_that_fails_leaves_word_and_a_run_that_goes_on_elsewhere_does_not(
     left.parent.mkdir()
 
     def fail(error: Exception, stage: str = "reduce") -> None:
-        with pytest.raises(type(error)), task.leaving_word(str(tmp_path), stage):
+        with pytest.raises(type(error)), array_task.leaving_word(str(tmp_path), stage):
             raise error
 
     fail(KeyError("text"))
@@ -61,13 +61,16 @@ def test_a_job_that_fails_leaves_word_and_a_run_that_goes_on_elsewhere_does_not(
 
 def test_a_job_that_cannot_leave_word_says_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "12")
-    with pytest.raises(task.Unwritable, match="OSError: full; "), task.leaving_word(str(tmp_path), "publish"):
+    with (
+        pytest.raises(array_task.Unwritable, match="OSError: full; "),
+        array_task.leaving_word(str(tmp_path), "publish"),
+    ):
         raise OSError("full")  # and there is no folder for logs
 
 
 FULL = """
 from omi_core.commands import task
-from omi_core.slurm.task import STAGES
+from omi_core.slurm.array_task import STAGES
 
 def full(root, numbers, stop):
     print("at work")
@@ -88,4 +91,4 @@ def test_on_a_full_disk_that_holds_the_log_too_the_exit_code_says_so(tmp_path: P
             cwd=tmp_path,
             env=os.environ | {"SLURM_JOB_ID": "7"},
         )
-    assert done.returncode == task.UNWRITABLE
+    assert done.returncode == array_task.UNWRITABLE

@@ -12,8 +12,8 @@ import pytest
 
 from omi_core.benchmarks import BENCHMARKS
 from omi_core.config import Data
-from omi_core.decontaminate import reading
-from omi_core.decontaminate.reading import read_problems, read_sets
+from omi_core.decontaminate import questions
+from omi_core.decontaminate.questions import read_problems, read_sets
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
@@ -53,7 +53,7 @@ def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> No
         asked.append(data)
         yield "there:1", {"question": "Q"}
 
-    monkeypatch.setattr(reading, "hub_rows", rows)
+    monkeypatch.setattr(questions, "hub_rows", rows)
     assert [questions.texts for questions in read_sets([name])] == [["Q"]]
     known, _, hub = name.partition("=")
     assert asked[0].hub == (hub or BENCHMARKS[known].data.hub)

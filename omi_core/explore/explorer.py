@@ -15,22 +15,22 @@ import orjson
 from markupsafe import Markup
 
 from omi_core.decontaminate.normal import MAX_CHARS
-from omi_core.explore.joining import Explored, Link, Problem
-from omi_core.metrics import count
+from omi_core.explore.joining import Explored, JoinedProblem, Link
+from omi_core.metrics import count_text
 from omi_core.report import html
 from omi_core.report.html import readable
 
 _IN_JSON = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
 
 
-def render(found: Explored, about: str) -> str:
+def render_explorer(found: Explored, about: str) -> str:
     """The page; `about` says in a line what is looked at."""
     style = html.packaged("report/style.css", "explore/page.css")
     script = html.packaged("explore/marks.js", "explore/page.js")
     return html.render(
         "explore/page.html",
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
-        title=f"{count(found.total)} problem{'' if found.total == 1 else 's'} beside test questions",
+        title=f"{count_text(found.total)} problem{'' if found.total == 1 else 's'} beside test questions",
         about=about,
         shown=len(found.problems),
         total=found.total,
@@ -69,12 +69,12 @@ def _data(found: Explored) -> dict[str, Any]:
     }
 
 
-def _problem(problem: Problem, methods: dict[str, int]) -> list[Any]:
+def _problem(problem: JoinedProblem, methods: dict[str, int]) -> list[Any]:
     places = [readable(place) for place in problem.places]
     return [_shown(problem.text), problem.order, places[0], len(places) - 1, *_links(problem, methods)]
 
 
-def _links(problem: Problem, methods: dict[str, int]) -> tuple[list[Any], list[Any]]:
+def _links(problem: JoinedProblem, methods: dict[str, int]) -> tuple[list[Any], list[Any]]:
     """(the questions that it repeats, those that it is near to), the surest and nearest first."""
 
     def rank(link: Link) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.options import ConfigError
-from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.publish.dataset import lacks, read_stats, recover
 from omi_core.records import digest128
 from omi_core.store import ledger

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from omi_core.options import ConfigError
-from omi_core.pipeline import progress
-from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline import step_progress
+from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.steps import COMMANDS
 from omi_core.stages.here import is_failure
@@ -35,17 +35,17 @@ def run_here(pipeline: Pipeline) -> int:
     """
     try:
         with lock(pipeline.layout.lock), _Steps() as steps:
-            done = progress.done_steps(pipeline)
-            while (step := next(progress.ready(pipeline, done), None)) is not None:
+            done = step_progress.done_steps(pipeline)
+            while (step := next(step_progress.ready(pipeline, done), None)) is not None:
                 _heading(pipeline, step)
-                progress.begin(pipeline, step)
+                step_progress.begin(pipeline, step)
                 if code := steps.carry_out(pipeline, step):
                     return code
-                done = progress.done_steps(pipeline)
+                done = step_progress.done_steps(pipeline)
                 if step.name not in done:
                     print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
                     return 1
-                progress.note_done(pipeline, done)
+                step_progress.note_done(pipeline, done)
     except LockTaken as error:
         raise ConfigError(str(error)) from error
     show_table(pipeline)
@@ -93,7 +93,7 @@ class _Steps:
         return 130
 
     def _failed(self, pipeline: Pipeline, step: Step, code: int) -> int:
-        reason = progress.failure(pipeline, step)
+        reason = step_progress.failure(pipeline, step)
         if reason is None and code < 0:
             reason = f"its process was killed by {signal.Signals(-code).name}"
         reason = reason or f"its process ended with exit code {code}, see above"
@@ -122,7 +122,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
     """
     step = pipeline.step(name)
     try:
-        if progress.result(pipeline, step) is not None:
+        if step_progress.result(pipeline, step) is not None:
             return 0
         os.chdir(pipeline.cwd)  # paths in options are as they were typed there
         if not step.is_run:
@@ -130,7 +130,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         with _interrupted():
             code = COMMANDS[step.command].run(pipeline.config(step))
         if code == 0 and not step.is_run:
-            progress.write_result(pipeline, step)
+            step_progress.write_result(pipeline, step)
         return code
     except KeyboardInterrupt:
         return 130
@@ -141,7 +141,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         known = mistake or is_failure(error)
         line = " ".join(str(error).split()) if known else f"{type(error).__name__}: {error}"
         try:
-            progress.note(pipeline, "failed", step, reason=line)
+            step_progress.note(pipeline, "failed", step, reason=line)
         except OSError as unwritable:
             print(f"failed: {line}; {unwritable}", file=sys.stderr)
         if not known:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from omi_core.answers import intervals
 from omi_core.answers.algebra import TooComplex, Undefined
 from omi_core.answers.policy import Verdict
-from omi_core.answers.reading import Reading
+from omi_core.answers.reader import Reading
 from omi_core.answers.relations import compare_relations
 from omi_core.answers.rules import Rules
 from omi_core.answers.scalars import Answer, compare_scalars

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from omi_core.inputs.files import Row
-from omi_core.inputs.options import Data
+from omi_core.inputs.cells import cell, described, one_text, only_item, problem_text
+from omi_core.inputs.data_options import Data
 from omi_core.inputs.origins import WORLDS, read_rows
+from omi_core.inputs.row_files import Row
 from omi_core.inputs.skipped import BadRow, Skipped
-from omi_core.inputs.values import cell, described, one_text, only_item, problem_text
 from omi_core.options import ConfigError
 from omi_core.records import Record
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.slurm import policy, states
-from omi_core.slurm.policy import Cause, Failure, cause_of, decide
+from omi_core.slurm import retry_policy, states
+from omi_core.slurm.retry_policy import Cause, Failure, cause_of, decide
 
 
 def trouble(name: str, message: str = "") -> dict[str, str]:
@@ -55,10 +55,15 @@ def trouble(name: str, message: str = "") -> dict[str, str]:
         (None, "BOOT_FAIL", None, "NODE_FAIL"),
         (None, "OUT_OF_MEMORY", 0, "OUT_OF_MEMORY"),
         (None, "CANCELLED", 0, "CANCELLED"),
-        (None, "FAILED", policy.HANDED_BACK, "TIMEOUT"),  # handed back, more often than it may requeue itself
-        (None, "FAILED", policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
-        (None, "FAILED", policy.SETUP_FAILED, "SETUP"),
-        (None, "FAILED", policy.UNWRITABLE, "DISK"),  # not even the reason could be written
+        (
+            None,
+            "FAILED",
+            retry_policy.HANDED_BACK,
+            "TIMEOUT",
+        ),  # handed back, more often than it may requeue itself
+        (None, "FAILED", retry_policy.TERMINATED, "PREEMPTED"),  # stopped in the time of grace
+        (None, "FAILED", retry_policy.SETUP_FAILED, "SETUP"),
+        (None, "FAILED", retry_policy.UNWRITABLE, "DISK"),  # not even the reason could be written
         (None, "FAILED", -signal.SIGTERM, "PREEMPTED"),  # the same, before it could listen
         (None, "FAILED", -signal.SIGKILL, "UNKNOWN"),
         (None, "FAILED", -signal.SIGSEGV, "CRASH"),
@@ -136,7 +141,7 @@ def test_every_cause_has_its_answer(
 
 def test_the_table_above_names_every_cause() -> None:
     again = {cause for cause in Cause if decide(failures(cause), 8, 1, 3).again}
-    assert again == set(Cause) - set(policy.GIVE_UP)
+    assert again == set(Cause) - set(retry_policy.GIVE_UP)
 
 
 @pytest.mark.parametrize(("attempts", "again"), [(1, True), (2, True), (3, False), (4, False)])
@@ -209,4 +214,4 @@ def test_a_decision_is_one_line_and_bounded(
     decision = decide(failures(*causes), tasks, attempts, most)
     assert decision.reason and "\n" not in decision.reason
     if decision.again:
-        assert attempts < most and not set(causes) & set(policy.GIVE_UP)
+        assert attempts < most and not set(causes) & set(retry_policy.GIVE_UP)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from omi_core.pipeline import progress
-from omi_core.pipeline.plan import Pipeline, Step
+from omi_core.pipeline import step_progress
+from omi_core.pipeline.definition import Pipeline, Step
 
 
 def step(number: int, name: str, *needs: str) -> Step:
@@ -24,32 +24,32 @@ def pipeline(tmp_path: Path) -> Pipeline:
 def make(pipeline: Pipeline, name: str, text: str) -> None:
     """Carries a step out."""
     step = pipeline.step(name)
-    progress.begin(pipeline, step)
+    step_progress.begin(pipeline, step)
     pipeline.directory(step).mkdir(exist_ok=True)
     (pipeline.directory(step) / step.product).write_text(text)
-    progress.write_result(pipeline, step)
+    step_progress.write_result(pipeline, step)
 
 
 def test_a_step_made_of_what_is_there_now_is_done(pipeline: Pipeline) -> None:
     for name in ("first", "second", "third"):
         make(pipeline, name, f"{name}\n")
-    assert progress.done_steps(pipeline) == ["first", "second", "third"]
+    assert step_progress.done_steps(pipeline) == ["first", "second", "third"]
     make(pipeline, "first", "first\n")  # the same bytes again
-    assert progress.done_steps(pipeline) == ["first", "second", "third"]
+    assert step_progress.done_steps(pipeline) == ["first", "second", "third"]
 
 
 def test_steps_behind_one_that_was_made_anew_are_made_anew(pipeline: Pipeline) -> None:
     for name in ("first", "second", "third"):
         make(pipeline, name, f"{name}\n")
     make(pipeline, "first", "more\nrows\n")
-    assert progress.done_steps(pipeline) == ["first"]
-    assert [each.name for each in progress.ready(pipeline, ["first"])] == ["second"]
+    assert step_progress.done_steps(pipeline) == ["first"]
+    assert [each.name for each in step_progress.ready(pipeline, ["first"])] == ["second"]
     old = pipeline.directory(pipeline.step("second"))
     make(pipeline, "second", "more of the second\n")
     assert (old.with_name(f"{old.name}.old-1") / "clean.jsonl").read_text() == "second\n"
-    assert progress.done_steps(pipeline) == ["first", "second"]
+    assert step_progress.done_steps(pipeline) == ["first", "second"]
     make(pipeline, "third", "third\n")
-    assert progress.done_steps(pipeline) == ["first", "second", "third"]
+    assert step_progress.done_steps(pipeline) == ["first", "second", "third"]
 
 
 def test_a_pipeline_whose_ledger_does_not_say_what_steps_were_made_of_is_taken_as_it_is(
@@ -59,4 +59,4 @@ def test_a_pipeline_whose_ledger_does_not_say_what_steps_were_made_of_is_taken_a
         make(pipeline, name, f"{name}\n")
     pipeline.layout.ledger.unlink()
     make(pipeline, "first", "more\nrows\n")
-    assert progress.done_steps(pipeline) == ["first", "second", "third"]
+    assert step_progress.done_steps(pipeline) == ["first", "second", "third"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from omi_core.answers import algebra, formula, intervals
 from omi_core.answers.algebra import Form, TooComplex, Undefined
 from omi_core.answers.formula import NotUnderstood
+from omi_core.answers.lexer import Token, tokenize
 from omi_core.answers.peeling import Prose, peel
-from omi_core.answers.tokens import Token, tokenize
 from omi_core.answers.units import unit
 from omi_core.answers.values import Choice, Group, Matrix, Relation, Scalar, Union, Value, Words
 

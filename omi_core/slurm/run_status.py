@@ -70,12 +70,12 @@ class Status:
 def gather_readable(root: Path) -> Status:
     """As `gather`; a directory that cannot be read has the state `unreadable`, and says why in its note."""
     try:
-        return gather(open_run(Layout(root)))
+        return run_status(open_run(Layout(root)))
     except (ConfigError, ValueError, KeyError, TypeError, OSError) as error:
         return Status(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split()) or 'damaged'}")
 
 
-def gather(run: Run[Any]) -> Status:
+def run_status(run: Run[Any]) -> Status:
     """The status of one run; works without Slurm's accounting, and says so in `note` without Slurm.
 
     Raises:

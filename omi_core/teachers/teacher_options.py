@@ -54,7 +54,7 @@ class Endpoint:
 
 
 @dataclass
-class Teacher:
+class TeacherOptions:
     """The model that generates, and what runs it."""
 
     name: str = option("tiny", "the name used in run names and provenance")

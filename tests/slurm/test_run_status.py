@@ -12,7 +12,7 @@ import pytest
 
 from omi_core.slurm import states
 from omi_core.slurm.commands import Busy, SlurmError
-from omi_core.slurm.status import Status, gather
+from omi_core.slurm.run_status import Status, run_status
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
@@ -59,7 +59,7 @@ class Site:
         """A chain of which gate, reduce and publish follow the array `jobs[0]`; the number of its attempt."""
         ranges = gate.missing(self.run)
         attempt = new_attempt(self.layout, ranges, 4)
-        self.note(stage="chain", by="generate", keys=gate.count(ranges))
+        self.note(stage="chain", by="generate", keys=gate.count_keys(ranges))
         arrays = {"generate": [0, 1, 0], "reduce": [0, 0, 0]}
         for stage, job in zip(("generate", "gate", "reduce", "publish"), jobs, strict=False):
             number = attempt.number if stage == "generate" else None
@@ -78,7 +78,7 @@ class Site:
         return str(path)
 
     def status(self) -> Status:
-        return gather(self.run)
+        return run_status(self.run)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omi_core.filters import length
-from omi_core.filters.base import Example, Filter, Option, at_least
+from omi_core.filters.filter import Example, Filter, Option, at_least
 from omi_core.records import Candidate
 from omi_core.text.tokens import BYTES, TokenCounter
 

@@ -19,7 +19,7 @@ from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.failures import ON_GPUS
-from omi_core.slurm.policy import HANDED_BACK, TERMINATED, UNWRITABLE
+from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import replicas
 from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
 from omi_core.stages.progress import Progress
@@ -33,10 +33,10 @@ from omi_core.store.frames import FrameDamaged
 from omi_core.store.journal import AppendFailed
 from omi_core.store.layout import Layout
 from omi_core.teachers import open_teacher, serve
-from omi_core.teachers.base import EngineFailed, Teacher
-from omi_core.teachers.ranks import Follower, Lead, Place, RankLost
+from omi_core.teachers.ranks import Follower, Lead, RankLost, RankPlace
 from omi_core.teachers.restarting import RestartingTeacher
 from omi_core.teachers.spanning import SpanningTeacher
+from omi_core.teachers.teacher import EngineFailed, Teacher
 
 # How long a shard waits for another writer of its journal: what is left of it on a node that lost touch is
 # ended by Slurm when the node is back; else the gate sends what is missing again, with journals of its own.
@@ -214,7 +214,7 @@ def _generate_run(root: str) -> Run[Generate]:
     return Run(run.layout, run.plan, run.config)
 
 
-def _follow(config: Generate, place: Place, stop: Stop) -> int:
+def _follow(config: Generate, place: RankPlace, stop: Stop) -> int:
     """Serves rank 0 as another rank of its teacher. What the work came to, rank 0 says by its exit code."""
     with Follower(place, stop.asked) as lead:
         for number in SIGNALS:
@@ -231,7 +231,7 @@ def _follow(config: Generate, place: Place, stop: Stop) -> int:
     return 0
 
 
-def _finish(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, place: Place | None) -> None:
+def _finish(run: Run[Generate], attempt: Attempt, shard: int, stop: Stop, place: RankPlace | None) -> None:
     """Runs a shard to its end, as rank 0 of a teacher that spans nodes where there is a place in one.
 
     Raises:

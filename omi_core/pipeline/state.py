@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from omi_core.options import ConfigError
-from omi_core.pipeline import progress
-from omi_core.pipeline.plan import Pipeline, Step, read_pipeline
+from omi_core.pipeline import step_progress
+from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
 from omi_core.slurm import commands, states
-from omi_core.slurm.failures import said, words_of
-from omi_core.slurm.status import Status, gather_readable
+from omi_core.slurm.failures import log_line, words_of
+from omi_core.slurm.run_status import Status, gather_readable
 from omi_core.store import ledger
 from omi_core.store.layout import Layout
 
@@ -70,17 +70,17 @@ def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
                 live[key.job_id] = live.get(key.job_id, False) or task.state in ("RUNNING", "COMPLETING")
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the pipeline's files"
-    done = progress.done_steps(pipeline)
+    done = step_progress.done_steps(pipeline)
     status.steps = [_step(pipeline, step, step.name in done, live, seen) for step in pipeline.steps]
     status.state = _state(pipeline, status, live)
     return status
 
 
 def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], seen: Seen) -> StepStatus:
-    made = progress.result(pipeline, step) if done else None
+    made = step_progress.result(pipeline, step) if done else None
     if made is not None:
         return StepStatus(step.name, step.command, "done", made.rows_in, made.rows_out, made.hash)
-    status = StepStatus(step.name, step.command, "to do", reason=progress.failure(pipeline, step))
+    status = StepStatus(step.name, step.command, "to do", reason=step_progress.failure(pipeline, step))
     entries = step_entries(pipeline, step)
     jobs = [live[entry["job"]] for entry in entries if entry["job"] in live]
     if step.is_run and Layout(pipeline.directory(step)).plan.is_file():
@@ -102,7 +102,7 @@ def _killed(pipeline: Pipeline, last: list[Entry], seen: Seen) -> str | None:
     for entry in last:
         key = states.TaskKey(entry["job"], None)
         if (task := seen.get(key)) is not None and task.state in states.FAILURES - {"CANCELLED"}:
-            log, line = said(pipeline.layout, key)
+            log, line = log_line(pipeline.layout, key)
             return ": ".join(filter(None, (f"job {key}", words_of(task), line or log)))
     return None
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rapidfuzz.distance import LCSseq
 
-from omi_core.explore import gather, render
+from omi_core.explore import join, render_explorer
 from tests.browser import Browser
 from tests.explore.conftest import Show
 from tests.explore.lines import near, pair
@@ -343,6 +343,6 @@ def test_the_page_is_the_same_each_time_and_names_no_other_place(show: Show, tmp
     show(PAIRS, NEAREST)
     files = [tmp_path / "contamination.jsonl"], [tmp_path / "nearest.jsonl"]
     html = (tmp_path / "explore.html").read_text(encoding="utf-8")
-    assert render(gather(*files, None), "From here") == html
+    assert render_explorer(join(*files, None), "From here") == html
     assert "://" not in html
     assert "prefers-color-scheme: dark" in html

@@ -14,14 +14,14 @@ from typing import Any
 from omi_core.decontaminate.hits import Hit, Questions
 from omi_core.inputs import file_rows
 from omi_core.options import ConfigError
-from omi_core.publish.reading import dataset_files
+from omi_core.publish.published import dataset_files
 
 METHODS = ("judge", "unclear")
 COLUMNS = ("problem", "question", "test_set", "test_index", "score", "forward", "backward")
 ANSWERS = ("yes", "no", None)
 
 
-class Verdicts:
+class JudgedHits:
     """The hits that a judge found, by problem: some 100 bytes per problem, and more for one with hits."""
 
     def __init__(self, given: str, hits: Mapping[bytes, Sequence[Hit]]) -> None:
@@ -33,7 +33,7 @@ class Verdicts:
         return self._hits.get(_key(text))
 
 
-def read_verdicts(given: str, sets: Sequence[Questions]) -> Verdicts:
+def read_verdicts(given: str, sets: Sequence[Questions]) -> JudgedHits:
     """The verdicts of a run with `task=verdicts`, of its dataset, or of files with its rows.
 
     Raises:
@@ -52,7 +52,7 @@ def read_verdicts(given: str, sets: Sequence[Questions]) -> Verdicts:
             found[key] = sorted((*found.get(key, ()), hit), key=_order)
     if not found:
         raise ConfigError(f"verdicts={given}: holds no verdicts")
-    return Verdicts(given, found)
+    return JudgedHits(given, found)
 
 
 def verdict(forward: str | None, backward: str | None) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from omi_core.filters import repetition
-from omi_core.filters.base import Example, Option
 from omi_core.filters.conversations.turns import turns
+from omi_core.filters.filter import Example, Option
 
 _SAME = "It is the very same line as before."
 

@@ -123,7 +123,7 @@ def at_least(name: str, value: int, least: int) -> int:
     return value
 
 
-def share_of(name: str, value: float) -> float:
+def checked_share(name: str, value: float) -> float:
     """The value, if it is a share. Raises ValueError."""
     if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
