@@ -53,7 +53,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         _line("to do", f"nothing now: {len(active)} of its jobs wait or run ({', '.join(active)})")
     if not isinstance(config, Generate):
         return 0
-    measured = measure(read_manifests(run.layout).values(), config.engine.max_num_seqs) if not new else None
+    measured = measure(read_manifests(run.layout).values(), config.engine.seats) if not new else None
     if missing:
         for name, words in _expected(config, estimate(config, missing, measured), measured):
             _line(name, words)

@@ -225,7 +225,9 @@ class _Shard:
             self.report.last_admitted = self._clock()
             flight.take_off(ordinal)
             messages = prompting.messages(record, index)
-            yield Request(record, index, messages, sample_seed(seed, record.id, index), texts)
+            yield Request(
+                record, index, messages, sample_seed(seed, record.id, index), texts, prompting.plain
+            )
 
 
 def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.config import Generate
 from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
@@ -76,7 +76,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
             filters=shown,
             figures=figures,
         )
-    sampling = {field.name: getattr(config.sampling, field.name) for field in fields(config.sampling)}
+    sampling = options.content(config.sampling)
     return CardInfo(
         name=f"{task.name} of {config.data.name} by {config.teacher.name}",
         task=task.name,

@@ -27,6 +27,7 @@ from omi_core.teachers.chat_api import (
     judge,
     read_completion,
     request_body,
+    template_fields,
 )
 from omi_core.teachers.teacher import Request, ServerLost, Teacher
 
@@ -58,6 +59,7 @@ class EndpointTeacher(Teacher):
 
         self._options = teacher.endpoint
         self._model, self._sampling = teacher.model, sampling
+        self._extra = template_fields(teacher) | self._options.extra
         self._url = str(self._options.url).rstrip("/")
         self._key = read_key(self._options.key_variable)
         self._health = _Health(self._url, self._options.patience)
@@ -136,19 +138,19 @@ class EndpointTeacher(Teacher):
 
     async def _settle(self, request: Request) -> Sample:
         """The sample of a request, however often it takes."""
-        body = request_body(self._model, self._sampling, self._options.extra, request)
+        body = request_body(self._model, self._sampling, self._extra, request)
         started = time.monotonic()
         case = _Case(started)
         self._health.cases.add(case)
         try:
             while True:
                 try:
-                    answer = await self._ask(body)
+                    answer = await self._ask(body, request.plain)
                 except Refused as error:
                     self._health.answers()
                     return request.refused(str(error))
                 except Again as error:
-                    if await self._failed(case, error):
+                    if await self._failed(case, error, request.plain):
                         return request.refused(str(error))
                     await asyncio.sleep(self._delay(case, error))
                 else:
@@ -164,7 +166,7 @@ class EndpointTeacher(Teacher):
             answer.text, answer.finish_reason, answer.prompt_tokens, answer.completion_tokens, seconds
         )
 
-    async def _failed(self, case: _Case, error: Again) -> bool:
+    async def _failed(self, case: _Case, error: Again, plain: bool) -> bool:
         """Counts a failure; True when the request has had its tries.
 
         Raises:
@@ -174,7 +176,7 @@ class EndpointTeacher(Teacher):
         case.failures += 1
         case.first_failure = case.first_failure or time.monotonic()
         if not self._health.answered_since(since):
-            await self._control()
+            await self._control(plain)
         case.last_failure = time.monotonic()
         words = str(error)
         if self._health.answered_since(since):
@@ -188,22 +190,22 @@ class EndpointTeacher(Teacher):
         self._health.doubt(case, words)
         return False
 
-    async def _control(self) -> None:
+    async def _control(self, plain: bool) -> None:
         """Asks for one token of a plain text: does the server answer at all?"""
         if not self._health.control_due():
             return
         record = Record(0, "", "", None, "")
         sampling = teacher_options.Sampling(max_tokens=1)
-        plain = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0)
+        control = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0, plain=plain)
         try:
-            await self._ask(request_body(self._model, sampling, self._options.extra, plain))
+            await self._ask(request_body(self._model, sampling, self._extra, control), plain)
         except Refused:
             pass  # an answer as well
         except Again:
             return
         self._health.answers()
 
-    async def _ask(self, body: bytes) -> Completion:
+    async def _ask(self, body: bytes, plain: bool) -> Completion:
         """One try. Raises Refused, Again, or ConfigError."""
         import httpx2
 
@@ -211,7 +213,7 @@ class EndpointTeacher(Teacher):
         try:
             async with (
                 asyncio.timeout(self._options.timeout),
-                client.stream("POST", self._url + PATH, content=body) as response,
+                client.stream("POST", self._url + PATH[plain], content=body) as response,
             ):
                 good = response.status_code == 200
                 most = _FRAME_BYTES + _TOKEN_BYTES * self._sampling.max_tokens if good else _ERROR_BYTES

@@ -85,6 +85,7 @@ class Texts:
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed.
 
+    `plain`: there is one message, and the model goes on with its text as it stands, without a chat template.
     `texts` are drawn by a teacher that has no model to read the messages.
     """
 
@@ -93,6 +94,7 @@ class Request:
     messages: list[Message]
     seed: int
     texts: Texts | None = None
+    plain: bool = False
 
     def sample(
         self,

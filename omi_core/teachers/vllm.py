@@ -11,15 +11,17 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
 from omi_core.options import ConfigError
 from omi_core.records import Sample
 from omi_core.teachers import teacher_options, vllm_engine
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
+from omi_core.teachers.models import read_template
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers.vllm_sampling import sampling_params
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -51,18 +53,25 @@ class VllmTeacher(Teacher):
         group: RankGroup | None = None,
     ) -> None:
         self._sampling = sampling
-        self._in_flight = engine.max_num_seqs + engine.queue
-        self._engine = vllm_engine.start(teacher, engine, group)
+        self._engine = vllm_engine.start(teacher, engine, group, sampling.max_tokens)
+        self._in_flight = vllm_engine.seats(teacher, engine) + engine.queue
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._model = teacher.model
-        self._chat = ChatPrompt(self._engine.get_tokenizer())
+        self._chat = ChatPrompt(
+            self._engine.get_tokenizer(), read_template(teacher), teacher.chat_template_kwargs
+        )
         self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int]] = ([], [])
         from vllm.inputs import tokens_input
 
         self._input = tokens_input
+        self._adapter: dict[str, Any] = {}
+        if teacher.lora is not None:
+            from vllm.lora.request import LoRARequest
+
+            self._adapter = {"lora_request": LoRARequest("adapter", 1, teacher.lora)}
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
@@ -124,7 +133,7 @@ class VllmTeacher(Teacher):
     def _admit(self, request: Request, running: dict[str, _Running], tries: int = 1) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
         try:
-            tokens = self._tokenize(request.messages)
+            tokens = self._tokenize(request)
         except TemplateFailed as error:
             if not self._prompt[1]:  # the first one: no other would fare better
                 raise ConfigError(f"teacher.model={self._model}: {error}; fix its chat template") from error
@@ -136,7 +145,7 @@ class VllmTeacher(Teacher):
         name = f"{request.record.ordinal}-{request.index}"
         params = self._params(request.seed)
         try:
-            self._engine.add_request(name, self._input(tokens), params)
+            self._engine.add_request(name, self._input(tokens), params, **self._adapter)
         except ValueError as error:  # vLLM's word for a request that it does not take
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
@@ -183,9 +192,13 @@ class VllmTeacher(Teacher):
         if given_up:
             raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
 
-    def _tokenize(self, messages: list[Message]) -> list[int]:
+    def _tokenize(self, request: Request) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.
+        messages = request.messages
         if messages != self._prompt[0]:
+            if request.plain:
+                self._prompt = (messages, self._chat.continued(messages[0]["content"]))
+                return self._prompt[1]
             self._prompt = (messages, self._chat.tokens(messages))
             note = self._chat.note()
             if note != self._noted:
@@ -194,16 +207,8 @@ class VllmTeacher(Teacher):
         return self._prompt[1]
 
     def _params(self, seed: int) -> SamplingParams:
-        from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        sampling = self._sampling
-        return SamplingParams(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            max_tokens=sampling.max_tokens,
-            stop=sampling.stop or None,
-            seed=seed,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
+        params = sampling_params(self._sampling)
+        params.seed, params.output_kind = seed, RequestOutputKind.FINAL_ONLY
+        return params
