@@ -138,6 +138,7 @@ def canary_of_halves(config: Generate) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(canary, "canary_figures", lambda run, attempt: figures)
+        patch.setattr(canary, "boxes_by_prompt", lambda run, attempt: {})
         patch.setattr(canary, "end_chain", end_chain)
         run: Any = SimpleNamespace(config=config)
         try:

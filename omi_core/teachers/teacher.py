@@ -135,6 +135,11 @@ class Teacher(ABC):
     about: ClassVar[str] = ""
     options: ClassVar[type | None] = None
 
+    @property
+    def away(self) -> float:
+        """Seconds so far in which what runs the model was not to be reached."""
+        return 0.0
+
     def __init__(self, *sections: Any) -> None:  # noqa: B027
         """Opens the engine."""
 
