@@ -30,7 +30,7 @@ from omi_core.store.index import contents
 from omi_core.store.journal import read_samples
 from omi_core.tasks import known, task_of
 from omi_core.teachers import open_teacher, vllm_engine
-from omi_core.teachers.chat_api import request_body
+from omi_core.teachers.chat_api import request_body, template_fields
 from omi_core.teachers.rehearsal import RehearsalTeacher
 from omi_core.teachers.teacher import Request
 from tests.slurm.composing import chain as jobs_of
@@ -64,7 +64,7 @@ def request(seed: int = 1) -> Request:
 
 def server(config: Generate) -> Any:
     """The request that a server gets."""
-    extra = config.teacher.endpoint.extra
+    extra = template_fields(config.teacher) | config.teacher.endpoint.extra
     return request_body(config.teacher.model, config.sampling, extra, request())
 
 
