@@ -52,6 +52,9 @@ def make_adapter(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmTeacher]:
     """The embedded model as anybody's own, in a directory, with an adapter."""
+    import torch
+
+    torch.set_num_threads(1)  # a second one would mostly wait, as for the embedded teachers
     place = tmp_path_factory.mktemp("own")
     model = shutil.copytree(model_path("embedded:strong"), place / "model")
     options = TeacherOptions(
@@ -126,7 +129,7 @@ def test_a_plain_text_is_what_the_model_sees(teacher: VllmTeacher, monkeypatch: 
         {"stop_token_ids": list(range(3, 512))},
         {"extra": {"min_tokens": 30}},
     ],
-    ids=str,
+    ids=lambda sampling: next(iter(sampling)),
 )
 def test_every_option_of_sampling_reaches_the_engine(teacher: VllmTeacher, sampling: dict[str, Any]) -> None:
     assert texts(teacher) == texts(teacher)
