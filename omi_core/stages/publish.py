@@ -10,6 +10,7 @@ from omi_core import options
 from omi_core.config import Generate
 from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
+from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
 from omi_core.records import Seen
@@ -43,7 +44,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         rows_per_file=run.config.publish.rows_per_file,
         splits=run.config.publish.splits,
         seed=run.config.publish.seed,
-        chat=run.config.publish.chat,
+        chat=chat_form(run.config.publish),
         styles=task_of(run.config).styles(run.config, lambda: records_of(run)),
         hole=hole(run.plan, found.done),
     )
@@ -77,7 +78,6 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
             filters=shown,
             figures=figures,
         )
-    sampling = options.content(config.sampling)
     return CardInfo(
         name=f"{task.name} of {config.data.name} by {config.teacher.name}",
         task=task.name,
@@ -87,7 +87,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         prompt=_prompt_name(config),
         source=config.data.name,
         samples=run.plan.samples,
-        sampling=sampling | {"seed": config.seed},
+        sampling=options.content(config.sampling) | {"seed": config.seed},
         filters=shown,
         figures=figures,
         rehearsal=config.teacher.kind == "rehearsal",

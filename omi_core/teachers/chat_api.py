@@ -31,6 +31,8 @@ _MISTAKES = {
     404: "there is no such address or model",
     405: "there is no such address",
 }
+_REASONING = ("reasoning_content", "reasoning")
+_TEXTS = ("text", "output_text")  # kinds of parts of a message
 _BUSY = (408, 425, 429, 503, 529)
 _MOST_TOKENS = 2**31 - 1
 
@@ -59,12 +61,17 @@ class Mistaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer; `finish_reason` is "stop" or "length", uncounted tokens are 0."""
+    """A finished answer; `finish_reason` is "stop" or "length", uncounted tokens are 0.
+
+    `reasoning` is what the server gives apart from the text; None where it does not.
+    """
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
 
 # No part of every server's API, so they are sent only when they say something; what they say else.
@@ -109,30 +116,46 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
         answer = orjson.loads(raw)
         choice = answer["choices"][0]
         message, reason = choice["message"] if "message" in choice else choice, choice["finish_reason"]
-        text = _joined(message["content"] if "message" in choice else choice["text"])
+        text = message["content" if "message" in choice else "text"]
     except (orjson.JSONDecodeError, AttributeError, KeyError, IndexError, TypeError):
         raise Again("BadAnswer: not a chat completion", foreign=True) from None
     if reason == "content_filter":
         raise Refused("ContentFilter: the server keeps the text back")
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         raise Refused(f"ContentFilter: {shown(refusal)}")
+    # DeepSeek's name for it, and that of newer servers.
+    trace = next((message[key] for key in _REASONING if isinstance(message.get(key), str)), None)
+    text = _text_of(text)
     if text is None:
-        text = ""  # nothing but thoughts, which some servers give apart
-    if not isinstance(text, str):
         raise Again("BadAnswer: the text is no text", foreign=True)
     ended = finished(reason)
     if ended is None:
         # A server that is shut down breaks its answers off ("abort"); they are not samples.
         raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
     usage = answer.get("usage")
-    return Completion(text, ended, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    return Completion(
+        text,
+        ended,
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        trace or None,
+        _count(details, "reasoning_tokens"),
+    )
 
 
-def _joined(content: Any) -> Any:
-    """The text of a content that comes in parts; those that are not text, such as thoughts, are left out."""
-    if not isinstance(content, list):
-        return content
-    return "".join(part["text"] for part in content if part.get("type", "text") in ("text", "output_text"))
+def _text_of(content: Any) -> str | None:
+    """The text of a message: one text, its parts, or nothing at all; None where it is something else.
+
+    Parts that are not text, such as thoughts, are left out.
+    """
+    if content is None:
+        return ""  # nothing but thoughts
+    if isinstance(content, list):
+        said = [item for item in content if not isinstance(item, dict) or item.get("type", "text") in _TEXTS]
+        texts = [item.get("text") if isinstance(item, dict) else item for item in said]
+        return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    return content if isinstance(content, str) else None
 
 
 def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[str], str]) -> Exception:

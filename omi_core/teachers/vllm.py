@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
@@ -21,6 +21,7 @@ from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.models import read_template
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers.thinking import Thinking, budget_arguments
 from omi_core.teachers.vllm_sampling import sampling_params
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _TRIES = 3
 class _Running:
     request: Request
     admitted: float
+    opened: bool
     tries: int = 1
 
 
@@ -53,17 +55,19 @@ class VllmTeacher(Teacher):
         group: RankGroup | None = None,
     ) -> None:
         self._sampling = sampling
+        if sampling.thinking_tokens is not None:
+            engine = replace(engine, extra={**budget_arguments(teacher), **engine.extra})
         self._engine = vllm_engine.start(teacher, engine, group, sampling.max_tokens)
         self._in_flight = vllm_engine.seats(teacher, engine) + engine.queue
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._model = teacher.model
-        self._chat = ChatPrompt(
-            self._engine.get_tokenizer(), read_template(teacher), teacher.chat_template_kwargs
-        )
+        tokenizer = self._engine.get_tokenizer()
+        self._chat = ChatPrompt(tokenizer, read_template(teacher), teacher.chat_template_kwargs)
+        self._thinking = Thinking(teacher, tokenizer)
         self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
-        self._prompt: tuple[list[Message], list[int]] = ([], [])
+        self._prompt: tuple[list[Message], list[int], bool] = ([], [], False)
         from vllm.inputs import tokens_input
 
         self._input = tokens_input
@@ -150,7 +154,7 @@ class VllmTeacher(Teacher):
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = _Running(request, time.monotonic(), tries)
+        running[name] = _Running(request, time.monotonic(), self._prompt[2], tries)
         return None
 
     def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
@@ -171,12 +175,15 @@ class VllmTeacher(Teacher):
             done = running.pop(output.request_id)
             best = output.outputs[0]
             if (reason := finished(best.finish_reason)) is not None:
+                trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
                 yield done.request.sample(
-                    best.text,
+                    answer,
                     reason,
                     len(output.prompt_token_ids or ()),
                     len(best.token_ids),
                     time.monotonic() - done.admitted,
+                    trace,
+                    thought,
                 )
             elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
@@ -196,10 +203,11 @@ class VllmTeacher(Teacher):
         # The samples of a record follow each other with one prompt: tokenize it once.
         messages = request.messages
         if messages != self._prompt[0]:
+            plain = self._chat.continued(messages[0]["content"]) if request.plain else None
+            tokens = self._chat.tokens(messages) if plain is None else plain
+            self._prompt = (messages, tokens, self._thinking.opened(tokens))
             if request.plain:
-                self._prompt = (messages, self._chat.continued(messages[0]["content"]))
-                return self._prompt[1]
-            self._prompt = (messages, self._chat.tokens(messages))
+                return tokens
             note = self._chat.note()
             if note != self._noted:
                 self._noted = note
@@ -211,4 +219,5 @@ class VllmTeacher(Teacher):
 
         params = sampling_params(self._sampling)
         params.seed, params.output_kind = seed, RequestOutputKind.FINAL_ONLY
+        params.skip_special_tokens &= not self._thinking.in_controls
         return params

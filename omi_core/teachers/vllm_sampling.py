@@ -30,7 +30,9 @@ _OTHERS = (
 
 def sampling_fields(sampling: Sampling) -> dict[str, Any]:
     """The options by the names that vLLM has for them, in process and as a server."""
-    return {name: getattr(sampling, name) for name in _OWN} | sampling.extra
+    limit = sampling.thinking_tokens
+    thinking = {} if limit is None else {"thinking_token_budget": limit}
+    return {name: getattr(sampling, name) for name in _OWN} | thinking | sampling.extra
 
 
 def sampling_params(sampling: Sampling) -> SamplingParams:
