@@ -15,7 +15,13 @@ from omi_core.records import digest128
 from omi_core.store.fingerprint import directory_digest
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.address import SERVER_DEFAULTS, check_endpoint
-from omi_core.teachers.checkpoint import check_checkpoint, recommended, runs_on_cpu, vocabulary_size
+from omi_core.teachers.checkpoint import (
+    calculates_bfloat16,
+    check_checkpoint,
+    recommended,
+    runs_on_cpu,
+    vocabulary_size,
+)
 from omi_core.teachers.models import local_directory, read_template
 from omi_core.teachers.vllm_sampling import check_extra
 from omi_core.text.tokens import load_tokenizer
@@ -103,8 +109,14 @@ def sampled(config: Generate) -> Iterator[tuple[str, str]]:
         if used != stated:
             words = f"{_listed(used)}; the model recommends {_listed(stated)}"
             yield "sampling", f"{words}, which sampling.from_model=true takes"
+    slow = runs_on_cpu() and not teacher.model.startswith("embedded:")
+    if slow and teacher.dtype in ("auto", "bfloat16") and not calculates_bfloat16():
+        yield (
+            "on a CPU",
+            "this one has no instructions for bfloat16; try teacher.dtype=float32",
+        )
     cut = [name for name, all_of_it in (("top_p", 1), ("top_k", 0)) if getattr(sampling, name) != all_of_it]
-    if cut and runs_on_cpu() and not teacher.model.startswith("embedded:"):
+    if cut and slow:
         yield (
             "on a CPU",
             f"{' and '.join(cut)} sort the vocabulary for every token, up to half of the time; "

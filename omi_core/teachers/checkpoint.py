@@ -20,6 +20,7 @@ _RECOMMENDED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
 # Kinds of position embeddings whose factor is in the stated context already.
 _SCALED = ("default", "llama3", "yarn", "deepseek_yarn")
+_CPU = Path("/proc/cpuinfo")
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 _CONVERT = (
     "AutoModelForCausalLM.from_pretrained(DIR, gguf_file=NAME).save_pretrained(NEW) of transformers, "
@@ -107,6 +108,15 @@ def runs_on_cpu() -> bool:
         except PackageNotFoundError:
             continue
     return False
+
+
+def calculates_bfloat16() -> bool:
+    """Whether this machine's CPU has instructions for it; True where that cannot be told."""
+    try:
+        flags = _CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return "flags" not in flags or re.search(r"\b(avx512_bf16|amx_bf16)\b", flags) is not None
 
 
 def max_lora_rank(adapter: str) -> int:

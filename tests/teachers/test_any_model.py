@@ -260,4 +260,29 @@ def test_the_plan_says_what_a_cut_vocabulary_costs_on_a_cpu(
     monkeypatch.setattr(checkpoint, "version", version)
     sampling = [f"sampling.{name}={value}" for name, value in words.items()]
     _, out, _ = here(*WORDS, f"teacher.model={model}", "plan=true", *sampling)
-    assert ("on a CPU   " in out) == (cpu and words != {"top_p": 1.0})
+    assert ("sort the vocabulary" in out) == (cpu and words != {"top_p": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "said"),
+    [
+        ("flags : avx2", "auto", True),
+        ("flags : avx2", "float32", False),
+        ("flags : avx2 avx512_bf16", "auto", False),
+        ("Features : asimd", "auto", False),
+    ],
+)
+def test_the_plan_says_where_a_cpu_is_slow_with_the_precision_of_the_model(
+    here: Here,
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    dtype: str,
+    said: bool,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(flags)
+    monkeypatch.setattr(checkpoint, "version", lambda name: "0.32.0")
+    monkeypatch.setattr(checkpoint, "_CPU", tmp_path / "cpuinfo")
+    _, out, _ = here(*WORDS, f"teacher.model={model}", "plan=true", f"teacher.dtype={dtype}")
+    assert ("no instructions for bfloat16" in out) == said
