@@ -216,13 +216,10 @@ def open_run(root: str | Path) -> OpenRun:
 def _finish(found: Run[Any]) -> OpenRun:
     from omi_core.stages.local import run_locally
     from omi_core.stages.stopping import Stop, Stopped, listening
-    from omi_core.store.files import LockTaken
 
     try:
         with listening(Stop(found.config.run.drain_seconds)) as stop:
             run_locally(found, stop)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except Stopped:
         raise KeyboardInterrupt from None
     return OpenRun(found)

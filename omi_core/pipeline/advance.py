@@ -63,8 +63,6 @@ def submit(pipeline: Pipeline, by: str) -> int:
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={pipeline.cluster['name']}: {error}") from error
     root = pipeline.root

@@ -33,21 +33,18 @@ def run_here(pipeline: Pipeline) -> int:
     Raises:
         ConfigError: another process works on the pipeline.
     """
-    try:
-        with lock(pipeline.layout.lock), _Steps() as steps:
+    with lock(pipeline.layout.lock), _Steps() as steps:
+        done = step_progress.done_steps(pipeline)
+        while (step := next(step_progress.ready(pipeline, done), None)) is not None:
+            _heading(pipeline, step)
+            step_progress.begin(pipeline, step)
+            if code := steps.carry_out(pipeline, step):
+                return code
             done = step_progress.done_steps(pipeline)
-            while (step := next(step_progress.ready(pipeline, done), None)) is not None:
-                _heading(pipeline, step)
-                step_progress.begin(pipeline, step)
-                if code := steps.carry_out(pipeline, step):
-                    return code
-                done = step_progress.done_steps(pipeline)
-                if step.name not in done:
-                    print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
-                    return 1
-                step_progress.note_done(pipeline, done)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+            if step.name not in done:
+                print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
+                return 1
+            step_progress.note_done(pipeline, done)
     show_table(pipeline)
     return 0
 
@@ -135,8 +132,8 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if pipeline.on_slurm and isinstance(taken := error.__cause__ or error, LockTaken):
-            raise taken from None
+        if pipeline.on_slurm and isinstance(error, LockTaken):
+            raise
         mistake = isinstance(error, ConfigError)
         known = mistake or is_failure(error)
         line = " ".join(str(error).split()) if known else f"{type(error).__name__}: {error}"

@@ -23,7 +23,7 @@ from omi_core.pipeline.definition import (
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.step_progress import done_steps
 from omi_core.slurm.script import check_logs
-from omi_core.store.files import LockTaken, lock
+from omi_core.store.files import lock
 from omi_core.store.layout import check_root
 
 
@@ -47,15 +47,12 @@ def write(pipeline: Pipeline) -> None:
     Raises:
         ConfigError: another process works there, or jobs of the old one wait or run.
     """
-    try:
-        if pipeline.fresh and is_pipeline(pipeline.root):
-            _refuse_while_running(pipeline.root)
-            move_aside(pipeline.root)
-        make_directory(pipeline.root)
-        with lock(pipeline.layout.lock):
-            write_pipeline(pipeline)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+    if pipeline.fresh and is_pipeline(pipeline.root):
+        _refuse_while_running(pipeline.root)
+        move_aside(pipeline.root)
+    make_directory(pipeline.root)
+    with lock(pipeline.layout.lock):
+        write_pipeline(pipeline)
 
 
 def go_on(pipeline: Pipeline, by: str) -> int:

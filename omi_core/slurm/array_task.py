@@ -28,7 +28,7 @@ from omi_core.stages.reduce import discard_damaged, finished_part, part_range, r
 from omi_core.stages.run import Run, is_current, open_to_continue, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.store.files import LockTaken, write_json
+from omi_core.store.files import write_json
 from omi_core.store.frames import FrameDamaged
 from omi_core.store.journal import AppendFailed
 from omi_core.store.layout import Layout
@@ -48,7 +48,6 @@ FAILURES = (
     ConfigError,
     EngineFailed,
     FrameDamaged,
-    LockTaken,
     NothingToPublish,
     PartError,
     RankLost,

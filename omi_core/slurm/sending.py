@@ -25,7 +25,7 @@ from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
 from omi_core.store import ledger
-from omi_core.store.files import LockTaken, lock, write_json
+from omi_core.store.files import lock, write_json
 from omi_core.store.layout import Layout
 
 # How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
@@ -43,10 +43,7 @@ def plan_to_submit(config: Generate) -> Run[Generate]:
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
     _refuse_fresh_while_running(config.run)
-    try:
-        return plan_generate(config)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+    return plan_generate(config)
 
 
 def _refuse_fresh_while_running(where: RunOptions) -> None:
@@ -99,8 +96,6 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             else:
                 chain.generate(mine) if gate.count_keys(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={config.cluster.name}: {error}") from error
     except OSError as error:  # a full disk, a directory of somebody else: what was submitted is cancelled

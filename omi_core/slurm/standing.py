@@ -12,7 +12,6 @@ from omi_core.options import ConfigError
 from omi_core.slurm import commands, states
 from omi_core.slurm.links import own_job
 from omi_core.slurm.reasons import Kind, meaning
-from omi_core.store.files import LockTaken
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def tell_cancelled(root: Path, cancel: Callable[[], list[str]]) -> int:
     """
     try:
         jobs = cancel()
-    except (LockTaken, commands.SlurmError) as error:
+    except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
     if jobs:
         print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', root)}")
