@@ -96,7 +96,7 @@ def _site(run: Run[Any]) -> tuple[Site, str]:
     try:
         site = ask_site(run.config.cluster)
     except commands.SlurmError as error:
-        usual = Limits("", "", 1001, 10_000, 0)
+        usual = Limits("", 1001, 10_000)
         why = "no Slurm here" if isinstance(error, commands.NotInstalled) else _short(str(error))
         words = f"not known ({why}); Slurm's defaults: arrays of {usual.max_array_size:,} at most"
         return Site(usual), words

@@ -52,12 +52,7 @@ _PATTERNS: tuple[tuple[str, Kind, str, str | None], ...] = (
     ("Reservation ?Deleted", Kind.HELD, "held by Slurm: its reservation is gone", None),
     ("DependencyNeverSatisfied", Kind.NEVER, "the job before it failed or was cancelled", None),
     ("PartitionTimeLimit", Kind.NEVER, "its time limit is above the partition's", "time"),
-    (
-        r"(QOS|Assoc)Max\w*Wall|\w+TimeLimit",
-        Kind.NEVER,
-        "its time limit is not allowed",
-        "time",
-    ),
+    (r"(QOS|Assoc)Max\w*Wall|\w+TimeLimit", Kind.NEVER, "its time limit is not allowed", "time"),
     ("PartitionNodeLimit", Kind.NEVER, "the partition does not allow this many nodes", "partition"),
     (
         r"InvalidAccount|AccountNotAllowed|Job's account not",
@@ -73,12 +68,7 @@ _PATTERNS: tuple[tuple[str, Kind, str, str | None], ...] = (
     ("ReqNodeNotAvail, Reserved for", Kind.SITE, "its nodes are reserved for maintenance", "partition"),
     ("ReqNodeNotAvail|NodeDown|FrontEndDown", Kind.SITE, "its nodes are down or drained", "partition"),
     ("Nodes required for job are", Kind.SITE, "its nodes are down, drained or taken", "partition"),
-    (
-        r"QOS|Assoc|Max\w+PerAccount",
-        Kind.SITE,
-        "a limit of qos or account is reached",
-        "qos",
-    ),
+    (r"QOS|Assoc|Max\w+PerAccount", Kind.SITE, "a limit of qos or account is reached", "qos"),
     ("Reservation", Kind.TURN, "waits for its reservation to begin", None),
     ("Priority", Kind.TURN, "other jobs are before it", None),
     ("Resources", Kind.TURN, "waits for free nodes", None),

@@ -70,14 +70,9 @@ _STATES = {
     "CANCELLED": Cause.CANCELLED,
 }
 # Raised by vLLM or CUDA, or for a rank on another node, when the engine, not our code, is at fault.
-_ENGINE_ERRORS = (
-    "EngineEnded",
-    "EngineFailed",
-    "EngineDeadError",
-    "EngineGenerateError",
-    "AcceleratorError",
-    "DistBackendError",
-    "RankLost",
+_ENGINE_ERRORS = frozenset(
+    "EngineEnded EngineFailed EngineDeadError EngineGenerateError AcceleratorError DistBackendError "
+    "RankLost".split()
 )
 # Sent to a process by what it does itself.
 _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)

@@ -97,7 +97,9 @@ def _of_qos(qos: str) -> tuple[str, str]:
     """Flags and time limit of a qos, empty where accounting does not tell."""
     fields = ("-n", "-P", "show", "qos", "where", f"name={qos}", "format=Flags,MaxWall")
     try:
-        line, *_ = commands.run("sacctmgr", *fields, timeout=20).splitlines() or ["|"]
+        line, *_ = commands.run("sacctmgr", *fields, timeout=commands.ACCOUNTING_TIMEOUT_S).splitlines() or [
+            "|"
+        ]
     except commands.SlurmError:
         return "", ""
     flags, _, wall = line.partition("|")

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
+from omi_core.slurm.commands import ACCOUNTING_TIMEOUT_S, SlurmError, run
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,6 @@ FAILURES = frozenset(
 GONE = "GONE"
 """Not Slurm's word: the task has left the queue, and nothing tells (yet, or ever) how it ended."""
 
-# slurmdbd, when it hangs, lets its clients wait for 40 s.
-ACCOUNTING_TIMEOUT_S = 20.0
 # How far back sacct looks when the time of submission is not known (its own default is midnight).
 _LOOK_BACK_S = 365 * 86400.0
 _CLOCKS_DIFFER_S = 3600.0
@@ -102,10 +100,7 @@ class AccountedRun:
 
 
 def query(
-    job_ids: Iterable[str],
-    sizes: Mapping[str, int] | None = None,
-    since: float | None = None,
-    timeout: float = TIMEOUT_S,
+    job_ids: Iterable[str], sizes: Mapping[str, int] | None = None, since: float | None = None
 ) -> dict[TaskKey, TaskState]:
     """The state of every task of these jobs, in no particular order.
 
@@ -115,7 +110,6 @@ def query(
             squeue nor sacct knows are then GONE; and sacct is not asked when squeue knows all tasks and
             none ran twice.
         since: when the first job was submitted, in seconds since the epoch; a year ago by default.
-        timeout: seconds that squeue may take; sacct gets at most 20.
 
     A job of which nothing is known is GONE, under `TaskKey(job_id, None)` without a size. Where sacct
     is absent or fails, what squeue has forgotten is GONE.
@@ -126,9 +120,9 @@ def query(
     ids = list(dict.fromkeys(job_ids))
     if not ids:
         return {}
-    found = parse_squeue(_ask_squeue(ids, timeout))
+    found = parse_squeue(_ask_squeue(ids))
     if not _complete(ids, sizes or {}, found):
-        runs = parse_sacct(_ask_sacct(ids, since, min(timeout, ACCOUNTING_TIMEOUT_S)))
+        runs = parse_sacct(_ask_sacct(ids, since))
         found = _merge(found, _spread(runs, sizes or {}, found))
     return found | {key: TaskState(GONE) for key in _unknown(ids, sizes or {}, found)}
 
@@ -142,21 +136,21 @@ def query_submitted(entries: Iterable[Mapping[str, Any]]) -> dict[TaskKey, TaskS
     return query([entry["job"] for entry in jobs], sizes, since=min(entry["time"] for entry in jobs))
 
 
-def _ask_squeue(ids: list[str], timeout: float) -> str:
+def _ask_squeue(ids: list[str]) -> str:
     fields = ",".join(f"{name}:|" for name in _SQUEUE_FIELDS)
     try:
-        return run("squeue", "-h", "-a", "-t", "all", "-j", ",".join(ids), "-O", fields, timeout=timeout)
+        return run("squeue", "-h", "-a", "-t", "all", "-j", ",".join(ids), "-O", fields)
     except SlurmError as error:
         if "Invalid job id specified" in error.message:  # so it says when it has forgotten all of them
             return ""
         raise
 
 
-def _ask_sacct(ids: list[str], since: float | None, timeout: float) -> str:
+def _ask_sacct(ids: list[str], since: float | None) -> str:
     start = time.time() - _LOOK_BACK_S if since is None else since - _CLOCKS_DIFFER_S
     asked = ("-S", time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(start)), "-o", ",".join(_SACCT_FIELDS))
     try:
-        return run("sacct", "-n", "-P", "-X", "-D", "-j", ",".join(ids), *asked, timeout=timeout)
+        return run("sacct", "-n", "-P", "-X", "-D", "-j", ",".join(ids), *asked, timeout=ACCOUNTING_TIMEOUT_S)
     except SlurmError as error:
         log.info("going on without accounting: %s", error)
         return ""

@@ -192,19 +192,9 @@ class Chain:
             if throttle and ids:
                 # A throttle is an array's own: two arrays at once would run twice as many tasks.
                 after = f"afterany:{ids[-1]}"
-            array = (0, window.size - 1, throttle)
+            job = {"after": after, "array": (0, len(window) - 1, throttle), "exclude": exclude}
             written = {"attempt": attempt.number, "again": again}
-            ids.append(
-                self._send(
-                    "generate",
-                    attempt.number,
-                    window.first,
-                    after=after,
-                    array=array,
-                    exclude=exclude,
-                    **written,
-                )
-            )
+            ids.append(self._send("generate", attempt.number, window.start, **job, **written))
         return ids
 
     def _send(
