@@ -19,10 +19,9 @@ from omi_core.slurm.script import script
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
-from omi_core.stages import gate
 from omi_core.stages.run import Run, published
 from omi_core.stages.summary import cuts
-from omi_core.store.keys import missing_ranges, settled
+from omi_core.store.keys import count_keys, missing_ranges, settled
 from omi_core.store.manifests import read_manifests
 
 _MESSAGE_CHARACTERS = 70
@@ -33,7 +32,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     plan, config = run.plan, run.config
     new = config.run.fresh or not run.layout.plan.exists()
     ranges = np.array([[0, plan.keys]]) if new and plan.complete else _missing(run)
-    missing = gate.count_keys(ranges)
+    missing = count_keys(ranges)
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():
@@ -73,7 +72,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         array = entry.job.array
         tasks = f", {_count(array[1] + 1, 'task')}" if array else ""
         print(f"\n== {entry.job.stage}{tasks}")
-        print(script(config, entry.job), end="")
+        print(script(config.cluster, entry.job), end="")
     if chain.unsent:
         print(f"\n{chain.unsent:,} samples more are submitted by the gate, when the queue has room for them")
     return 0
@@ -118,7 +117,7 @@ def _after(run: Run[Any]) -> str | None:
 def _asked(config: Generate, chain: Chain) -> Iterator[tuple[str, str]]:
     """What Slurm says of such jobs, where it can be asked. Raises ConfigError when it refuses them."""
     try:
-        doubts = list(check_site(config, [entry.job for entry in chain.submitted]))
+        doubts = list(check_site(config.cluster, [entry.job for entry in chain.submitted]))
     except commands.SlurmError as error:
         if not isinstance(error, commands.NotInstalled):
             yield "site", f"not asked whether it accepts the jobs ({_short(str(error))})"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omi_core.commands.finding import Where, runs_in
-from omi_core.hints import hint
+from omi_core.hints import to_continue
 from omi_core.metrics import METRICS
 from omi_core.options import option
 from omi_core.terminal import terminal
@@ -106,7 +106,7 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
         if step.run is not None:
             shown += one_run(step.run)
     if status.state in ("stopped", "cancelled"):
-        shown.append(f"to continue: {hint('resume', status.root)}")
+        shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 
@@ -147,7 +147,7 @@ def one_run(status: Status) -> list[RenderableType]:
     shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
     shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
     if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
-        shown.append(f"to continue: {hint('resume', status.root)}")
+        shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 

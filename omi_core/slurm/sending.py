@@ -11,12 +11,11 @@ from typing import Any
 
 from omi_core import options
 from omi_core.config import Generate, RunOptions
-from omi_core.hints import hint
+from omi_core.hints import follow, hint
 from omi_core.options import ConfigError
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
-from omi_core.slurm.failures import ON_GPUS
-from omi_core.slurm.script import check_cluster, check_logs, replicas
+from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.standing import Standing, cancel_live, live_ids, standing, tell_cancelled
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
@@ -26,6 +25,7 @@ from omi_core.stages.run import Run, open_run, published, published_whole
 from omi_core.stages.summary import announce
 from omi_core.store import ledger
 from omi_core.store.files import lock, write_json
+from omi_core.store.keys import count_keys
 from omi_core.store.layout import Layout
 
 # How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
@@ -86,7 +86,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
             write_json(run.layout.config, options.written(config))
-            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count_keys(ranges)})
+            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": count_keys(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if keep:
@@ -94,7 +94,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 print(f"job {', '.join(jobs)} waits or runs already; a new gate waits for it")
                 chain.gate(max(entry["attempt"] for entry in live), "afterany:" + ":".join(jobs))
             else:
-                chain.generate(mine) if gate.count_keys(ranges) else chain.reduce()
+                chain.generate(mine) if count_keys(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={config.cluster.name}: {error}") from error
@@ -161,7 +161,7 @@ def _ask(run: Run[Generate], site: Site, mine: Shares) -> None:
     dry = Chain(run, site, dry=True)
     dry.generate(mine) if mine.any() else dry.reduce()
     with suppress(commands.SlurmError):
-        for line in check_site(run.config, [entry.job for entry in dry.submitted]):
+        for line in check_site(run.config.cluster, [entry.job for entry in dry.submitted]):
             print(f"warning: {line}", file=sys.stderr)
 
 
@@ -256,6 +256,4 @@ def show_jobs(run: Run[Any], chain: Chain) -> None:
         print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
     if chain.unsent:
         print(f"{chain.unsent:,} samples more: submitted by the gate, when the queue has room for them")
-    root = run.layout.root
-    print(f"follow: {hint('status', root)}   stop: {hint('cancel', root)}")
-    print(f"resume: {hint('resume', root)}", flush=True)
+    print(follow(run.layout.root), flush=True)

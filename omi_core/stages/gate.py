@@ -37,8 +37,3 @@ def missing(run: Run) -> np.ndarray:
 def warn(line: str) -> None:
     """A line on stderr about something mended on the way."""
     print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-def count_keys(ranges: np.ndarray) -> int:
-    """Keys in half-open ranges of shape (r, 2)."""
-    return int((ranges[:, 1] - ranges[:, 0]).sum())

@@ -24,6 +24,7 @@ from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
 from omi_core.store.files import lock
 from omi_core.store.flight import forget_kills
+from omi_core.store.keys import count_keys
 from omi_core.teachers import open_teacher
 from omi_core.teachers.restarting import RestartingTeacher
 from omi_core.teachers.teacher import EngineNotStarted
@@ -68,7 +69,7 @@ def generate(run: Run, stop: Stop) -> None:
     """
     for _ in range(_ROUNDS):
         ranges = gate.missing(run)
-        if not gate.count_keys(ranges):
+        if not count_keys(ranges):
             return
         try:
             _generate_once(run, ranges, stop)
@@ -76,7 +77,7 @@ def generate(run: Run, stop: Stop) -> None:
             if stop.asked():
                 raise Stopped from error  # the signal ended the engine's processes as well
             raise
-    left = gate.count_keys(gate.missing(run))
+    left = count_keys(gate.missing(run))
     if left > run.plan.keys * (1 - run.config.run.min_coverage):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
 

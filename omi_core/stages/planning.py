@@ -31,7 +31,7 @@ from omi_core.stages.run import Run, edited, open_to_continue, published_whole, 
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.store.index import index_path
-from omi_core.store.keys import settled_so_far
+from omi_core.store.keys import count_keys, settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
 from omi_core.tasks import DEFAULT_TASK, task_of
@@ -227,7 +227,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
     origin = open_to_continue(source)
-    if left := gate.count_keys(gate.missing(origin)):
+    if left := count_keys(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)
     again = dataclasses.replace(

@@ -16,7 +16,7 @@ from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
 from omi_core.records import Record, digest128
 from omi_core.store.files import read_json
 from omi_core.store.fingerprint import differences
-from omi_core.store.keys import missing_ranges, settled_so_far
+from omi_core.store.keys import count_keys, missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.plan import Plan, Records, read_plan
 from omi_core.store.resumable import shown
@@ -150,5 +150,4 @@ def hole(plan: Plan, done: np.ndarray) -> Hole | None:
     missing = missing_ranges(done)
     if not plan.complete or not len(missing):
         return None
-    count = int((missing[:, 1] - missing[:, 0]).sum())
-    return Hole(count, plan.keys, digest128("missing", missing.astype("<i8").tobytes()))
+    return Hole(count_keys(missing), plan.keys, digest128("missing", missing.astype("<i8").tobytes()))

@@ -95,6 +95,19 @@ def missing_ranges(done: np.ndarray) -> np.ndarray:
     return np.flatnonzero(padded[1:] != padded[:-1]).astype(np.int64).reshape(-1, 2)
 
 
+def keys_within(ranges: np.ndarray, keys: int) -> np.ndarray:
+    """Which of the first `keys` keys lie in ranges of shape (r, 2): bool of shape (keys,)."""
+    within = np.zeros(keys, dtype=bool)
+    for start, stop in ranges.tolist():
+        within[start:stop] = True
+    return within
+
+
+def count_keys(ranges: np.ndarray) -> int:
+    """Keys in half-open ranges of shape (r, 2)."""
+    return int((ranges[:, 1] - ranges[:, 0]).sum())
+
+
 def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
     """Cut `ranges`, shape (r, 2), into `parts` contiguous shares whose sizes differ by at most one key.
 
