@@ -22,7 +22,7 @@ from omi_core.store import ledger
 from omi_core.store.files import read_json
 from omi_core.store.frames import NO_KEYS, Frame
 from omi_core.store.index import contents
-from omi_core.store.keys import KeyOutsidePlan
+from omi_core.store.keys import refuse_outside
 from omi_core.store.layout import Layout
 from omi_core.store.manifests import held_seconds
 from omi_core.store.manifests import read_manifest as read_shard_manifest
@@ -197,10 +197,7 @@ def _read_shards(layout: Layout, plan: Plan, dated: bool) -> tuple[list[Shard], 
         found = contents(path)
         for frame in found.frames:
             keys = frame.keys.astype(np.int64)
-            if (keys >= (plan.records, plan.samples)).any():
-                raise KeyOutsidePlan(
-                    f"{path}: holds samples that the plan does not have; it is another run's"
-                )
+            refuse_outside(keys, path, plan.records, plan.samples)
             done[keys[:, 0] * plan.samples + keys[:, 1]] = True
         name = _JOURNAL.fullmatch(path.name)
         assert name is not None

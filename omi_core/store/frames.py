@@ -138,6 +138,15 @@ def frame_lines(fd: int, frame: Frame, path: Path) -> bytes:
     raise FrameDamaged(Damage(path, frame.offset, frame.length, reason, frame.first, frame.last))
 
 
+def read_frame(frame: Frame, path: Path) -> bytes:
+    """As `frame_lines`, of a file that is opened for it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return frame_lines(fd, frame, path)
+    finally:
+        os.close(fd)
+
+
 def check(fd: int, frame: Frame, path: Path) -> Damage | None:
     """Damage when the bytes of `frame` are not those that were written, else None. Decompresses nothing."""
     reason = _fault(os.pread(fd, frame.length, frame.offset), frame)

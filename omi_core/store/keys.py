@@ -26,14 +26,13 @@ class Settled:
     """What journals hold of a plan.
 
     `done` is a bool array of shape (records * samples,); `errors` counts samples with finish_reason "error"
-    (they are done; a duplicate counts again); `duplicates` counts samples whose key was there already;
-    `damage` lists what is broken and not yet set aside: its keys are not done.
+    (they are done; a duplicate counts again); `damage` lists what is broken and not yet set aside: its keys
+    are not done.
     """
 
     done: np.ndarray
     errors: int
     damage: list[Damage]
-    duplicates: int
 
 
 def settled(journals: Sequence[Path], records: int, samples: int, verify: bool = False) -> Settled:
@@ -42,7 +41,7 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
     With `verify` every byte of the journals is read and checked. Raises KeyOutsidePlan.
     """
     done = np.zeros(records * samples, dtype=bool)
-    errors = total = 0
+    errors = 0
     damage: list[Damage] = []
     for path in journals:
         found = contents(path, verify)
@@ -52,15 +51,11 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
             keys = np.concatenate([frame.keys for frame in found.frames]).astype(np.int64)
             refuse_outside(keys, path, records, samples)
             done[keys[:, 0] * samples + keys[:, 1]] = True
-            total += len(keys)
-    return Settled(done, errors, damage, total - int(np.count_nonzero(done)))
+    return Settled(done, errors, damage)
 
 
 def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
-    """As `settled` without `verify`, several times faster for thousands of journals: by `index.whole_keys`.
-
-    Duplicates are counted only in journals that it could not take at their index's word.
-    """
+    """As `settled` without `verify`, many times faster for thousands of journals: by `index.whole_keys`."""
     folder = str(layout.generate)
     parts, slow, errors = [], [], 0
     for name, has_bad in layout.journal_names().items():
@@ -74,7 +69,7 @@ def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
     keys = np.frombuffer(b"".join(parts), dtype="<u4").reshape(-1, 2).astype(np.int64)
     refuse_outside(keys, layout.generate, records, samples)
     rest.done[keys[:, 0] * samples + keys[:, 1]] = True
-    return Settled(rest.done, rest.errors + errors, rest.damage, rest.duplicates)
+    return Settled(rest.done, rest.errors + errors, rest.damage)
 
 
 def refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
