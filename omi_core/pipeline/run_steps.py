@@ -11,8 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 from omi_core.options import ConfigError
@@ -21,7 +20,7 @@ from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.steps import COMMANDS
 from omi_core.stages.here import is_failure
-from omi_core.stages.stopping import SIGNALS
+from omi_core.stages.stopping import SIGNALS, handling
 from omi_core.store.files import LockTaken, lock
 
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +32,8 @@ def run_here(pipeline: Pipeline) -> int:
     Raises:
         ConfigError: another process works on the pipeline.
     """
-    with lock(pipeline.layout.lock), _Steps() as steps:
+    steps = _Steps()
+    with lock(pipeline.layout.lock), handling(steps.hand_on):
         done = step_progress.done_steps(pipeline)
         while (step := next(step_progress.ready(pipeline, done), None)) is not None:
             _heading(pipeline, step)
@@ -56,15 +56,7 @@ class _Steps:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def __enter__(self) -> _Steps:
-        self._before = {number: signal.signal(number, self._hand_on) for number in SIGNALS}
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+    def hand_on(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -124,7 +116,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         os.chdir(pipeline.cwd)  # paths in options are as they were typed there
         if not step.is_run:
             pipeline.directory(step).mkdir(exist_ok=True)
-        with _interrupted():
+        with handling(signal.default_int_handler):  # unless the command listens itself
             code = COMMANDS[step.command].run(pipeline.config(step))
         if code == 0 and not step.is_run:
             step_progress.write_result(pipeline, step)
@@ -144,17 +136,6 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         if not known:
             raise
         return 2 if mistake else 1
-
-
-@contextmanager
-def _interrupted() -> Iterator[None]:
-    """Signals to stop raise KeyboardInterrupt, unless the command listens to them itself."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _heading(pipeline: Pipeline, step: Step) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.definition import Pipeline, Step
-from omi_core.publish.dataset import lacks, read_stats, recover
+from omi_core.publish.dataset import read_stats, recover
 from omi_core.records import digest128
+from omi_core.stages.run import published_as
 from omi_core.store import ledger
 from omi_core.store.files import move_aside, read_json, write_json
 from omi_core.store.fingerprint import fingerprint
@@ -84,13 +85,8 @@ def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
     plan = read_plan(layout)
-    try:
-        stats = read_stats(layout.dataset)
-        if stats is None or stats["fingerprint"] != plan.fingerprint or lacks(layout.dataset, stats):
-            return None
-        return Result(plan.records, stats["rows"], stats["content_hash"][:32])
-    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is published again
-        return None
+    stats = published_as(layout.dataset, plan.fingerprint)
+    return None if stats is None else Result(plan.records, stats["rows"], stats["content_hash"][:32])
 
 
 def write_result(pipeline: Pipeline, step: Step) -> None:

@@ -60,11 +60,11 @@ def _generate_content(values: Values) -> Values:
 
 
 def _reduce_content(values: Values) -> Values:
-    from omi_core.stages.planning import reduce_content
+    from omi_core.stages.planning import chosen_content
 
     config = options.restore(Reduce, values)
     read = {"input": _by_bytes(config.input), "solution": config.solution, "finish": config.finish_reason}
-    return reduce_content(config) | read | {"data": _chosen(values["data"], Data())}
+    return chosen_content(config) | read | {"data": _chosen(values["data"], Data())}
 
 
 def _content(schema: type) -> Callable[[Values], Values]:

@@ -24,7 +24,7 @@ from omi_core.stages import here
 from omi_core.stages.generate import ShardReport, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import discard_damaged, finished_part, part_range, run_part
+from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
 from omi_core.stages.run import Run, is_current, open_to_continue, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
@@ -114,7 +114,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
                 publish_run(run, parts)
     except PartError as error:
         print(f"publish: {error}", flush=True)
-        discard_damaged(run, parts)
+        discard_damaged(part_paths(run, parts))
         gates.pass_reduce(run, parts)
         raise  # every part is whole, and still they are no dataset
     return 0

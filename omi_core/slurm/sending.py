@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.config import Generate, RunOptions
+from omi_core.config import Generate
 from omi_core.hints import follow, hint
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
 from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
-from omi_core.slurm.standing import Standing, cancel_live, live_ids, standing, tell_cancelled
+from omi_core.slurm.standing import Standing, cancel_live, live_ids, refuse_at_work, standing, tell_cancelled
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import Run, open_run, published, published_whole
+from omi_core.stages.run import Run, open_run, published
 from omi_core.stages.summary import announce
 from omi_core.store import ledger
 from omi_core.store.files import lock, write_json
@@ -42,20 +43,9 @@ def plan_to_submit(config: Generate) -> Run[Generate]:
     check_after(config.cluster.after)
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
-    _refuse_fresh_while_running(config.run)
+    if config.run.fresh and config.run.dir and (old := Layout(Path(config.run.dir))).plan.exists():
+        refuse_at_work(old.root, live_ids(ledger.read(old.ledger)))
     return plan_generate(config)
-
-
-def _refuse_fresh_while_running(where: RunOptions) -> None:
-    """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
-    if not (where.fresh and where.dir and Layout(Path(where.dir)).plan.exists()):
-        return
-    layout = Layout(Path(where.dir))
-    if active := live_ids(ledger.read(layout.ledger)):
-        raise ConfigError(
-            f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
-            f"{hint('cancel', layout.root)} first"
-        )
 
 
 def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int:
@@ -69,8 +59,8 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
     config = run.config
     try:
         with lock(run.layout.lock), ExitStack() as undo:
-            announce(run, published(run))
-            if published_whole(run) is not None:
+            announce(run, stats := published(run))
+            if stats is not None and hole_of(stats) is None:
                 return 0
             live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))

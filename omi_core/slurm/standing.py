@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,15 @@ def cancel_live(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     jobs = live_ids(entries)
     commands.scancel(jobs[::-1])
     return jobs
+
+
+def refuse_at_work(root: Path, active: Sequence[str]) -> None:
+    """Raises ConfigError where run.fresh would take a directory away under jobs that write to it."""
+    if active:
+        jobs = ", ".join(active)
+        raise ConfigError(
+            f"run.fresh=true: jobs of {root} wait or run ({jobs}); {hint('cancel', root)} first"
+        )
 
 
 def tell_cancelled(root: Path, cancel: Callable[[], list[str]]) -> int:

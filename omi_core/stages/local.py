@@ -17,7 +17,14 @@ from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import discard_damaged, finished_parts, part_count, part_range, run_part
+from omi_core.stages.reduce import (
+    discard_damaged,
+    finished_parts,
+    part_count,
+    part_paths,
+    part_range,
+    run_part,
+)
 from omi_core.stages.run import Run, published_whole
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.store import ledger
@@ -55,7 +62,7 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
             return publish(run)
         except PartError as error:
             gate.warn(str(error))
-            discard_damaged(run, part_count(run))
+            discard_damaged(part_paths(run, part_count(run)))
             reduce(run, stop)
             return publish(run)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -112,19 +113,24 @@ def records_of(run: Run[Any]) -> Iterator[Record]:
     return Records(run.layout.records).slice(0, run.plan.records)
 
 
-def published(run: Run[Any]) -> dict[str, Any] | None:
-    """The statistics of the run's dataset, whole or with a hole, if it belongs to this fingerprint.
+def published_as(dataset: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The statistics of a dataset, whole or with a hole, if it was made under this fingerprint.
 
     None also where one of its files is gone or cut short: it is published again.
     """
     try:
-        stats = read_stats(run.layout.dataset)
-        if stats is None or stats["fingerprint"] != run.plan.fingerprint or lacks(run.layout.dataset, stats):
+        stats = read_stats(dataset)
+        if stats is None or stats["fingerprint"] != fingerprint or lacks(dataset, stats):
             return None
         hole_of(stats)
         return stats
     except (AttributeError, KeyError, TypeError, ValueError):  # stats.json is damaged
         return None
+
+
+def published(run: Run[Any]) -> dict[str, Any] | None:
+    """The statistics of the run's dataset, as `published_as`."""
+    return published_as(run.layout.dataset, run.plan.fingerprint)
 
 
 def published_whole(run: Run[Any]) -> dict[str, Any] | None:

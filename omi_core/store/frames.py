@@ -22,7 +22,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -213,17 +213,7 @@ def _frame_at(fd: int, path: Path, at: int, stop: int) -> Frame | Damage:
         return Damage(path, at, header.length, str(error), header.first, header.last)
     if len(keys) != header.count:
         return Damage(path, at, header.length, "lines missing", header.first, header.last)
-    return Frame(
-        at,
-        header.length,
-        header.raw,
-        header.crc,
-        header.count,
-        header.errors,
-        header.first,
-        header.last,
-        keys,
-    )
+    return replace(header, keys=keys)
 
 
 def _next_header(fd: int, start: int, stop: int) -> int | None:

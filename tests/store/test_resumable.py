@@ -42,10 +42,10 @@ def dataset(root: Path, options: dict[str, int], fresh: bool) -> None:
 def pipeline(root: Path, options: dict[str, int], fresh: bool) -> None:
     whole = Pipeline(root, "recipe", fingerprint(options), options, ())
     if not fresh:
-        pipelines.refuse_other(whole)
+        pipelines.directory(root).refuse_other(whole.content)
     elif pipelines.is_pipeline(root):
-        pipelines.move_aside(root)
-    pipelines.make_directory(root)
+        pipelines.directory(root).move_aside()
+    pipelines.directory(root).make()
     with lock(whole.layout.lock):
         pipelines.write_pipeline(whole)
 
