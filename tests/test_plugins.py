@@ -26,7 +26,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _forget() -> None:
-    plugins._load.cache_clear()
+    plugins.load.cache_clear()
     plugins._entries.cache_clear()
 
 

@@ -94,7 +94,7 @@ def _cells(words: Sequence[str]) -> Iterator[list[str]]:
 
 @contextmanager
 def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]], Values]]:
-    """Gives `compose(words)`, ready for many; Hydra's errors become ConfigErrors."""
+    """Gives `compose(words)`, ready for many. Raises ConfigError."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
@@ -108,14 +108,19 @@ def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]],
         assert isinstance(values, dict)
         return {str(key): value for key, value in values.items()}
 
+    with _in_one_line(schema), initialize_config_module("hydra_conf", version_base="1.3"):
+        yield composed
+
+
+@contextmanager
+def _in_one_line(schema: type) -> Iterator[None]:
+    """Hydra's errors become ConfigErrors."""
     try:
-        with initialize_config_module("hydra_conf", version_base="1.3"):
-            yield composed
+        yield
     except ConfigError:
         raise
     except Exception as error:
-        line = one_line(error, schema)
-        if line is None:
+        if (line := one_line(error, schema)) is None:
             raise
         raise ConfigError(line) from error
 
@@ -135,12 +140,8 @@ def show_views(name: str, line: CommandLine) -> None:
     before, sys.argv = sys.argv, [name, *line.views, *folder, *words]
     try:
         main = hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)
-        main(lambda config: None)()
-    except Exception as error:
-        text = one_line(error, schema)
-        if text is None:
-            raise
-        raise ConfigError(text) from error
+        with _in_one_line(schema):
+            main(lambda config: None)()
     finally:
         sys.argv = before
 

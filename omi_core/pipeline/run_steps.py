@@ -18,7 +18,7 @@ from omi_core.options import ConfigError
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.showing import show_table
-from omi_core.pipeline.steps import COMMANDS
+from omi_core.pipeline.steps import run_step
 from omi_core.stages.here import is_failure
 from omi_core.stages.stopping import SIGNALS, handling
 from omi_core.store.files import LockTaken, lock
@@ -117,7 +117,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         if not step.is_run:
             pipeline.directory(step).mkdir(exist_ok=True)
         with handling(signal.default_int_handler):  # unless the command listens itself
-            code = COMMANDS[step.command].run(pipeline.config(step))
+            code = run_step(step.command, pipeline.config(step))
         if code == 0 and not step.is_run:
             step_progress.write_result(pipeline, step)
         return code

@@ -25,7 +25,7 @@ from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
 from omi_core.report.html import readable
 from omi_core.report.lengths import lengths
-from omi_core.report.svg import duration, percent, tasks
+from omi_core.report.svg import duration, killed, percent
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
 
@@ -51,10 +51,8 @@ class Figure:
 
 def figures(run: Facts) -> Iterator[Figure]:
     """The charts for which the run has data."""
-    for make in (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure):
-        if (figure := make(run)) is not None:
-            yield figure
-    for make in (lengths_figure, agreement_figure):
+    each = (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure)
+    for make in (*each, lengths_figure, agreement_figure):
         if (figure := make(run)) is not None:
             yield figure
 
@@ -167,8 +165,7 @@ def growth_figure(run: Facts) -> Figure | None:
     chart = lines(series, across, top, Table(["time", "samples"], rows), legend, moments)
     caption = "Vertical lines are further attempts. " if moments else ""
     if run.untimed:
-        killed = tasks(run.untimed, "was", "were")
-        caption += f"{killed} killed, or still running: its samples count when it wrote last. "
+        caption += f"{killed(run.untimed)}: its samples count when it wrote last. "
     if found.placeless:
         caption += f"{count_text(found.placeless)} samples have no known time and are left out."
     return Figure("Samples over time", caption.strip(), chart)
@@ -198,7 +195,7 @@ def tasks_figure(run: Facts) -> Figure | None:
     if len(run.timed) > len(shown):
         caption += f"Drawn are the {len(shown)} longest of {count_text(len(run.timed))} tasks. "
     if run.untimed:
-        caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still running, and left no times."
+        caption += f"{killed(run.untimed)}, and left no times."
     return Figure("Busy and idle per task", caption.strip(), chart)
 
 
