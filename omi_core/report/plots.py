@@ -31,6 +31,7 @@ from omi_core.report.waterfall import waterfall
 
 # More shards than this are drawn together, or only the longest of them.
 MOST_SHARDS = 40
+SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
 _TENTHS = [tenth / 10 for tenth in range(11)]
 
 
@@ -120,7 +121,7 @@ def votes_figure(run: Facts) -> Figure | None:
         vote_line("any", "k3", points, [point.solved for point in points], dashed=True),
     ]
     legend = [("k1", "majority is right"), ("k3", "any sample is right")]
-    chart = lines(series, vote_axis([points]), Axis([0, 0.25, 0.5, 0.75, 1], percent), table, legend)
+    chart = lines(series, vote_axis([points]), SHARES, table, legend)
     caption = "Share of problems; fewer samples are disjoint draws from each problem's own."
     if run.counts and run.counts["samples"] < run.counts["records"] * run.plan.samples:
         caption += " Problems with fewer samples take no part in larger draws."

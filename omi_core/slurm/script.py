@@ -168,6 +168,7 @@ def _executor(cluster: Cluster, job: Job) -> submitit.SlurmExecutor:
 def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
     gpu = job.on_gpus
     size = _size(cluster, job)
+    exports = [f"export {name}={shlex.quote(str(value))}" for name, value in cluster.environment.items()]
     log = f"{str(job.logs).replace('%', '%%')}/{'%A_%a' if job.array else '%j'}"
     parameters: dict[str, Any] = {
         "job_name": f"{cluster.job_prefix or ''}{job.name}",
@@ -183,7 +184,7 @@ def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
         "wckey": None,
         "signal_delay_s": cluster.signal_seconds,
         "stderr_to_stdout": True,
-        "setup": [*setup_script(cluster.setup), *_exports(cluster.environment)] or None,
+        "setup": [*setup_script(cluster.setup), *exports] or None,
         "srun_args": [
             "--export=ALL",
             # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
@@ -234,10 +235,6 @@ def _size(cluster: Cluster, job: Job) -> dict[str, Any]:
     elif cluster.gpu_request == "gres":
         size["gres"] = f"gpu:{count}"
     return size
-
-
-def _exports(environment: dict[str, str]) -> list[str]:
-    return [f"export {name}={shlex.quote(str(value))}" for name, value in environment.items()]
 
 
 def _teardown(cluster: Cluster, job: Job) -> list[str] | None:

@@ -18,7 +18,7 @@ from omi_core.store.files import write_json
 from omi_core.store.manifests import read_manifests
 from omi_core.store.plan import Plan
 from omi_core.tasks import rates, task_of
-from omi_core.terminal import terminal
+from omi_core.terminal import plain_table, terminal
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
@@ -71,15 +71,12 @@ def cuts(plan: Plan) -> str:
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
     """Prints the summary of a published run and keeps the same figures in summary.json."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     figures = summarize(run, stats)
     write_json(run.layout.summary, figures)
     console = terminal()
-    title = Text(str(run.layout.root))
-    table = Table(box=box.SIMPLE, title=title, title_justify="left", show_header=False)
+    table = plain_table(str(run.layout.root))
     table.add_column()
     table.add_column(justify="right")
     for section, rows in figures.items():

@@ -12,7 +12,6 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -98,9 +97,6 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
 
 def next_number(layout: Layout) -> int:
     """The number that the next attempt will have, also after those of which only journals are left."""
-    return max(_numbers(layout), default=0) + 1 if layout.generate.is_dir() else 1
-
-
-def _numbers(layout: Layout) -> list[int]:
-    names = (_ATTEMPT.fullmatch(path.name) for path in Path(layout.generate).iterdir())
-    return [int(found[1]) for found in names if found]
+    paths = layout.generate.iterdir() if layout.generate.is_dir() else ()
+    names = (_ATTEMPT.fullmatch(path.name) for path in paths)
+    return max((int(found[1]) for found in names if found), default=0) + 1
