@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Compare(finding.Where):
-    csv: str | None = option(None, "file for the table as CSV; true: on stdout instead of the table")
-    json: str | None = option(None, "file for the table as JSON; true: on stdout instead of the table")
+    csv: str | None = option(
+        None, "write the table to this file as CSV; true: to stdout, in place of the table"
+    )
+    json: str | None = option(
+        None, "write the table to this file as JSON; true: to stdout, in place of the table"
+    )
 
 
 def main(config: Compare, runs: list[Path]) -> int:

@@ -74,7 +74,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         print(f"\n== {entry.job.stage}{tasks}")
         print(script(config.cluster, entry.job), end="")
     if chain.unsent:
-        print(f"\n{chain.unsent:,} samples more are submitted by the gate, when the queue has room for them")
+        print(f"\n{chain.unsent:,} more samples: submitted by the gate when the queue has room for them")
     return 0
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Options(Where):
-    watch: bool = option(False, "show it again until no job of it waits or runs")
-    interval: float = option(30.0, "seconds between two queries; Slurm's controller serves all users", ge=10)
+    watch: bool = option(False, "refresh until no job is waiting or running")
+    interval: float = option(30.0, "seconds between queries; Slurm's controller serves all users", ge=10)
     json: bool = option(False, "print JSON, for scripts")
 
 

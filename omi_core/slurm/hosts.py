@@ -33,7 +33,7 @@ def place(environment: Mapping[str, str], nodes: int) -> RankPlace | None:
     """This task's place among the ranks of a teacher of this many nodes; None for a teacher of one.
 
     Raises:
-        ConfigError: the job has another shape, or this is none of its tasks.
+        ConfigError: the job has another shape, or this process is not one of its tasks.
     """
     if nodes == 1:
         return None

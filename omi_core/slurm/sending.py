@@ -245,5 +245,5 @@ def show_jobs(run: Run[Any], chain: Chain) -> None:
         tasks = f"  {array[1] + 1} tasks" if array else ""
         print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
     if chain.unsent:
-        print(f"{chain.unsent:,} samples more: submitted by the gate, when the queue has room for them")
+        print(f"{chain.unsent:,} more samples: submitted by the gate when the queue has room for them")
     print(follow(run.layout.root), flush=True)

@@ -2,7 +2,7 @@
 
 squeue tells what is, and for some minutes (MinJobAge) how tasks ended; sacct tells how those ended that
 squeue has forgotten. squeue wins: for seconds after a node failure, a preemption or a requeue, sacct shows
-an end that is none. Both are read compactly, pending array tasks as one row such as `1_[41-9999%32]`.
+an end that is not one. Both are read compactly, pending array tasks as one row such as `1_[41-9999%32]`.
 """
 
 from __future__ import annotations

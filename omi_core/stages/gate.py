@@ -26,7 +26,7 @@ def missing(run: Run) -> np.ndarray:
     found = settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True)
     if not run.plan.complete:
         if found.damage:
-            raise ImportDamaged(f"{found.damage[0]}; import the samples anew with run.fresh=true")
+            raise ImportDamaged(f"{found.damage[0]}; import the samples again with run.fresh=true")
         return np.empty((0, 2), dtype=np.int64)
     for damage in found.damage:
         set_aside(damage.path, damage)

@@ -77,7 +77,7 @@ class Resumable:
                 raise ConfigError(
                     f"run.dir={self.root}: was made with another {self.made_of} "
                     f"({shown(differences(old, content))}); "
-                    "choose another run.dir, or run.fresh=true to start it anew"
+                    "choose another run.dir, or run.fresh=true to start over"
                 )
         else:
             self._refuse_foreign()

@@ -66,7 +66,7 @@ def test_a_damaged_import_is_named_and_made_anew(reduce: Reduce, here: Here, tmp
     code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1")
     assert code == 1
     assert err.splitlines()[-1].startswith("failed: run/generate/0001-00000.jsonl.zst: ")
-    assert err.splitlines()[-1].endswith("import the samples anew with run.fresh=true")
+    assert err.splitlines()[-1].endswith("import the samples again with run.fresh=true")
     code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1", "run.fresh=true")
     assert code == 0, err
 

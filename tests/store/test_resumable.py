@@ -90,7 +90,7 @@ def test_another_content_is_refused_with_the_difference(command: Command, plan: 
     message = str(refused.value)
     assert message.startswith(f"run.dir={tmp_path / 'made'}: was made with another ")
     assert "samples 4 → 5" in message and "seed" not in message and "\n" not in message
-    assert message.endswith("choose another run.dir, or run.fresh=true to start it anew")
+    assert message.endswith("choose another run.dir, or run.fresh=true to start over")
     assert files_of(tmp_path) == before
 
 
