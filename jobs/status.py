@@ -1,4 +1,4 @@
-"""Show runs and pipelines: stages, samples, rate, time left, failures. Without RUN: all of them, one per line.
+"""Show runs and pipelines: stages, samples, rate, time left, failures. Without RUN: all, one per line.
 
     python -m jobs.status
     python -m jobs.status runs/mine
