@@ -9,8 +9,6 @@ An input is a run, a published dataset, or a .jsonl, .jsonl.zst or .parquet file
 same command again to continue after a kill; it does nothing once the dataset is complete.
 """
 
-from __future__ import annotations
-
 from omi_core.combine.finishing import combine_datasets
 from omi_core.commands.shell import run_composed
 

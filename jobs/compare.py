@@ -8,8 +8,6 @@
 Runs can be compared at any stage, even while they work; a dash stands for what is not known yet.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.compare import Compare, main
 from omi_core.commands.shell import run_on_runs
 

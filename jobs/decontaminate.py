@@ -11,8 +11,6 @@ sentence-transformers model, which finds the nearest questions for every problem
 task=verdicts lets a judge read those, and verdicts= adds what it found to the report.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.shell import run_composed
 from omi_core.decontaminate.checking import check
 from omi_core.decontaminate.decontaminate_options import refuse_same_files

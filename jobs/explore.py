@@ -8,8 +8,6 @@ Give the files that jobs.decontaminate wrote as input= and nearest=, or give a d
 contamination.jsonl and nearest.jsonl in and below it. The page is one file that needs no network.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.explore import Explore, main
 from omi_core.commands.shell import run_on_words
 

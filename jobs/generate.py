@@ -9,8 +9,6 @@ The run is in runs/<task>-<data>-<teacher>-<fingerprint>, or in run.dir; its dat
 Run the same command again to continue a run that was stopped or killed; it does nothing once the run is done.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.making import generate
 from omi_core.commands.shell import run_composed
 

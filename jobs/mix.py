@@ -8,8 +8,6 @@ another mixture. Takes all rows of each input, limit= of them, or a share= of th
 command again to continue after a kill; it does nothing once the dataset is complete.
 """
 
-from __future__ import annotations
-
 from omi_core.combine.finishing import mix_datasets
 from omi_core.commands.shell import run_composed
 

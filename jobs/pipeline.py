@@ -10,8 +10,6 @@ command again to continue a pipeline that was stopped or killed; it does nothing
 With +cluster=NAME it submits jobs to Slurm and returns; each step's jobs submit the steps that depend on it.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.pipeline import run_pipeline
 
 if __name__ == "__main__":

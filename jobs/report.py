@@ -8,8 +8,6 @@ The page needs no network and has no scripts. Runs can be drawn at any stage, ev
 without data are left out. Times come from tasks that ended on their own.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.report import Report, main
 from omi_core.commands.shell import run_on_runs
 

@@ -9,8 +9,6 @@ are submitted again. With more tasks than before, work left over by a few slow t
 pipeline, every step that can continue does.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.finding import Resume
 from omi_core.commands.resume import main
 from omi_core.commands.shell import run_on_runs

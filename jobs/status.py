@@ -8,8 +8,6 @@
 Makes one squeue call and at most one sacct call per run; without Slurm it shows what the run's files say.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.shell import run_on_runs
 from omi_core.commands.status import Options, main
 

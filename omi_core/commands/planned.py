@@ -19,9 +19,10 @@ from omi_core.slurm.script import script
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
+from omi_core.stages import gate
 from omi_core.stages.run import Run, published
 from omi_core.stages.summary import cuts
-from omi_core.store.keys import count_keys, missing_ranges, settled
+from omi_core.store.keys import count_keys
 from omi_core.store.manifests import read_manifests
 
 _MESSAGE_CHARACTERS = 70
@@ -31,7 +32,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     """Prints the plan of a run of which the jobs `active` wait or run; returns the exit code."""
     plan, config = run.plan, run.config
     new = config.run.fresh or not run.layout.plan.exists()
-    ranges = np.array([[0, plan.keys]]) if new and plan.complete else _missing(run)
+    ranges = np.array([[0, plan.keys]]) if new and plan.complete else gate.missing(run, mend=False)
     missing = count_keys(ranges)
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
@@ -80,15 +81,6 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
 
 def _line(name: str, words: str) -> None:
     print(f"{name:<10} {words}")
-
-
-def _missing(run: Run[Any]) -> np.ndarray:
-    """As `gate.missing`, but damaged frames are not set aside: nothing is written."""
-    if not run.plan.complete:
-        return np.empty((0, 2), dtype=np.int64)
-    return missing_ranges(
-        settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True).done
-    )
 
 
 def _site(run: Run[Any]) -> tuple[Site, str]:

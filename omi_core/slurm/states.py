@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from omi_core.slurm.commands import ACCOUNTING_TIMEOUT_S, SlurmError, run
@@ -91,14 +92,6 @@ class TaskState:
         return self.state in ENDED_WELL or self.state in FAILURES or self.state == GONE
 
 
-@dataclass(frozen=True, slots=True)
-class AccountedRun:
-    """One row of sacct: a run of a task, or its wait for the next."""
-
-    submit: float
-    state: TaskState
-
-
 def query(
     job_ids: Iterable[str], sizes: Mapping[str, int] | None = None, since: float | None = None
 ) -> dict[TaskKey, TaskState]:
@@ -173,8 +166,8 @@ def _unknown(ids: list[str], sizes: Mapping[str, int], found: Mapping[TaskKey, T
 
 
 def _spread(
-    runs: Mapping[TaskKey, list[AccountedRun]], sizes: Mapping[str, int], queue: Mapping[TaskKey, TaskState]
-) -> dict[TaskKey, list[AccountedRun]]:
+    runs: Mapping[TaskKey, list[TaskState]], sizes: Mapping[str, int], queue: Mapping[TaskKey, TaskState]
+) -> dict[TaskKey, list[TaskState]]:
     """An array that is cancelled at once has one row in sacct, without indexes: that is of all its tasks."""
     spread = dict(runs)
     arrays = {key.job_id for key in queue if key.array_index is not None} | set(sizes)
@@ -187,14 +180,14 @@ def _spread(
 
 
 def _merge(
-    queue: Mapping[TaskKey, TaskState], runs: Mapping[TaskKey, list[AccountedRun]]
+    queue: Mapping[TaskKey, TaskState], runs: Mapping[TaskKey, list[TaskState]]
 ) -> dict[TaskKey, TaskState]:
     """What squeue says, completed by sacct; of what only sacct knows, the ends."""
     merged = {}
     for key, past in runs.items():
         now = queue.get(key)
         if now is None:
-            last = past[-1].state
+            last = past[-1]
             # A task that waits or runs by sacct alone does not: its end has not been entered yet.
             state = last if last.ended else TaskState(GONE, reason=f"sacct still has it as {last.state}")
             earlier = past[:-1]
@@ -202,7 +195,7 @@ def _merge(
                 state = replace(state, restarts=len(earlier), elapsed_before_s=_total(earlier))
             merged[key] = state
         elif now.restarts:
-            earlier = [run for run in past if _before(run.state, now)]
+            earlier = [run for run in past if _before(run, now)]
             merged[key] = replace(now, elapsed_before_s=_total(earlier))
     return {**queue, **merged}
 
@@ -211,8 +204,8 @@ def _before(earlier: TaskState, now: TaskState) -> bool:
     return earlier.end is not None and (now.start is None or earlier.end <= now.start)
 
 
-def _total(runs: list[AccountedRun]) -> int:
-    return sum(run.state.elapsed_s for run in runs)
+def _total(runs: list[TaskState]) -> int:
+    return sum(run.elapsed_s for run in runs)
 
 
 def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
@@ -241,9 +234,9 @@ def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
     return found
 
 
-def parse_sacct(text: str) -> dict[TaskKey, list[AccountedRun]]:
+def parse_sacct(text: str) -> dict[TaskKey, list[TaskState]]:
     """The runs of each task in what `sacct -P -D` prints for `_SACCT_FIELDS`, oldest first."""
-    found: dict[TaskKey, list[AccountedRun]] = {}
+    found: dict[TaskKey, list[tuple[float, TaskState]]] = {}
     for line in text.splitlines():
         cells = line.split("|", len(_SACCT_FIELDS) - 1)
         named = _JOB_ID.fullmatch(cells[0])
@@ -259,12 +252,10 @@ def parse_sacct(text: str) -> dict[TaskKey, list[AccountedRun]]:
             times=(start, end),
             tres=tres,
         )
-        past = AccountedRun(_time(submit) or 0.0, row)
         for key in _keys(named):
-            found.setdefault(key, []).append(past)
-    for runs in found.values():
-        runs.sort(key=lambda each: each.submit)  # a requeued task is submitted anew
-    return found
+            found.setdefault(key, []).append((_time(submit) or 0.0, row))
+    # A requeued task is submitted again.
+    return {key: [row for _, row in sorted(runs, key=itemgetter(0))] for key, runs in found.items()}
 
 
 def expand_array(tasks: str) -> Iterator[int]:

@@ -107,10 +107,7 @@ def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
     """Cut `ranges`, shape (r, 2), into `parts` contiguous shares whose sizes differ by at most one key.
 
     The larger shares come first; with fewer keys than parts the last ones are empty, shape (0, 2).
-    Raises ValueError when `parts` < 1.
     """
-    if parts < 1:
-        raise ValueError(f"keys can be split into 1 or more parts, not {parts}")
     ends = running_sizes(ranges)
     return [one_share(ranges, ends, part, parts) for part in range(parts)]
 

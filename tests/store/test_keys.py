@@ -81,11 +81,6 @@ def test_splitting_leaves_its_input_alone(done: np.ndarray, parts: int) -> None:
     assert (ranges == before).all()
 
 
-def test_there_is_at_least_one_part() -> None:
-    with pytest.raises(ValueError, match="1 or more parts, not 0"):
-        split_ranges(np.array([[0, 5]]), 0)
-
-
 @given(DONE, st.integers(1, 9))
 def test_keys_come_as_ordinal_and_index(done: np.ndarray, samples: int) -> None:
     ranges = missing_ranges(done)
