@@ -9,31 +9,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from omi_core.composing.command_line import CommandLine
 from omi_core.composing.grammar import in_grammar
 from omi_core.composing.hydra_errors import one_line
 from omi_core.options import ConfigError
 
-Config = TypeVar("Config")
 Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Root(Generic[Config]):
+class Root:
     """The config of a command: its schema, and how composed values become a checked instance of it."""
 
-    name: str
-    schema: type[Config]
-    load: Callable[[Mapping[str, Any]], Config]
+    schema: type
+    load: Callable[[Mapping[str, Any]], Any]
 
 
 COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
 
 
 @cache
-def command_root(name: str) -> Root[Any]:
+def command_root(name: str) -> Root:
     """The root of a command of `COMMANDS`; only its own modules are imported."""
     if name in ("generate", "reduce"):
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
@@ -46,7 +44,7 @@ def command_root(name: str) -> Root[Any]:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
-    return Root(name, schema, load)
+    return Root(schema, load)
 
 
 def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:

@@ -184,7 +184,8 @@ def tasks_figure(run: Facts) -> Figure | None:
     rows = [_task_row(shard, 0.0 if origin is None else (shard.started or 0.0) - origin) for shard in shown]
     end = max((bar.end for row in rows for bar in row.bars), default=1.0)
     since = "since each task's start" if origin is None else "since the first task's start"
-    table = Table(["task", "start-up", "generating", "draining"], [_task_cells(shard) for shard in shown])
+    cells = [[shard.name, *map(duration, _phases(shard))] for shard in shown]
+    table = Table(["task", "start-up", "generating", "draining"], cells)
     legend = [("k3", "start-up, to the first sample"), ("k1", "generating"), ("k4", "draining")]
     chart = bar_rows(rows, zero(max(end, 1e-3), duration, since, of_time=True, tight=True), table, legend)
     parts = [sum(column) for column in zip(*(_phases(shard) for shard in run.timed), strict=True)]
@@ -227,10 +228,6 @@ def _task_row(shard: Shard, start: float) -> BarRow:
             bars.append(Bar(at, at + length, kind, f"{shard.name}: {phase} {duration(length)}"))
         at += length
     return BarRow(f"{shard.attempt}/{shard.task}", bars, duration(shard.busy or 0.0))
-
-
-def _task_cells(shard: Shard) -> list[str]:
-    return [shard.name, *map(duration, _phases(shard))]
 
 
 def shards_figure(run: Facts) -> Figure | None:
