@@ -127,10 +127,8 @@ def fill(
 
         options = {}
         for key, value in draft.options.items():
-            filled_in = partial(
-                _filled, where=f"recipe={recipe.name}: step {draft.name}: {key}", value_of=value_of
-            )
-            options[key] = each_text(value, filled_in)
+            where = f"recipe={recipe.name}: step {draft.name}: {key}"
+            options[key] = each_text(value, partial(_filled, where=where, value_of=value_of))
         filled.append((Draft(draft.name, draft.command, options), tuple(needs)))
         outputs[draft.name] = (step_directory(number, draft.name), outputs_of(draft))
     return filled

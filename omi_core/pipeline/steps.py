@@ -43,12 +43,11 @@ _OF_THE_PIPELINE = ("plan", "run.fresh", "run.root")
 class Command:
     """What a pipeline has to know of a command; its options are plain values, composed and checked.
 
-    `content` is what of them decides the step's result, by the
-    bytes of files, not by where they lie. `check` raises ConfigError when what is read from outside cannot
-    be had, for a pipeline in the given directory. `owned` are options that the pipeline
-    sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
-    a name under "". `product` is the
-    result of a step that `is_run` says is not a run; `input` is the option that names the rows it takes on.
+    `content` is what of them decides the step's result, by the bytes of files, not by where they lie. `check`
+    raises ConfigError when what is read from outside cannot be had, for a pipeline in the given directory.
+    `owned` are options that the pipeline sets, each to a path below the step's directory; `outputs` is what
+    later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
+    says is not a run; `input` is the option that names the rows it takes on.
     """
 
     content: Callable[[Values], Values]
@@ -69,11 +68,8 @@ def _generate_content(values: Values) -> Values:
 
 def _reduce_content(values: Values) -> Values:
     config = options.restore(Reduce, values)
-    read = {
-        "input": options.each_text(config.input, _by_bytes),
-        "solution": config.solution,
-        "finish": config.finish_reason,
-    }
+    path = _by_bytes(str(config.input))
+    read = {"input": path, "solution": config.solution, "finish": config.finish_reason}
     return chosen_content(config) | read | {"data": _chosen(values["data"], Data())}
 
 
