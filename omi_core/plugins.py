@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from types import MappingProxyType
 
 from omi_core.options import ConfigError, first_line
 
@@ -39,7 +40,7 @@ def load(group: str) -> Mapping[str, object]:
         ConfigError: a name is not an identifier in lower case, two packages use the same one, or what it
             stands for cannot be loaded. Says which package that is.
     """
-    return {name: _loaded(entry) for name, entry in _entries(group).items()}
+    return MappingProxyType({name: _loaded(entry) for name, entry in _entries(group).items()})
 
 
 def package(group: str, name: str) -> Package:
