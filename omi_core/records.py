@@ -95,7 +95,7 @@ class Record:
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Record:
-        return Record(*_of_record(row), row.get("extra", {}))
+        return Record(*_of_record(row), extra=row.get("extra", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Sample:
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Sample:
-        return Sample(*_of_sample(row), row.get("error"))
+        return Sample(*_of_sample(row), error=row.get("error"))
 
 
 @dataclass(slots=True)
