@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from omi_core.config import Generate
+from omi_core.finish import UNCLOSED
 from omi_core.slurm.gates import end_chain
 from omi_core.stages.run import Run
 from omi_core.store.attempts import Attempt
@@ -43,7 +44,7 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     return {
         "samples": len(samples),
         "answers": sum(sample.error is None and is_answer(sample.text) for sample in samples) / whole,
-        "unfinished": sum(sample.finish_reason == "length" for sample in samples) / whole,
+        "unfinished": sum(sample.finish_reason in ("length", UNCLOSED) for sample in samples) / whole,
         "errors": sum(sample.error is not None for sample in samples) / whole,
         "tokens": sum(sample.completion_tokens for sample in samples) / whole,
     }

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.config import Generate
 from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
+from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.records import Seen
@@ -42,7 +44,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         rows_per_file=run.config.publish.rows_per_file,
         splits=run.config.publish.splits,
         seed=run.config.publish.seed,
-        chat=run.config.publish.chat,
+        chat=chat_form(run.config.publish),
         styles=task_of(run.config).styles(run.config, lambda: records_of(run)),
         hole=hole(run.plan, found.done),
     )
@@ -84,7 +86,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         teacher=_teacher_name(config),
         revision=config.teacher.revision,
         prompt=_prompt_name(config),
-        sampling=vars(config.sampling) | {"seed": config.seed},
+        sampling=options.content(config.sampling) | {"seed": config.seed},
         rehearsal=config.teacher.kind == "rehearsal",
     )
 
