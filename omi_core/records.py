@@ -140,8 +140,12 @@ class Sample:
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Sample:
-        later = {"reasoning": row.get("reasoning"), "reasoning_tokens": row.get("reasoning_tokens", 0)}
-        return Sample(*_of_sample(row), error=row.get("error"), **later)
+        return Sample(
+            *_of_sample(row),
+            error=row.get("error"),
+            reasoning=row.get("reasoning"),
+            reasoning_tokens=row.get("reasoning_tokens", 0),
+        )
 
 
 @dataclass(slots=True)
