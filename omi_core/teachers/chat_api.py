@@ -108,7 +108,7 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
     if text is None:
         text = ""  # nothing but thoughts, which some servers give apart
     if not isinstance(text, str):
-        raise Again("BadAnswer: the text is no text", foreign=True)
+        raise Again("BadAnswer: the content is not a text", foreign=True)
     ended = finished(reason)
     if ended is None:
         # A server that is shut down breaks its answers off ("abort"); they are not samples.

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import islice
 
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
@@ -89,17 +90,13 @@ class EndpointTeacher(Teacher):
             ConfigError: the server says that the address, the model's name or the key is wrong.
         """
         running: set[asyncio.Task[Sample]] = set()
-        more = True
         try:
-            while more or running:
-                while more and len(running) < self._options.concurrency:
-                    request = next(requests, None)
-                    if request is None:
-                        more = False
-                        break
+            while True:
+                for request in islice(requests, self._options.concurrency - len(running)):
                     running.add(self._loop.create_task(self._settle(request)))
-                if running:
-                    yield from self._finished(running)
+                if not running:
+                    return
+                yield from self._finished(running)
         finally:
             self._abandon(running)
 
