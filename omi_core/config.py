@@ -19,6 +19,8 @@ from omi_core.filters import registry
 from omi_core.filters.sections import packages
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, option, section
+from omi_core.prompts.prompt_options import Prompt
+from omi_core.publish.publish_options import Publish
 from omi_core.stop_strings import check_stop
 from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
 
@@ -32,40 +34,6 @@ class TaskOptions:
     """What a run generates."""
 
     name: str = option(tasks.DEFAULT_TASK, "what is generated", choices=tuple(tasks.known()))
-
-
-@dataclass
-class Prompt:
-    """The template that makes a prompt of a record."""
-
-    name: str | None = option(
-        None,
-        "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
-        transient=True,
-    )
-    path: str | None = option(
-        None, "a template file of your own (YAML); wins over prompt.name", transient=True
-    )
-    examples: int | None = option(
-        None, "solved examples shown; null: all of the template's", ge=0, transient=True
-    )
-
-
-@dataclass
-class Publish:
-    """What the dataset holds beside its rows, and how it is cut into files."""
-
-    rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
-    provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
-    splits: dict[str, int] = option(
-        {}, "further splits, NAME: ROWS, by fair downsampling: first solutions first, then second ones, …"
-    )
-    seed: int = option(42, "seed of these splits: which solution of a problem is its first", ge=0)
-    chat: str | None = option(
-        None,
-        "publish all rows as chat messages, too, with the answer in a column of this name; null: do not",
-        choices=("expected_answer", "answer"),
-    )
 
 
 @dataclass

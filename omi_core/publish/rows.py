@@ -194,7 +194,7 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
         return value
     if kind is list and isinstance(value, list):
         return [_message(name, item) for item in value]
-    if value is None and COLUMNS[name].nullable:
+    if value is None and (name not in COLUMNS or COLUMNS[name].nullable):
         return None
     if kind is int and type(value) is int and -(1 << 63) <= value < 1 << 63:
         return value

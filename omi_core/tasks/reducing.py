@@ -5,13 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from omi_core.filters.chain import FilterChain
 from omi_core.records import Candidate, Record, Sample
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
+from omi_core.tasks.settings import Config
 
 Reading = tuple[Record, list[Sample]]
 
@@ -24,7 +22,7 @@ class Reducer(ABC):
     how many a record has when it is complete; None: those that are there are filtered.
     """
 
-    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+    def __init__(self, config: Config, samples: int | None) -> None:
         self.chains: tuple[FilterChain, ...] = ()
         self.provenance: tuple[str, ...] = ()
         teacher = getattr(config, "teacher", None)
