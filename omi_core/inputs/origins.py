@@ -79,7 +79,7 @@ def _hub_tables(data: Data, config: str | None) -> Iterator[pa.Table]:
             data.hub, config, split=data.split, revision=data.revision, streaming=True
         )
         yield from stream.with_format("arrow").iter(batch_size=_HUB_BATCH)
-    except Exception as error:  # the hub client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the hub client raises many kinds; all mean "not available"
         raise ConfigError(
             f"data.hub={data.hub}: cannot be read ({type(error).__name__}: {_short(error)}); "
             "without a connection give a local file, data.path=FILE"

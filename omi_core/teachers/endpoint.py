@@ -156,7 +156,7 @@ class EndpointTeacher(Teacher):
     def _sample(self, request: Request, answer: Completion, seconds: float) -> Sample:
         self._health.answers()
         if self._key is not None and len(self._key) >= _SECRET_LENGTH and self._key in answer.text:
-            return request.refused("KeyInText: the server gives the key back in its text")
+            return request.refused("KeyInText: the server's text holds the key")
         return request.sample(
             answer.text, answer.finish_reason, answer.prompt_tokens, answer.completion_tokens, seconds
         )
@@ -179,7 +179,7 @@ class EndpointTeacher(Teacher):
             return case.own_failures >= self._options.tries
         if error.foreign and not self._health.answered and case.failures >= self._options.tries:
             raise ConfigError(
-                f"teacher.endpoint.url={self._url}: what answers there is not such a server ({words}); "
+                f"teacher.endpoint.url={self._url}: no OpenAI-compatible server answers there ({words}); "
                 "the address of most ends in /v1"
             )
         self._health.doubt(case, words)

@@ -104,7 +104,7 @@ class VllmTeacher(Teacher):
     def _watch(self) -> None:
         """Wakes `generate` with EngineDeadError when the engine's process is gone.
 
-        vLLM 0.32 notices it, but its synchronous client then waits for output for ever.
+        vLLM 0.32 notices it, but its synchronous client then waits for output forever.
         """
         client = self._engine.engine_core
         if not hasattr(client, "outputs_queue"):
