@@ -215,7 +215,7 @@ MISTAKES: dict[str, tuple[Fault, str]] = {
         "404, there is no such address or model: no model m",
     ),
     "405": (Fault(405), "405, there is no such address"),
-    "a redirect": (Fault(307, headers={"Location": "http://127.0.0.1:1/"}), "307, it sends to another"),
+    "a redirect": (Fault(307, headers={"Location": "http://127.0.0.1:1/"}), "307, it redirects to another"),
     "a web page": (Fault(body=b"<html>Welcome"), "no OpenAI-compatible server answers there"),
 }
 
