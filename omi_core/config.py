@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,8 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.publish_options import Publish
 from omi_core.stop_strings import check_stop
-from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
+from omi_core.teachers.teacher_options import OFF, TAGGED, Engine, Sampling, TeacherOptions
+from omi_core.text.reasoning import TAGS
 
 T = TypeVar("T")
 
@@ -151,6 +152,17 @@ class Reduce:
         "column with the finish reason(s) that an engine or server gave; null: all solutions are finished",
         transient=True,
     )
+    reasoning: list[str] = option(
+        [],
+        "columns that hold what was thought before the solutions, one for each of `solution`; []: none, or "
+        "thinking stands in the solution between tags",
+        transient=True,
+    )
+    reasoning_tags: list[str] = option(
+        list(TAGS),
+        "tags around thinking inside a solution: the opening and the closing one",
+        transient=True,
+    )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
     publish: Publish = section(Publish)
@@ -211,6 +223,13 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
+        )
+    check_tags("teacher.reasoning_tags", config.teacher.reasoning_tags)
+    if config.sampling.thinking_tokens is not None and config.teacher.reasoning == OFF:
+        raise ConfigError("sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them")
+    if config.teacher.kind == "endpoint" and config.teacher.reasoning not in (TAGGED, OFF):
+        raise ConfigError(
+            f"teacher.reasoning={config.teacher.reasoning}: give the parser to the server; omit it here"
         )
     check_stop("sampling.stop", config.sampling.stop)
     check_stop("teacher.endpoint.extra.stop", config.teacher.endpoint.extra.get("stop"))
@@ -283,8 +302,9 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
         raise ConfigError(f"style: {task} have none; omit it")
     if not known[task].solves:
         solving = ", ".join(name for name in known if known[name].solves)
-        for key in ("splits", "chat"):
-            if getattr(config.publish, key):
+        plain_publish = Publish()
+        for key in ("splits", "chat", "reasoning"):
+            if getattr(config.publish, key) != getattr(plain_publish, key):
                 raise ConfigError(f"publish.{key}: only of {solving}; not read by task={task}")
 
 
@@ -300,6 +320,10 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
     if not config.solution:
         raise ConfigError("solution: names no column; give those that hold solutions, solution=[a,b]")
+    if config.reasoning and len(config.reasoning) != len(config.solution):
+        counts = f"names {len(config.reasoning)} columns, solution {len(config.solution)}"
+        raise ConfigError(f"reasoning: {counts}; give one for each of solution")
+    check_tags("reasoning_tags", config.reasoning_tags)
     _refuse_unread_by_reduce(config)
     for task in tasks.known().values():
         if task.reduced:
@@ -329,6 +353,12 @@ def _refuse_unread_by_reduce(config: Reduce) -> None:
         for key, value, field in options.leaves(getattr(config, name)):
             if key not in read and value != options.default_of(field):
                 raise ConfigError(f"{name}.{key}: not read by jobs.reduce; {hints.get(name, 'omit it')}")
+
+
+def check_tags(key: str, tags: Sequence[str]) -> None:
+    """Raises ConfigError unless these are two different tags."""
+    if len(tags) != 2 or not all(tags) or tags[0] == tags[1]:
+        raise ConfigError(f"{key}: not an opening and a closing tag, as in ['<think>','</think>']")
 
 
 def check_splits(splits: Mapping[str, int]) -> None:

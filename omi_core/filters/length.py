@@ -98,7 +98,7 @@ class MaxTokens(Filter):
         keep: list[Candidate | None] = list(rows)
         unsure: list[tuple[int, str]] = []
         for at, row in enumerate(rows):
-            sizes = {text: len(text.encode("utf-8", "replace")) for text in (row.problem, row.solution)}
+            sizes = {text: len(text.encode("utf-8", "replace")) for text in self.texts(row)}
             if max(sizes.values()) > self.limit * self._count.bytes_per_token:
                 keep[at] = None
             else:
@@ -110,3 +110,7 @@ class MaxTokens(Filter):
                 if tokens > self.limit:
                     keep[at] = None
         return keep
+
+    def texts(self, row: Candidate) -> tuple[str, ...]:
+        """What is counted, each by itself."""
+        return (row.problem, row.solution)

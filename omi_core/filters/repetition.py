@@ -63,10 +63,14 @@ class RepeatedNgrams(RowFilter):
         self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
-        words = wording(row.solution)
+        return row.solution if self.passes(row.solution) else None
+
+    def passes(self, text: str) -> bool:
+        """Whether a text repeats itself no more than it may."""
+        words = wording(text)
         seen: set[tuple[str, ...]] = set()
         repeated: list[bool] = []
         for run in ngrams(words, _N):
             repeated.append(run in seen)
             seen.add(run)
-        return row.solution if covered(repeated, _N) <= self.share * len(words) else None
+        return covered(repeated, _N) <= self.share * len(words)

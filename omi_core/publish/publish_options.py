@@ -17,8 +17,20 @@ class Publish:
         {}, "further splits, NAME: ROWS, by fair downsampling: first solutions first, then second ones, …"
     )
     seed: int = option(42, "seed of these splits: which solution of a problem is its first", ge=0)
+    reasoning: str = option(
+        "drop",
+        "thinking before a solution: a column of its own, inline before the solution in its tags, or drop",
+        choices=("drop", "column", "inline"),
+        late=True,
+    )
     chat: str | None = option(
         None,
         "publish all rows as chat messages, too, with the answer in a column of this name; null: do not",
         choices=("expected_answer", "answer"),
+    )
+    reasoning_key: str = option(
+        "reasoning_content",
+        "key of a chat message for publish.reasoning=column: as Qwen3 reads it, or thinking, as gpt-oss does",
+        choices=("reasoning_content", "thinking"),
+        late=True,
     )

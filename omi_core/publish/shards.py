@@ -261,7 +261,7 @@ def _polars_type(kind: pa.DataType) -> pl.DataType:
     import polars as pl
     import pyarrow as pa
 
-    if kind == messages_type():
-        return pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+    if pa.types.is_list(kind):
+        return pl.List(pl.Struct({field.name: pl.String for field in kind.value_type}))
     types = {pa.string(): pl.String(), pa.int64(): pl.Int64(), pa.float64(): pl.Float64()}
     return (types | {pa.bool_(): pl.Boolean()})[kind]

@@ -26,6 +26,7 @@ from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
+from omi_core.text.reasoning import joined
 
 
 class SolutionsReducer(Reducer):
@@ -34,6 +35,7 @@ class SolutionsReducer(Reducer):
     def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
         self._config = config
+        self._tags = tags_of(config)
         self._extract = Extractor(config.answers.methods, config.answers.pattern)
         options = filter_options(config)
         # Those whose answer is a guess go before answers are looked at: counted as what they are, they have
@@ -108,9 +110,12 @@ class SolutionsReducer(Reducer):
         return None
 
     def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
+        solution = candidate.solution
+        if self._config.publish.reasoning == "inline" and candidate.reasoning is not None:
+            solution = joined(candidate.reasoning, solution, self._tags)
         row: dict[str, Any] = {
             "problem": candidate.problem,
-            "generated_solution": candidate.solution,
+            "generated_solution": solution,
             "expected_answer": candidate.expected_answer,
             "problem_source": candidate.source,
         }
@@ -122,16 +127,28 @@ class SolutionsReducer(Reducer):
             "agreement": judged.agreement,
             "solution_tokens": candidate.completion_tokens,
             "teacher": self._teacher,
+            "reasoning": candidate.reasoning,
+            "reasoning_tokens": candidate.reasoning_tokens,
         }
         return row | {name: optional[name] for name in self.provenance}
 
 
 def provenance(config: Config) -> tuple[str, ...]:
     """The optional columns of the published rows."""
+    counted = hasattr(config, "teacher")  # nothing counts the tokens of imports
+    columns = ("reasoning",) if config.publish.reasoning == "column" else ()
     if not config.publish.provenance:
-        return ()
-    columns = ("record_id", "sample", "votes", "voters", "agreement")
-    return (*columns, "solution_tokens", "teacher") if hasattr(config, "teacher") else columns
+        return columns
+    if columns and counted:
+        columns = (*columns, "reasoning_tokens")
+    own = ("solution_tokens", "teacher") if counted else ()
+    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns)
+
+
+def tags_of(config: Config) -> Sequence[str]:
+    """The tags around thinking where it is published inline."""
+    teacher = getattr(config, "teacher", None)
+    return config.reasoning_tags if teacher is None else teacher.reasoning_tags
 
 
 def filter_options(config: Config) -> Chosen:
