@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from omi_core.filters import length
-from omi_core.filters.filter import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.records import Candidate
 
 # White space is bounded everywhere: what a model repeats without end must not cost more than its length.
@@ -92,12 +92,11 @@ class Statement(RowFilter):
             "Problem solvers like Ada read a problem.\nThe answer: what is it?",
             "Problem solvers like Ada read a problem.",
         ),
-        Example("How many solutions has $x^2=4$?", "How many solutions has $x^2=4$?"),
-        Example(
+        *kept(
+            "How many solutions has $x^2=4$?",
             "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
-            "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
+            "Find the sum:\n$$1+2$$\nand its square.",
         ),
-        Example("Find the sum:\n$$1+2$$\nand its square.", "Find the sum:\n$$1+2$$\nand its square."),
     )
 
     def solution_after(self, row: Candidate) -> str | None:
@@ -110,7 +109,7 @@ class Empty(RowFilter):
     name = "empty"
     section = "problems"
     position = 30
-    examples = (Example("", None), Example(" .\n", None), Example("1+1?", "1+1?"), Example("π", "π"))
+    examples = (*dropped("", " .\n"), *kept("1+1?", "π"))
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if any(character.isalnum() for character in row.solution) else None
@@ -121,13 +120,10 @@ class TooLong(RowFilter):
 
     name = "too_long"
     section = "problems"
-    option = Option(
-        "int | None",
+    option = Option.limit(
         300,
         "longest new problem, in words (AceMath, arXiv 2412.15084); null: any",
-        "limit",
         name="max_words",
-        ge=1,
         late=False,
     )
     position = 50
@@ -137,7 +133,7 @@ class TooLong(RowFilter):
     )
 
     def __init__(self, limit: int = 300) -> None:
-        self.limit = at_least("too_long.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.split()) <= self.limit else None
