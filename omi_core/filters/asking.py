@@ -13,9 +13,7 @@ _VERBS = (
     "|minimi[sz]e|maximi[sz]e|approximate|figure out|work out|help|predict|integrate|differentiate"
 )
 # `Write a new problem` asks for another thing.
-_VERBS_OF_TALK = (
-    "write|rewrite|give|state|list|name|solve|express|choose|select|complete|use|show|report|answer"
-)
+_VERBS_OF_TALK = "write|rewrite|give|state|list|name|solve|express|choose|select|complete|show"
 # In the middle of a text these are a story's or a solution's.
 _VERBS_AT_THE_BEGINNING = (
     "multiply|divide|subtract|sum|add|arrange|order|draw|construct|count|fill|compare|decide|rank|tell|remove"

@@ -6,6 +6,8 @@ A candidate's `problem` is the seed, its `solution` what was written from it.
 from __future__ import annotations
 
 from omi_core.filters import length
+from omi_core.filters.asking import asks
+from omi_core.filters.conversations.language import English
 from omi_core.filters.filter import Example, Option, RowFilter, at_least
 from omi_core.filters.written_problem import statement
 from omi_core.records import Candidate
@@ -109,3 +111,35 @@ class Boxed(RowFilter):
 
     def solution_after(self, row: Candidate) -> str | None:
         return None if "\\boxed" in row.solution or "\\fbox" in row.solution else row.solution
+
+
+class NoQuestion(RowFilter):
+    """Drops statements that ask nothing: no question mark, no request such as `Find $x$`, no gap to fill.
+
+    A statement in another language than English is kept, since its requests are not known.
+    """
+
+    name = "no_question"
+    section = "problems"
+    option = Option("bool", True, "drop new problems that ask nothing")
+    position = 45
+    examples = (
+        Example("Ada has 3 keys and buys 4. She has 7 keys.", None),
+        Example("To find the total, we first add 3 and 4. First, find the sum.", None),
+        Example("Write a new problem that is similar to it: about other people, with other numbers.", None),
+        Example("Demonstrating the solution to your question.", None),
+        Example("Ada has 3 keys. How many?", "Ada has 3 keys. How many?"),
+        Example("If $x+1=3$, find $x$.", "If $x+1=3$, find $x$."),
+        Example("How much does Ada pay in all.", "How much does Ada pay in all."),
+        Example("If $2x=6$, then $x$ is", "If $2x=6$, then $x$ is"),
+        Example("Berechne die Summe der ersten zehn Zahlen.", "Berechne die Summe der ersten zehn Zahlen."),
+        Example("求前十个数的和。", "求前十个数的和。"),
+    )
+
+    def __init__(self) -> None:
+        self._english = English()
+
+    def solution_after(self, row: Candidate) -> str | None:
+        if asks(row.solution) or self._english.solution_after(row) is None:
+            return row.solution
+        return None

@@ -185,7 +185,7 @@ def test_a_question_a_request_or_a_gap_asks(text: str) -> None:
 REAL = {
     "gsm8k/train.jsonl": ("question", 7473, 2, 0),
     "math/train.jsonl": ("problem", 7500, 2, 3),
-    "math/test.jsonl": ("problem", 5000, 0, 3),
+    "math/test.jsonl": ("problem", 5000, 1, 3),
     "olympiadbench/test.jsonl": ("question", 674, 0, 1),
 }
 

@@ -62,12 +62,13 @@ def test_every_text_that_is_not_kept_has_its_count(tmp_path: Path) -> None:
         "## Solution\nIt is 3.",
         "We get \\boxed{3}.",
         "word" + " word" * 300 + "?",
+        "Ada has 12 keys. She buys 30 more, so she has 42.",
         f"New problem: {SEED}",
     ]
     kept, counts = reduced(tmp_path, *texts)
     assert kept == [OTHER]
     dropped = {name: count["dropped"] for name, count in counts["filters"].items() if count["dropped"]}
-    assert dropped == {"empty": 2, "boxed": 1, "too_long": 1}
+    assert dropped == {"empty": 2, "boxed": 1, "no_question": 1, "too_long": 1}
     assert counts["selection"] == {"copy_of_seed": 1}
     assert counts["filters"]["statement"]["rewritten"] == 2
 
@@ -101,6 +102,23 @@ def test_an_example_of_the_prompt_is_no_new_problem(tmp_path: Path) -> None:
     kept, counts = reduced(tmp_path, *examples, OTHER)
     assert len(examples) > 3 and kept == [OTHER]
     assert counts["selection"] == {"copy_of_example": len(examples)}
+
+
+@pytest.mark.parametrize("style", ["inspired", "similar", "in_breadth", "in_depth"])
+def test_what_repeats_its_prompt_is_not_published(tmp_path: Path, style: str) -> None:
+    record = Record.make(0, SEED, None, "math")
+    asked = Prompting(config(tmp_path, **TASK | {"style": [style]})).messages(record, 0)
+    system, user = asked[0]["content"], asked[-1]["content"]
+    instruction = user.rpartition("\n\n")[2]
+    kept, counts = reduced(tmp_path, system, user, instruction, f"{system}\n\n{user}")
+    assert kept == []
+    assert counts["filters"]["no_question"]["dropped"] == 2  # the others hold the seed
+    assert counts["selection"] == {"copy_of_seed": 2}
+
+
+def test_statements_that_ask_nothing_can_be_kept(tmp_path: Path) -> None:
+    kept, counts = reduced(tmp_path, "Ada has 12 keys.", problems={"no_question": False})
+    assert kept == ["Ada has 12 keys."] and "no_question" not in counts["filters"]
 
 
 def test_the_oracle_of_the_demo_says_which_make_sense(tmp_path: Path) -> None:
