@@ -9,9 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import orjson
+
+# The members of a line that are always there, in the order of the fields.
+_of_record = itemgetter("ordinal", "id", "text", "expected_answer", "source")
+_of_sample = itemgetter(
+    *("ordinal", "id", "sample", "text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
+)
 
 
 def digest128(*parts: str | bytes | int) -> str:
@@ -88,23 +95,18 @@ class Record:
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Record:
-        return Record(
-            row["ordinal"],
-            row["id"],
-            row["text"],
-            row["expected_answer"],
-            row["source"],
-            row.get("extra", {}),
-        )
+        return Record(*_of_record(row), extra=row.get("extra", {}))
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One generation, as the teacher returned it.
 
-    `finish_reason` is "stop" (end of text or a stop string), "length" (a token limit) or "error"; with
-    "error" the key is settled but quarantined, and `error` says why in one line. `seconds` is wall time
-    from admission to the last token.
+    `finish_reason` is "stop" (end of text or a stop string), "length" (a token limit), "unclosed" (thinking
+    that never came to an answer, whatever ended it) or "error"; with "error" the key is settled but
+    quarantined, and `error` says why in one line. `seconds` is wall time from admission to the last token.
+    `text` is the answer alone; what was thought before it is `reasoning`, None without thinking.
+    `completion_tokens` are those of both, `reasoning_tokens` those up to the answer (0: not counted).
     """
 
     ordinal: int
@@ -116,6 +118,8 @@ class Sample:
     completion_tokens: int
     seconds: float
     error: str | None = None
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -130,20 +134,17 @@ class Sample:
         }
         if self.error is not None:
             row["error"] = self.error
+        if self.reasoning is not None:
+            row |= {"reasoning": self.reasoning, "reasoning_tokens": self.reasoning_tokens}
         return row
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Sample:
         return Sample(
-            ordinal=row["ordinal"],
-            record_id=row["id"],
-            index=row["sample"],
-            text=row["text"],
-            finish_reason=row["finish_reason"],
-            prompt_tokens=row["prompt_tokens"],
-            completion_tokens=row["completion_tokens"],
-            seconds=row["seconds"],
+            *_of_sample(row),
             error=row.get("error"),
+            reasoning=row.get("reasoning"),
+            reasoning_tokens=row.get("reasoning_tokens", 0),
         )
 
 
@@ -153,7 +154,8 @@ class Candidate:
 
     `solution` is what was generated, whatever the task, and `problem` the text it was generated from.
     `answer` is the final answer extracted from the solution; `expected_answer` is the ground truth or,
-    without one, the majority answer; both are of solutions only.
+    without one, the majority answer; both are of solutions only. `completion_tokens` are those of the
+    solution alone, without `reasoning`.
     """
 
     problem: str
@@ -165,3 +167,5 @@ class Candidate:
     record_id: str
     index: int
     completion_tokens: int
+    reasoning: str | None = None
+    reasoning_tokens: int = 0

@@ -16,14 +16,15 @@ from omi_core.combine.amounts import amounts
 from omi_core.combine.combine_options import Mix, MixInput
 from omi_core.combine.combining import KEPT, READ, Outcome
 from omi_core.combine.directory import Directory, planned
-from omi_core.combine.messages import ANSWERS, answer_of, fault
+from omi_core.combine.messages import ANSWERS, answer_of, fault, inline
 from omi_core.combine.shuffling import shuffle
 from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Skipped
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.dataset import publish
-from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path, read_manifest
+from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path
 from omi_core.publish.rows import MIXTURE
+from omi_core.stages.reduce import made_part
 
 _FORMAT = 1  # raised when the same inputs and options would give other rows
 
@@ -90,12 +91,9 @@ class _Mixing:
 
     def _part(self, folder: Path, number: int, name: str) -> PartManifest:
         """The usable rows of an input, in its order; made unless it is there."""
-        try:
-            found = read_manifest(part_path(folder, number))
-            if found.fingerprint == self._directory.fingerprint:
-                return found
-        except PartError:
-            pass
+        found = made_part(part_path(folder, number), self._directory.fingerprint)
+        if found is not None:
+            return found
         skipped = Skipped(self._config.on_bad_row, "on_bad_row")
         with PartWriter(folder, number, fingerprint=self._directory.fingerprint, schema=MIXTURE) as part:
             for where, row in self._sources[name].rows(("messages", *ANSWERS), ANSWERS, skipped.bad):
@@ -106,7 +104,8 @@ class _Mixing:
                 elif reason := fault(row):
                     skipped.add(reason, where)
                 else:
-                    part.write({"messages": row["messages"], "answer": answer_of(row), "source": name})
+                    messages = [inline(message) for message in row["messages"]]
+                    part.write({"messages": messages, "answer": answer_of(row), "source": name})
             counts = {READ: part.rows + sum(skipped.counts.values()), **skipped.counts, "usable": part.rows}
             skipped.write(self._directory.skipped_rows(name))
             return part.finish(counts)

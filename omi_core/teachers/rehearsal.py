@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from omi_core.records import Sample
 from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 from omi_core.teachers.teacher_options import Engine, Rehearsal, Sampling
+from omi_core.text.reasoning import part
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -80,7 +81,9 @@ class RehearsalTeacher(Teacher):
         # A stand-in for a tokenizer: four characters to a token, as in English text.
         prompt = sum(len(message["content"]) for message in request.messages) // 4 + 1
         tokens = self._max_tokens if finish == "length" else min(len(text) // 4 + 1, self._max_tokens)
-        return request.sample(text, finish, prompt, tokens, seconds)
+        trace, answer = part(text)
+        thought = 0 if trace is None else tokens - len(answer or "") // 4
+        return request.sample(answer, finish, prompt, tokens, seconds, trace, thought)
 
     def _text(self, draw: random.Random, request: Request) -> tuple[str, str]:
         shares = self._shares
