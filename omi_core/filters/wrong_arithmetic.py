@@ -1,9 +1,8 @@
 r"""The filter on wrong arithmetic: a statement between plain numbers, anywhere in the text, that is false.
 
 How often it fires on solutions written by people, where a hit is most likely a false alarm, was measured
-on the training sets of GSM8K (20 of 7,473 solutions) and MATH (7 of 7,500). Read one by one, 25 of those 27
-are slips of the author's; the false alarms are an operation defined otherwise (`3*2 = 3^2 + ...`) and a
-minus carried to the next line.
+on the training sets of GSM8K (20 of 7,473 solutions) and MATH (6 of 7,500). Read one by one, all but one of
+those 26 are slips of the author's; the false alarm is a minus carried to the next line.
 """
 
 from __future__ import annotations
@@ -38,6 +37,9 @@ _WRONG = (
     "$3\\text{ cm} + 4\\text{ cm} = 8\\text{ cm}$",
     "\\[ 3 \\text{ m} \\cdot 4 \\text{ m} = 13 \\text{ m}^2 \\]", "$7 \\cdot 8 = 54\\text{ g}$",
     "$3\\mathrm{\\ cm}$ and $2 \\cdot 2 = 5 \\mathrm{m}$",
+    "$3\\text{ square feet} \\cdot 2 = 7\\text{ square feet}$",
+    "$3\\text{ km/h} + 4\\text{ km/h} = 8\\text{ km/h}$", "That's a total of 3 + 4 = 8 eggs.",
+    "3 + 4 = 8,so it is.", "So `3 + 4 = 8`, or 3 * 4 = **13**.",
 )  # fmt: skip
 _RIGHT = (
     "So 3 * 4 = 12 in all.", "1.2 * 3 = 3.6, 1,000 + 1 = 1{,}001 and .5 + .5 = 1", "10 / 3 = 3.33 or 3.3333",
@@ -51,6 +53,8 @@ _RIGHT = (
     "$2\\text{ hours} = 2 \\cdot 60 = 120\\text{ minutes}$", "$2\\text{ hours} = 2 \\cdot 60 = 120$",
     "$1\\text{ m} + 5\\text{ cm} = 105\\text{ cm}$", "$3 \\text{ dozen} + 2 = 38$",
     "$5\\text{ apples} - 2\\text{ apples} = 3\\text{ apples}$", "7 / 2 = 3, with 1 left over.",
+    "$5 \\text{ pairs of socks} \\cdot 2 + 1 = 11 \\text{ pairs of socks}$",
+    "$3 \\text{ square feet} \\cdot 144 = 432 \\text{ square inches}$",
 )  # fmt: skip
 
 
@@ -81,9 +85,18 @@ class WrongArithmetic(RowFilter):
                 ("6 · 2 = 8", "Let the operation · be such that a · b = a + b. Find 6 · 2."),
                 ("So 4 + 5 = 45.", "If 1 + 4 = 5, 2 + 5 = 12, what is 4 + 5?"),
                 ("f(2) = 3, f(3) = 4", "Let f(x) = x + 1."),
+                ("3 * 4 = 19", "Let $a \\star b = a + b^2$. Find $3 \\star 4$."),
+                ("$3 + 4 = 25$", "If $x \\oplus y = x^2 + y^2$, what is $3 \\oplus 4$?"),
+                ("3 * 4 = 25", "If x*y is x squared plus y squared, what is 3*4?"),
+                ("3 * 4 = 25", "The operation * means to add the squares. Find 3 * 4."),
+                ("5 + 4 = 12", "What is 5 + 4 in base 7?"),
+                ("11 + 3 = 2", "On a 12-hour clock, what is 11 + 3?"),
             )
         ),
         Example("$2 + 3 = 6$. So $2*3 = 17$", None, "If $a*b = a^b + b^a$, find $2*3$."),
+        Example(
+            "$3 \\cdot 4 = 13$", None, "If $f \\circ g$ is the composition and $90^\\circ$ an angle, find."
+        ),
         Example("$2 \\cdot 3 = 7$", None, "If $x + y = 5$ and $x \\cdot y = 6$, find $x$."),
     )
 

@@ -46,9 +46,9 @@ FOUND = found()
 def test_all_patterns_are_found() -> None:
     assert len(FOUND) > 80
     for name in (
-        "statements._NEXT",
+        "written_problem._REMARK",
         "extract._BOX_SCAN",
-        "tokens._SCAN",
+        "lexer._SCAN",
         "delimiters._MARK",
     ):
         assert any(where.endswith(name) for where in FOUND), name
