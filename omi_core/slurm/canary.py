@@ -44,20 +44,14 @@ def check_canary(run: Run[Generate], attempt: Attempt) -> None:
 def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     """Counts and shares over the samples of the canary's attempt."""
     is_answer = task_of(run.config).is_answer(run.config)
-    count = answers = unfinished = errors = tokens = 0
-    for sample in _samples(run, attempt):
-        count += 1
-        tokens += sample.completion_tokens
-        errors += sample.error is not None
-        unfinished += sample.finish_reason in ("length", UNCLOSED)
-        answers += sample.error is None and is_answer(sample.text)
-    whole = max(count, 1)
+    samples = list(_samples(run, attempt))
+    whole = max(len(samples), 1)
     return {
-        "samples": count,
-        "answers": answers / whole,
-        "unfinished": unfinished / whole,
-        "errors": errors / whole,
-        "tokens": tokens / whole,
+        "samples": len(samples),
+        "answers": sum(sample.error is None and is_answer(sample.text) for sample in samples) / whole,
+        "unfinished": sum(sample.finish_reason in ("length", UNCLOSED) for sample in samples) / whole,
+        "errors": sum(sample.error is not None for sample in samples) / whole,
+        "tokens": sum(sample.completion_tokens for sample in samples) / whole,
     }
 
 
@@ -80,6 +74,5 @@ def boxes_by_prompt(run: Run[Generate], attempt: Attempt) -> dict[str, list[bool
 def _samples(run: Run[Generate], attempt: Attempt) -> Iterator[Sample]:
     """The samples of the canary's attempt."""
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
-    ordinals = sorted({ordinal for ordinal, _ in keys})
-    for samples in read_samples(run.layout.journals(), ordinals[0], ordinals[-1] + 1):
+    for samples in read_samples(run.layout.journals(), min(keys)[0], max(keys)[0] + 1):
         yield from (sample for sample in samples if (sample.ordinal, sample.index) in keys)

@@ -24,7 +24,7 @@ from omi_core.teachers.checkpoint import (
 )
 from omi_core.teachers.models import local_directory, read_template
 from omi_core.teachers.vllm_sampling import check_extra
-from omi_core.text.tokens import load_tokenizer
+from omi_core.text.tokens import TokenCounter
 
 
 def check_teacher(config: Generate, prompting: Prompting) -> None:
@@ -54,7 +54,7 @@ def _check_prompts(teacher: TeacherOptions, prompting: Prompting) -> None:
     tokenizer_json = Path(teacher.model) / "tokenizer.json"
     try:
         if tokenizer_json.is_file():
-            load_tokenizer(str(tokenizer_json), model)
+            TokenCounter(str(tokenizer_json), model)
     except ValueError as error:
         raise ConfigError(f"{error}; put the model's own there") from None
     try:
