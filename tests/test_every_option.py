@@ -321,7 +321,7 @@ REDUCE: dict[str, Entry] = {
     **{key: Shown("jobs/test_reduce.py", "") for key in ("input", "solution", "finish_reason")},
     **{
         f"data.{key}": Shown("jobs/test_reduce.py", "")
-        for key in ("problem", "answer", "answer_format", "several_answers", "source", "on_bad_row")
+        for key in ("problem", "answer", "answer_format", "several_answers", "source")
     },
     **{key: Shown("jobs/test_thinking.py", "") for key in ("reasoning", "reasoning_tags")},
     "data.name": Change("mine", imported),
