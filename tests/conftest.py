@@ -92,7 +92,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm_model() -> Path:
-    """The directory of a real instruct model of 135M parameters; tests that need it skip without a registry."""
+    """The directory of a real instruct model, 135M parameters; without a registry its tests skip."""
     pytest.importorskip("gguf", reason="gguf, which reads the model's file, is not installed")
     try:
         return smollm()

