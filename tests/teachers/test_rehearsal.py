@@ -73,3 +73,43 @@ def test_hostile_answers_are_never_equal_and_end(number: int) -> None:
     if answer is not None:
         with Grader() as grader:
             assert grader.compare("7", answer) is not Verdict.EQUAL
+
+
+PLAIN = {"wrong": 0.2, "malformed": 0.1, "overlong": 0.1, "hostile": 0.1}
+
+
+def test_a_thought_stands_before_what_is_said_without_it() -> None:
+    said, thought = run(requests(100), **PLAIN), run(requests(100), **PLAIN, thinking=0.5, trace_tokens=50)
+    thinking = {key: sample for key, sample in thought.items() if sample.text.startswith("<think>\n")}
+    assert len(thinking) == pytest.approx(200, abs=40)
+    assert all(thought[key] == said[key] for key in said.keys() - thinking.keys())
+    for key, sample in thinking.items():
+        whole = said[key].text
+        if sample.finish_reason == "length":
+            assert "</think>" not in sample.text or len(sample.text) == 600 * 4
+            continue
+        working, close, answer = sample.text.removeprefix("<think>\n").partition("\n</think>\n\n")
+        assert close and answer == whole
+        assert 50 * 4 - 1 <= len(working) < 50 * 4 + 80
+
+
+def test_traces_name_boxes_and_take_back_slips() -> None:
+    texts = [sample.text for sample in run(requests(50), thinking=1.0).values()]
+    assert sum(text.count("\\boxed{") > 2 for text in texts) > 100
+    assert sum("Wait, that is wrong" in text for text in texts) > 100
+
+
+@pytest.mark.parametrize("tokens", [600, 5000, 120_000])
+def test_a_trace_that_is_longer_than_max_tokens_never_closes(tokens: int) -> None:
+    for sample in run(requests(3), **dict.fromkeys(PLAIN, 0), thinking=1.0, trace_tokens=tokens).values():
+        assert (sample.finish_reason, sample.completion_tokens) == ("length", 600)
+        assert len(sample.text) == 2400 and "</think>" not in sample.text
+
+
+def test_a_long_trace_has_the_length_that_was_asked_for() -> None:
+    teacher = RehearsalTeacher(
+        Rehearsal(thinking=1.0, trace_tokens=120_000), Engine(), Sampling(max_tokens=131_072)
+    )
+    samples = [sample for sample in teacher.generate(iter(requests(4, 1))) if sample is not None]
+    assert all(sample.completion_tokens == pytest.approx(120_000, rel=0.01) for sample in samples)
+    assert len({sample.text for sample in samples}) == 4
