@@ -63,7 +63,7 @@ class TeacherOptions:
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
         "embedded:strong",
-        "hub id, local directory, or embedded:strong / embedded:weak; for a server the name that it uses",
+        "hub id, local directory, or embedded:strong, :weak or :thinking; for a server the name that it uses",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(

@@ -75,7 +75,7 @@ def test_hostile_answers_are_never_equal_and_end(number: int) -> None:
             assert grader.compare("7", answer) is not Verdict.EQUAL
 
 
-PLAIN = {"wrong": 0.2, "malformed": 0.1, "overlong": 0.1, "hostile": 0.1}
+PLAIN: dict[str, Any] = {"wrong": 0.2, "malformed": 0.1, "overlong": 0.1, "hostile": 0.1}
 
 
 def test_a_thought_stands_before_what_is_said_without_it() -> None:
