@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +19,11 @@ from omi_core.filters import registry
 from omi_core.filters.sections import packages
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, option, section
+from omi_core.prompts.prompt_options import Prompt
+from omi_core.publish.publish_options import Publish
 from omi_core.stop_strings import check_stop
-from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
+from omi_core.teachers.teacher_options import OFF, TAGGED, Engine, Sampling, TeacherOptions
+from omi_core.text.reasoning import TAGS
 
 T = TypeVar("T")
 
@@ -32,40 +35,6 @@ class TaskOptions:
     """What a run generates."""
 
     name: str = option(tasks.DEFAULT_TASK, "what is generated", choices=tuple(tasks.known()))
-
-
-@dataclass
-class Prompt:
-    """The template that makes a prompt of a record."""
-
-    name: str | None = option(
-        None,
-        "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
-        transient=True,
-    )
-    path: str | None = option(
-        None, "a template file of your own (YAML); wins over prompt.name", transient=True
-    )
-    examples: int | None = option(
-        None, "solved examples shown; null: all of the template's", ge=0, transient=True
-    )
-
-
-@dataclass
-class Publish:
-    """What the dataset holds beside its rows, and how it is cut into files."""
-
-    rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
-    provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
-    splits: dict[str, int] = option(
-        {}, "further splits, NAME: ROWS, by fair downsampling: first solutions first, then second ones, …"
-    )
-    seed: int = option(42, "seed of these splits: which solution of a problem is its first", ge=0)
-    chat: str | None = option(
-        None,
-        "publish all rows as chat messages, too, with the answer in a column of this name; null: do not",
-        choices=("expected_answer", "answer"),
-    )
 
 
 @dataclass
@@ -183,6 +152,17 @@ class Reduce:
         "column with the finish reason(s) that an engine or server gave; null: all solutions are finished",
         transient=True,
     )
+    reasoning: list[str] = option(
+        [],
+        "columns that hold what was thought before the solutions, one for each of `solution`; []: none, or "
+        "thinking stands in the solution between tags",
+        transient=True,
+    )
+    reasoning_tags: list[str] = option(
+        list(TAGS),
+        "tags around thinking inside a solution: the opening and the closing one",
+        transient=True,
+    )
     data: Data = section(Data)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
     publish: Publish = section(Publish)
@@ -243,6 +223,13 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
+        )
+    check_tags("teacher.reasoning_tags", config.teacher.reasoning_tags)
+    if config.sampling.thinking_tokens is not None and config.teacher.reasoning == OFF:
+        raise ConfigError("sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them")
+    if config.teacher.kind == "endpoint" and config.teacher.reasoning not in (TAGGED, OFF):
+        raise ConfigError(
+            f"teacher.reasoning={config.teacher.reasoning}: give the parser to the server; omit it here"
         )
     check_stop("sampling.stop", config.sampling.stop)
     check_stop("teacher.endpoint.extra.stop", config.teacher.endpoint.extra.get("stop"))
@@ -315,8 +302,9 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
         raise ConfigError(f"style: {task} have none; omit it")
     if not known[task].solves:
         solving = ", ".join(name for name in known if known[name].solves)
-        for key in ("splits", "chat"):
-            if getattr(config.publish, key):
+        plain_publish = Publish()
+        for key in ("splits", "chat", "reasoning"):
+            if getattr(config.publish, key) != getattr(plain_publish, key):
                 raise ConfigError(f"publish.{key}: only of {solving}; not read by task={task}")
 
 
@@ -332,6 +320,10 @@ def load_reduce(values: Mapping[str, Any]) -> Reduce:
         raise ConfigError("input: missing; give the generations to reduce, e.g. input=samples.jsonl")
     if not config.solution:
         raise ConfigError("solution: names no column; give those that hold solutions, solution=[a,b]")
+    if config.reasoning and len(config.reasoning) != len(config.solution):
+        counts = f"names {len(config.reasoning)} columns, solution {len(config.solution)}"
+        raise ConfigError(f"reasoning: {counts}; give one for each of solution")
+    check_tags("reasoning_tags", config.reasoning_tags)
     _refuse_unread_by_reduce(config)
     for task in tasks.known().values():
         if task.reduced:
@@ -361,6 +353,12 @@ def _refuse_unread_by_reduce(config: Reduce) -> None:
         for key, value, field in options.leaves(getattr(config, name)):
             if key not in read and value != options.default_of(field):
                 raise ConfigError(f"{name}.{key}: not read by jobs.reduce; {hints.get(name, 'omit it')}")
+
+
+def check_tags(key: str, tags: Sequence[str]) -> None:
+    """Raises ConfigError unless these are two different tags."""
+    if len(tags) != 2 or not all(tags) or tags[0] == tags[1]:
+        raise ConfigError(f"{key}: not an opening and a closing tag, as in ['<think>','</think>']")
 
 
 def check_splits(splits: Mapping[str, int]) -> None:

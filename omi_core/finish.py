@@ -12,6 +12,9 @@ _FINISHED = {
     **dict.fromkeys(("length", "max_tokens", "model_length", "repetition"), "length"),
 }
 
+# Of a sample whose thinking never came to an answer: no word of an engine.
+UNCLOSED = "unclosed"
+
 
 def finished(word: Any) -> str | None:
     """How a sample of this finish reason ended, "stop" or "length" (a limit); None: it is not finished.

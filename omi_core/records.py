@@ -102,9 +102,11 @@ class Record:
 class Sample:
     """One generation, as the teacher returned it.
 
-    `finish_reason` is "stop" (end of text or a stop string), "length" (a token limit) or "error"; with
-    "error" the key is settled but quarantined, and `error` says why in one line. `seconds` is wall time
-    from admission to the last token.
+    `finish_reason` is "stop" (end of text or a stop string), "length" (a token limit), "unclosed" (thinking
+    that never came to an answer, whatever ended it) or "error"; with "error" the key is settled but
+    quarantined, and `error` says why in one line. `seconds` is wall time from admission to the last token.
+    `text` is the answer alone; what was thought before it is `reasoning`, None without thinking.
+    `completion_tokens` are those of both, `reasoning_tokens` those up to the answer (0: not counted).
     """
 
     ordinal: int
@@ -116,6 +118,8 @@ class Sample:
     completion_tokens: int
     seconds: float
     error: str | None = None
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -130,6 +134,8 @@ class Sample:
         }
         if self.error is not None:
             row["error"] = self.error
+        if self.reasoning is not None:
+            row |= {"reasoning": self.reasoning, "reasoning_tokens": self.reasoning_tokens}
         return row
 
     @staticmethod
@@ -144,6 +150,8 @@ class Sample:
             completion_tokens=row["completion_tokens"],
             seconds=row["seconds"],
             error=row.get("error"),
+            reasoning=row.get("reasoning"),
+            reasoning_tokens=row.get("reasoning_tokens", 0),
         )
 
 
@@ -153,7 +161,8 @@ class Candidate:
 
     `solution` is what was generated, whatever the task, and `problem` the text it was generated from.
     `answer` is the final answer extracted from the solution; `expected_answer` is the ground truth or,
-    without one, the majority answer; both are of solutions only.
+    without one, the majority answer; both are of solutions only. `completion_tokens` are those of the
+    solution alone, without `reasoning`.
     """
 
     problem: str
@@ -165,3 +174,5 @@ class Candidate:
     record_id: str
     index: int
     completion_tokens: int
+    reasoning: str | None = None
+    reasoning_tokens: int = 0

@@ -21,6 +21,7 @@ from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Row, Skipped, cell, one_text, only_item
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, InputInfo
+from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import NothingToPublish, publish
 from omi_core.publish.parts import (
     PartError,
@@ -125,6 +126,9 @@ class _Combining:
         self._schema = schema = task.schema
         common = [name for name in schema.optional if all(name in s.columns for s in sources.values())]
         self._optional = common if config.publish.provenance else []
+        # What was thought is no provenance: where some have it, it is null in the rows of the others.
+        if "reasoning" not in self._optional and any("reasoning" in s.columns for s in sources.values()):
+            self._optional = [*self._optional, "reasoning"]
 
     def publish(self) -> dict[str, Any]:
         try:
@@ -193,7 +197,7 @@ class _Combining:
             rows_per_file=config.publish.rows_per_file,
             splits=config.publish.splits,
             seed=config.publish.seed,
-            chat=config.publish.chat,
+            chat=chat_form(config.publish),
             unique=config.unique,
         )
 

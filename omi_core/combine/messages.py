@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from omi_core.inputs import Row, one_text, only_item
+from omi_core.text.reasoning import joined
 
 _SPEAKERS = ("user", "assistant")
+_THOUGHT = ("reasoning_content", "thinking")
 # Columns that may hold the final answer; the first that a row has counts.
 ANSWERS = ("answer", "expected_answer")
 
@@ -36,6 +38,12 @@ def fault(row: Row) -> str | None:
     if not isinstance(answer_of(row), str | None):
         return "answer_not_text"
     return None
+
+
+def inline(message: Row) -> Row:
+    """A message with what was thought before it in its content, between tags: a mixture has no key for it."""
+    thought = next((message[key] for key in _THOUGHT if isinstance(message.get(key), str)), None)
+    return message if thought is None else {**message, "content": joined(thought, message["content"])}
 
 
 def answer_of(row: Row) -> Any:

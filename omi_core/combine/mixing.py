@@ -16,7 +16,7 @@ from omi_core.combine.amounts import amounts
 from omi_core.combine.combine_options import Mix, MixInput
 from omi_core.combine.combining import KEPT, READ, Outcome
 from omi_core.combine.directory import Directory, planned
-from omi_core.combine.messages import ANSWERS, answer_of, fault
+from omi_core.combine.messages import ANSWERS, answer_of, fault, inline
 from omi_core.combine.shuffling import shuffle
 from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Skipped
@@ -106,7 +106,8 @@ class _Mixing:
                 elif reason := fault(row):
                     skipped.add(reason, where)
                 else:
-                    part.write({"messages": row["messages"], "answer": answer_of(row), "source": name})
+                    messages = [inline(message) for message in row["messages"]]
+                    part.write({"messages": messages, "answer": answer_of(row), "source": name})
             counts = {READ: part.rows + sum(skipped.counts.values()), **skipped.counts, "usable": part.rows}
             skipped.write(self._directory.skipped_rows(name))
             return part.finish(counts)

@@ -55,6 +55,7 @@ class Example:
     becomes: str | None
     problem: str = "What is 2 + 3?"
     finish_reason: str = "stop"
+    reasoning: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

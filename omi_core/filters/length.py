@@ -108,7 +108,7 @@ class MaxTokens(Filter):
         texts: list[str] = []
         size = 0
         for number, row in enumerate(rows):
-            sizes = {text: len(text.encode("utf-8", "replace")) for text in (row.problem, row.solution)}
+            sizes = {text: len(text.encode("utf-8", "replace")) for text in self.texts(row)}
             if max(sizes.values()) > self.limit * (MOST_BYTES_PER_TOKEN if self._tokenizer else 1):
                 keep[number] = None
                 continue
@@ -122,6 +122,10 @@ class MaxTokens(Filter):
                 owners, texts, size = [], [], 0
         self._drop_long(keep, owners, texts)
         return keep
+
+    def texts(self, row: Candidate) -> tuple[str, ...]:
+        """What is counted, each by itself."""
+        return (row.problem, row.solution)
 
     def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
         if self._tokenizer is None or not texts:

@@ -68,7 +68,7 @@ class RepeatedNgrams(RowFilter):
     )
     position = 120
     reason = "a model that goes round in circles"
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example(f"Ann: {_TEN}. Bob: {_TEN}.", None),
         Example("the " * 30, None),
         Example(f"Ann: {_TEN}. Bob: one two three.", f"Ann: {_TEN}. Bob: one two three."),
@@ -83,10 +83,14 @@ class RepeatedNgrams(RowFilter):
         )
 
     def solution_after(self, row: Candidate) -> str | None:
-        words = wording(row.solution)
+        return row.solution if self.passes(row.solution) else None
+
+    def passes(self, text: str) -> bool:
+        """Whether a text repeats itself no more than it may."""
+        words = wording(text)
         seen: set[tuple[str, ...]] = set()
         repeated: list[bool] = []
         for run in ngrams(words, self._n):
             repeated.append(run in seen)
             seen.add(run)
-        return row.solution if covered(repeated, self._n) <= self.share * len(words) else None
+        return covered(repeated, self._n) <= self.share * len(words)

@@ -80,7 +80,7 @@ def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]
         *([_styles(stats)] if "styles" in stats else []),
         *([_splits(stats)] if len(stats.get("splits", ())) > 1 else []),
         _columns(columns),
-        *([_chat(stats["chat"]["columns"])] if "chat" in stats else []),
+        *([_chat(stats["chat"])] if "chat" in stats else []),
         _load(stats),
         _LICENCE,
     ]
@@ -101,6 +101,7 @@ def _header(info: CardInfo, columns: tuple[str, ...], stats: Mapping[str, Any]) 
     if "chat" in stats:
         _, *others = stats["chat"]["columns"]
         lines += ["- config_name: chat", "  features:", *_MESSAGES]
+        lines += [f"    - name: {key}\n      dtype: string" for key in _keys_of_thinking(stats["chat"])]
         lines += [f"  - name: {name}\n    dtype: string" for name in others]
     return "\n".join([*lines, "---", ""])
 
@@ -108,6 +109,10 @@ def _header(info: CardInfo, columns: tuple[str, ...], stats: Mapping[str, Any]) 
 _MESSAGES = ["  - name: messages", "    list:"] + [
     f"    - name: {name}\n      dtype: string" for name in ("role", "content")
 ]
+
+
+def _keys_of_thinking(chat: Mapping[str, Any]) -> list[str]:
+    return [chat["reasoning"]] if "reasoning" in chat else []
 
 
 def _data_files(config: str, folder: str, splits: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -237,15 +242,18 @@ def _what(split: Mapping[str, Any], total: int) -> str:
     return f"{problems}, with at least {rounds} of the solutions of each, or all it has"
 
 
-def _chat(columns: Iterable[str]) -> str:
+def _chat(chat: Mapping[str, Any]) -> str:
+    messages = "two, with `role` and `content`: the problem by `user`, the solution by `assistant`"
+    for key in _keys_of_thinking(chat):
+        messages += f", with what was thought as `{key}`"
     about = {
-        "messages": "two, with `role` and `content`: the problem by `user`, the solution by `assistant`",
+        "messages": messages,
         "expected_answer": COLUMNS["expected_answer"].about,
         "answer": COLUMNS["expected_answer"].about,
         "problem_source": COLUMNS["problem_source"].about,
     }
     kinds = {"messages": "list"}
-    rows = [(_code(name), kinds.get(name, "string"), about[name]) for name in columns]
+    rows = [(_code(name), kinds.get(name, "string"), about[name]) for name in chat["columns"]]
     return (
         "## Columns of the configuration `chat`\n\n"
         "The same rows in the same splits and order, for supervised fine-tuning; they lie in `chat/`.\n\n"

@@ -6,43 +6,75 @@ decoded, and nothing can come out escaped otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import orjson
+
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def chat_columns(answer: str) -> tuple[str, ...]:
-    """The columns of the chat form, in order, that of the answer named as given."""
-    return ("messages", answer, "problem_source")
+@dataclass(frozen=True, slots=True)
+class ChatForm:
+    """What the column of the answer is called, and the key of a message that holds thinking, if any does.
+
+    `reasoning` counts only for rows with a column of this name; see `of`.
+    """
+
+    answer: str
+    reasoning: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the chat form, in order."""
+        return ("messages", self.answer, "problem_source")
+
+    def of(self, columns: Sequence[str]) -> ChatForm:
+        """The form for rows of these columns."""
+        return self if "reasoning" in columns else replace(self, reasoning=None)
+
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        import pyarrow as pa
+
+        messages, *others = self.columns
+        return pa.schema(
+            [
+                pa.field(messages, messages_type(self.reasoning), nullable=False),
+                *(pa.field(name, pa.string(), nullable=False) for name in others),
+            ]
+        )
+
+    def line(self, line: bytes) -> bytes:
+        """The chat form of a canonical line, newline included.
+
+        What is thought is null for the user, as in Parquet: every message has the same keys.
+        """
+        problem, solution, expected, source = texts(line)
+        asked = thought = b""
+        if self.reasoning is not None:
+            trace = orjson.dumps(orjson.loads(line)["reasoning"])
+            asked, thought = (b',"%b":%b' % (self.reasoning.encode(), value) for value in (b"null", trace))
+        return (
+            b'{"messages":[{"role":"user","content":%b%b},{"role":"assistant","content":%b%b}],"%b":%b,'
+            b'"problem_source":%b}\n'
+            % (problem, asked, solution, thought, self.answer.encode(), expected, source)
+        )
 
 
-def messages_type() -> pa.DataType:
-    """A list of `role` and `content`."""
+def chat_form(options: Publish) -> ChatForm | None:
+    """The form that the options ask for."""
+    return None if options.chat is None else ChatForm(options.chat, options.reasoning_key)
+
+
+def messages_type(reasoning: str | None = None) -> pa.DataType:
+    """A list of `role` and `content`, and of what was thought where it has a key."""
     import pyarrow as pa
 
-    return pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
-
-
-def chat_schema(answer: str) -> pa.Schema:
-    """Columns `messages` (a list of `role` and `content`), the answer as it is called, `problem_source`."""
-    import pyarrow as pa
-
-    messages, *others = chat_columns(answer)
-    return pa.schema(
-        [
-            pa.field(messages, messages_type(), nullable=False),
-            *(pa.field(name, pa.string(), nullable=False) for name in others),
-        ]
-    )
-
-
-def chat_line(line: bytes, answer: str) -> bytes:
-    """The chat form of a canonical line, newline included."""
-    problem, solution, expected, source = texts(line)
-    return (
-        b'{"messages":[{"role":"user","content":%b},{"role":"assistant","content":%b}],"%b":%b,'
-        b'"problem_source":%b}\n' % (problem, solution, answer.encode(), expected, source)
-    )
+    keys = ["role", "content", *([] if reasoning is None else [reasoning])]
+    return pa.list_(pa.struct([pa.field(key, pa.string()) for key in keys]))

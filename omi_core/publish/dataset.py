@@ -26,6 +26,7 @@ import orjson
 
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, render_card
+from omi_core.publish.chat import ChatForm
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.publish.splits import TRAIN, Forms, write_splits
 from omi_core.publish.styles import Styles, write_styles
@@ -63,7 +64,7 @@ def publish(
     rows_per_file: int = ROWS_PER_FILE,
     splits: Mapping[str, int] | None = None,
     seed: int = 42,
-    chat: str | None = None,
+    chat: ChatForm | None = None,
     unique: str | None = "rows",
     styles: Styles | None = None,
     hole: Hole | None = None,
@@ -72,8 +73,8 @@ def publish(
 
     A row is a duplicate when problem and generated solution are those of an earlier row; with `unique`
     "problems" when the problem is, and None is for rows that are repeated on purpose. All rows are the split
-    `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With `chat`, a
-    name for the column of the answer, every split is there as chat messages, too. With `styles` the rows are
+    `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With `chat`
+    every split is there as chat messages, too. With `styles` the rows are
     dialogues, and lie in a folder for each style; they have no other splits. `counts` (by default the sum of
     the parts' own) goes into `stats.json` as it is; like `config` it must have a JSON form and hold nothing
     that changes from one run of the same work to the next. A `hole` is told in the card and in `stats.json`.
@@ -98,7 +99,7 @@ def publish(
     work.mkdir(parents=True)
     try:
         if styles is None:
-            forms = Forms(columns, rows_per_file, chat, unique)
+            forms = Forms(columns, rows_per_file, chat.of(columns) if chat else None, unique)
             written = _with_splits(manifests, work, forms, splits or {}, seed)
         else:
             written = write_styles(manifests, work, columns, rows_per_file, styles)

@@ -57,6 +57,8 @@ COLUMNS: dict[str, Column] = {
     "agreement": Column(float, "votes / voters"),
     "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
     "teacher": Column(str, "the model that wrote it", repeats=True),
+    "reasoning": Column(str, "what the teacher thought before the solution; null: nothing", long=True),
+    "reasoning_tokens": Column(int, "tokens of that thinking"),
 }
 
 
@@ -112,7 +114,8 @@ class Schema:
 SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
-    ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher"),
+    ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
+    + ("reasoning", "reasoning_tokens"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.
@@ -194,7 +197,7 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
         return value
     if kind is list and isinstance(value, list):
         return [_message(name, item) for item in value]
-    if value is None and COLUMNS[name].nullable:
+    if value is None and (name not in COLUMNS or COLUMNS[name].nullable):
         return None
     if kind is int and type(value) is int and -(1 << 63) <= value < 1 << 63:
         return value

@@ -35,11 +35,18 @@ _IN_FLIGHT = 2
 _ROLE = "messages.list.element.role"
 
 
+def arrow_kinds() -> dict[type, pa.DataType]:
+    """The Arrow type of each type of a column."""
+    import pyarrow as pa
+
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: messages_type()}
+
+
 def arrow_schema(columns: Iterable[str]) -> pa.Schema:
     """These columns with their types, not null where they never are; ValueError for an unknown column."""
     import pyarrow as pa
 
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: messages_type()}
+    kinds = arrow_kinds()
     return pa.schema(
         [
             pa.field(name, kinds[kind], nullable=COLUMNS[name].nullable)
@@ -254,7 +261,7 @@ def _polars_type(kind: pa.DataType) -> pl.DataType:
     import polars as pl
     import pyarrow as pa
 
-    if kind == messages_type():
-        return pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+    if pa.types.is_list(kind):
+        return pl.List(pl.Struct({field.name: pl.String for field in kind.value_type}))
     types = {pa.string(): pl.String(), pa.int64(): pl.Int64(), pa.float64(): pl.Float64()}
     return (types | {pa.bool_(): pl.Boolean()})[kind]

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 import zstandard
 
-from omi_core.publish.chat import chat_columns, chat_line, chat_schema
+from omi_core.publish.chat import ChatForm
 from omi_core.publish.dedupe import SeenRows, digest_keys
 from omi_core.publish.fair import Draw, FairRows
 from omi_core.publish.parts import PartManifest, decompress, part_lines, split_lines
@@ -29,7 +29,7 @@ CHAT = "chat"  # the directory of the chat form, and its name as a configuration
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """What rows become: their columns, rows of a file, and the chat form's column for the answer, if any.
+    """What rows become: their columns, rows of a file, and the chat form, if any.
 
     `unique` says which rows are dropped: those that occurred before ("rows"), also those whose problem was
     ("problems", compared after `normal_text`), or none.
@@ -37,7 +37,7 @@ class Forms:
 
     columns: tuple[str, ...]
     rows_per_file: int
-    chat: str | None = None
+    chat: ChatForm | None = None
     unique: str | None = "rows"
 
 
@@ -74,7 +74,9 @@ def write_splits(
     chat = None
     if forms.chat is not None:
         splits = {name: split[CHAT] for name, split in stats.items()}
-        chat = {"columns": list(chat_columns(forms.chat)), "splits": splits}
+        chat = {"columns": list(forms.chat.columns), "splits": splits}
+        if forms.chat.reasoning is not None:
+            chat["reasoning"] = forms.chat.reasoning
     return Written({name: split["rows"] for name, split in stats.items()}, chat, duplicates)
 
 
@@ -84,18 +86,17 @@ class _Split:
     def __init__(self, work: Path, name: str, forms: Forms) -> None:
         schema = arrow_schema(forms.columns)
         self._writers = {"rows": SplitWriter(work, name, schema, forms.rows_per_file)}
-        self._answer = forms.chat
+        self._chat = forms.chat
         if forms.chat is not None:
-            schema = chat_schema(forms.chat)
+            schema = forms.chat.schema()
             self._writers[CHAT] = SplitWriter(work / CHAT, name, schema, forms.rows_per_file)
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Append canonical lines (newline included)."""
         lines = list(lines)
         self._writers["rows"].add(lines)
-        if self._answer is not None:
-            answer = self._answer
-            self._writers[CHAT].add(chat_line(line, answer) for line in lines)
+        if self._chat is not None:
+            self._writers[CHAT].add(map(self._chat.line, lines))
 
     def finish(self) -> dict[str, Any]:
         """Write what is left; returns the figures of each form, `rows` and `chat`."""

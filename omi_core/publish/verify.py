@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import zstandard
 
 from omi_core.publish.dataset import STATS, read_stats
 from omi_core.publish.parts import decompress
-from omi_core.publish.rows import column_types, encode_row
+from omi_core.publish.rows import encode_row
+from omi_core.publish.shards import arrow_kinds
 from omi_core.publish.splits import CHAT, TRAIN
 from omi_core.publish.styles import SPLIT, content_hash, raw_share
 
@@ -23,9 +24,6 @@ def verify(dataset_dir: Path) -> None:
     Raises ValueError naming the first file or figure that is wrong. Reads everything: minutes for millions
     of rows; memory is that of one parquet row group.
     """
-    from omi_core import tasks  # not above: what publishes knows no task
-
-    tasks.known()  # and with them the columns of their rows
     root = Path(dataset_dir)
     stats = read_stats(root)
     if stats is None:
@@ -89,23 +87,29 @@ class _Tally:
         self.styles: dict[str, dict[str, int]] = {}
         self._encode = encode
 
-    def encode(self, row: Mapping[str, Any]) -> bytes:
-        line = self._encode(row)  # first: it says what is wrong with a row
+    def encode(self, row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
+        line = self._encode(row, types)  # first: it says what is wrong with a row
         style = self.styles.setdefault(row["style"], {"rows": 0, "tokens": 0})
         style["rows"] += 1
         style["tokens"] += row["tokens"]
         return line
 
 
-Encoder = Callable[[Mapping[str, Any]], bytes]
+# The canonical line of a row, given the types of its file's columns: those that a package declares are known
+# only where it is installed.
+Encoder = Callable[[Mapping[str, Any], Mapping[str, type]], bytes]
 
 
-def _row_encoder(columns: Iterable[str]) -> Encoder:
-    types = column_types(columns)
-    return lambda row: encode_row(row, types)
+def _row_encoder(columns: Sequence[str]) -> Encoder:
+    def encode(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
+        if list(types) != columns:
+            raise ValueError(f"row: its columns are {', '.join(types)}; {STATS} lists {', '.join(columns)}")
+        return encode_row(row, types)
+
+    return encode
 
 
-def _encode_chat(row: Mapping[str, Any]) -> bytes:
+def _encode_chat(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -147,8 +151,10 @@ def _parquet_lines(path: Path, encode: Encoder) -> Iterator[tuple[bytes, int]]:
 
     try:
         with pq.ParquetFile(path) as file:
+            kinds = {kind: python for python, kind in arrow_kinds().items()}
+            types = {field.name: kinds.get(field.type, list) for field in file.schema_arrow}
             for batch in file.iter_batches(batch_size=1000):
                 rows = batch.to_pylist()
-                yield b"".join([encode(row) for row in rows]), len(rows)
+                yield b"".join([encode(row, types) for row in rows]), len(rows)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: damaged ({str(error)[:200]})") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from omi_core.config import Generate
+from omi_core.finish import UNCLOSED
 from omi_core.slurm.gates import end_chain
 from omi_core.stages.run import Run
 from omi_core.store.attempts import Attempt
@@ -46,7 +47,7 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
             count += 1
             tokens += sample.completion_tokens
             errors += sample.error is not None
-            unfinished += sample.finish_reason == "length"
+            unfinished += sample.finish_reason in ("length", UNCLOSED)
             answers += sample.error is None and is_answer(sample.text)
     whole = max(count, 1)
     return {

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from omi_core.slurm.states import TaskKey, TaskState
 
 
-class Kind(Enum):
+class WaitingKind(Enum):
     """What becomes of a job that waits for a reason."""
 
     TURN = "waits for its turn"
@@ -37,54 +37,64 @@ class Meaning(NamedTuple):
     `option` is a word such as `time`, of which `option_of` makes `cluster.time` or `cluster.cpu_time`.
     """
 
-    kind: Kind
+    kind: WaitingKind
     words: str
     option: str | None = None
 
 
 # The first pattern that matches the beginning of the reason counts, whatever its capitals.
-_PATTERNS: tuple[tuple[str, Kind, str, str | None], ...] = (
-    ("JobHeldUser", Kind.HELD, "held by its user", None),
-    ("JobHeldAdmin", Kind.HELD, "held by an administrator", None),
-    ("launch failed requeued held", Kind.HELD, "held by Slurm: its launch failed on a node", None),
-    ("job requeued in held state", Kind.HELD, "held by whoever requeued it", None),
-    ("JobHoldMaxRequeue", Kind.HELD, "held by Slurm: requeued too often", None),
-    ("Reservation ?Deleted", Kind.HELD, "held by Slurm: its reservation is gone", None),
-    ("DependencyNeverSatisfied", Kind.NEVER, "the job before it failed or was cancelled", None),
-    ("PartitionTimeLimit", Kind.NEVER, "its time limit is above the partition's", "time"),
+_PATTERNS: tuple[tuple[str, WaitingKind, str, str | None], ...] = (
+    ("JobHeldUser", WaitingKind.HELD, "held by its user", None),
+    ("JobHeldAdmin", WaitingKind.HELD, "held by an administrator", None),
+    ("launch failed requeued held", WaitingKind.HELD, "held by Slurm: its launch failed on a node", None),
+    ("job requeued in held state", WaitingKind.HELD, "held by whoever requeued it", None),
+    ("JobHoldMaxRequeue", WaitingKind.HELD, "held by Slurm: requeued too often", None),
+    ("Reservation ?Deleted", WaitingKind.HELD, "held by Slurm: its reservation is gone", None),
+    ("DependencyNeverSatisfied", WaitingKind.NEVER, "the job before it failed or was cancelled", None),
+    ("PartitionTimeLimit", WaitingKind.NEVER, "its time limit is above the partition's", "time"),
     (
         r"(QOS|Assoc)Max\w*Wall|\w+TimeLimit",
-        Kind.NEVER,
+        WaitingKind.NEVER,
         "its time limit is not allowed",
         "time",
     ),
-    ("PartitionNodeLimit", Kind.NEVER, "the partition does not allow this many nodes", "partition"),
+    ("PartitionNodeLimit", WaitingKind.NEVER, "the partition does not allow this many nodes", "partition"),
     (
         r"InvalidAccount|AccountNotAllowed|Job's account not",
-        Kind.NEVER,
+        WaitingKind.NEVER,
         "its account is not valid there",
         "account",
     ),
-    (r"InvalidQOS|QOSNotAllowed|Job's QOS not", Kind.NEVER, "its qos is not valid there", "qos"),
-    (r"(QOS|Assoc)Max\w*Per(Job|Node)|QOSMin|MaxMemPerLimit", Kind.NEVER, "no job may be of its size", "qos"),
-    ("BadConstraints", Kind.NEVER, "no node has what it asks for", "constraint"),
-    ("PartitionDown|PartitionInactive", Kind.SITE, "its partition is closed", "partition"),
-    ("ReqNodeNotAvail, May be reserved", Kind.TURN, "its nodes may be reserved for another job", None),
-    ("ReqNodeNotAvail, Reserved for", Kind.SITE, "its nodes are reserved for maintenance", "partition"),
-    ("ReqNodeNotAvail|NodeDown|FrontEndDown", Kind.SITE, "its nodes are down or drained", "partition"),
-    ("Nodes required for job are", Kind.SITE, "its nodes are down, drained or taken", "partition"),
+    (r"InvalidQOS|QOSNotAllowed|Job's QOS not", WaitingKind.NEVER, "its qos is not valid there", "qos"),
+    (
+        r"(QOS|Assoc)Max\w*Per(Job|Node)|QOSMin|MaxMemPerLimit",
+        WaitingKind.NEVER,
+        "no job may be of its size",
+        "qos",
+    ),
+    ("BadConstraints", WaitingKind.NEVER, "no node has what it asks for", "constraint"),
+    ("PartitionDown|PartitionInactive", WaitingKind.SITE, "its partition is closed", "partition"),
+    ("ReqNodeNotAvail, May be reserved", WaitingKind.TURN, "its nodes may be reserved for another job", None),
+    (
+        "ReqNodeNotAvail, Reserved for",
+        WaitingKind.SITE,
+        "its nodes are reserved for maintenance",
+        "partition",
+    ),
+    ("ReqNodeNotAvail|NodeDown|FrontEndDown", WaitingKind.SITE, "its nodes are down or drained", "partition"),
+    ("Nodes required for job are", WaitingKind.SITE, "its nodes are down, drained or taken", "partition"),
     (
         r"QOS|Assoc|Max\w+PerAccount",
-        Kind.SITE,
+        WaitingKind.SITE,
         "a limit of qos or account is reached",
         "qos",
     ),
-    ("Reservation", Kind.TURN, "waits for its reservation to begin", None),
-    ("Priority", Kind.TURN, "other jobs are before it", None),
-    ("Resources", Kind.TURN, "waits for free nodes", None),
-    ("Dependency", Kind.TURN, "waits for the job before it", None),
-    ("JobArrayTaskLimit", Kind.TURN, "the array's throttle", None),
-    ("BeginTime|Cleaning", Kind.TURN, "starts again in a while", None),
+    ("Reservation", WaitingKind.TURN, "waits for its reservation to begin", None),
+    ("Priority", WaitingKind.TURN, "other jobs are before it", None),
+    ("Resources", WaitingKind.TURN, "waits for free nodes", None),
+    ("Dependency", WaitingKind.TURN, "waits for the job before it", None),
+    ("JobArrayTaskLimit", WaitingKind.TURN, "the array's throttle", None),
+    ("BeginTime|Cleaning", WaitingKind.TURN, "starts again in a while", None),
 )
 _MEANINGS = [
     (re.compile(pattern, re.IGNORECASE), Meaning(kind, words, option))
@@ -113,11 +123,13 @@ class WaitingGroup:
 def meaning(task: TaskState) -> Meaning | None:
     """Why a task waits; None for one that does not."""
     if task.state in _HELD_STATES:
-        return Meaning(Kind.HELD, "held")
+        return Meaning(WaitingKind.HELD, "held")
     if task.state != "PENDING":
         return None
     reason = (task.reason or "").replace("_", " ")  # some versions print launch_failed_requeued_held
-    return next((found for pattern, found in _MEANINGS if pattern.match(reason)), Meaning(Kind.TURN, ""))
+    return next(
+        (found for pattern, found in _MEANINGS if pattern.match(reason)), Meaning(WaitingKind.TURN, "")
+    )
 
 
 def option_of(found: Meaning, on_gpus: bool) -> str | None:
@@ -145,20 +157,20 @@ def waiting(
         else:
             advice = _advice(found, option_of(found, on_gpus), resume)
             groups[stage, reason] = WaitingGroup(stage, 1, reason, found.kind.value, found.words, advice)
-    order = [Kind.NEVER.value, Kind.HELD.value, Kind.SITE.value, Kind.TURN.value]
+    order = [WaitingKind.NEVER.value, WaitingKind.HELD.value, WaitingKind.SITE.value, WaitingKind.TURN.value]
     return sorted(groups.values(), key=lambda group: order.index(group.kind))
 
 
 def stuck(groups: Iterable[WaitingGroup]) -> bool:
     """Whether some of them wait for a person, not for their turn."""
-    return any(group.kind in (Kind.HELD.value, Kind.NEVER.value) for group in groups)
+    return any(group.kind in (WaitingKind.HELD.value, WaitingKind.NEVER.value) for group in groups)
 
 
 def _advice(found: Meaning, option: str | None, resume: str) -> str | None:
-    if found.kind is Kind.HELD:
+    if found.kind is WaitingKind.HELD:
         return f"release: {resume}"
-    if found.kind is Kind.NEVER:
+    if found.kind is WaitingKind.NEVER:
         return f"submit anew: {resume}" + (f" {option}=…" if option else "")
-    if found.kind is Kind.SITE:
+    if found.kind is WaitingKind.SITE:
         return "wait" + (f", or move: {resume} {option}=…" if option else "")
     return None

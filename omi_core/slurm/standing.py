@@ -11,7 +11,7 @@ from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.slurm import commands, states
 from omi_core.slurm.links import own_job
-from omi_core.slurm.reasons import Kind, meaning
+from omi_core.slurm.reasons import WaitingKind, meaning
 from omi_core.store.files import LockTaken
 
 
@@ -41,9 +41,9 @@ def standing(entries: Iterable[Mapping[str, Any]]) -> Standing:
     waits = len(kinds) == len(found)
     return Standing(
         live=tuple(dict.fromkeys(entry["job"] for entry in submitted if entry["job"] in ids)),
-        held=tuple(str(key) for key, kind in kinds.items() if kind is Kind.HELD),
-        never=waits and Kind.NEVER in kinds.values(),
-        site=waits and Kind.SITE in kinds.values(),
+        held=tuple(str(key) for key, kind in kinds.items() if kind is WaitingKind.HELD),
+        never=waits and WaitingKind.NEVER in kinds.values(),
+        site=waits and WaitingKind.SITE in kinds.values(),
     )
 
 

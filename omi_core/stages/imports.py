@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omi_core.config import Reduce
-from omi_core.finish import finished
+from omi_core.finish import UNCLOSED, finished
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, cell, file_rows, last_answer, local_files
 from omi_core.records import Record, Sample
 from omi_core.store.journal import JournalWriter
 from omi_core.store.layout import Layout
 from omi_core.store.plan import write_records
+from omi_core.text.reasoning import part
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported
                 ordinal = ordinals.setdefault(key, len(ordinals))
                 if new:
                     counts.append(0)
-                for text, reason in solutions:
-                    journal.add(_sample(ordinal, record.id, counts[ordinal], text, reason))
+                for solution in solutions:
+                    sample = _sample(ordinal, record.id, counts[ordinal], solution)
+                    journal.add(sample)
                     counts[ordinal] += 1
-                    content.update(f"{ordinal} {len(text)} {reason} ".encode())
-                    content.update(text.encode("utf-8", "surrogatepass"))
+                    for text in (solution.text, sample.reasoning):
+                        if text is not None:
+                            content.update(f"{ordinal} {len(text)} {solution.reason} ".encode())
+                            content.update(text.encode("utf-8", "surrogatepass"))
                 if new:
                     yield replace(record, ordinal=ordinal)
 
@@ -59,12 +63,21 @@ def import_samples(config: Reduce, layout: Layout, skipped: Skipped) -> Imported
     return Imported(count, max(counts, default=0), f"{digest}{content.hexdigest()}")
 
 
-def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tuple[str, str]]]]:
-    """(record with ordinal 0, its solutions, each with how it ended) for every usable row."""
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    """A solution without its thinking (None: it never came to one), how it ended, and what was thought."""
+
+    text: str | None
+    reason: str
+    reasoning: str | None
+
+
+def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[_Solution]]]:
+    """(record with ordinal 0, its solutions) for every usable row."""
     assert config.input is not None
     data = config.data
     record_of = RowReader(data, config.answers.pattern, skipped)
-    columns = [*record_of.columns, *config.solution]
+    columns = [*record_of.columns, *config.solution, *config.reasoning]
     columns += [config.finish_reason] if config.finish_reason is not None else []
     rows = 0
 
@@ -91,16 +104,18 @@ def _groups(config: Reduce, skipped: Skipped) -> Iterator[tuple[Record, list[tup
                 yield record, solutions
 
 
-def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[tuple[str, str]]:
-    """The (solution, finish reason) pairs of a row. Raises BadRow."""
-    found: list[tuple[str, str]] = []
+def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[_Solution]:
+    """The solutions of a row. Raises BadRow."""
+    found: list[_Solution] = []
     unusable = 0
-    for column in config.solution:
+    for number, column in enumerate(config.solution):
         value = last_answer(cell(row, column, where, "solution"))
         texts = value if isinstance(value, list) else [value]
-        for text, reason in zip(texts, _reasons(config, row, where, len(texts)), strict=True):
+        traces = _traces(config, row, where, number, len(texts))
+        for text, reason, trace in zip(texts, _reasons(config, row, where, len(texts)), traces, strict=True):
             if isinstance(text, str):
-                found.append((text, reason))
+                inside, answer = part(text, config.reasoning_tags)
+                found.append(_Solution(answer, reason, inside if trace is None else trace))
             else:
                 unusable += 1
     for _ in range(unusable):
@@ -108,6 +123,18 @@ def _solutions(config: Reduce, row: Row, where: str, skipped: Skipped) -> list[t
     if not found and not unusable:
         skipped.add("no_solution", where)
     return found
+
+
+def _traces(config: Reduce, row: Row, where: str, number: int, count: int) -> list[str | None]:
+    """What was thought before each of a cell's solutions, where a column holds that. Raises BadRow."""
+    if not config.reasoning:
+        return [None] * count
+    value = last_answer(cell(row, config.reasoning[number], where, "reasoning"))
+    traces = value if isinstance(value, list) else [value]
+    if len(traces) != count:
+        line = f"reasoning={config.reasoning[number]}: {where} has {len(traces)} for {count} solutions"
+        raise BadRow("reasonings", where, line)
+    return [trace if isinstance(trace, str) else None for trace in traces]
 
 
 def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
@@ -127,7 +154,9 @@ def _reasons(config: Reduce, row: Row, where: str, count: int) -> list[str]:
     return [finished(reason) or f"Unfinished: finish reason {str(reason)[:40]!r}" for reason in reasons]
 
 
-def _sample(ordinal: int, record_id: str, index: int, text: str, reason: str) -> Sample:
-    if finished(reason) is None:
-        return Sample(ordinal, record_id, index, "", "error", 0, 0, 0.0, reason)
-    return Sample(ordinal, record_id, index, text, reason, 0, 0, 0.0)
+def _sample(ordinal: int, record_id: str, index: int, solution: _Solution) -> Sample:
+    if finished(solution.reason) is None:
+        return Sample(ordinal, record_id, index, "", "error", 0, 0, 0.0, solution.reason)
+    ended = UNCLOSED if solution.text is None else solution.reason
+    text = solution.text or ""
+    return Sample(ordinal, record_id, index, text, ended, 0, 0, 0.0, reasoning=solution.reasoning)

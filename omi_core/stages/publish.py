@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.config import Generate
 from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
+from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
 from omi_core.records import Seen
@@ -42,7 +43,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         rows_per_file=run.config.publish.rows_per_file,
         splits=run.config.publish.splits,
         seed=run.config.publish.seed,
-        chat=run.config.publish.chat,
+        chat=chat_form(run.config.publish),
         styles=task_of(run.config).styles(run.config, lambda: records_of(run)),
         hole=hole(run.plan, found.done),
     )
@@ -76,7 +77,6 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
             filters=shown,
             figures=figures,
         )
-    sampling = {field.name: getattr(config.sampling, field.name) for field in fields(config.sampling)}
     return CardInfo(
         name=f"{task.name} of {config.data.name} by {config.teacher.name}",
         task=task.name,
@@ -86,7 +86,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         prompt=_prompt_name(config),
         source=config.data.name,
         samples=run.plan.samples,
-        sampling=sampling | {"seed": config.seed},
+        sampling=options.content(config.sampling) | {"seed": config.seed},
         filters=shown,
         figures=figures,
         rehearsal=config.teacher.kind == "rehearsal",

@@ -28,6 +28,7 @@ from omi_core.tasks.reducing import Reading
 
 WINDOW = 256
 WINDOW_SAMPLES = 16_384
+WINDOW_CHARACTERS = 32 << 20
 
 
 def part_range(records: int, parts: int, part: int) -> tuple[int, int]:
@@ -132,12 +133,13 @@ def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading
 
 def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
     window: list[Reading] = []
-    samples = 0
+    samples = size = 0
     for reading in readings:
         window.append(reading)
         samples += len(reading[1])
-        if len(window) == WINDOW or samples >= WINDOW_SAMPLES:
+        size += sum(len(sample.text) + len(sample.reasoning or "") for sample in reading[1])
+        if len(window) == WINDOW or samples >= WINDOW_SAMPLES or size >= WINDOW_CHARACTERS:
             yield window
-            window, samples = [], 0
+            window, samples, size = [], 0, 0
     if window:
         yield window

@@ -35,6 +35,7 @@ _SKIPPED_WORDS = {
     "not_a_source": "whose source is not text",
     "lost_digits": "with a number that has lost digits",
     "finish_reasons": "with more or fewer finish reasons than solutions",
+    "reasonings": "with more or fewer traces than solutions",
 }
 _CUTS = {"cut_sentences": "sentences", "cut_formulas": "formulas", "cut_words": "words"}
 

@@ -362,4 +362,4 @@ def _read_piece(piece: _Piece) -> bytes:
 
 def _footprint(samples: list[Sample]) -> int:
     """Bytes of memory, about: a Sample with its numbers takes some 300 beside its text."""
-    return sum(sys.getsizeof(sample.text) + 300 for sample in samples)
+    return sum(sys.getsizeof(sample.text) + sys.getsizeof(sample.reasoning or "") + 300 for sample in samples)

@@ -11,15 +11,12 @@ from importlib import import_module
 from inspect import isabstract
 from pkgutil import iter_modules
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from omi_core import plugins
 from omi_core.options import ConfigError
 from omi_core.publish.rows import DEFAULT_TASK, register
+from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Task, rates
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
 
 __all__ = ["DEFAULT_TASK", "GROUP", "Task", "figures_of", "known", "package_of", "rates", "task_of"]
 
@@ -78,12 +75,12 @@ def package_of(task: Task) -> plugins.Package | None:
     return None if own else plugins.package(GROUP, task.name)
 
 
-def task_of(config: Generate | Reduce) -> Task:
+def task_of(config: Config) -> Task:
     """The task of a config; imported generations are solutions."""
     return known()[name_of(config)]
 
 
-def name_of(config: Generate | Reduce) -> str:
+def name_of(config: Config) -> str:
     """The name of the task of a config."""
     chosen = getattr(config, "task", None)
     return DEFAULT_TASK if chosen is None else chosen.name

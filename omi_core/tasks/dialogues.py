@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omi_core.documents import Splitter, read_documents
 from omi_core.documents.document_options import Documents
@@ -22,13 +22,11 @@ from omi_core.publish.styles import Styles
 from omi_core.records import Record
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.tokens import TokenCounter
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
 
 DIALOGUES = Schema(
     "dialogues",
@@ -60,7 +58,7 @@ class Variants:
 class DialoguesReducer(Reducer):
     """Keeps the conversations that the heuristic filter lets through, and counts their tokens."""
 
-    def __init__(self, config: Generate, samples: int | None) -> None:
+    def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
         self._prompting = Prompting(config)
         self._chain = build(filter_options(config), section="conversations")
@@ -84,7 +82,7 @@ class DialoguesReducer(Reducer):
             yield _row(record, one.solution, style, tokens, {key: optional[key] for key in self.provenance})
 
 
-def _provenance(config: Generate) -> tuple[str, ...]:
+def _provenance(config: Config) -> tuple[str, ...]:
     return DIALOGUES.optional if config.publish.provenance else ()
 
 
@@ -100,7 +98,7 @@ def _row(record: Record, text: str, style: str, tokens: int, optional: Mapping[s
     }
 
 
-def _raw_rows(config: Generate, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+def _raw_rows(config: Config, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
     """A row for each chunk as it is, in order; no teacher wrote it, so sample and teacher are null."""
     provenance = _provenance(config)
     for record in records:
@@ -109,12 +107,12 @@ def _raw_rows(config: Generate, records: Iterable[Record]) -> Iterator[dict[str,
         yield _row(record, record.text, RAW, record.extra["tokens"], columns)
 
 
-def _chunk_tokenizer(config: Generate) -> str:
+def _chunk_tokenizer(config: Config) -> str:
     """The tokenizer.json that chunks are counted with; ConfigError where there is none."""
     return tokenizer_file(config.documents.tokenizer, config.teacher, "documents") or ""
 
 
-def filter_options(config: Generate | Reduce) -> Chosen:
+def filter_options(config: Config) -> Chosen:
     """The filters of conversations, in order, with their options."""
     otherwise = ", or conversations.min_tokens=null"
     options, teacher = config.conversations, getattr(config, "teacher", None)
@@ -167,10 +165,10 @@ class Dialogues(Task):
     }
     made_from = "texts"
 
-    def check(self, config: Generate | Reduce) -> None:
+    def check(self, config: Config) -> None:
         refuse_idle("conversations", config.conversations)
 
-    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+    def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         """A record for each chunk, its document, number and tokens in `extra`; each document once."""
         options = dataclasses.replace(config.documents, tokenizer=_chunk_tokenizer(config))
         splitter = Splitter.of(options)
@@ -191,18 +189,18 @@ class Dialogues(Task):
                 yield Record.make(ordinal, chunk.text, None, document.source, extra)
                 ordinal += 1
 
-    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+    def is_answer(self, config: Config) -> Callable[[str], bool]:
         return lambda text: sum(1 for _ in turns(text)) > 1
 
-    def filters(self, config: Generate | Reduce) -> Chosen:
+    def filters(self, config: Config) -> Chosen:
         return filter_options(config)
 
     def reducer(
-        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+        self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> DialoguesReducer:
         return DialoguesReducer(config, samples)
 
-    def styles(self, config: Generate, records: Callable[[], Iterable[Record]]) -> Styles:
+    def styles(self, config: Config, records: Callable[[], Iterable[Record]]) -> Styles:
         variants = config.variants
         names = Prompting(config).styles
         return Styles(names, variants.longest, variants.mix, lambda: _raw_rows(config, records()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omi_core.filters.chain import FilterChain, build
 from omi_core.filters.sections import Section, chosen, of_filters
@@ -18,11 +18,9 @@ from omi_core.records import Candidate, Record, digest128
 from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
 
 PROBLEMS = Schema(
     "problems",
@@ -51,7 +49,7 @@ class ProblemsReducer(Reducer):
     copy of another new problem is dropped when the dataset is published, where all of them meet.
     """
 
-    def __init__(self, config: Generate, samples: int | None, seeds: Iterable[str] = ()) -> None:
+    def __init__(self, config: Config, samples: int | None, seeds: Iterable[str] = ()) -> None:
         super().__init__(config, samples)
         self._config = config
         self._prompting = Prompting(config)
@@ -94,7 +92,7 @@ def _digest(text: str) -> bytes:
     return bytes.fromhex(digest128(normal_text(text)))
 
 
-def filter_options(config: Generate | Reduce) -> Chosen:
+def filter_options(config: Config) -> Chosen:
     """The filters of new problems, in order, with their options."""
     return chosen("problems", config.problems)
 
@@ -121,17 +119,17 @@ class NewProblems(Task):
     texts = Texts(right=_new_problem, wrong=lambda draw, request: request.record.text, malformed=_no_problem)
     schema = PROBLEMS
 
-    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+    def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         return read_records(config.data, None, skipped)
 
-    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+    def is_answer(self, config: Config) -> Callable[[str], bool]:
         return lambda text: bool(statement(text))
 
-    def filters(self, config: Generate | Reduce) -> Chosen:
+    def filters(self, config: Config) -> Chosen:
         return filter_options(config)
 
     def reducer(
-        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+        self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> ProblemsReducer:
         return ProblemsReducer(config, samples, (record.text for record in records()))
 

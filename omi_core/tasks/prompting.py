@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omi_core import prompts
 from omi_core.prompts import Message, Template
 from omi_core.records import Record
 from omi_core.tasks import task_of
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate
+from omi_core.tasks.settings import Config
 
 
 class Prompting:
@@ -23,7 +21,7 @@ class Prompting:
         ConfigError: there is no such template, or it has no such style.
     """
 
-    def __init__(self, config: Generate) -> None:
+    def __init__(self, config: Config) -> None:
         self._task, prompt = task_of(config), config.prompt
         self._templates: tuple[Template, ...] = prompts.load(
             self._task.form, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)

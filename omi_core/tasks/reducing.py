@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from omi_core.filters.chain import FilterChain
+from omi_core.finish import UNCLOSED
 from omi_core.records import Candidate, Record, Sample
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
+from omi_core.tasks.settings import Config
 
 Reading = tuple[Record, list[Sample]]
 
@@ -24,7 +23,7 @@ class Reducer(ABC):
     how many a record has when it is complete; None: those that are there are filtered.
     """
 
-    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+    def __init__(self, config: Config, samples: int | None) -> None:
         self.chains: tuple[FilterChain, ...] = ()
         self.provenance: tuple[str, ...] = ()
         teacher = getattr(config, "teacher", None)
@@ -43,7 +42,7 @@ class Reducer(ABC):
 
     def reduce(self, window: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         """The rows that a window of records leaves, in order of record and sample."""
-        for row in self._rows([(record, self._without_errors(samples)) for record, samples in window]):
+        for row in self._rows([(record, self._answered(samples)) for record, samples in window]):
             self._counts["rows"] += 1
             yield row
         for _, samples in window:
@@ -55,7 +54,7 @@ class Reducer(ABC):
 
     @abstractmethod
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
-        """The rows of a window, from records with their samples that are not errors."""
+        """The rows of a window, from records with their samples that came to an answer."""
 
     def counts(self) -> dict[str, Any]:
         """Nested counts so far.
@@ -86,15 +85,19 @@ class Reducer(ABC):
         """Samples that are in a row: one each, unless a subclass says otherwise."""
         return self._counts["rows"]
 
-    def _without_errors(self, samples: list[Sample]) -> list[Sample]:
+    def _answered(self, samples: list[Sample]) -> list[Sample]:
         for sample in samples:
             self._counts[f"finish/{sample.finish_reason}"] += 1
             self._counts["tokens/prompt"] += sample.prompt_tokens
             self._counts["tokens/completion"] += sample.completion_tokens
+            if sample.reasoning is not None:
+                self._counts["tokens/reasoning"] += sample.reasoning_tokens
+            if sample.finish_reason == UNCLOSED:
+                self._counts["selection/unclosed_reasoning"] += 1
             if sample.error is not None:
                 self._counts["quarantined"] += 1
                 self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
-        return [sample for sample in samples if sample.error is None]
+        return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
 
 
 def candidate(record: Record, sample: Sample, answer: str | None = None, expected: str = "") -> Candidate:
@@ -108,5 +111,7 @@ def candidate(record: Record, sample: Sample, answer: str | None = None, expecte
         finish_reason=sample.finish_reason,
         record_id=record.id,
         index=sample.index,
-        completion_tokens=sample.completion_tokens,
+        completion_tokens=sample.completion_tokens - sample.reasoning_tokens,
+        reasoning=sample.reasoning,
+        reasoning_tokens=sample.reasoning_tokens,
     )

@@ -9,11 +9,11 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from omi_core import filters
-from omi_core.answer_options import Answers
 from omi_core.answers import Extractor, Grader, Verdict, WorkerLimits
+from omi_core.answers.answer_options import Answers
 from omi_core.answers.judging import Judge, Judged
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
@@ -22,20 +22,20 @@ from omi_core.prompts import PromptForm
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
+from omi_core.text.reasoning import joined
 
 
 class SolutionsReducer(Reducer):
     """Votes, compares with the ground truth, and keeps the samples whose answer is the expected one."""
 
-    def __init__(self, config: Generate | Reduce, samples: int | None) -> None:
+    def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
         self._config = config
+        self._tags = tags_of(config)
         self._extract = Extractor(config.answers.methods, config.answers.pattern)
         options = filter_options(config)
         # Those whose answer is a guess go before answers are looked at: counted as what they are, they have
@@ -110,9 +110,12 @@ class SolutionsReducer(Reducer):
         return None
 
     def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
+        solution = candidate.solution
+        if self._config.publish.reasoning == "inline" and candidate.reasoning is not None:
+            solution = joined(candidate.reasoning, solution, self._tags)
         row: dict[str, Any] = {
             "problem": candidate.problem,
-            "generated_solution": candidate.solution,
+            "generated_solution": solution,
             "expected_answer": candidate.expected_answer,
             "problem_source": candidate.source,
         }
@@ -124,19 +127,31 @@ class SolutionsReducer(Reducer):
             "agreement": judged.agreement,
             "solution_tokens": candidate.completion_tokens,
             "teacher": self._teacher,
+            "reasoning": candidate.reasoning,
+            "reasoning_tokens": candidate.reasoning_tokens,
         }
         return row | {name: optional[name] for name in self.provenance}
 
 
-def provenance(config: Generate | Reduce) -> tuple[str, ...]:
+def provenance(config: Config) -> tuple[str, ...]:
     """The optional columns of the published rows."""
+    counted = hasattr(config, "teacher")  # nothing counts the tokens of imports
+    columns = ("reasoning",) if config.publish.reasoning == "column" else ()
     if not config.publish.provenance:
-        return ()
-    columns = ("record_id", "sample", "votes", "voters", "agreement")
-    return (*columns, "solution_tokens", "teacher") if hasattr(config, "teacher") else columns
+        return columns
+    if columns and counted:
+        columns = (*columns, "reasoning_tokens")
+    own = ("solution_tokens", "teacher") if counted else ()
+    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns)
 
 
-def filter_options(config: Generate | Reduce) -> Chosen:
+def tags_of(config: Config) -> Sequence[str]:
+    """The tags around thinking where it is published inline."""
+    teacher = getattr(config, "teacher", None)
+    return config.reasoning_tags if teacher is None else teacher.reasoning_tags
+
+
+def filter_options(config: Config) -> Chosen:
     """The filters a config turns on, in the order in which they run, as `filters.build` takes them."""
     otherwise = ", or turn the limit off with filters.max_tokens=null"
     teacher = getattr(config, "teacher", None)
@@ -199,7 +214,7 @@ class Solutions(Task):
     has_styles = False
     solves = True
 
-    def check(self, config: Generate | Reduce) -> None:
+    def check(self, config: Config) -> None:
         refuse_idle("filters", config.filters)
         answers = config.answers
         if answers.pattern is not None and "pattern" not in answers.methods:
@@ -210,7 +225,7 @@ class Solutions(Task):
         except ValueError as error:
             raise ConfigError(f"answers: {error}") from error
 
-    def content(self, config: Generate | Reduce, values: dict[str, Any]) -> None:
+    def content(self, config: Config, values: dict[str, Any]) -> None:
         """How many votes it takes, as the fingerprint has it.
 
         Once there was no limit unless one was given, and that was left out. So it still is, for 0 and 1 and
@@ -225,18 +240,18 @@ class Solutions(Task):
         elif least is not None and least <= 1:
             values["answers"].pop("min_votes", None)
 
-    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+    def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         return read_records(config.data, config.answers.pattern, skipped)
 
-    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+    def is_answer(self, config: Config) -> Callable[[str], bool]:
         extract = Extractor(config.answers.methods, config.answers.pattern)
         return lambda text: extract.answer(text) is not None
 
-    def filters(self, config: Generate | Reduce) -> Chosen:
+    def filters(self, config: Config) -> Chosen:
         return filter_options(config)
 
     def reducer(
-        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+        self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
 

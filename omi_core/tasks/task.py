@@ -15,10 +15,10 @@ from omi_core.metrics import shares
 from omi_core.prompts import PromptForm
 from omi_core.publish.rows import Schema
 from omi_core.records import Record
+from omi_core.tasks.settings import Config
 from omi_core.teachers.teacher import Texts
 
 if TYPE_CHECKING:
-    from omi_core.config import Generate, Reduce
     from omi_core.publish.styles import Styles
     from omi_core.tasks.reducing import Reducer
 
@@ -57,21 +57,21 @@ class Task(ABC):
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
 
-    def check(self, config: Generate | Reduce) -> None:  # noqa: B027
+    def check(self, config: Config) -> None:  # noqa: B027
         """Raises ConfigError when options of the task's sections do not go together."""
 
-    def content(self, config: Generate | Reduce, values: dict[str, Any]) -> None:  # noqa: B027
+    def content(self, config: Config, values: dict[str, Any]) -> None:  # noqa: B027
         """Changes `values`, the options that the fingerprint covers, where it has to state one otherwise."""
 
     @abstractmethod
-    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+    def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         """The input as records, with ordinals from 0; rows that cannot be used go to `skipped`.
 
         Raises:
             ConfigError: a file or column is missing; or a bad row, as `skipped` has it.
         """
 
-    def prompts(self, config: Generate) -> int:
+    def prompts(self, config: Config) -> int:
         """Prompts of a record in one style; each is answered `config.samples` times."""
         return 1
 
@@ -80,10 +80,10 @@ class Task(ABC):
         return {"text": record.text}
 
     @abstractmethod
-    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+    def is_answer(self, config: Config) -> Callable[[str], bool]:
         """Tells whether a text is what was asked for, as far as can be told at a glance."""
 
-    def filters(self, config: Generate | Reduce) -> Chosen:
+    def filters(self, config: Config) -> Chosen:
         """The filters that the options turn on, in their order, each with its options.
 
         Raises:
@@ -92,14 +92,16 @@ class Task(ABC):
         return {}
 
     @abstractmethod
-    def reducer(self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]) -> Reducer:
-        """What turns samples into rows, to be entered; of a `Generate`, or of the default task a `Reduce`.
+    def reducer(
+        self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
+    ) -> Reducer:
+        """What turns samples into rows, to be entered.
 
         `samples` is how many each record has when it is complete, None where that is not known; `records`
         reads all records of the run.
         """
 
-    def styles(self, config: Generate, records: Callable[[], Iterable[Record]]) -> Styles | None:
+    def styles(self, config: Config, records: Callable[[], Iterable[Record]]) -> Styles | None:
         """How rows are published by style, for a task whose dataset has a folder for each; else None."""
         return None
 

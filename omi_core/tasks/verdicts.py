@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omi_core.answers.yes_no import NO, YES, read_yes_no
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
@@ -19,11 +19,9 @@ from omi_core.publish.rows import Column, Schema
 from omi_core.records import Record, Sample
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Counts, Task
 from omi_core.teachers.teacher import Request, Texts
-
-if TYPE_CHECKING:
-    from omi_core.config import Generate
 
 VERDICTS = Schema(
     "verdicts",
@@ -57,7 +55,7 @@ class VerdictsReducer(Reducer):
     it tells that the pair was asked about, and that nothing is known.
     """
 
-    def __init__(self, config: Generate, samples: int | None) -> None:
+    def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
         self._prompting = Prompting(config)
         self._questions = config.verdicts.questions
@@ -192,7 +190,7 @@ class Judgements(Task):
     skipped = {"nearest_questions": "with too few nearest questions"}
     has_styles = False
 
-    def records(self, config: Generate, skipped: Skipped) -> Iterator[Record]:
+    def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         """A record for each problem, its nearest questions in `extra`; each problem with them once."""
         record_of = RowReader(replace(config.data, answer=None), None, skipped)
         seen: set[bytes] = set()
@@ -216,7 +214,7 @@ class Judgements(Task):
             if len(seen) == config.data.limit:
                 return
 
-    def prompts(self, config: Generate) -> int:
+    def prompts(self, config: Config) -> int:
         """Each question is asked about in both orders."""
         return 2 * config.verdicts.questions
 
@@ -226,11 +224,11 @@ class Judgements(Task):
         text, other = asked[::-1] if turned else asked
         return {"text": text, "other": other}
 
-    def is_answer(self, config: Generate) -> Callable[[str], bool]:
+    def is_answer(self, config: Config) -> Callable[[str], bool]:
         return lambda text: read_yes_no(text) is not None
 
     def reducer(
-        self, config: Any, samples: int | None, records: Callable[[], Iterable[Record]]
+        self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> VerdictsReducer:
         return VerdictsReducer(config, samples)
 

@@ -29,6 +29,7 @@ _MISTAKES = {
     404: "there is no such address or model",
     405: "there is no such address",
 }
+_REASONING = ("reasoning_content", "reasoning")
 _BUSY = (408, 425, 429, 503, 529)
 _MOST_TOKENS = 2**31 - 1
 
@@ -57,12 +58,17 @@ class Mistaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer; `finish_reason` is "stop" or "length", uncounted tokens are 0."""
+    """A finished answer; `finish_reason` is "stop" or "length", uncounted tokens are 0.
+
+    `reasoning` is what the server gives apart from the text; None where it does not.
+    """
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
 
 def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], request: Request) -> bytes:
@@ -83,6 +89,8 @@ def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], reque
         fields["top_k"] = sampling.top_k
     if sampling.stop:
         fields["stop"] = sampling.stop
+    if sampling.thinking_tokens is not None:
+        fields["thinking_token_budget"] = sampling.thinking_tokens
     fields |= extra
     return orjson.dumps({name: value for name, value in fields.items() if value is not None})
 
@@ -105,16 +113,35 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
         raise Refused("ContentFilter: the server keeps the text back")
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         raise Refused(f"ContentFilter: {shown(refusal)}")
+    # DeepSeek's name for it, and that of newer servers.
+    trace = next((message[key] for key in _REASONING if isinstance(message.get(key), str)), None)
+    text = _text_of(text)
     if text is None:
-        text = ""  # nothing but thoughts, which some servers give apart
-    if not isinstance(text, str):
         raise Again("BadAnswer: the text is no text", foreign=True)
     ended = finished(reason)
     if ended is None:
         # A server that is shut down breaks its answers off ("abort"); they are not samples.
         raise Again(f"BadAnswer: broken off with finish reason {shown(str(reason))[:40]!r}")
     usage = answer.get("usage")
-    return Completion(text, ended, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    return Completion(
+        text,
+        ended,
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        trace or None,
+        _count(details, "reasoning_tokens"),
+    )
+
+
+def _text_of(content: Any) -> str | None:
+    """The text of a message: one text, its parts, or nothing at all; None where it is something else."""
+    if content is None:
+        return ""  # nothing but thoughts
+    if isinstance(content, list):
+        texts = [item.get("text") if isinstance(item, dict) else item for item in content]
+        return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    return content if isinstance(content, str) else None
 
 
 def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[str], str]) -> Exception:

@@ -23,7 +23,7 @@ class ChatPrompt:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._templated = bool(getattr(tokenizer, "chat_template", None))
-        self._controls = _pattern(_control_tokens(tokenizer))
+        self._controls = control_pattern(tokenizer)
         self._folding: bool | None = None  # not known until there is a system message
 
     def tokens(self, messages: list[Message]) -> list[int]:
@@ -104,14 +104,10 @@ def _folded(messages: list[Message]) -> list[Message]:
     return [first | {"content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
-def _control_tokens(tokenizer: Any) -> list[str]:
-    """The texts that a tokenizer reads as control tokens, wherever they stand."""
+def control_pattern(tokenizer: Any) -> re.Pattern[str]:
+    """Finds what a tokenizer reads as control tokens, wherever it stands, the longest first."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
-    return [token.content for token in added.values() if token.special and token.content.strip()]
-
-
-def _pattern(tokens: list[str]) -> re.Pattern[str]:
-    """Finds any of the tokens, the longest first; with none it finds nothing."""
+    tokens = [token.content for token in added.values() if token.special and token.content.strip()]
     ordered = sorted(tokens, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
 

@@ -29,6 +29,8 @@ from omi_core.teachers.chat_api import (
     request_body,
 )
 from omi_core.teachers.teacher import Request, ServerLost, Teacher
+from omi_core.teachers.teacher_options import OFF
+from omi_core.text.reasoning import part
 
 _TICK_SECONDS = 0.2
 _CONNECT_SECONDS = 30.0
@@ -58,6 +60,7 @@ class EndpointTeacher(Teacher):
 
         self._options = teacher.endpoint
         self._model, self._sampling = teacher.model, sampling
+        self._tags = None if teacher.reasoning == OFF else teacher.reasoning_tags
         self._url = str(self._options.url).rstrip("/")
         self._key = read_key(self._options.key_variable)
         self._health = _Health(self._url, self._options.patience)
@@ -158,11 +161,28 @@ class EndpointTeacher(Teacher):
 
     def _sample(self, request: Request, answer: Completion, seconds: float) -> Sample:
         self._health.answers()
-        if self._key is not None and len(self._key) >= _SECRET_LENGTH and self._key in answer.text:
+        if (
+            self._key is not None
+            and len(self._key) >= _SECRET_LENGTH
+            and self._key in f"{answer.reasoning}{answer.text}"
+        ):
             return request.refused("KeyInText: the server gives the key back in its text")
+        trace, text = self._part(answer)
         return request.sample(
-            answer.text, answer.finish_reason, answer.prompt_tokens, answer.completion_tokens, seconds
+            text,
+            answer.finish_reason,
+            answer.prompt_tokens,
+            answer.completion_tokens,
+            seconds,
+            trace,
+            answer.reasoning_tokens,
         )
+
+    def _part(self, answer: Completion) -> tuple[str | None, str | None]:
+        """(reasoning, text), as the server gives them or by the tags; the text is None without an answer."""
+        if answer.reasoning is not None:
+            return answer.reasoning, answer.text or None
+        return (None, answer.text) if self._tags is None else part(answer.text, self._tags)
 
     async def _failed(self, case: _Case, error: Again) -> bool:
         """Counts a failure; True when the request has had its tries.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from omi_core.records import Sample
 from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 from omi_core.teachers.teacher_options import Engine, Rehearsal, Sampling
+from omi_core.text.reasoning import part
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -82,7 +83,9 @@ class RehearsalTeacher(Teacher):
         prompt = sum(len(message["content"]) for message in request.messages) // _CHARACTERS + 1
         tokens = len(text) // _CHARACTERS + 1
         tokens = self._max_tokens if finish == "length" else min(tokens, self._max_tokens)
-        return request.sample(text, finish, prompt, tokens, seconds)
+        thoughts, answer = part(text)
+        thought = 0 if thoughts is None else tokens - len(answer or "") // _CHARACTERS
+        return request.sample(answer, finish, prompt, tokens, seconds, thoughts, thought)
 
     def _text(self, draw: random.Random, request: Request) -> tuple[str, str]:
         shares = self._shares

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from omi_core.finish import UNCLOSED
 from omi_core.records import Record, Sample
 
 Message = dict[str, str]
@@ -96,22 +97,26 @@ class Request:
 
     def sample(
         self,
-        text: str,
+        text: str | None,
         finish_reason: str,
         prompt_tokens: int,
         completion_tokens: int,
         seconds: float,
+        reasoning: str | None = None,
+        reasoning_tokens: int = 0,
     ) -> Sample:
-        """The finished sample of this request."""
+        """The finished sample of this request; its text is None where thinking never came to an answer."""
         return Sample(
             ordinal=self.record.ordinal,
             record_id=self.record.id,
             index=self.index,
-            text=text,
-            finish_reason=finish_reason,
+            text=text or "",
+            finish_reason=finish_reason if text is not None else UNCLOSED,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             seconds=seconds,
+            reasoning=reasoning,
+            reasoning_tokens=reasoning_tokens,
         )
 
     def refused(self, error: str, prompt_tokens: int = 0) -> Sample:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from omi_core.options import option, section
+from omi_core.text.reasoning import TAGS
+
+# Values of `teacher.reasoning` that are no parser of vLLM.
+TAGGED, OFF = "tags", "none"
 
 
 @dataclass
@@ -16,6 +20,9 @@ class Sampling:
     top_p: float = option(0.95, "nucleus sampling: smallest set of tokens with this probability", gt=0, le=1)
     top_k: int = option(0, "sample among the k likeliest tokens; 0 means all", ge=0)
     max_tokens: int = option(2048, "most new tokens per sample (the teacher's context also limits it)", ge=1)
+    thinking_tokens: int | None = option(
+        None, "most tokens of thinking, after which the model has to answer; null: no limit", ge=1, late=True
+    )
     stop: list[str] = option(
         [], "strings that end a sample; they are cut off. A line break is typed as one: [$'\"\\n\\nQ:\"']"
     )
@@ -74,6 +81,15 @@ class TeacherOptions:
     tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)
     pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
     nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)
+    reasoning: str = option(
+        TAGGED,
+        "how thinking is parted from the answer: tags; none: not at all; or a reasoning parser of vLLM "
+        "(qwen3, deepseek_r1, openai_gptoss, …)",
+        late=True,
+    )
+    reasoning_tags: list[str] = option(
+        list(TAGS), "the tags around thinking: the opening and the closing one", late=True
+    )
     rehearsal: Rehearsal = section(Rehearsal)
     endpoint: Endpoint = section(Endpoint)
 

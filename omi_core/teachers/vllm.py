@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from omi_core.finish import finished
@@ -20,6 +20,7 @@ from omi_core.teachers import teacher_options, vllm_engine
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
+from omi_core.teachers.thinking import Thinking, budget_arguments
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -33,6 +34,7 @@ _TRIES = 3
 class _Running:
     request: Request
     admitted: float
+    opened: bool
     tries: int = 1
 
 
@@ -52,14 +54,17 @@ class VllmTeacher(Teacher):
     ) -> None:
         self._sampling = sampling
         self._in_flight = engine.max_num_seqs + engine.queue
+        if sampling.thinking_tokens is not None:
+            engine = replace(engine, extra={**budget_arguments(teacher), **engine.extra})
         self._engine = vllm_engine.start(teacher, engine, group)
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._model = teacher.model
         self._chat = ChatPrompt(self._engine.get_tokenizer())
+        self._thinking = Thinking(teacher, self._engine.get_tokenizer())
         self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
-        self._prompt: tuple[list[Message], list[int]] = ([], [])
+        self._prompt: tuple[list[Message], list[int], bool] = ([], [], False)
         from vllm.inputs import tokens_input
 
         self._input = tokens_input
@@ -141,7 +146,7 @@ class VllmTeacher(Teacher):
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = _Running(request, time.monotonic(), tries)
+        running[name] = _Running(request, time.monotonic(), self._prompt[2], tries)
         return None
 
     def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
@@ -162,12 +167,15 @@ class VllmTeacher(Teacher):
             done = running.pop(output.request_id)
             best = output.outputs[0]
             if (reason := finished(best.finish_reason)) is not None:
+                trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
                 yield done.request.sample(
-                    best.text,
+                    answer,
                     reason,
                     len(output.prompt_token_ids or ()),
                     len(best.token_ids),
                     time.monotonic() - done.admitted,
+                    trace,
+                    thought,
                 )
             elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
@@ -186,7 +194,8 @@ class VllmTeacher(Teacher):
     def _tokenize(self, messages: list[Message]) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.
         if messages != self._prompt[0]:
-            self._prompt = (messages, self._chat.tokens(messages))
+            tokens = self._chat.tokens(messages)
+            self._prompt = (messages, tokens, self._thinking.opened(tokens))
             note = self._chat.note()
             if note != self._noted:
                 self._noted = note
@@ -205,5 +214,7 @@ class VllmTeacher(Teacher):
             max_tokens=sampling.max_tokens,
             stop=sampling.stop or None,
             seed=seed,
+            skip_special_tokens=not self._thinking.in_controls,
+            **({"thinking_token_budget": limit} if (limit := sampling.thinking_tokens) else {}),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

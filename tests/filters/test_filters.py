@@ -21,7 +21,9 @@ from omi_core.filters.registry import SECTIONS
 from omi_core.records import Candidate
 
 
-def candidate(solution: str, problem: str = "p", finish_reason: str = "stop") -> Candidate:
+def candidate(
+    solution: str, problem: str = "p", finish_reason: str = "stop", reasoning: str | None = None
+) -> Candidate:
     return Candidate(
         problem=problem,
         solution=solution,
@@ -32,6 +34,7 @@ def candidate(solution: str, problem: str = "p", finish_reason: str = "stop") ->
         record_id="r",
         index=0,
         completion_tokens=9,
+        reasoning=reasoning,
     )
 
 
@@ -43,7 +46,7 @@ EXAMPLES = [(name, number) for name, cls in ALL.items() for number in range(len(
 @pytest.mark.parametrize(("name", "number"), EXAMPLES)
 def test_example(name: str, number: int) -> None:
     example: Example = ALL[name].examples[number]
-    row = candidate(example.solution, example.problem, example.finish_reason)
+    row = candidate(example.solution, example.problem, example.finish_reason, example.reasoning)
     before = dataclasses.replace(row)
     (after,) = ALL[name](**example.options).apply([row])
     assert (after and after.solution) == example.becomes
@@ -62,7 +65,7 @@ def test_the_examples_show_both_what_changes_and_what_does_not(name: str) -> Non
 def test_what_becomes_of_a_row_does_not_depend_on_its_batch(name: str) -> None:
     for example in ALL[name].examples:
         item = ALL[name](**example.options)
-        rows = [candidate(e.solution, e.problem, e.finish_reason) for e in ALL[name].examples]
+        rows = [candidate(e.solution, e.problem, e.finish_reason, e.reasoning) for e in ALL[name].examples]
         assert item.apply(rows) == [item.apply([row])[0] for row in rows]
         assert item.apply([]) == []
 
@@ -97,15 +100,17 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_text_is_survived_in_bounded_time(case: str, tokenizer_file: str) -> None:
     text = HOSTILE[case]
-    for name, cls in FILTERS.items():
-        options = {"tokenizer": tokenizer_file, "limit": 10} if name == "max_tokens" else {}
+    for cls in FILTERS.values():
+        options = {"tokenizer": tokenizer_file, "limit": 10} if cls.takes("tokenizer") else {}
         (after,) = cls(**options).apply([candidate(text, problem=text)])
         assert after is None or after.solution in text
 
 
 @given(st.text(alphabet="0123456789+-*/^(){}=., \n$%x\\frac", max_size=60))
 def test_any_text_gets_through_every_filter(text: str) -> None:
-    chain = build({name: {"tokenizer": "bytes"} if name == "max_tokens" else {} for name in FILTERS})
+    chain = build(
+        {name: {"tokenizer": "bytes"} if cls.takes("tokenizer") else {} for name, cls in FILTERS.items()}
+    )
     kept = chain.apply([candidate(text), candidate(text + "\\boxed{5}")])
     dropped = sum(count["dropped"] for count in chain.counts()["filters"].values())
     assert len(kept) + dropped == 2

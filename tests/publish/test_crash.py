@@ -30,7 +30,7 @@ die_at(kill_at, "mkdir", "fsync", "rename", "unlink", "rmdir")
 card = CardInfo(name="new", task="solutions", teacher="tiny", prompt="concise", source="demo", samples=4)
 publish(
     sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={}, rows_per_file=5000,
-    splits={"small": 3000, "large": 15000}, chat="answer",
+    splits={"small": 3000, "large": 15000}, chat=ChatForm("answer"),
 )
 print(made())
 """

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from omi_core.publish import CardInfo, publish
+from omi_core.publish.chat import ChatForm
 
 SAMPLES = Path(__file__).resolve().parents[2] / "../shared/data/real_samples/openmathinstruct2_100.jsonl"
 
@@ -26,7 +27,9 @@ def test_load_dataset_gives_back_rows_splits_and_messages_in_order(
     parts = write_parts(tmp_path / "r", [rows[:50], rows[50:]])
     # Twelve files: were they not read in the order of their numbers, the rows would be shuffled.
     splits = {"train_20": 20, "train_1M": 1_000_000}
-    publish(parts, tmp_path / "ds", card=card, config={}, rows_per_file=9, splits=splits, chat="answer")
+    publish(
+        parts, tmp_path / "ds", card=card, config={}, rows_per_file=9, splits=splits, chat=ChatForm("answer")
+    )
     loaded = load_dataset(str(tmp_path / "ds"), cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train", "train_20", "train_1M"]
     assert list(loaded["train"]) == list(loaded["train_1M"]) == rows

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, publish, read_stats, verify
+from omi_core.publish.chat import ChatForm
 from tests.conftest import SmallDisk
 from tests.published import published_file
 
@@ -78,7 +79,13 @@ def dataset(tmp_path: Path, card: CardInfo, write_parts: WriteParts) -> Path:
     data = rows(20, votes=3, teacher=None)
     parts = write_parts(tmp_path / "r", [data[:11], data[11:12], data[12:] + data[:2]])
     publish(
-        parts, tmp_path / "ds", card=card, config={}, rows_per_file=8, splits=SPLITS, chat="expected_answer"
+        parts,
+        tmp_path / "ds",
+        card=card,
+        config={},
+        rows_per_file=8,
+        splits=SPLITS,
+        chat=ChatForm("expected_answer"),
     )
     return tmp_path / "ds"
 
@@ -202,7 +209,13 @@ def test_any_rows_in_any_parts_make_the_same_splits_and_messages(
     for name, parts in (("whole", [data]), ("spread", spread)):
         paths = write_parts(tmp_path / f"parts-{name}", parts)
         publish(
-            paths, tmp_path / name, card=card, config={}, rows_per_file=5, splits={"s": size}, chat="answer"
+            paths,
+            tmp_path / name,
+            card=card,
+            config={},
+            rows_per_file=5,
+            splits={"s": size},
+            chat=ChatForm("answer"),
         )
     assert contents(tmp_path / "whole") == contents(tmp_path / "spread")
     verify(tmp_path / "whole")
@@ -260,11 +273,11 @@ def test_a_disk_that_fills_up_while_splits_are_written_leaves_the_old_dataset(
     parts = write_parts(tmp_path / "new", [noise])
     options: dict[str, Any] = {"card": card, "config": {}, "rows_per_file": 400}
     with pytest.raises(OSError, match="No space left"):
-        publish(parts, out, **options, chat="answer", splits={"large": 2500})
+        publish(parts, out, **options, chat=ChatForm("answer"), splits={"large": 2500})
     assert contents(out) == before
     assert [path.name for path in disk.iterdir()] == ["ds"]
 
-    publish(parts, out, **options, chat="answer")  # without the split there is room
+    publish(parts, out, **options, chat=ChatForm("answer"))  # without the split there is room
     subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-    publish(parts, out, **options, chat="answer", splits={"large": 2500})
+    publish(parts, out, **options, chat=ChatForm("answer"), splits={"large": 2500})
     verify(out)

@@ -9,7 +9,7 @@ import pytest
 
 from omi_core.slurm import standing as standing_module
 from omi_core.slurm import states
-from omi_core.slurm.reasons import Kind, meaning, stuck, waiting
+from omi_core.slurm.reasons import WaitingKind, meaning, stuck, waiting
 from omi_core.slurm.standing import standing
 from omi_core.slurm.states import TaskKey, TaskState
 
@@ -22,33 +22,33 @@ def pending(reason: str | None) -> TaskState:
     ("kind", "reasons"),
     [
         (
-            Kind.TURN,
+            WaitingKind.TURN,
             "Priority|Resources|Dependency|BeginTime|JobArrayTaskLimit|Reservation|None|Cleaning|Licenses"
             "|ReqNodeNotAvail, May be reserved for other job|a reason of next year",
         ),
         (
-            Kind.SITE,
+            WaitingKind.SITE,
             "ReqNodeNotAvail, UnavailableNodes:n[1-4]|ReqNodeNotAvail, Reserved for maintenance|PartitionDown"
             "|PartitionInactive|QOSGrpCpuLimit|QOSGrpWallLimit|AssocGrpGRES|AssocGrpBillingMinutes|QOSMaxJobsPerUserLimit"
             "|Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
             "|AssocMaxJobsLimit|AssocGrpJobsLimit|MaxCpuPerAccount|NodeDown|QOSUsageThreshold",
         ),
         (
-            Kind.HELD,
+            WaitingKind.HELD,
             "JobHeldUser|JobHeldAdmin|launch failed requeued held|job requeued in held state|JobHeldUser,None"
             "|launch_failed_requeued_held|JobHoldMaxRequeue",
         ),
         (
-            Kind.NEVER,
+            WaitingKind.NEVER,
             "PartitionTimeLimit|PartitionNodeLimit|DependencyNeverSatisfied|InvalidAccount|InvalidQOS|BadConstraints"
             "|QOSMaxWallDurationPerJobLimit|AssocMaxWallDurationPerJobLimit|QOSMaxCpuPerJobLimit|QOSMaxGRESPerJob"
             "|Job's account not permitted to use this partition (x allows y not z)"
             "|AssocMaxNodePerJobLimit|QOSMinCpuNotSatisfied|QOSTimeLimit|QOSNotAllowed|AccountNotAllowed",
         ),
     ],
-    ids=lambda value: value.name if isinstance(value, Kind) else "",
+    ids=lambda value: value.name if isinstance(value, WaitingKind) else "",
 )  # fmt: skip
-def test_a_reason_says_whether_waiting_helps(kind: Kind, reasons: str) -> None:
+def test_a_reason_says_whether_waiting_helps(kind: WaitingKind, reasons: str) -> None:
     told = {reason: found.kind for reason in reasons.split("|") if (found := meaning(pending(reason)))}
     assert told == dict.fromkeys(reasons.split("|"), kind)
 
@@ -58,7 +58,7 @@ def test_a_task_that_does_not_wait_has_no_reason_and_a_held_one_is_known_by_its_
     assert meaning(TaskState("COMPLETED")) is None
     for state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
         found = meaning(TaskState(state))
-        assert found is not None and found.kind is Kind.HELD
+        assert found is not None and found.kind is WaitingKind.HELD
 
 
 STAGES = {"1": ("generate", True), "2": ("gate", False), "3": ("reduce", False)}

@@ -1,0 +1,24 @@
+"""Options of the prompt: which template it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omi_core.options import option
+
+
+@dataclass
+class Prompt:
+    """The template that makes a prompt of a record."""
+
+    name: str | None = option(
+        None,
+        "a template that comes with the suite; null: concise, new_problems, mind or judge, by the task",
+        transient=True,
+    )
+    path: str | None = option(
+        None, "a template file of your own (YAML); wins over prompt.name", transient=True
+    )
+    examples: int | None = option(
+        None, "solved examples shown; null: all of the template's", ge=0, transient=True
+    )
