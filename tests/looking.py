@@ -33,6 +33,7 @@ from omi_core.teachers import open_teacher, vllm_engine
 from omi_core.teachers.chat_api import request_body
 from omi_core.teachers.rehearsal import RehearsalTeacher
 from omi_core.teachers.teacher import Request
+from omi_core.teachers.thinking import Thinking
 from tests.slurm.composing import chain as jobs_of
 
 
@@ -60,6 +61,12 @@ def engine(config: Generate) -> Any:
 def request(seed: int = 1) -> Request:
     record = Record.make(0, "What is 2 + 3?", "5", "s")
     return Request(record, 0, [{"role": "user", "content": record.text}], seed, known()["solutions"].texts)
+
+
+def parted(config: Generate) -> Any:
+    """What is taken for thinking."""
+    tokenizer: Any = SimpleNamespace(get_vocab=dict, encode=lambda text, **_: text.split())
+    return Thinking(config.teacher, tokenizer).part("<think>so</think>5", [1, 2], opened=False)
 
 
 def server(config: Generate) -> Any:

@@ -32,6 +32,7 @@ from tests.looking import (
     hub,
     imported,
     made,
+    parted,
     plan,
     planned,
     records,
@@ -127,6 +128,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "teacher.revision": Change("abc", engine),
     "teacher.dtype": Change("float16", engine),
     "teacher.quantization": Change("awq", engine),
+    "teacher.reasoning": Change("none", parted),
+    "teacher.reasoning_tags": Change(["<a>", "</a>"], parted),
     "teacher.max_model_len": Change(512, engine),
     "teacher.tensor_parallel": Change(2, engine),
     "teacher.pipeline_parallel": Change(2, engine),
@@ -175,6 +178,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "sampling.top_k": Change(5, server),
     "sampling.max_tokens": Change(5, server),
     "sampling.stop": Change(["Q:"], server),
+    "sampling.thinking_tokens": Change(9, server),
     "style": Change(["in_depth"], beside=PROBLEMS),
     "samples": Change(3),
     "seed": Change(1),
@@ -228,6 +232,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "publish.splits": Change({"ten": 10}),
     "publish.seed": Change(1),
     "publish.chat": Change("answer"),
+    "publish.reasoning": Change("inline"),
+    "publish.reasoning_key": Change("thinking"),
     "cluster.account": site("lab"),
     "cluster.partition": site("other"),
     "cluster.cpu_partition": site("cpu"),
@@ -319,6 +325,7 @@ REDUCE: dict[str, Entry] = {
         f"data.{key}": Shown("jobs/test_reduce.py", "")
         for key in ("problem", "answer", "answer_format", "several_answers", "source", "on_bad_row")
     },
+    **{key: Shown("jobs/test_thinking.py", "") for key in ("reasoning", "reasoning_tags")},
     "data.name": Change("mine", imported),
     "data.limit": Change(2, imported),
     "reduce_tasks": Shown(

@@ -60,6 +60,8 @@ SHOWN: dict[str, str] = {
         for key in ("inputs", "keep_problems_of", "unique", "on_bad_row", "task", "name")
     },
     **{f"combine.publish.{key}": _COMBINE for key in ("splits", "chat", "provenance", "seed")},
+    "combine.publish.reasoning": "jobs/test_thinking.py",
+    "combine.publish.reasoning_key": "jobs/test_thinking.py",
     **{
         f"{command}.run.{key}": "combine"
         for command in ("combine", "mix")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from omi_core.config import Generate
+from omi_core.config import Generate, Reduce
 from omi_core.hints import hint
 from omi_core.metrics import METRICS, share
 from omi_core.publish.dataset import hole_of
@@ -99,7 +99,13 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
     if (hole := hole_of(stats)) is not None:
         console.print(f"{hole}; to make them:")
         print(hint("resume", run.layout.root))
+    if "reasoning" in stats["counts"].get("tokens", {}) and _leaves_thinking_out(run.config):
+        print("thinking is left out: jobs.reduce input=RUN publish.reasoning=column publishes it, too")
     print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)")  # however long the path is
+
+
+def _leaves_thinking_out(config: Generate | Reduce) -> bool:
+    return task_of(config).solves and config.publish.reasoning == "drop"
 
 
 def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -138,3 +138,24 @@ def test_mistakes_are_told_in_a_line(here: Here, tmp_path: Path, command: str, w
     given = {"reduce": ["input=in.jsonl", "solution=[s]"], "combine": ["inputs=[in.jsonl]"]}
     code, _, err = here(command, *given.get(command, []), word)
     assert code == 2 and err.startswith(f"error: {said}") and err.count("\n") == 1
+
+
+def test_combined_and_mixed_rows_keep_their_thinking(here: Here, tmp_path: Path) -> None:
+    words = ("publish.reasoning=column", "publish.chat=answer")
+    reduced(here, tmp_path, [f"{OPEN}so 7{CLOSE}It is \\boxed{{7}}."], *words)
+    (tmp_path / "run").rename(tmp_path / "thinks")
+    reduced(here, tmp_path, ["Just \\boxed{7}."], "publish.chat=answer")
+    key = "publish.reasoning_key=thinking"
+    code, _, err = here("combine", "inputs=[thinks,run]", "publish.chat=answer", key, "run.dir=both")
+    assert code == 0, err
+    verify(tmp_path / "both/dataset")
+    (path,) = (tmp_path / "both/dataset/data").iterdir()
+    assert [row["reasoning"] for row in pq.read_table(path).to_pylist()] == ["so 7", None]
+    (path,) = (tmp_path / "both/dataset/chat/data").iterdir()
+    said = [row["messages"][1]["thinking"] for row in pq.read_table(path).to_pylist()]
+    assert said == ["so 7", None]
+    code, _, err = here("mix", "inputs={a: {path: both}}", "run.dir=mixed")
+    assert code == 0, err
+    (path,) = (tmp_path / "mixed/dataset/data").iterdir()
+    contents = {row["messages"][1]["content"] for row in pq.read_table(path).to_pylist()}
+    assert contents == {f"{OPEN}so 7{CLOSE}It is \\boxed{{7}}.", "Just \\boxed{7}."}
