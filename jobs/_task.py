@@ -1,7 +1,5 @@
 """What a job of a chain runs: `python -m jobs._task RUN STAGE …`, see `omi_core.commands.job`."""
 
-from __future__ import annotations
-
 import sys
 
 from omi_core.commands.job import main

@@ -3,8 +3,6 @@
 python -m jobs.cancel runs/mine
 """
 
-from __future__ import annotations
-
 from omi_core.commands.cancel import main
 from omi_core.commands.finding import Where
 from omi_core.commands.shell import run_on_runs

@@ -5,11 +5,9 @@
     python -m jobs.combine inputs=[runs/a,runs/b] publish.chat=answer publish.splits.small=50 run.dir=runs/all
     python -m jobs.combine inputs=[runs/all] keep_problems_of=runs/a run.dir=runs/part
 
-An input is a run, a published dataset, or a .jsonl, .jsonl.zst or .parquet file (or a glob of them). The
-same command again continues one that was killed, and does nothing when the dataset is there.
+An input is a run, a published dataset, or a .jsonl, .jsonl.zst or .parquet file (or a glob of them). Run the
+same command again to continue after a kill; it does nothing once the dataset is complete.
 """
-
-from __future__ import annotations
 
 from omi_core.combine.finishing import combine_datasets
 from omi_core.commands.shell import run_composed

@@ -1,14 +1,12 @@
-"""Compare runs: a row for each, with the options in which they differ, what came out and what it cost.
+"""Compare runs, one row each: the options in which they differ, their results and their cost.
 
     python -m jobs.generate -m teacher=rehearsal data.size=40 samples=2,8 run.root=runs/votes
     python -m jobs.compare runs/votes                                # a sweep: all runs in a folder
     python -m jobs.compare 'votes/solutions-*' csv=votes.csv         # names and globs below runs/
     python -m jobs.compare runs/votes json=true                      # JSON instead of the table
 
-Runs at any stage can be compared, also while they work; what is not known yet is a dash.
+Runs can be compared at any stage, even while they work; a dash stands for what is not known yet.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.compare import Compare, main
 from omi_core.commands.shell import run_on_runs

@@ -1,4 +1,4 @@
-"""Decontaminate: which problems repeat questions of test sets, word for word or nearly so.
+"""Find the problems that repeat questions of test sets, word for word or nearly.
 
     python -m jobs.decontaminate input=problems.jsonl test=[gsm8k=gsm8k_test.jsonl,math=math_test.jsonl]
     python -m jobs.decontaminate input=problems.jsonl test=[mine=gsm8k_test.jsonl] clean=clean.jsonl
@@ -6,12 +6,10 @@
     python -m jobs.decontaminate input=runs/checked test=[gsm8k=gsm8k_test.jsonl]
 
 Prints a report per test set; the pairs go to contamination.jsonl. A test set is NAME=FILE, NAME=HUB_ID, or
-one of gsm8k, math, amc23, aime24 and omni_math by its name alone, which is then read from the hub. model=
-names a sentence-transformers model that finds the nearest questions of every problem that hits nothing;
-jobs.generate task=verdicts lets a judge read them, and verdicts= counts what it found as well.
+just gsm8k, math, amc23, aime24 or omni_math, which are then read from the hub. model= names a
+sentence-transformers model, which finds the nearest questions for every problem without a hit; jobs.generate
+task=verdicts lets a judge read those, and verdicts= adds what it found to the report.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.shell import run_composed
 from omi_core.decontaminate.checking import check

@@ -1,14 +1,12 @@
-"""Explore: a page to look at every problem beside the test questions that it hits or is nearest to.
+"""Write a page that shows every problem beside the test questions that it hits or comes nearest to.
 
     python -m jobs.decontaminate input=problems.jsonl test=[gsm8k=gsm8k_test.jsonl]
     python -m jobs.explore input=contamination.jsonl             # writes explore.html
     python -m jobs.explore . out=worst.html limit=1000
 
-Give the files that jobs.decontaminate wrote, input= and nearest=, or a directory: then all files named
-contamination.jsonl and nearest.jsonl in it and below it are read. The page is one file that needs no network.
+Give the files that jobs.decontaminate wrote as input= and nearest=, or give a directory to read every
+contamination.jsonl and nearest.jsonl in and below it. The page is one file that needs no network.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.explore import Explore, main
 from omi_core.commands.shell import run_on_words

@@ -5,11 +5,9 @@
     python -m jobs.generate teacher=rehearsal data=math data.path=train.jsonl samples=32 tasks=8
     python -m jobs.generate data=file data.path=my.parquet data.problem=question samples=16 run.dir=runs/mine
 
-The run is in runs/<task>-<data>-<teacher>-<fingerprint>, or where run.dir says; its dataset in dataset/
-below. The same command again continues a run that was stopped or killed, and does nothing when it is done.
+The run is in runs/<task>-<data>-<teacher>-<fingerprint>, or in run.dir; its dataset is in dataset/ below.
+Run the same command again to continue a run that was stopped or killed; it does nothing once the run is done.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.making import generate
 from omi_core.commands.shell import run_composed

@@ -5,8 +5,6 @@ python -m jobs.logs runs/mine task=17        # the generate task 17, whole
 python -m jobs.logs runs/mine stage=reduce lines=50
 """
 
-from __future__ import annotations
-
 from omi_core.commands.logs import Options, main
 from omi_core.commands.shell import run_on_runs
 

@@ -4,11 +4,9 @@
     python -m jobs.mix 'inputs={math: {path: math_chat.jsonl}, code: {path: code_chat.jsonl, share: 0.3}}'
 
 An input is a file (or a glob) with a column messages, a run or dataset with chat messages (publish.chat), or
-another mixture. All rows of each are taken, limit= of them, or a share= of the mixture. The same command
-again continues one that was killed, and does nothing when the dataset is there.
+another mixture. Takes all rows of each input, limit= of them, or a share= of the mixture. Run the same
+command again to continue after a kill; it does nothing once the dataset is complete.
 """
-
-from __future__ import annotations
 
 from omi_core.combine.finishing import mix_datasets
 from omi_core.commands.shell import run_composed

@@ -5,12 +5,10 @@
     python -m jobs.pipeline recipe=rehearsal size=60 steps.solve.samples=8 run.dir=runs/mine_pipeline
     python -m jobs.pipeline recipe=rehearsal --help                   # the parameters of a recipe
 
-The pipeline is in runs/<recipe>-<fingerprint>, or where run.dir says, with a directory for each step. The
-same command again continues a pipeline that was stopped or killed, and does nothing when it is done. With
-+cluster=NAME it submits jobs to Slurm and returns; each step's jobs submit the steps that wait for it.
+The pipeline is in runs/<recipe>-<fingerprint>, or in run.dir, with a directory for each step. Run the same
+command again to continue a pipeline that was stopped or killed; it does nothing once the pipeline is done.
+With +cluster=NAME it submits jobs to Slurm and returns; each step's jobs submit the steps that depend on it.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.pipeline import run_pipeline
 

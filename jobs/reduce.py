@@ -9,8 +9,6 @@ becomes its expected_answer. filters.max_tokens is off until filters.tokenizer n
 without one, a limit other than the default is refused.
 """
 
-from __future__ import annotations
-
 from omi_core.commands.making import reduce
 from omi_core.commands.shell import run_composed
 

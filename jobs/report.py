@@ -1,14 +1,12 @@
-"""Draw runs: one HTML page with charts, to look at in a browser, to print and to pass on.
+"""Draw runs as one HTML page of charts, to view in a browser, to print or to pass on.
 
     python -m jobs.generate teacher=rehearsal data.size=40 samples=8 run.dir=runs/drawn
     python -m jobs.report runs/drawn                                 # writes report.html
     python -m jobs.report drawn 'runs/*' out=both.html     # side by side, then each of them
 
-The page needs no network and holds no scripts. Runs at any stage can be drawn, also while they work; a
-chart for which there is nothing yet is left out. Times come from the tasks that ended by themselves.
+The page needs no network and has no scripts. Runs can be drawn at any stage, even while they work; charts
+without data are left out. Times come from tasks that ended on their own.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.report import Report, main
 from omi_core.commands.shell import run_on_runs

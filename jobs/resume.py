@@ -3,13 +3,11 @@
     python -m jobs.resume runs/mine
     python -m jobs.resume runs/mine tasks=4     # spread what is missing over 4 tasks
 
-On Slurm, cluster.time=02:00:00 or another option of the cluster applies from then on. Nothing is repeated. A
-run whose jobs still wait or run is left alone, but what is held is released, and what can never start is
-submitted anew; a complete one says so. With more tasks than before, the work that a few slow tasks have left
-is shared out anew. In a pipeline every step that can continues.
+On Slurm, cluster.time=02:00:00 or any other option of the cluster applies from then on. Nothing is repeated.
+Jobs that still wait or run are left alone, except that held jobs are released, and jobs that can never start
+are submitted again. With more tasks than before, work left over by a few slow tasks is spread again. In a
+pipeline, every step that can continue does.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.finding import Resume
 from omi_core.commands.resume import main

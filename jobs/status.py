@@ -1,14 +1,12 @@
-"""Show runs and pipelines: stages, samples, rate, time left, failures. Without RUN: all, a line each.
+"""Show runs and pipelines: stages, samples, rate, time left, failures. Without RUN: all, one per line.
 
     python -m jobs.status
     python -m jobs.status runs/mine
     python -m jobs.status runs/mine watch=true
     python -m jobs.status runs/mine json=true
 
-One squeue and at most one sacct call for each run; without Slurm it shows what the run's files say.
+Makes one squeue call and at most one sacct call per run; without Slurm it shows what the run's files say.
 """
-
-from __future__ import annotations
 
 from omi_core.commands.shell import run_on_runs
 from omi_core.commands.status import Options, main

@@ -21,10 +21,9 @@ from omi_core.pipeline.definition import Pipeline, is_pipeline
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.names import pattern_of
 from omi_core.records import Record, Sample
-from omi_core.stages.run import Run
+from omi_core.stages.run import Run, records_of
 from omi_core.store.journal import read_samples
 from omi_core.store.layout import Layout
-from omi_core.store.plan import Records
 
 if TYPE_CHECKING:
     from omi_core.combine.combine_options import Combine, Mix
@@ -60,7 +59,7 @@ class OpenRun:
 
     def records(self) -> Iterator[Record]:
         """What is asked of the teacher, in the order of the input."""
-        return iter(Records(self.run.layout.records).slice(0, self.run.plan.records))
+        return records_of(self.run)
 
     def samples(self) -> Iterator[Sample]:
         """Every sample that was generated so far, also failed ones, record after record.
@@ -166,19 +165,9 @@ def run(planned: Run[Any] | Pipeline | Combine | Mix | Decontaminate) -> OpenRun
 
         _refuse_shown(planned.plan)
         return _check(start.go_on(planned, by="pipeline"), planned.root)
-    from omi_core.combine.combine_options import Combine, Mix
-    from omi_core.combine.finishing import combine_datasets, mix_datasets
+    from omi_core.pipeline.steps import make_here
 
-    if isinstance(planned, Combine):
-        code = combine_datasets(planned)
-    elif isinstance(planned, Mix):
-        code = mix_datasets(planned)
-    else:
-        from omi_core.decontaminate.checking import check
-
-        code = check(planned)
-    _check(code, type(planned).__name__.lower())
-    return None
+    return _check(make_here(planned), type(planned).__name__.lower())
 
 
 def resume(
@@ -216,13 +205,10 @@ def open_run(root: str | Path) -> OpenRun:
 def _finish(found: Run[Any]) -> OpenRun:
     from omi_core.stages.local import run_locally
     from omi_core.stages.stopping import Stop, Stopped, listening
-    from omi_core.store.files import LockTaken
 
     try:
         with listening(Stop(found.config.run.drain_seconds)) as stop:
             run_locally(found, stop)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except Stopped:
         raise KeyboardInterrupt from None
     return OpenRun(found)

@@ -31,13 +31,8 @@ _GSM8K = Data(
 _MATH = Data(
     hub="EleutherAI/hendrycks_math",
     hub_config=[
-        "algebra",
-        "counting_and_probability",
-        "geometry",
-        "intermediate_algebra",
-        "number_theory",
-        "prealgebra",
-        "precalculus",
+        *("algebra", "counting_and_probability", "geometry", "intermediate_algebra"),
+        *("number_theory", "prealgebra", "precalculus"),
     ],
     split="test",
     answer="solution",

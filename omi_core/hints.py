@@ -11,6 +11,15 @@ def hint(command: str, root: str | Path, *options: str) -> str:
     return shlex.join(["python", "-m", f"jobs.{command}", word(root), *options])
 
 
+def to_continue(root: str | Path) -> str:
+    return f"to continue: {hint('resume', root)}"
+
+
+def follow(root: str | Path) -> str:
+    """What to type after jobs were submitted."""
+    return f"follow: {hint('status', root)}   stop: {hint('cancel', root)}\nresume: {hint('resume', root)}"
+
+
 def word(root: str | Path) -> str:
     """A path that no command takes for an option or a flag, as `-x` and `root=x` would be."""
     text = str(root)

@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -45,15 +45,8 @@ def option(
     `late` marks an option that came when there were runs already: at its default it stays out of the
     fingerprint, so that those runs are still continued. `package` is the other package that adds it.
     """
-    bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-    meta = {
-        "help": help,
-        **bounds,
-        "choices": choices,
-        "transient": transient,
-        "late": late,
-        "package": package,
-    }
+    meta = {"help": help, "choices": choices, "transient": transient, "late": late, "package": package}
+    meta |= {"ge": ge, "gt": gt, "le": le, "lt": lt}
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -77,7 +70,7 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
 
     refuse_unknown(cls, values)
     try:
-        instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), _literal(dict(values))))
+        instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), each_text(values, _literal)))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(instance, cls)
@@ -85,13 +78,18 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     return instance
 
 
-def _literal(value: Any) -> Any:
-    """Plain values such that OmegaConf reads `${x}` in a text as these letters, not as the value of x."""
+def each_text(value: Any, change: Callable[[str], Any]) -> Any:
+    """The value with every text in it, at any depth, as `change` makes it."""
     if isinstance(value, str):
-        return re.sub(r"(?<!\\)(\\*+)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
+        return change(value)
     if isinstance(value, Mapping):
-        return {key: _literal(item) for key, item in value.items()}
-    return [_literal(item) for item in value] if isinstance(value, list) else value
+        return {key: each_text(item, change) for key, item in value.items()}
+    return [each_text(item, change) for item in value] if isinstance(value, list) else value
+
+
+def _literal(text: str) -> str:
+    """A text in which OmegaConf reads `${x}` as these letters, not as the value of x."""
+    return re.sub(r"(?<!\\)(\\*+)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
 
 
 @cache

@@ -9,9 +9,11 @@ A package names what it adds in its pyproject.toml, under the group of its kind:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from types import MappingProxyType
 
 from omi_core.options import ConfigError, first_line
 
@@ -30,14 +32,15 @@ class Package:
         return f"{self.name} {self.version}"
 
 
-def load(group: str) -> dict[str, object]:
+@cache
+def load(group: str) -> Mapping[str, object]:
     """What packages add to a group, by name, in alphabetical order. Loaded once in a process.
 
     Raises:
         ConfigError: a name is not an identifier in lower case, two packages use the same one, or what it
             stands for cannot be loaded. Says which package that is.
     """
-    return dict(_load(group))
+    return MappingProxyType({name: _loaded(entry) for name, entry in _entries(group).items()})
 
 
 def package(group: str, name: str) -> Package:
@@ -56,11 +59,6 @@ def installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-@cache
-def _load(group: str) -> dict[str, object]:
-    return {name: _loaded(entry) for name, entry in _entries(group).items()}
 
 
 @cache

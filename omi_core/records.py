@@ -9,9 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import orjson
+
+# The members of a line that are always there, in the order of the fields.
+_of_record = itemgetter("ordinal", "id", "text", "expected_answer", "source")
+_of_sample = itemgetter(
+    *("ordinal", "id", "sample", "text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
+)
 
 
 def digest128(*parts: str | bytes | int) -> str:
@@ -88,14 +95,7 @@ class Record:
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Record:
-        return Record(
-            row["ordinal"],
-            row["id"],
-            row["text"],
-            row["expected_answer"],
-            row["source"],
-            row.get("extra", {}),
-        )
+        return Record(*_of_record(row), extra=row.get("extra", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,7 @@ class Sample:
     @staticmethod
     def from_json(row: dict[str, Any]) -> Sample:
         return Sample(
-            ordinal=row["ordinal"],
-            record_id=row["id"],
-            index=row["sample"],
-            text=row["text"],
-            finish_reason=row["finish_reason"],
-            prompt_tokens=row["prompt_tokens"],
-            completion_tokens=row["completion_tokens"],
-            seconds=row["seconds"],
+            *_of_sample(row),
             error=row.get("error"),
             reasoning=row.get("reasoning"),
             reasoning_tokens=row.get("reasoning_tokens", 0),

@@ -5,10 +5,12 @@ rich would take `[b]` for markup and `:100:` for an emoji, and swallow or change
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def terminal(width: int | None = None) -> Console:
@@ -16,3 +18,16 @@ def terminal(width: int | None = None) -> Console:
     from rich.console import Console
 
     return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+def plain_table(title: str = "", columns: Sequence[str] = (), right: Collection[str] = ()) -> Table:
+    """A table without a frame, its title text; those `columns` that are also in `right` are flush right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE, title_justify="left", show_header=bool(columns))
+    made.title = Text(title) if title else None
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left")
+    return made

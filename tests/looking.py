@@ -97,7 +97,7 @@ def text_of_jobs(config: Generate) -> Any:
     try:
         jobs = jobs_of(config, Path("runs/of-a-test"))
         return {
-            stage: script(config, job).replace(job.token or "-", "TOKEN").replace(job.name, "NAME")
+            stage: script(config.cluster, job).replace(job.token or "-", "TOKEN").replace(job.name, "NAME")
             for stage, job in jobs.items()
         } | {"names": [f"{config.cluster.job_prefix}" for _ in jobs]}
     except ConfigError as error:

@@ -23,16 +23,9 @@ from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import NothingToPublish, publish
-from omi_core.publish.parts import (
-    PartError,
-    PartManifest,
-    PartWriter,
-    manifest_path,
-    part_lines,
-    part_path,
-    read_manifest,
-)
+from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path
 from omi_core.publish.rows import Schema, column_types
+from omi_core.stages.reduce import discard_damaged, made_part
 from omi_core.tasks import DEFAULT_TASK, Task, known
 
 _BATCH = 2048
@@ -134,7 +127,7 @@ class _Combining:
         try:
             return self._publish(self._parts())
         except PartError:  # damaged since it was written: once more, from the inputs
-            self._discard_damaged()
+            discard_damaged(part_path(self._directory.work, int(number)) for number in self._sources)
             return self._publish(self._parts())
 
     def _parts(self) -> dict[str, PartManifest]:
@@ -143,11 +136,8 @@ class _Combining:
         folder.mkdir(exist_ok=True)
         found: dict[str, PartManifest] = {}
         for number in self._sources:
-            try:
-                manifest = read_manifest(part_path(folder, int(number)))
-            except PartError:
-                continue
-            if manifest.fingerprint == self._directory.fingerprint:
+            manifest = made_part(part_path(folder, int(number)), self._directory.fingerprint)
+            if manifest is not None:
                 found[number] = manifest
         missing = [number for number in self._sources if number not in found]
         keep = ProblemSet(self._keep) if self._keep is not None and missing else None
@@ -221,16 +211,6 @@ class _Combining:
             inputs=inputs,
             notes=notes,
         )
-
-    def _discard_damaged(self) -> None:
-        """Takes the manifest from every part whose data do not match it, so that it is made again."""
-        for number in self._sources:
-            path = part_path(self._directory.work, int(number))
-            try:
-                for _ in part_lines(read_manifest(path)):
-                    pass
-            except PartError:
-                manifest_path(path).unlink(missing_ok=True)
 
 
 def _why(parts: Mapping[str, PartManifest]) -> str:

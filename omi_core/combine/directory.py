@@ -18,7 +18,8 @@ from typing import Any
 
 from omi_core.combine.combine_options import Place
 from omi_core.options import ConfigError
-from omi_core.publish.dataset import NothingToPublish, lacks, read_stats, recover
+from omi_core.publish.dataset import NothingToPublish, recover
+from omi_core.stages.run import published_as
 from omi_core.store.files import lock
 from omi_core.store.fingerprint import fingerprint
 from omi_core.store.layout import check_root
@@ -48,13 +49,7 @@ class Directory:
     def published(self) -> dict[str, Any] | None:
         """The statistics of the dataset, if it is there and belongs to this plan."""
         recover(self.dataset)
-        try:
-            stats = read_stats(self.dataset)
-            if stats is None or stats["fingerprint"] != self.fingerprint or lacks(self.dataset, stats):
-                return None
-            return stats
-        except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is made again
-            return None
+        return published_as(self.dataset, self.fingerprint)
 
     def clear(self) -> None:
         """Removes what a published dataset needs no more."""

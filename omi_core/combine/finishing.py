@@ -9,10 +9,9 @@ from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.combining import KEPT, READ, Outcome, combine
 from omi_core.combine.mixing import make_mix
 from omi_core.combine.sources import InputDamaged
-from omi_core.options import ConfigError
 from omi_core.publish.dataset import NothingToPublish
 from omi_core.publish.parts import PartError
-from omi_core.store.files import LockTaken, disk_failed
+from omi_core.store.files import disk_failed
 
 
 def combine_datasets(config: Combine) -> int:
@@ -32,20 +31,12 @@ def mix_datasets(config: Mix) -> int:
 def _finish(make: Callable[[], Outcome]) -> int:
     try:
         show(make())
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-    except (InputDamaged, NothingToPublish, PartError) as error:
-        return _failed(error)
-    except OSError as error:
-        if not disk_failed(error):
+    except (InputDamaged, NothingToPublish, PartError, OSError) as error:
+        if isinstance(error, OSError) and not disk_failed(error):
             raise
-        return _failed(error)
+        print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     return 0
-
-
-def _failed(error: Exception) -> int:
-    print(f"failed: {' '.join(str(error).split())}", file=sys.stderr)
-    return 1
 
 
 def show(made: Outcome) -> None:

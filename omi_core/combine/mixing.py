@@ -22,8 +22,9 @@ from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Skipped
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.dataset import publish
-from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path, read_manifest
+from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path
 from omi_core.publish.rows import MIXTURE
+from omi_core.stages.reduce import made_part
 
 _FORMAT = 1  # raised when the same inputs and options would give other rows
 
@@ -90,12 +91,9 @@ class _Mixing:
 
     def _part(self, folder: Path, number: int, name: str) -> PartManifest:
         """The usable rows of an input, in its order; made unless it is there."""
-        try:
-            found = read_manifest(part_path(folder, number))
-            if found.fingerprint == self._directory.fingerprint:
-                return found
-        except PartError:
-            pass
+        found = made_part(part_path(folder, number), self._directory.fingerprint)
+        if found is not None:
+            return found
         skipped = Skipped(self._config.on_bad_row, "on_bad_row")
         with PartWriter(folder, number, fingerprint=self._directory.fingerprint, schema=MIXTURE) as part:
             for where, row in self._sources[name].rows(("messages", *ANSWERS), ANSWERS, skipped.bad):

@@ -41,9 +41,8 @@ class ProblemSet:
         digests += _digests(batch).tobytes()
         every = np.frombuffer(digests, np.uint64).reshape(-1, 2)
         self._seen = SeenRows(len(every))
-        self.count = 0
         for begin in range(0, len(every), _BATCH):
-            self.count += int(self._seen.add(every[begin : begin + _BATCH]).sum())
+            self._seen.add(every[begin : begin + _BATCH])
 
     def holds(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """For each text, whether it is one of the problems."""

@@ -26,10 +26,10 @@ from omi_core.publish.parts import (
     decompress,
     part_lines,
     part_path,
-    read_manifest,
     split_lines,
 )
 from omi_core.publish.rows import MIXTURE
+from omi_core.stages.reduce import made_part
 from omi_core.store.files import fsync_tree, rename
 
 BUCKET_BYTES = 64 << 20  # of lines in one bucket, on average
@@ -49,7 +49,7 @@ def shuffle(
     buckets, folder = work / "buckets", work / "mixed"
     folder.mkdir(exist_ok=True)
     fingerprint = next(iter(parts.values())).fingerprint
-    missing = [n for n in range(1 << bits) if not _finished(part_path(folder, n), fingerprint)]
+    missing = [n for n in range(1 << bits) if made_part(part_path(folder, n), fingerprint) is None]
     if missing and not buckets.is_dir():
         _fill(parts, taken, seed, bits, buckets)
     for number in missing:
@@ -60,13 +60,6 @@ def shuffle(
 def _bits(parts: Mapping[str, PartManifest], taken: Mapping[str, Amount]) -> int:
     size = sum(part.size * taken[name].rows(part.rows) / part.rows for name, part in parts.items())
     return min(max(0, ceil(log2(max(size, 1) / BUCKET_BYTES))), _MOST_BITS)
-
-
-def _finished(path: Path, fingerprint: str) -> bool:
-    try:
-        return read_manifest(path).fingerprint == fingerprint
-    except PartError:
-        return False
 
 
 def _name(bucket: int) -> str:

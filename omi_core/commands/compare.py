@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Compare(finding.Where):
-    csv: str | None = option(None, "file for the table as CSV; true: on stdout instead of the table")
-    json: str | None = option(None, "file for the table as JSON; true: on stdout instead of the table")
+    csv: str | None = option(
+        None, "write the table to this file as CSV; true: to stdout, in place of the table"
+    )
+    json: str | None = option(
+        None, "write the table to this file as JSON; true: to stdout, in place of the table"
+    )
 
 
 def main(config: Compare, runs: list[Path]) -> int:
@@ -91,12 +95,11 @@ def _show(rows: Sequence[Row]) -> None:
 
 def _notes(rows: Sequence[Row]) -> list[str]:
     """What the figures alone would not say."""
-    from omi_core.report.svg import tasks
+    from omi_core.report.svg import killed
 
     notes = []
     if untimed := sum(row["untimed_tasks"] for row in rows):
-        killed = tasks(untimed, "was", "were")
-        notes.append(f"≥: {killed} killed, or still running, and left no times")
+        notes.append(f"≥: {killed(untimed)}, and left no times")
     timed = [row for row in rows if row["task_hours"] is not None]
     if timed and not any(row["gpus_per_task"] for row in timed):
         notes.append("no GPU took part (rehearsal or CPU): hours are those of tasks")

@@ -16,9 +16,9 @@ from omi_core.store.layout import Layout
 
 @dataclass
 class Where:
-    """What all these commands have: where a run is looked for that is given by its name."""
+    """What all these commands have: where to look for a run that is given by name."""
 
-    root: str = option("runs", "where to find runs that are given by name")
+    root: str = option("runs", "where to look for runs that are given by name")
 
 
 @dataclass
@@ -105,4 +105,4 @@ def check_number(words: Sequence[str], runs: Sequence[Path], least: int, most: i
         raise ConfigError("RUN: missing; give a run directory, its name, a folder of runs or a glob")
     if most is not None and len(runs) > most:
         shown = ", ".join(run.name for run in runs[: most + 1])
-        raise ConfigError(f"{' '.join(words)}: means {len(runs)} runs ({shown}, ...), not {most}")
+        raise ConfigError(f"{' '.join(words)}: matches {len(runs)} runs ({shown}, ...), not {most}")

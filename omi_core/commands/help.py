@@ -35,13 +35,13 @@ def composed_page(name: str, schema: type, doc: str, whole: bool) -> str:
     end = "Several values with -m, e.g. -m seed=1,2; your own YAML groups with --config-dir DIR."
     every = list(leaves(schema()))
     groups = _groups(schema)
-    page = [doc.strip(), *_choices(groups), *_in_sections(every, bool(groups)), "", end]
-    if whole or _lines(page) <= SCREEN_LINES:
-        return "\n".join(page)
+    page = "\n".join([doc.strip(), *_choices(groups), *_in_sections(every, bool(groups)), "", end])
+    if whole or page.count("\n") < SCREEN_LINES:
+        return page
     often = OFTEN[name]
     few = [option for key in often for option in every if option[0] == key]
     head = ["", f"The most used options (OPTION=VALUE); --help=all lists all {len(every)}", ""]
-    return "\n".join([doc.strip(), *_choices_in_short(groups), *head, *_in_short(few), "", end])
+    return "\n".join([doc.strip(), *_choices(groups, short=True), *head, *_in_short(few), "", end])
 
 
 def words_page(schema: type, doc: str, words: str) -> str:
@@ -83,25 +83,24 @@ def _in_short(options: list[Option]) -> Iterator[str]:
             yield from textwrap.wrap(words, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def _choices(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
+def _choices(groups: list[tuple[str, str, Traversable]], short: bool = False) -> Iterator[str]:
+    """Every group with its choices and what each is; in `short` their names alone."""
     if groups:
         yield from ("", "Groups (GROUP=CHOICE; a dot reaches inside: teacher.max_model_len=4096)")
+        yield from [""] if short else []
     for title, plus, folder in groups:
-        yield from ("", f"  {plus}{title}=")
-        for choice in _files(folder):
-            yield f"    {choice.name.removesuffix('.yaml'):<18} {summary(choice)}"
-        yield from (f"    {name:<18} {about}" for name, about in _added(title).items())
-
-
-def _choices_in_short(groups: list[tuple[str, str, Traversable]]) -> Iterator[str]:
-    if groups:
-        yield from ("", "Groups (GROUP=CHOICE; a dot reaches inside: teacher.max_model_len=4096)", "")
-    for title, plus, folder in groups:
-        own = (choice.name.removesuffix(".yaml") for choice in _files(folder))
-        names = ", ".join([*own, *_added(title)])
-        yield from textwrap.wrap(
-            names, _WIDTH, initial_indent=f"  {f'{plus}{title}=':<10} ", subsequent_indent=" " * 13
-        )
+        about = {file.name.removesuffix(".yaml"): summary(file) for file in _files(folder)} | _added(title)
+        if short:
+            head = f"  {f'{plus}{title}=':<10} "
+            yield from textwrap.wrap(
+                ", ".join(about), _WIDTH, initial_indent=head, subsequent_indent=" " * 13
+            )
+        else:
+            yield from (
+                "",
+                f"  {plus}{title}=",
+                *(f"    {name:<18} {words}" for name, words in about.items()),
+            )
 
 
 def _added(group: str) -> dict[str, str]:
@@ -109,10 +108,6 @@ def _added(group: str) -> dict[str, str]:
     from omi_core.config import added_choices
 
     return {name: about for name, (about, _) in added_choices().get(group, {}).items()}
-
-
-def _lines(page: list[str]) -> int:
-    return "\n".join(page).count("\n") + 1
 
 
 def _files(folder: Traversable) -> list[Traversable]:

@@ -17,9 +17,13 @@ STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue"
 
 @dataclass
 class Options(Where):
-    task: int | None = option(None, "index of one array task; null: the last lines of all", ge=0)
-    stage: str | None = option(None, "only this stage; null: all, or generate for a task", choices=STAGES)
-    lines: int = option(5, "how many last lines of each log", ge=1)
+    task: int | None = option(
+        None, "index of an array task whose whole logs to show; null: the last lines of all tasks", ge=0
+    )
+    stage: str | None = option(
+        None, "show only this stage; null: all stages, or generate where task is set", choices=STAGES
+    )
+    lines: int = option(5, "lines to show from the end of each log", ge=1)
 
 
 def main(config: Options, runs: list[Path]) -> int:

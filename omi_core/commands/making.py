@@ -12,21 +12,10 @@ from omi_core.stages.run import Run
 
 def generate(config: Generate) -> int:
     """Makes the dataset here, or submits that to Slurm. Returns the exit code."""
-    from omi_core.stages.planning import plan_generate
+    if config.cluster.kind != "slurm":
+        from omi_core.stages.planning import plan_generate
 
-    if config.cluster.kind == "slurm":
-        return _submit(config)
-    return _make_here(config, lambda: plan_generate(config))
-
-
-def reduce(config: Reduce) -> int:
-    """Brings the run of this config to its published dataset. Returns the exit code."""
-    from omi_core.stages.planning import plan_reduce
-
-    return _make_here(config, lambda: plan_reduce(config))
-
-
-def _submit(config: Generate) -> int:
+        return _make_here(config, lambda: plan_generate(config))
     from omi_core.slurm.sending import active_if_known, plan_to_submit, submit_missing, wants_canary
 
     run = plan_to_submit(config)
@@ -35,6 +24,13 @@ def _submit(config: Generate) -> int:
 
         return show_plan(run, wants_canary(config), active_if_known(run))
     return submit_missing(run, by="generate", after=config.cluster.after)
+
+
+def reduce(config: Reduce) -> int:
+    """Brings the run of this config to its published dataset. Returns the exit code."""
+    from omi_core.stages.planning import plan_reduce
+
+    return _make_here(config, lambda: plan_reduce(config))
 
 
 def _make_here(config: Generate | Reduce, plan: Callable[[], Run[Any]]) -> int:

@@ -22,7 +22,7 @@ from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
 from omi_core.stages.run import Run, published
 from omi_core.stages.summary import cuts
-from omi_core.store.keys import missing_ranges, settled
+from omi_core.store.keys import count_keys
 from omi_core.store.manifests import read_manifests
 
 _MESSAGE_CHARACTERS = 70
@@ -32,8 +32,8 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     """Prints the plan of a run of which the jobs `active` wait or run; returns the exit code."""
     plan, config = run.plan, run.config
     new = config.run.fresh or not run.layout.plan.exists()
-    ranges = np.array([[0, plan.keys]]) if new and plan.complete else _missing(run)
-    missing = gate.count_keys(ranges)
+    ranges = np.array([[0, plan.keys]]) if new and plan.complete else gate.missing(run, mend=False)
+    missing = count_keys(ranges)
     _line("run", f"{run.layout.root} ({'new' if new else 'continued'})")
     _line("records", f"{plan.records:,}")
     for reason, count in plan.skipped.items():
@@ -73,9 +73,9 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         array = entry.job.array
         tasks = f", {_count(array[1] + 1, 'task')}" if array else ""
         print(f"\n== {entry.job.stage}{tasks}")
-        print(script(config, entry.job), end="")
+        print(script(config.cluster, entry.job), end="")
     if chain.unsent:
-        print(f"\n{chain.unsent:,} samples more are submitted by the gate, when the queue has room for them")
+        print(f"\n{chain.unsent:,} more samples: submitted by the gate when the queue has room for them")
     return 0
 
 
@@ -83,20 +83,11 @@ def _line(name: str, words: str) -> None:
     print(f"{name:<10} {words}")
 
 
-def _missing(run: Run[Any]) -> np.ndarray:
-    """As `gate.missing`, but damaged frames are not set aside: nothing is written."""
-    if not run.plan.complete:
-        return np.empty((0, 2), dtype=np.int64)
-    return missing_ranges(
-        settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True).done
-    )
-
-
 def _site(run: Run[Any]) -> tuple[Site, str]:
     try:
         site = ask_site(run.config.cluster)
     except commands.SlurmError as error:
-        usual = Limits("", "", 1001, 10_000, 0)
+        usual = Limits("", 1001, 10_000)
         why = "no Slurm here" if isinstance(error, commands.NotInstalled) else _short(str(error))
         words = f"not known ({why}); Slurm's defaults: arrays of {usual.max_array_size:,} at most"
         return Site(usual), words
@@ -118,7 +109,7 @@ def _after(run: Run[Any]) -> str | None:
 def _asked(config: Generate, chain: Chain) -> Iterator[tuple[str, str]]:
     """What Slurm says of such jobs, where it can be asked. Raises ConfigError when it refuses them."""
     try:
-        doubts = list(check_site(config, [entry.job for entry in chain.submitted]))
+        doubts = list(check_site(config.cluster, [entry.job for entry in chain.submitted]))
     except commands.SlurmError as error:
         if not isinstance(error, commands.NotInstalled):
             yield "site", f"not asked whether it accepts the jobs ({_short(str(error))})"

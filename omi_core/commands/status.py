@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omi_core.commands.finding import Where, runs_in
-from omi_core.hints import hint
+from omi_core.hints import to_continue
 from omi_core.metrics import METRICS
 from omi_core.options import option
-from omi_core.terminal import terminal
+from omi_core.terminal import plain_table, terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Options(Where):
-    watch: bool = option(False, "show it again until no job of it waits or runs")
-    interval: float = option(30.0, "seconds between two queries; Slurm's controller serves all users", ge=10)
+    watch: bool = option(False, "refresh until no job is waiting or running")
+    interval: float = option(30.0, "seconds between queries; Slurm's controller serves all users", ge=10)
     json: bool = option(False, "print JSON, for scripts")
 
 
@@ -86,16 +86,11 @@ def _one(status: Status | PipelineStatus) -> list[RenderableType]:
 
 def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
     """A pipeline: a line per step, then in full the runs of those that are at work or in trouble."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     if status.state == "unreadable":
         return [f"unreadable: {status.note or ''}"]
     title = f"{status.root}: {status.state}, {status.done} of {len(status.steps)} steps of {status.recipe}"
-    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left")
-    for name in ("step", "command", "state", "samples", "rows in", "rows out", "hash"):
-        table.add_column(name, justify="right" if name in ("samples", "rows in", "rows out") else "left")
+    numbers = ("samples", "rows in", "rows out")
+    table = plain_table(title, ("step", "command", "state", *numbers, "hash"), numbers)
     shown: list[RenderableType] = [table]
     for step in status.steps:
         samples = f"{step.run.samples_done:,} of {step.run.samples:,}" if step.run else ""
@@ -106,7 +101,7 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
         if step.run is not None:
             shown += one_run(step.run)
     if status.state in ("stopped", "cancelled"):
-        shown.append(f"to continue: {hint('resume', status.root)}")
+        shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 
@@ -147,7 +142,7 @@ def one_run(status: Status) -> list[RenderableType]:
     shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
     shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
     if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
-        shown.append(f"to continue: {hint('resume', status.root)}")
+        shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 
@@ -174,11 +169,9 @@ def _failure(group: FailureGroup) -> str:
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE, title=Text(title), title_justify="left", show_header=False)
+    table = plain_table(title)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, words in rows:
@@ -188,8 +181,6 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
 
 def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     """A table with a line per run and pipeline."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from omi_core.slurm.run_status import Status
@@ -197,9 +188,8 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     if not found:
         return ["no runs here; root=DIR names another folder"]
     coverage, rows = METRICS["coverage"], METRICS["rows"]
-    table = Table(box=box.SIMPLE)
-    for name in ("run", "state", "samples", "done", "failures", rows.heading):
-        table.add_column(name, justify="left" if name in ("run", "state") else "right")
+    numbers = ("samples", "done", "failures", rows.heading)
+    table = plain_table("", ("run", "state", *numbers), numbers)
     for status in found:
         if not isinstance(status, Status):
             words = f"{status.done} of {len(status.steps)} steps"

@@ -64,7 +64,7 @@ def wants_help(arguments: Iterable[str]) -> str | None:
         name, equals, word = argument.partition("=")
         if name in HELP:
             if equals and word != "all":
-                raise ConfigError(f"{argument}: no such page; --help is the short one, --help=all the whole")
+                raise ConfigError(f"{argument}: no such page; --help is short, --help=all lists every option")
             return word or "short"
     return None
 
@@ -118,7 +118,7 @@ def _refuse(command: str, flag: str, taken: bool, why: str) -> None:
 
 def _folder(given: str) -> Path:
     if not given:
-        raise ConfigError("--config-dir: takes a word")
+        raise ConfigError("--config-dir: names no directory; give --config-dir DIR")
     if not Path(given).is_dir():
         raise ConfigError(f"--config-dir {given}: no such directory")
     return Path(given)

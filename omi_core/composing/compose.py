@@ -9,31 +9,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from omi_core.composing.command_line import CommandLine
 from omi_core.composing.grammar import in_grammar
 from omi_core.composing.hydra_errors import one_line
 from omi_core.options import ConfigError
 
-Config = TypeVar("Config")
 Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Root(Generic[Config]):
+class Root:
     """The config of a command: its schema, and how composed values become a checked instance of it."""
 
-    name: str
-    schema: type[Config]
-    load: Callable[[Mapping[str, Any]], Config]
+    schema: type
+    load: Callable[[Mapping[str, Any]], Any]
 
 
 COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
 
 
 @cache
-def command_root(name: str) -> Root[Any]:
+def command_root(name: str) -> Root:
     """The root of a command of `COMMANDS`; only its own modules are imported."""
     if name in ("generate", "reduce"):
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
@@ -46,7 +44,7 @@ def command_root(name: str) -> Root[Any]:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
-    return Root(name, schema, load)
+    return Root(schema, load)
 
 
 def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:
@@ -94,7 +92,7 @@ def _cells(words: Sequence[str]) -> Iterator[list[str]]:
 
 @contextmanager
 def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]], Values]]:
-    """Gives `compose(words)`, ready for many; Hydra's errors become ConfigErrors."""
+    """Gives `compose(words)`, ready for many. Raises ConfigError."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
@@ -108,14 +106,19 @@ def _hydra(name: str, folder: Path | None) -> Iterator[Callable[[Sequence[str]],
         assert isinstance(values, dict)
         return {str(key): value for key, value in values.items()}
 
+    with _in_one_line(schema), initialize_config_module("hydra_conf", version_base="1.3"):
+        yield composed
+
+
+@contextmanager
+def _in_one_line(schema: type) -> Iterator[None]:
+    """Hydra's errors become ConfigErrors."""
     try:
-        with initialize_config_module("hydra_conf", version_base="1.3"):
-            yield composed
+        yield
     except ConfigError:
         raise
     except Exception as error:
-        line = one_line(error, schema)
-        if line is None:
+        if (line := one_line(error, schema)) is None:
             raise
         raise ConfigError(line) from error
 
@@ -135,12 +138,8 @@ def show_views(name: str, line: CommandLine) -> None:
     before, sys.argv = sys.argv, [name, *line.views, *folder, *words]
     try:
         main = hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)
-        main(lambda config: None)()
-    except Exception as error:
-        text = one_line(error, schema)
-        if text is None:
-            raise
-        raise ConfigError(text) from error
+        with _in_one_line(schema):
+            main(lambda config: None)()
     finally:
         sys.argv = before
 

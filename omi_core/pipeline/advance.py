@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omi_core.cluster_options import Cluster
-from omi_core.config import Generate, load_generate
-from omi_core.hints import hint
+from omi_core.config import load_generate
+from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
 from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
@@ -44,8 +43,6 @@ _WAIT_S = 1800.0
 _WAIT_OF_STEP_S = 300.0
 # What a step ends with that a signal has stopped.
 _INTERRUPTED = 130
-# Lines of the pipeline's ledger that a user's command writes; what was sent before counts no more.
-_MARKS = ("chain", "cancel")
 
 Entry = dict[str, Any]
 
@@ -63,13 +60,9 @@ def submit(pipeline: Pipeline, by: str) -> int:
             ledger.append(pipeline.layout.ledger, {"stage": "chain", "by": by})
             after = pipeline.cluster.get("after") if by == "pipeline" else None
             _send_ready(pipeline, partial(_send_unless_active, after=after))
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={pipeline.cluster['name']}: {error}") from error
-    root = pipeline.root
-    print(f"follow: {hint('status', root)}   stop: {hint('cancel', root)}")
-    print(f"resume: {hint('resume', root)}", flush=True)
+    print(follow(pipeline.root), flush=True)
     return 0
 
 
@@ -113,7 +106,7 @@ def rescue_job(root: str, name: str | None = None) -> int:
         return 0
     sent = [entry for entry in this_chain(layout) if entry["stage"] == "advance"]
     if _was_cancelled(layout, sent[-1:]):
-        print(f"advance (job {sent[-1]['job']}) was cancelled; {_to_continue(layout.pipeline)}", flush=True)
+        print(f"advance (job {sent[-1]['job']}) was cancelled; {to_continue(layout.pipeline)}", flush=True)
         return 0
     return advance_job(root)
 
@@ -129,7 +122,7 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
     with waited_lock(pipeline.layout.lock):
         sent = _jobs_of(pipeline, step)
         done = step_progress.result(pipeline, step) is not None
-        if not done and sent and _later_rescue(pipeline, step) is None:
+        if not done and sent and not _replaced(pipeline, step):
             seen = ask(sent[-1:])
             failures = [job_failure(pipeline.layout, key, seen[key]) for key in seen]
             decision = decide(failures, 1, len(sent), pipeline_cluster(pipeline).max_attempts)
@@ -138,7 +131,7 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
                 reason = reason or f"job {sent[-1]['job']}: {decision.reason}"
                 if step_progress.failure(pipeline, step) is None:
                     step_progress.note(pipeline, "failed", step, reason=reason)
-                print(f"failed: step {name}: {reason}; {_to_continue(pipeline.root)}", flush=True)
+                print(f"failed: step {name}: {reason}; {to_continue(pipeline.root)}", flush=True)
                 return 1
             print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
             _send_patiently(pipeline, step)
@@ -147,20 +140,13 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
 
 def _jobs_of(pipeline: Pipeline, step: Step) -> list[Entry]:
     """The ledger's jobs of a step that is not a chain, since the last command of a user."""
-    entries = _entries(pipeline)
-    marks = [at for at, entry in enumerate(entries) if entry["stage"] in _MARKS]
-    since = entries[marks[-1] :] if marks else entries
-    return [entry for entry in since if entry["stage"] == "step" and entry["step"] == step.name]
+    return [e for e in _since_a_command(pipeline) if e["stage"] == "step" and e["step"] == step.name]
 
 
-def _later_rescue(pipeline: Pipeline, step: Step) -> str | None:
-    """The rescue job that has taken this one's place."""
+def _replaced(pipeline: Pipeline, step: Step) -> bool:
+    """Whether another rescue job has taken this one's place."""
     jobs = [e["job"] for e in _entries(pipeline) if e["stage"] == "rescue" and e["step"] == step.name]
-    return jobs[-1] if jobs and jobs[-1] != own_job() else None
-
-
-def _to_continue(root: Path) -> str:
-    return f"to continue: {hint('resume', root)}"
+    return jobs[-1:] not in ([], [own_job()])
 
 
 def step_job(root: str, name: str) -> int:
@@ -178,22 +164,19 @@ def step_job(root: str, name: str) -> int:
 
 def _carry_out(pipeline: Pipeline, name: str) -> int:
     """A step's work, once no other process does it; the exit code. Raises LockTaken after 5 minutes."""
-    deadline = time.monotonic() + _WAIT_OF_STEP_S
-    while True:
-        try:
-            return run_steps.carry_out(pipeline, name)
-        except LockTaken as taken:
-            if time.monotonic() >= deadline:
-                raise
-            print(f"waiting for {taken}", flush=True)
-            time.sleep(10.0)
+    return commands.retry(
+        lambda: run_steps.carry_out(pipeline, name),
+        _WAIT_OF_STEP_S,
+        passing=lambda error: isinstance(error, LockTaken),
+        said=lambda error: print(f"waiting for {error}", flush=True),
+    )
 
 
 def advance(pipeline: Pipeline) -> int:
     """From inside a job: submits every step that can begin and was not submitted yet; the exit code."""
     with waited_lock(pipeline.layout.lock):
         if _was_stopped(pipeline):
-            print(f"the pipeline was cancelled; {_to_continue(pipeline.root)}", flush=True)
+            print(f"the pipeline was cancelled; {to_continue(pipeline.root)}", flush=True)
             return 0
         _send_ready(pipeline, _send_patiently)
         if len(step_progress.done_steps(pipeline)) == len(pipeline.steps):
@@ -211,7 +194,7 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
     while True:  # while one was planned, another may have become ready
         done = step_progress.done_steps(pipeline)
         step_progress.note_done(pipeline, done)
-        sent = _sent(pipeline)
+        sent = {entry["step"] for entry in _since_a_command(pipeline) if entry["stage"] == "sent"}
         sent -= {step.name for step in pipeline.steps if step_progress.is_stale(pipeline, step)}
         steps = [s for s in step_progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
         if not steps:
@@ -232,21 +215,14 @@ def _entries(pipeline: Pipeline) -> list[Entry]:
     return ledger.read(pipeline.layout.ledger)
 
 
+def _since_a_command(pipeline: Pipeline) -> list[Entry]:
+    """The ledger from the last command of a user on; what was sent before counts no more."""
+    return ledger.since(_entries(pipeline), "chain", "cancel")
+
+
 def _was_stopped(pipeline: Pipeline) -> bool:
     """Whether a user's last command cancelled it."""
-    marks = [entry["stage"] for entry in _entries(pipeline) if entry["stage"] in _MARKS]
-    return marks[-1:] == ["cancel"]
-
-
-def _sent(pipeline: Pipeline) -> set[str]:
-    """Names of the steps that were submitted whole since the last command of a user."""
-    sent: set[str] = set()
-    for entry in _entries(pipeline):
-        if entry["stage"] in _MARKS:
-            sent.clear()
-        elif entry["stage"] == "sent":
-            sent.add(entry["step"])
-    return sent
+    return [entry["stage"] for entry in _since_a_command(pipeline)][:1] == ["cancel"]
 
 
 def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> None:
@@ -313,7 +289,7 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
 
 
 def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
-    config = Generate(cluster=pipeline_cluster(pipeline))
+    cluster = pipeline_cluster(pipeline)
     after = dependency(first, pipeline.root)
     for stage in ("step", "rescue"):
         job = Job(
@@ -324,7 +300,7 @@ def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
             token=pipeline.fingerprint[:12],
             after=after,
         )
-        identifier = submit_job(config, job)
+        identifier = submit_job(cluster, job)
         step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
         after = f"afternotok:{identifier}"
         if stage == "step":

@@ -144,35 +144,20 @@ def read_pipeline(root: Path) -> Pipeline:
     return directory(root).read(build)
 
 
-def refuse_other(pipeline: Pipeline) -> None:
-    """Raises ConfigError where the directory holds a pipeline with another fingerprint, or something else."""
-    directory(pipeline.root).refuse_other(pipeline.content)
-
-
 def write_pipeline(pipeline: Pipeline) -> None:
     """Makes the directory, or takes new transient options on; the caller holds the lock of the pipeline.
 
     Raises:
-        ConfigError: as `refuse_other`.
+        ConfigError: the directory holds a pipeline with another fingerprint, or something else.
     """
-    refuse_other(pipeline)
+    made = directory(pipeline.root)
+    made.refuse_other(pipeline.content)
     steps = {
         "cwd": pipeline.cwd,
         "cluster": pipeline.cluster,
         "steps": [dataclasses.asdict(step) for step in pipeline.steps],
     }
     write_json(pipeline.root / _STEPS, steps)
-    made = directory(pipeline.root)
     if not made.exists():  # last: with it the directory is a pipeline
         names = ("recipe", "fingerprint", "content")
         made.write({name: getattr(pipeline, name) for name in names})
-
-
-def make_directory(root: Path) -> None:
-    """Raises ConfigError when the pipeline's directory cannot be made."""
-    directory(root).make()
-
-
-def move_aside(root: Path) -> None:
-    """As `Resumable.move_aside`."""
-    directory(root).move_aside()

@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omi_core.options import ConfigError, did_you_mean
+from omi_core.options import ConfigError, did_you_mean, each_text
 
 # Begins every path below the pipeline's directory, until a step starts. No user's path begins like it.
 PLACE = "//pipeline"
@@ -124,8 +125,10 @@ def fill(
                 )
             return parameters[word]
 
-        where = f"recipe={recipe.name}: step {draft.name}"
-        options = {key: _filled(value, f"{where}: {key}", value_of) for key, value in draft.options.items()}
+        options = {}
+        for key, value in draft.options.items():
+            where = f"recipe={recipe.name}: step {draft.name}: {key}"
+            options[key] = each_text(value, partial(_filled, where=where, value_of=value_of))
         filled.append((Draft(draft.name, draft.command, options), tuple(needs)))
         outputs[draft.name] = (step_directory(number, draft.name), outputs_of(draft))
     return filled
@@ -144,17 +147,11 @@ def _path(name: str, output: str, outputs: Mapping[str, tuple[str, Outputs]], wh
     return "/".join(part for part in (PLACE, folder, made[output]) if part)
 
 
-def _filled(value: Any, where: str, value_of: Callable[[str, str], Any]) -> Any:
-    """The value with every `${…}` in it replaced, at any depth."""
-    if isinstance(value, dict):
-        return {key: _filled(item, where, value_of) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, where, value_of) for item in value]
-    if not isinstance(value, str):
-        return value
-    if whole := _WORDS.fullmatch(value):
+def _filled(text: str, where: str, value_of: Callable[[str, str], Any]) -> Any:
+    """The text with every `${…}` in it replaced; what stands alone keeps its type."""
+    if whole := _WORDS.fullmatch(text):
         return value_of(whole[1], where)
-    return _WORDS.sub(lambda found: _text(value_of(found[1], where), found[0], where), value)
+    return _WORDS.sub(lambda found: _text(value_of(found[1], where), found[0], where), text)
 
 
 def _text(value: Any, word: str, where: str) -> str:
@@ -165,10 +162,4 @@ def _text(value: Any, word: str, where: str) -> str:
 
 def placed(value: Any, root: Path) -> Any:
     """The value with `PLACE` replaced by the pipeline's directory, at any depth."""
-    if isinstance(value, dict):
-        return {key: placed(item, root) for key, item in value.items()}
-    if isinstance(value, list):
-        return [placed(item, root) for item in value]
-    if isinstance(value, str):
-        return re.sub(rf"{PLACE}(?=/|$)", lambda _: str(root), value)
-    return value
+    return each_text(value, lambda text: re.sub(rf"{PLACE}(?=/|$)", lambda _: str(root), text))

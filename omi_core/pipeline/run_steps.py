@@ -11,17 +11,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 from omi_core.options import ConfigError
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.showing import show_table
-from omi_core.pipeline.steps import COMMANDS
+from omi_core.pipeline.steps import run_step
 from omi_core.stages.here import is_failure
-from omi_core.stages.stopping import SIGNALS
+from omi_core.stages.stopping import SIGNALS, handling
 from omi_core.store.files import LockTaken, lock
 
 _PR_SET_PDEATHSIG = 1
@@ -33,21 +32,19 @@ def run_here(pipeline: Pipeline) -> int:
     Raises:
         ConfigError: another process works on the pipeline.
     """
-    try:
-        with lock(pipeline.layout.lock), _Steps() as steps:
+    steps = _Steps()
+    with lock(pipeline.layout.lock), handling(steps.hand_on):
+        done = step_progress.done_steps(pipeline)
+        while (step := next(step_progress.ready(pipeline, done), None)) is not None:
+            _heading(pipeline, step)
+            step_progress.begin(pipeline, step)
+            if code := steps.carry_out(pipeline, step):
+                return code
             done = step_progress.done_steps(pipeline)
-            while (step := next(step_progress.ready(pipeline, done), None)) is not None:
-                _heading(pipeline, step)
-                step_progress.begin(pipeline, step)
-                if code := steps.carry_out(pipeline, step):
-                    return code
-                done = step_progress.done_steps(pipeline)
-                if step.name not in done:
-                    print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
-                    return 1
-                step_progress.note_done(pipeline, done)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+            if step.name not in done:
+                print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
+                return 1
+            step_progress.note_done(pipeline, done)
     show_table(pipeline)
     return 0
 
@@ -59,15 +56,7 @@ class _Steps:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def __enter__(self) -> _Steps:
-        self._before = {number: signal.signal(number, self._hand_on) for number in SIGNALS}
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+    def hand_on(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -127,16 +116,16 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         os.chdir(pipeline.cwd)  # paths in options are as they were typed there
         if not step.is_run:
             pipeline.directory(step).mkdir(exist_ok=True)
-        with _interrupted():
-            code = COMMANDS[step.command].run(pipeline.config(step))
+        with handling(signal.default_int_handler):  # unless the command listens itself
+            code = run_step(step.command, pipeline.config(step))
         if code == 0 and not step.is_run:
             step_progress.write_result(pipeline, step)
         return code
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if pipeline.on_slurm and isinstance(taken := error.__cause__ or error, LockTaken):
-            raise taken from None
+        if pipeline.on_slurm and isinstance(error, LockTaken):
+            raise
         mistake = isinstance(error, ConfigError)
         known = mistake or is_failure(error)
         line = " ".join(str(error).split()) if known else f"{type(error).__name__}: {error}"
@@ -147,17 +136,6 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         if not known:
             raise
         return 2 if mistake else 1
-
-
-@contextmanager
-def _interrupted() -> Iterator[None]:
-    """Signals to stop raise KeyboardInterrupt, unless the command listens to them itself."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _heading(pipeline: Pipeline, step: Step) -> None:

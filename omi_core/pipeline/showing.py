@@ -6,7 +6,7 @@ from omi_core.config import load_generate
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.recipe import PLACE
-from omi_core.terminal import terminal
+from omi_core.terminal import plain_table, terminal
 
 
 def show_plan(pipeline: Pipeline, exists: bool) -> int:
@@ -43,13 +43,8 @@ def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
 
 def show_table(pipeline: Pipeline) -> None:
     """Prints step, rows in, rows out, time and hash of every step that is done."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE, title=Text(str(pipeline.root)), title_justify="left")
-    for name in ("step", "command", "rows in", "rows out", "seconds", "hash"):
-        table.add_column(name, justify="left" if name in ("step", "command", "hash") else "right")
+    numbers = ("rows in", "rows out", "seconds")
+    table = plain_table(str(pipeline.root), ("step", "command", *numbers, "hash"), numbers)
     for cells in step_progress.table(pipeline):
         table.add_row(*cells)
     terminal().print(table)

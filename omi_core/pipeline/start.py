@@ -7,23 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omi_core.hints import hint
 from omi_core.options import ConfigError
 from omi_core.pipeline import advance, run_steps
 from omi_core.pipeline.composing import check_inputs
-from omi_core.pipeline.definition import (
-    Pipeline,
-    is_pipeline,
-    make_directory,
-    move_aside,
-    read_pipeline,
-    refuse_other,
-    write_pipeline,
-)
+from omi_core.pipeline.definition import Pipeline, directory, read_pipeline, write_pipeline
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.step_progress import done_steps
 from omi_core.slurm.script import check_logs
-from omi_core.store.files import LockTaken, lock
+from omi_core.slurm.standing import refuse_at_work
+from omi_core.store.files import lock
 from omi_core.store.layout import check_root
 
 
@@ -37,7 +29,7 @@ def check(pipeline: Pipeline) -> None:
     if pipeline.on_slurm:
         check_logs(pipeline.layout.logs)
     if not pipeline.fresh:
-        refuse_other(pipeline)
+        directory(pipeline.root).refuse_other(pipeline.content)
     check_inputs(pipeline)
 
 
@@ -47,15 +39,13 @@ def write(pipeline: Pipeline) -> None:
     Raises:
         ConfigError: another process works there, or jobs of the old one wait or run.
     """
-    try:
-        if pipeline.fresh and is_pipeline(pipeline.root):
-            _refuse_while_running(pipeline.root)
-            move_aside(pipeline.root)
-        make_directory(pipeline.root)
-        with lock(pipeline.layout.lock):
-            write_pipeline(pipeline)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
+    place = directory(pipeline.root)
+    if pipeline.fresh and place.exists():
+        _refuse_while_running(pipeline.root)
+        place.move_aside()
+    place.make()
+    with lock(pipeline.layout.lock):
+        write_pipeline(pipeline)
 
 
 def go_on(pipeline: Pipeline, by: str) -> int:
@@ -87,7 +77,5 @@ def resume(root: Path, tasks: int | None = None, cluster: Mapping[str, Any] | No
 def _refuse_while_running(root: Path) -> None:
     """Raises ConfigError where the directory would be taken away under jobs that write to it."""
     old = read_pipeline(root)
-    if old.on_slurm and (active := advance.active_jobs(old)):
-        raise ConfigError(
-            f"run.fresh=true: jobs of {root} wait or run ({', '.join(active)}); {hint('cancel', root)} first"
-        )
+    if old.on_slurm:
+        refuse_at_work(root, advance.active_jobs(old))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,7 @@ def _state(pipeline: Pipeline, status: PipelineStatus, live: dict[str, bool]) ->
 def step_entries(pipeline: Pipeline, step: Step) -> list[Entry]:
     """The lines of ledgers about jobs of a step, oldest first."""
     if step.command == "generate":
-        return _with_job(ledger.read(Layout(pipeline.directory(step)).ledger))
-    entries = _with_job(ledger.read(pipeline.layout.ledger))
-    return [entry for entry in entries if entry.get("step") == step.name]
-
-
-def _with_job(entries: Sequence[Entry]) -> list[Entry]:
+        entries = ledger.read(Layout(pipeline.directory(step)).ledger)
+    else:
+        entries = [e for e in ledger.read(pipeline.layout.ledger) if e.get("step") == step.name]
     return [entry for entry in entries if entry.get("job")]

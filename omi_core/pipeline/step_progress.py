@@ -11,8 +11,9 @@ from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.pipeline.definition import Pipeline, Step
-from omi_core.publish.dataset import lacks, read_stats, recover
+from omi_core.publish.dataset import read_stats, recover
 from omi_core.records import digest128
+from omi_core.stages.run import published_as
 from omi_core.store import ledger
 from omi_core.store.files import move_aside, read_json, write_json
 from omi_core.store.fingerprint import fingerprint
@@ -73,24 +74,21 @@ def _needed(pipeline: Pipeline, step: Step) -> dict[str, str]:
 
 def _made_of(pipeline: Pipeline, step: Step) -> dict[str, str] | None:
     """What a step was begun with the last time; None where no line of the ledger says so."""
-    found = None
-    for entry in ledger.read(pipeline.layout.ledger):
-        if entry["stage"] == "begun" and entry.get("step") == step.name:
-            found = entry.get("made_of")
-    return found
+    begun = [entry for entry in _entries(pipeline, step) if entry["stage"] == "begun"]
+    return begun[-1].get("made_of") if begun else None
+
+
+def _entries(pipeline: Pipeline, step: Step) -> list[dict[str, Any]]:
+    """The lines of the pipeline's ledger about a step."""
+    return [entry for entry in ledger.read(pipeline.layout.ledger) if entry.get("step") == step.name]
 
 
 def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
     plan = read_plan(layout)
-    try:
-        stats = read_stats(layout.dataset)
-        if stats is None or stats["fingerprint"] != plan.fingerprint or lacks(layout.dataset, stats):
-            return None
-        return Result(plan.records, stats["rows"], stats["content_hash"][:32])
-    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: it is published again
-        return None
+    stats = published_as(layout.dataset, plan.fingerprint)
+    return None if stats is None else Result(plan.records, stats["rows"], stats["content_hash"][:32])
 
 
 def write_result(pipeline: Pipeline, step: Step) -> None:
@@ -183,11 +181,8 @@ def seconds(pipeline: Pipeline) -> dict[str, float]:
 
 def failure(pipeline: Pipeline, step: Step) -> str | None:
     """Why a step failed the last time, None when it did not or was begun again since."""
-    last = None
-    for entry in ledger.read(pipeline.layout.ledger):
-        if entry.get("step") == step.name:
-            last = entry["reason"] if entry["stage"] == "failed" else None
-    return last
+    last = _entries(pipeline, step)[-1:]
+    return last[0]["reason"] if last and last[0]["stage"] == "failed" else None
 
 
 def table(pipeline: Pipeline) -> list[tuple[str, ...]]:

@@ -6,23 +6,32 @@ command. To make another command a step, add it to `COMMANDS`.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
+from omi_core.benchmarks import BENCHMARKS
+from omi_core.combine.combine_options import Combine, Mix
+from omi_core.combine.finishing import combine_datasets, mix_datasets
+from omi_core.combine.sources import open_source
 from omi_core.composing.compose import command_root, compose_values
 from omi_core.composing.grammar import word
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
+from omi_core.decontaminate.checking import check
 from omi_core.decontaminate.decontaminate_options import Decontaminate
-from omi_core.options import ConfigError
+from omi_core.decontaminate.questions import read_problems, read_sets
+from omi_core.inputs import Skipped, file_rows, local_files
+from omi_core.options import ConfigError, did_you_mean
 from omi_core.pipeline.recipe import PLACE, placed
 from omi_core.pipeline.step_progress import file_digest
 from omi_core.publish.dataset import read_stats
+from omi_core.slurm.script import check_cluster, replicas
+from omi_core.stages.here import bring_home
+from omi_core.stages.planning import chosen_content, generate_content, plan_generate, plan_reduce
 
 Values = dict[str, Any]
 
@@ -30,41 +39,38 @@ Values = dict[str, Any]
 _OF_THE_PIPELINE = ("plan", "run.fresh", "run.root")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Command:
     """What a pipeline has to know of a command; its options are plain values, composed and checked.
 
-    `content` is what of them decides the step's result, by the
-    bytes of files, not by where they lie. `check` raises ConfigError when what is read from outside cannot
-    be had, for a pipeline in the given directory; `run` does the work. `owned` are options that the pipeline
-    sets, each to a path below the step's directory; `outputs` is what later steps may name, the one without
-    a name under "". `product` is the
-    result of a step that `is_run` says is not a run; `input` is the option that names the rows it takes on.
+    `content` is what of them decides the step's result, by the bytes of files, not by where they lie. `check`
+    raises ConfigError when what is read from outside cannot be had, for a pipeline in the given directory.
+    `owned` are options that the pipeline sets, each to a path below the step's directory; `outputs` is what
+    later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
+    says is not a run; `input` is the option that names the rows it takes on.
     """
 
     content: Callable[[Values], Values]
     check: Callable[[Values, Path], None]
-    run: Callable[[Values], int]
-    owned: Mapping[str, str]
-    outputs: Mapping[str, str]
-    is_run: bool
+    is_run: bool = False
+    owned: Mapping[str, str] = field(default_factory=lambda: {"run.dir": ""})
+    outputs: Mapping[str, str] = field(
+        default_factory=lambda: {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
+    )
     product: str = "dataset"
     input: str = "data.path"
 
 
 def _generate_content(values: Values) -> Values:
-    from omi_core.stages.planning import generate_content
-
     config = options.restore(Generate, values)
     return generate_content(config) | {"data": _chosen(values["data"], Data())}
 
 
 def _reduce_content(values: Values) -> Values:
-    from omi_core.stages.planning import reduce_content
-
     config = options.restore(Reduce, values)
-    read = {"input": _by_bytes(config.input), "solution": config.solution, "finish": config.finish_reason}
-    return reduce_content(config) | read | {"data": _chosen(values["data"], Data())}
+    path = _by_bytes(str(config.input))
+    read = {"input": path, "solution": config.solution, "finish": config.finish_reason}
+    return chosen_content(config) | read | {"data": _chosen(values["data"], Data())}
 
 
 def _content(schema: type) -> Callable[[Values], Values]:
@@ -80,35 +86,28 @@ def _chosen(values: Values, default: Any) -> Values:
         if options.is_schema(known):
             chosen[key] = _chosen(value, known)
         elif value != known:
-            chosen[key] = _by_bytes(value)
+            chosen[key] = options.each_text(value, _by_bytes)
     return chosen
 
 
-def _by_bytes(value: Any) -> Any:
-    """The value with local files, also as NAME=FILE, replaced by a digest of their bytes."""
-    if isinstance(value, dict):
-        return {key: _by_bytes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_by_bytes(item) for item in value]
-    if not isinstance(value, str) or PLACE in value:
-        return value
-    name, equals, path = value.partition("=")
-    if os.path.isdir(value):  # a run or a dataset
-        for folder in (Path(value) / "dataset", Path(value)):
+def _by_bytes(text: str) -> str:
+    """Of a local file, also as NAME=FILE, a digest of its bytes; another text as it is."""
+    if PLACE in text:
+        return text
+    name, equals, path = text.partition("=")
+    if os.path.isdir(text):  # a run or a dataset
+        for folder in (Path(text) / "dataset", Path(text)):
             if stats := read_stats(folder):
                 return stats["content_hash"]
-        return value
-    if digest := file_digest(value):
+        return text
+    if digest := file_digest(text):
         return digest
     digest = file_digest(path) if equals else None
-    return f"{name}={digest}" if digest else value
+    return f"{name}={digest}" if digest else text
 
 
 def _check_generate(values: Values, root: Path) -> None:
     """Plans the run for its first record alone, and makes nothing."""
-    from omi_core.slurm.script import check_cluster, replicas
-    from omi_core.stages.planning import plan_generate
-
     config = load_generate(placed(values, root))
     if config.cluster.kind == "slurm":
         check_cluster(config.cluster)
@@ -120,8 +119,6 @@ def _check_generate(values: Values, root: Path) -> None:
 
 
 def _check_reduce(values: Values, root: Path) -> None:
-    from omi_core.inputs import Skipped, file_rows, local_files
-
     config = load_reduce(values)
     given = config.input
     if given and PLACE not in given and not Path(given).is_dir():
@@ -130,11 +127,6 @@ def _check_reduce(values: Values, root: Path) -> None:
 
 
 def _check_decontaminate(values: Values, root: Path) -> None:
-    from omi_core.benchmarks import BENCHMARKS
-    from omi_core.decontaminate.questions import read_problems, read_sets
-    from omi_core.inputs import Skipped
-    from omi_core.options import did_you_mean
-
     if PLACE not in values["input"]:
         skipped = Skipped(values["on_bad_row"], "on_bad_row")
         next(read_problems(values["input"], values["column"], skipped), None)
@@ -155,33 +147,8 @@ def _check_decontaminate(values: Values, root: Path) -> None:
             raise ConfigError(f"test={given}: no such file")
 
 
-def _run_generate(values: Values) -> int:
-    from omi_core.stages.here import bring_home
-    from omi_core.stages.planning import plan_generate
-
-    config = load_generate(values)
-    return bring_home(config.run.drain_seconds, lambda: plan_generate(config))
-
-
-def _run_reduce(values: Values) -> int:
-    from omi_core.stages.here import bring_home
-    from omi_core.stages.planning import plan_reduce
-
-    config = load_reduce(values)
-    return bring_home(config.run.drain_seconds, lambda: plan_reduce(config))
-
-
-def _run_decontaminate(values: Values) -> int:
-    from omi_core.decontaminate.checking import check
-
-    return check(options.load(Decontaminate, values))
-
-
 def _check_inputs(values: Values, root: Path) -> None:
     """Of a combination or a mixture: every input from outside is there."""
-    from omi_core.combine.sources import open_source
-    from omi_core.inputs import Skipped
-
     given = values["inputs"]
     if isinstance(given, list):
         named = [("inputs", path) for path in given]
@@ -192,68 +159,38 @@ def _check_inputs(values: Values, root: Path) -> None:
             open_source(key, path, bad=Skipped(values["on_bad_row"], "on_bad_row").bad)
 
 
-def _run_combine(values: Values) -> int:
-    from omi_core.combine.finishing import combine_datasets
+def make_here(config: Generate | Reduce | Decontaminate | Combine | Mix) -> int:
+    """Does here what the command of a config does. Returns its exit code; raises what that raises."""
+    if isinstance(config, Generate):
+        return bring_home(config.run.drain_seconds, lambda: plan_generate(config))
+    if isinstance(config, Reduce):
+        return bring_home(config.run.drain_seconds, lambda: plan_reduce(config))
+    if isinstance(config, Decontaminate):
+        return check(config)
+    return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
-    return combine_datasets(load_combine(values))
 
-
-def _run_mix(values: Values) -> int:
-    from omi_core.combine.finishing import mix_datasets
-
-    return mix_datasets(load_mix(values))
-
-
-_RUN_OUTPUTS = {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
 _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest": "nearest.jsonl"}
 
 COMMANDS = {
-    "generate": Command(
-        content=_generate_content,
-        check=_check_generate,
-        run=_run_generate,
-        owned={"run.dir": ""},
-        outputs=_RUN_OUTPUTS,
-        is_run=True,
-    ),
-    "reduce": Command(
-        content=_reduce_content,
-        check=_check_reduce,
-        run=_run_reduce,
-        owned={"run.dir": ""},
-        outputs=_RUN_OUTPUTS,
-        is_run=True,
-        input="input",
-    ),
+    "generate": Command(_generate_content, _check_generate, is_run=True),
+    "reduce": Command(_reduce_content, _check_reduce, is_run=True, input="input"),
     "decontaminate": Command(
-        content=_content(Decontaminate),
-        check=_check_decontaminate,
-        run=_run_decontaminate,
+        _content(Decontaminate),
+        _check_decontaminate,
         owned=_CHECK_FILES,
         outputs={"": "clean.jsonl", **_CHECK_FILES},
-        is_run=False,
         product="clean.jsonl",
         input="input",
     ),
-    "combine": Command(
-        content=_content(Combine),
-        check=_check_inputs,
-        run=_run_combine,
-        owned={"run.dir": ""},
-        outputs=_RUN_OUTPUTS,
-        is_run=False,
-        input="inputs",
-    ),
-    "mix": Command(
-        content=_content(Mix),
-        check=_check_inputs,
-        run=_run_mix,
-        owned={"run.dir": ""},
-        outputs=_RUN_OUTPUTS,
-        is_run=False,
-        input="inputs",
-    ),
+    "combine": Command(_content(Combine), _check_inputs, input="inputs"),
+    "mix": Command(_content(Mix), _check_inputs, input="inputs"),
 }
+
+
+def run_step(name: str, values: Values) -> int:
+    """The work of a step of that command. Returns its exit code; raises what the command raises."""
+    return make_here(command_root(name).load(values))
 
 
 def compose_step(

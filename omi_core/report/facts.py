@@ -22,7 +22,7 @@ from omi_core.store import ledger
 from omi_core.store.files import read_json
 from omi_core.store.frames import NO_KEYS, Frame
 from omi_core.store.index import contents
-from omi_core.store.keys import KeyOutsidePlan
+from omi_core.store.keys import refuse_outside
 from omi_core.store.layout import Layout
 from omi_core.store.manifests import held_seconds
 from omi_core.store.manifests import read_manifest as read_shard_manifest
@@ -197,10 +197,7 @@ def _read_shards(layout: Layout, plan: Plan, dated: bool) -> tuple[list[Shard], 
         found = contents(path)
         for frame in found.frames:
             keys = frame.keys.astype(np.int64)
-            if (keys >= (plan.records, plan.samples)).any():
-                raise KeyOutsidePlan(
-                    f"{path}: holds samples that the plan does not have; it is another run's"
-                )
+            refuse_outside(keys, path, plan.records, plan.samples)
             done[keys[:, 0] * plan.samples + keys[:, 1]] = True
         name = _JOURNAL.fullmatch(path.name)
         assert name is not None
@@ -211,7 +208,8 @@ def _read_shards(layout: Layout, plan: Plan, dated: bool) -> tuple[list[Shard], 
 def _shard(
     layout: Layout, attempt: int, task: int, path: Path, frames: Sequence[Frame], dated: bool
 ) -> Shard:
-    plain = Shard(
+    manifest = read_shard_manifest(layout.shard_manifest(attempt, task))
+    shard = Shard(
         attempt=attempt,
         task=task,
         samples=sum(frame.count for frame in frames),
@@ -219,22 +217,15 @@ def _shard(
         written=path.stat().st_mtime if dated else None,
         refused=sum(frame.errors for frame in frames),
     )
-    manifest = read_shard_manifest(layout.shard_manifest(attempt, task))
-    return plain if manifest is None else _timed(plain, manifest)
-
-
-def _timed(shard: Shard, manifest: Mapping[str, Any]) -> Shard:
-    """`shard` with what its manifest says."""
+    if manifest is None:
+        return shard
+    told = ("completion_tokens", "start_up", "first_sample", "last_admitted", "started")
     return replace(
         shard,
-        completion_tokens=manifest["completion_tokens"],
+        **{name: manifest[name] for name in told},
         generated=manifest["samples"],
         refused=manifest["errors"],
-        start_up=manifest["start_up"],
-        first_sample=manifest["first_sample"],
-        last_admitted=manifest["last_admitted"],
         seconds=float(manifest["seconds"]),
-        started=manifest["started"],
         held=held_seconds(manifest),
         device=manifest["teacher"].get("device"),
         timeline=tuple((float(second), int(count)) for second, count in manifest["timeline"]),

@@ -7,7 +7,6 @@ generates; reading every journal of a large run would take minutes, hence the su
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from omi_core.report.facts import Facts
-from omi_core.store.frames import Frame, FrameDamaged, frame_lines
+from omi_core.store.frames import Frame, FrameDamaged, read_frame
 
 # Read of one run: this many samples, a third of a second of work, in at most this many frames.
 SAMPLES = 16_384
@@ -70,9 +69,8 @@ def _spread(frames: Sequence[tuple[Path, Frame]], most: int) -> list[tuple[Path,
 
 def _read(path: Path, frame: Frame) -> list[tuple[int, int, str]]:
     """(tokens, characters, finish reason) of a frame's samples; none where it is damaged."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        rows = map(orjson.loads, frame_lines(fd, frame, path).splitlines())
+        rows = map(orjson.loads, read_frame(frame, path).splitlines())
         return [
             (row["completion_tokens"], len(row["text"]), row["finish_reason"])
             for row in rows
@@ -80,8 +78,6 @@ def _read(path: Path, frame: Frame) -> list[tuple[int, int, str]]:
         ]
     except FrameDamaged:
         return []
-    finally:
-        os.close(fd)
 
 
 def bin_edges(longest: int, median: int) -> list[int]:

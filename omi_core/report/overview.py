@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omi_core.metrics import METRICS, Metric, share
-from omi_core.report.charts import Axis, Bar, BarRow, Table, bar_rows, lines
+from omi_core.report.charts import Bar, BarRow, Table, bar_rows, lines
 from omi_core.report.charts import from_zero as zero
 from omi_core.report.comparison import Row, columns, option_names, option_shown
 from omi_core.report.facts import Facts
-from omi_core.report.plots import Figure, vote_axis, vote_line
+from omi_core.report.plots import SHARES, Figure, vote_axis, vote_line
 from omi_core.report.svg import percent, short
 from omi_core.report.votes import accuracy_by_votes
 
 # As many lines as there are colours to tell them apart.
 MOST_LINES = 6
-_SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
@@ -81,7 +80,7 @@ def _accuracies(rows: Sequence[Row], names: Sequence[str]) -> Figure | None:
     if all(not row.bars for row in drawn):
         return None
     legend = [("k3", "a single sample is right"), ("k1", "the majority is right")]
-    chart = bar_rows(drawn, _SHARES, Table(["run", "single", "voted"], body), legend)
+    chart = bar_rows(drawn, SHARES, Table(["run", "single", "voted"], body), legend)
     return Figure("Accuracy", "Against the ground truth.", chart)
 
 
@@ -102,7 +101,7 @@ def _votes(runs: Sequence[Facts], names: Sequence[str]) -> Figure | None:
     body = [[name, str(point.samples), share(point.majority)] for name, points in curves for point in points]
     legend = [(f"k{at + 1}", name) for at, (name, _) in enumerate(shown)]
     table = Table(["run", "samples", "majority right"], body)
-    chart = lines(series, vote_axis([points for _, points in shown]), _SHARES, table, legend)
+    chart = lines(series, vote_axis([points for _, points in shown]), SHARES, table, legend)
     caption = "Share of problems whose majority answer is right."
     if len(curves) > len(shown):
         caption += f" Drawn are the first {len(shown)} of {len(curves)} runs; the table has all."
@@ -124,5 +123,5 @@ def _bars(
         bars = [] if value is None else [Bar(0, value * factor or 1e-12, "k1", f"{name}: {told}")]
         drawn.append(BarRow(name, bars, told))
         body.append([name, told])
-    axis = _SHARES if metric.unit == "share" else zero(max(known) * factor, short)
+    axis = SHARES if metric.unit == "share" else zero(max(known) * factor, short)
     return Figure(title, caption, bar_rows(drawn, axis, Table(["run", title.lower()], body)))

@@ -15,7 +15,7 @@ from omi_core.report import html, overview, plots
 from omi_core.report.charts import Table
 from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
-from omi_core.report.svg import duration, tasks
+from omi_core.report.svg import duration, killed
 from omi_core.tasks import figures_of, known
 
 _SHOWN_CHARACTERS = 1500
@@ -78,8 +78,7 @@ def _warnings(run: Facts) -> Iterator[str]:
     if run.rehearsal:
         yield "A rehearsal: no model took part. It measures the suite; accuracies are settings."
     if run.untimed:
-        killed = tasks(run.untimed, "was", "were")
-        yield f"{killed} killed, or still running, and left no times: what is spent is a lower bound."
+        yield f"{killed(run.untimed)}, and left no times: what is spent is a lower bound."
 
 
 def _tiles(row: Row) -> Iterator[tuple[str, str]]:

@@ -25,12 +25,13 @@ from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
 from omi_core.report.html import readable
 from omi_core.report.lengths import lengths
-from omi_core.report.svg import duration, percent, tasks
+from omi_core.report.svg import duration, killed, percent
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
 
 # More shards than this are drawn together, or only the longest of them.
 MOST_SHARDS = 40
+SHARES = Axis([0, 0.25, 0.5, 0.75, 1], percent)
 _TENTHS = [tenth / 10 for tenth in range(11)]
 
 
@@ -51,10 +52,8 @@ class Figure:
 
 def figures(run: Facts) -> Iterator[Figure]:
     """The charts for which the run has data."""
-    for make in (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure):
-        if (figure := make(run)) is not None:
-            yield figure
-    for make in (lengths_figure, agreement_figure):
+    each = (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure)
+    for make in (*each, lengths_figure, agreement_figure):
         if (figure := make(run)) is not None:
             yield figure
 
@@ -122,7 +121,7 @@ def votes_figure(run: Facts) -> Figure | None:
         vote_line("any", "k3", points, [point.solved for point in points], dashed=True),
     ]
     legend = [("k1", "majority is right"), ("k3", "any sample is right")]
-    chart = lines(series, vote_axis([points]), Axis([0, 0.25, 0.5, 0.75, 1], percent), table, legend)
+    chart = lines(series, vote_axis([points]), SHARES, table, legend)
     caption = "Share of problems; fewer samples are disjoint draws from each problem's own."
     if run.counts and run.counts["samples"] < run.counts["records"] * run.plan.samples:
         caption += " Problems with fewer samples take no part in larger draws."
@@ -167,8 +166,7 @@ def growth_figure(run: Facts) -> Figure | None:
     chart = lines(series, across, top, Table(["time", "samples"], rows), legend, moments)
     caption = "Vertical lines are further attempts. " if moments else ""
     if run.untimed:
-        killed = tasks(run.untimed, "was", "were")
-        caption += f"{killed} killed, or still running: its samples count when it wrote last. "
+        caption += f"{killed(run.untimed)}: its samples count when it wrote last. "
     if found.placeless:
         caption += f"{count_text(found.placeless)} samples have no known time and are left out."
     return Figure("Samples over time", caption.strip(), chart)
@@ -186,7 +184,8 @@ def tasks_figure(run: Facts) -> Figure | None:
     rows = [_task_row(shard, 0.0 if origin is None else (shard.started or 0.0) - origin) for shard in shown]
     end = max((bar.end for row in rows for bar in row.bars), default=1.0)
     since = "since each task's start" if origin is None else "since the first task's start"
-    table = Table(["task", "start-up", "generating", "draining"], [_task_cells(shard) for shard in shown])
+    cells = [[shard.name, *map(duration, _phases(shard))] for shard in shown]
+    table = Table(["task", "start-up", "generating", "draining"], cells)
     legend = [("k3", "start-up, to the first sample"), ("k1", "generating"), ("k4", "draining")]
     chart = bar_rows(rows, zero(max(end, 1e-3), duration, since, of_time=True, tight=True), table, legend)
     parts = [sum(column) for column in zip(*(_phases(shard) for shard in run.timed), strict=True)]
@@ -198,7 +197,7 @@ def tasks_figure(run: Facts) -> Figure | None:
     if len(run.timed) > len(shown):
         caption += f"Drawn are the {len(shown)} longest of {count_text(len(run.timed))} tasks. "
     if run.untimed:
-        caption += f"{tasks(run.untimed, 'was', 'were')} killed, or still running, and left no times."
+        caption += f"{killed(run.untimed)}, and left no times."
     return Figure("Busy and idle per task", caption.strip(), chart)
 
 
@@ -229,10 +228,6 @@ def _task_row(shard: Shard, start: float) -> BarRow:
             bars.append(Bar(at, at + length, kind, f"{shard.name}: {phase} {duration(length)}"))
         at += length
     return BarRow(f"{shard.attempt}/{shard.task}", bars, duration(shard.busy or 0.0))
-
-
-def _task_cells(shard: Shard) -> list[str]:
-    return [shard.name, *map(duration, _phases(shard))]
 
 
 def shards_figure(run: Facts) -> Figure | None:

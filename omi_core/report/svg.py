@@ -31,9 +31,9 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def tasks(number: int, one: str, many: str) -> str:
-    """'1 task was' or '3 tasks were'."""
-    return f"1 task {one}" if number == 1 else f"{number:,} tasks {many}"
+def killed(tasks: int) -> str:
+    """What is said of tasks without times."""
+    return f"{'1 task was' if tasks == 1 else f'{tasks:,} tasks were'} killed, or still running"
 
 
 def percent(value: float) -> str:

@@ -32,7 +32,7 @@ def accuracy_by_votes(counts: Mapping[str, Any], samples: int) -> list[Accuracy]
         if drawn.get("draws"):
             majority, solved = drawn.get("majority", 0), drawn.get("solved", 0)
             points[int(size)] = Accuracy(int(size), majority / drawn["draws"], solved / drawn["draws"])
-    # So many votes per record only where every record has all its samples.
+    # This many votes per record only where every record has all its samples.
     if samples > 1 and counts.get("samples") == counts.get("records", 0) * samples:
         majority, solved = truth.get("majority_equal", 0), truth.get("records_solved", 0)
         points[samples] = Accuracy(samples, majority / truth["records"], solved / truth["records"])

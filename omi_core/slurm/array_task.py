@@ -13,24 +13,22 @@ from pathlib import Path
 
 from omi_core.config import Generate
 from omi_core.options import ConfigError
-from omi_core.publish.dataset import NothingToPublish, recover
+from omi_core.publish.dataset import recover
 from omi_core.publish.parts import PartError
 from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
-from omi_core.slurm.failures import ON_GPUS
 from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, UNWRITABLE
-from omi_core.slurm.script import replicas
-from omi_core.stages.generate import ShardReport, TooManyErrors, run_shard
+from omi_core.slurm.script import ON_GPUS, replicas
+from omi_core.stages import here
+from omi_core.stages.generate import ShardReport, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import discard_damaged, finished_part, part_range, run_part
+from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
 from omi_core.stages.run import Run, is_current, open_to_continue, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
-from omi_core.store.files import LockTaken, write_json
-from omi_core.store.frames import FrameDamaged
-from omi_core.store.journal import AppendFailed
+from omi_core.store.files import write_json
 from omi_core.store.layout import Layout
 from omi_core.teachers import open_teacher, serve
 from omi_core.teachers.ranks import Follower, Lead, RankLost, RankPlace
@@ -42,20 +40,7 @@ from omi_core.teachers.teacher import EngineFailed, Teacher
 # ended by Slurm when the node is back; else the gate sends what is missing again, with journals of its own.
 _LOCK_WAIT_S = 300.0
 
-FAILURES = (
-    AppendFailed,
-    AttemptDamaged,
-    ConfigError,
-    EngineFailed,
-    FrameDamaged,
-    LockTaken,
-    NothingToPublish,
-    PartError,
-    RankLost,
-    TooManyErrors,
-    SlurmError,
-    links.ChainEnded,
-)
+FAILURES = (*here.FAILURES, AttemptDamaged, ConfigError, RankLost, SlurmError, links.ChainEnded)
 __all__ = ["FAILURES", "HANDED_BACK", "STAGES", "TERMINATED", "UNWRITABLE", "Unwritable"]
 
 
@@ -129,7 +114,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
                 publish_run(run, parts)
     except PartError as error:
         print(f"publish: {error}", flush=True)
-        discard_damaged(run, parts)
+        discard_damaged(part_paths(run, parts))
         gates.pass_reduce(run, parts)
         raise  # every part is whole, and still they are no dataset
     return 0

@@ -38,22 +38,13 @@ def canary_figures(run: Run[Generate], attempt: Attempt) -> dict[str, float]:
     """Counts and shares over the samples of the canary's attempt."""
     is_answer = task_of(run.config).is_answer(run.config)
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
-    ordinals = sorted({ordinal for ordinal, _ in keys})
-    count = answers = unfinished = errors = tokens = 0
-    for samples in read_samples(run.layout.journals(), ordinals[0], ordinals[-1] + 1):
-        for sample in samples:
-            if (sample.ordinal, sample.index) not in keys:
-                continue
-            count += 1
-            tokens += sample.completion_tokens
-            errors += sample.error is not None
-            unfinished += sample.finish_reason in ("length", UNCLOSED)
-            answers += sample.error is None and is_answer(sample.text)
-    whole = max(count, 1)
+    records = read_samples(run.layout.journals(), min(keys)[0], max(keys)[0] + 1)
+    samples = [sample for record in records for sample in record if (sample.ordinal, sample.index) in keys]
+    whole = max(len(samples), 1)
     return {
-        "samples": count,
-        "answers": answers / whole,
-        "unfinished": unfinished / whole,
-        "errors": errors / whole,
-        "tokens": tokens / whole,
+        "samples": len(samples),
+        "answers": sum(sample.error is None and is_answer(sample.text) for sample in samples) / whole,
+        "unfinished": sum(sample.finish_reason in ("length", UNCLOSED) for sample in samples) / whole,
+        "errors": sum(sample.error is not None for sample in samples) / whole,
+        "tokens": sum(sample.completion_tokens for sample in samples) / whole,
     }

@@ -24,18 +24,10 @@ T = TypeVar("T")
 # A controller that is overloaded makes its clients wait for MessageTimeout (10 s, 100 s at some sites).
 TIMEOUT_S = 60.0
 SBATCH_TIMEOUT_S = 120.0
+# slurmdbd, when it hangs, lets its clients wait for 40 s; what it tells is worth less than that.
+ACCOUNTING_TIMEOUT_S = 20.0
 
-_OURS_TO_SET = (
-    "SLURM_",
-    "SBATCH_",
-    "SALLOC_",
-    "SRUN_",
-    "SQUEUE_",
-    "SACCT_",
-    "SCONTROL_",
-    "SCANCEL_",
-    "SINFO_",
-)
+_OURS_TO_SET = tuple("SLURM_ SBATCH_ SALLOC_ SRUN_ SQUEUE_ SACCT_ SCONTROL_ SCANCEL_ SINFO_".split())
 # How to reach and to be known to the controller, which no job changes.
 _KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_SOCKET")
 
@@ -161,34 +153,32 @@ def _error(command: str, said: str, code: int) -> SlurmError:
     return SlurmError(command, message)
 
 
-def sbatch(
-    *options: str, script: str = "", timeout: float = SBATCH_TIMEOUT_S, cwd: Path | None = None
-) -> str:
-    """Submits a job and returns its id. `options` end in the path of a script, or `script` is its text.
+def sbatch(*options: str, cwd: Path | None = None) -> str:
+    """Submits a job and returns its id. `options` end in the path of a script, unless they `--wrap` one.
 
     Raises what `run` raises; after Busy the job may exist.
     """
-    printed = run("sbatch", "--parsable", *options, stdin=script, timeout=timeout, cwd=cwd)
+    printed = run("sbatch", "--parsable", *options, timeout=SBATCH_TIMEOUT_S, cwd=cwd)
     found = re.search(r"^(\d+)(;|$)", printed, re.MULTILINE)
     if found is None:
         raise SlurmError("sbatch", f"printed no job id but {printed.strip()[:200]!r}")
     return found[1]
 
 
-def scancel(job_ids: Iterable[str], timeout: float = TIMEOUT_S) -> None:
+def scancel(job_ids: Iterable[str]) -> None:
     """Cancels jobs, arrays (`12`) or array tasks (`12_3`), one after the other as given.
 
     Those that have ended, or that Slurm has forgotten, count as cancelled. Raises what `run` raises.
     """
     for job_id in job_ids:  # one command for all would cancel them at once, in any order
         try:
-            run("scancel", job_id, timeout=timeout)
+            run("scancel", job_id)
         except SlurmError as error:
             if not _ENDED.search(error.message):
                 raise
 
 
-def release(tasks: Sequence[str], timeout: float = TIMEOUT_S) -> None:
+def release(tasks: Sequence[str]) -> None:
     """Lets held jobs or array tasks (`12_3`) wait for their turn again; no error for one that has ended.
 
     Raises what `run` raises.
@@ -196,13 +186,13 @@ def release(tasks: Sequence[str], timeout: float = TIMEOUT_S) -> None:
     for first in range(0, len(tasks), _RELEASED_AT_ONCE):
         ids = ",".join(tasks[first : first + _RELEASED_AT_ONCE])
         try:
-            retry(partial(run, "scontrol", "release", ids, timeout=timeout), timeout)
+            retry(partial(run, "scontrol", "release", ids), TIMEOUT_S)
         except SlurmError as error:
             if not _ENDED.search(error.message):
                 raise
 
 
-def find_job(token: str, timeout: float = TIMEOUT_S) -> str | None:
+def find_job(token: str) -> str | None:
     """Id of this user's newest job whose comment is or begins with that word, also one that has ended.
 
     None when there is none yet: a controller that was away may take up a submission some seconds after it
@@ -210,7 +200,7 @@ def find_job(token: str, timeout: float = TIMEOUT_S) -> str | None:
     """
     asked = ("squeue", "-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F %k")
     ids = []
-    for line in run(*asked, timeout=timeout).splitlines():
+    for line in run(*asked).splitlines():
         job_id, _, comment = line.partition(" ")
         if job_id.isdigit() and (comment == token or comment.startswith(f"{token} ")):
             ids.append(int(job_id))

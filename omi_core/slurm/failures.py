@@ -19,11 +19,11 @@ import numpy as np
 import orjson
 
 from omi_core.slurm import retry_policy, states
+from omi_core.slurm.script import ON_GPUS
 from omi_core.slurm.states import TaskKey, TaskState
 from omi_core.store.attempts import Attempt, read_attempt
 from omi_core.store.layout import Layout
 
-ON_GPUS = ("canary", "generate")
 # What may end a chain, and then fails.
 _ENDING = ("gate", "publish", "advance", "rescue")
 

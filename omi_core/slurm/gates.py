@@ -16,12 +16,12 @@ import numpy as np
 
 from omi_core import options
 from omi_core.config import Generate
-from omi_core.hints import hint
+from omi_core.hints import to_continue
 from omi_core.options import ConfigError
 from omi_core.slurm import commands, links, retry_policy, states
-from omi_core.slurm.failures import ON_GPUS, job_failure, log_line, log_path, places, read_trouble
+from omi_core.slurm.failures import job_failure, log_line, log_path, places, read_trouble
 from omi_core.slurm.links import ChainEnded, Entry, GoesOn, behind, this_chain, waited_lock
-from omi_core.slurm.script import replicas
+from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.slurm.states import TaskKey
 from omi_core.slurm.submit import Chain, Shares, ask_site, shares
 from omi_core.stages import gate
@@ -31,7 +31,7 @@ from omi_core.store import ledger
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.store.files import write_json
 from omi_core.store.flight import last_words
-from omi_core.store.keys import settled
+from omi_core.store.keys import count_keys, keys_within, settled
 
 # How long a gate waits for room in the queue, well within its own time limit.
 _WAIT_FOR_ROOM_S = 1800.0
@@ -58,7 +58,7 @@ def pass_generate(run: Run[Generate], number: int | None) -> None:
 
 def _pass_generate(run: Run[Generate], number: int | None) -> None:
     ranges = gate.missing(run)
-    missing = gate.count_keys(ranges)
+    missing = count_keys(ranges)
     if missing and (live := _live(run, *ON_GPUS)):
         _wait_behind(run, live)
     if _unsent(run, ranges) or missing > run.plan.keys * (1 - run.config.run.min_coverage):
@@ -88,7 +88,9 @@ def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
     words = f"job {', '.join(ids)} still waits or runs"
     gates = [e for e in this_chain(run.layout) if e["stage"] == "gate" and e.get("attempt") == number]
     if len(gates) > run.config.cluster.max_attempts:
-        end_chain(run, f"{words} though {len(gates)} gates were to wait for it; {_to_continue(run)}")
+        end_chain(
+            run, f"{words} though {len(gates)} gates were to wait for it; {to_continue(run.layout.root)}"
+        )
     after = "afterany:" + ":".join(ids)
     _hand_on(run, words, lambda chain: chain.gate(number, after), keep=ids)
     raise GoesOn(f"{words}; another gate waits for it")
@@ -96,14 +98,14 @@ def _wait_behind(run: Run[Generate], live: list[Entry]) -> NoReturn:
 
 def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> NoReturn:
     """Submits the missing keys, if that makes sense. Raises what `pass_generate` raises."""
-    words = f"{gate.count_keys(ranges):,} of {run.plan.keys:,} samples are missing"
+    words = f"{count_keys(ranges):,} of {run.plan.keys:,} samples are missing"
     canary = None if number is None else _failed_canary(run, number)
     failures = [] if number is None else failed_tasks(run, canary or number)
     most, counted = run.config.cluster.max_attempts, False
     again, exclude, tasks, what = run, None, None, Shares(None, ranges)
     attempt = None if number is None else _attempt(run, number)
     if attempt is not None and not failures and canary is None:  # a window: shards as large as those before
-        tasks = math.ceil(gate.count_keys(ranges) * attempt.tasks / attempt.keys)
+        tasks = math.ceil(count_keys(ranges) * attempt.tasks / attempt.keys)
     elif failures or canary is not None:
         counted = attempt is None or _done_share(run, attempt, ranges) < 0.5
         attempts = counted_attempts(run) + counted
@@ -112,7 +114,7 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
         )
         words = f"{words} ({'the canary: ' if canary else ''}{decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; {_to_continue(run)}")
+            end_chain(run, f"{words}; {to_continue(run.layout.root)}")
         words += (
             f"; sent again, attempt {attempts + 1} of {most}" if counted else "; sent again, half is done"
         )
@@ -145,24 +147,18 @@ def _ended_well(entry: Entry) -> bool:
 
 def _done_share(run: Run[Generate], attempt: Attempt, ranges: np.ndarray) -> float:
     """The share of an attempt's keys that are not in `ranges`, which are missing."""
-    missing = np.zeros(run.plan.keys, dtype=bool)
-    for start, stop in ranges.tolist():
-        missing[start:stop] = True
-    left = sum(int(missing[start:stop].sum()) for start, stop in attempt.ranges.tolist())
-    return 1 - left / attempt.keys
+    missing = keys_within(ranges, run.plan.keys) & keys_within(attempt.ranges, run.plan.keys)
+    return 1 - int(missing.sum()) / attempt.keys
 
 
 def _unsent(run: Run[Generate], ranges: np.ndarray) -> int:
     """How many of these keys no job of this chain was to generate."""
-    sent = np.ones(run.plan.keys, dtype=bool)
-    for start, stop in ranges.tolist():
-        sent[start:stop] = False
+    unsent = keys_within(ranges, run.plan.keys)
     entries = [e for e in this_chain(run.layout) if e["stage"] in ("canary", "generate", "gate")]
     for number in {entry["attempt"] for entry in entries if entry.get("attempt")}:
-        attempt = _attempt(run, number)
-        for start, stop in attempt.ranges.tolist() if attempt else []:
-            sent[start:stop] = True
-    return int(np.count_nonzero(~sent))
+        if (attempt := _attempt(run, number)) is not None:
+            unsent &= ~keys_within(attempt.ranges, run.plan.keys)
+    return int(np.count_nonzero(unsent))
 
 
 def _attempt(run: Run[Any], number: int) -> Attempt | None:
@@ -200,7 +196,7 @@ def pass_reduce(run: Run[Any], parts: int) -> None:
         decision = retry_policy.decide(failures, parts, tries, run.config.cluster.max_attempts)
         words = f"{words} ({decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; see {run.layout.logs}; {_to_continue(run)}")
+            end_chain(run, f"{words}; see {run.layout.logs}; {to_continue(run.layout.root)}")
         _hand_on(run, words, lambda chain: chain.reduce())
         raise ChainEnded(f"{words}; sent again, attempt {tries + 1}")
 
@@ -210,7 +206,7 @@ def _refuse_cancelled_gate(run: Run[Any]) -> bool:
     gates = [entry for entry in this_chain(run.layout) if entry["stage"] == "gate"]
     state = links.ask(gates[-1:]).get(TaskKey(gates[-1]["job"], None)) if gates else None
     if state is not None and state.state == "CANCELLED":
-        end_chain(run, f"the gate (job {gates[-1]['job']}) was cancelled; {_to_continue(run)}")
+        end_chain(run, f"the gate (job {gates[-1]['job']}) was cancelled; {to_continue(run.layout.root)}")
     return state is None or state.state in states.ENDED_WELL
 
 
@@ -257,7 +253,7 @@ def pass_publish(run: Run[Any]) -> None:
         decision = retry_policy.decide([failure], 1, len(sent), run.config.cluster.max_attempts)
         words = f"the dataset is not published ({decision.reason})"
         if not decision.again:
-            end_chain(run, f"{words}; {_to_continue(run)}")
+            end_chain(run, f"{words}; {to_continue(run.layout.root)}")
         _hand_on(run, words, lambda chain: chain.publish())
         raise GoesOn(f"{words}; sent again, attempt {len(sent) + 1}")
 
@@ -298,10 +294,6 @@ def _ids(entries: list[Entry]) -> list[str]:
     return list(dict.fromkeys(entry["job"] for entry in entries))
 
 
-def _to_continue(run: Run[Any]) -> str:
-    return f"to continue: {hint('resume', run.layout.root)}"
-
-
 def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run[Any]) -> None:
     """Submits what `send` asks of a chain of `again`, as soon as the queue has room for it.
 
@@ -321,7 +313,7 @@ def _send(run: Run[Any], words: str, send: Callable[[Chain], object], again: Run
             said=no_room,
         )
     except (commands.SlurmError, ConfigError) as error:  # half of it may be there: that is cancelled, too
-        end_chain(run, f"{words}; {error}; {_to_continue(run)}")
+        end_chain(run, f"{words}; {error}; {to_continue(run.layout.root)}")
 
 
 def counted_attempts(run: Run[Any]) -> int:

@@ -14,17 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from omi_core.slurm.commands import TIMEOUT_S, SlurmError, SubmitLimit, run
+from omi_core.slurm.commands import ACCOUNTING_TIMEOUT_S, SlurmError, SubmitLimit, run
 
 log = logging.getLogger(__name__)
 
-# slurmdbd, when it hangs, lets its clients wait for 40 s; limits are worth less than that.
-ACCOUNTING_TIMEOUT_S = 20.0
-
-_USER_FIELDS = "DefaultAccount,Account,Partition,MaxSubmitJobs,GrpSubmitJobs,MaxJobs,GrpJobs,DefaultQOS"
-_QOS_FIELDS = (
-    "Name,MaxSubmitJobsPerUser,MaxSubmitJobsPerAccount,GrpSubmitJobs,MaxJobsPerUser,MaxJobsPerAccount,GrpJobs"
-)
+_USER_FIELDS = "DefaultAccount,Account,Partition,DefaultQOS,MaxSubmitJobs,GrpSubmitJobs"
+_QOS_FIELDS = "Name,MaxSubmitJobsPerUser,MaxSubmitJobsPerAccount,GrpSubmitJobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +28,16 @@ class Limits:
 
     `max_array_size` is one more than the largest array index; `max_job_count` is how many jobs the
     controller holds, of all users; `max_submit_jobs` how many this user may have in the queue, each array
-    task counted as one; `max_jobs` how many may run at once. `min_job_age_s` is how long squeue remembers a
-    job that ended.
+    task counted as one.
     """
 
     cluster_name: str
-    version: str
     max_array_size: int
     max_job_count: int
-    min_job_age_s: int
     max_submit_jobs: int | None = None
-    max_jobs: int | None = None
 
 
-class Window(NamedTuple):
-    """Tasks `first` to `last`, both included, submitted as one array whose indexes start at 0.
-
-    The task with array index i is `first + i`.
-    """
-
-    first: int
-    last: int
-
-    @property
-    def size(self) -> int:
-        return self.last - self.first + 1
-
-
-def read_limits(
-    partition: str | None = None,
-    account: str | None = None,
-    qos: str | None = None,
-    timeout: float = TIMEOUT_S,
-) -> Limits:
+def read_limits(partition: str | None = None, account: str | None = None, qos: str | None = None) -> Limits:
     """What this user may submit; the site's defaults stand in for what is None.
 
     Accounting that is absent, or does not answer within 20 s, is not an error: its limits are then None.
@@ -73,41 +45,35 @@ def read_limits(
     Raises:
         NotInstalled, Busy, SlurmError: the controller could not be asked.
     """
-    config = parse_config(run("scontrol", "show", "config", timeout=timeout))
-    cluster = config.get("ClusterName", "")
-    submit = jobs = None
+    config = parse_config(run("scontrol", "show", "config"))
+    cluster, submit = config.get("ClusterName", ""), None
     if config.get("AccountingStorageType", "").endswith("slurmdbd"):
         try:
-            partitions = parse_partitions(run("scontrol", "-o", "show", "partition", timeout=timeout))
-            submit, jobs = _accounted(cluster, partitions, partition, account, qos)
+            partitions = parse_partitions(run("scontrol", "-o", "show", "partition"))
+            submit = _submit_limit(cluster, partitions, partition, account, qos)
         except SlurmError as error:
             log.warning("limits of association and QOS are not known: %s", error)
     return Limits(
         cluster_name=cluster,
-        version=config.get("SLURM_VERSION", ""),
         max_array_size=_number(config.get("MaxArraySize", "")) or 1001,  # Slurm's own defaults
         max_job_count=_number(config.get("MaxJobCount", "")) or 10000,
-        min_job_age_s=_number(config.get("MinJobAge", "")) or 0,
         max_submit_jobs=submit,
-        max_jobs=jobs,
     )
 
 
-def queued_jobs(timeout: float = TIMEOUT_S) -> int:
+def queued_jobs() -> int:
     """How many jobs this user has in the queue, pending array tasks counted one by one."""
-    return len(run("squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i", timeout=timeout).split())
+    return len(run("squeue", "-h", "-a", "-r", "-u", str(os.getuid()), "-o", "%i").split())
 
 
-def windows(tasks: int, limits: Limits) -> list[Window]:
+def windows(tasks: int, limits: Limits) -> list[range]:
     """Cuts `tasks` tasks into arrays that the site accepts, in order and without gaps.
 
-    No window is larger than MaxArraySize or than the controller's MaxJobCount. Raises ValueError when `tasks`
-    is below 1.
+    No window is larger than MaxArraySize or than the controller's MaxJobCount. In each array indexes start at
+    0: the task with index i is window[i].
     """
-    if tasks < 1:
-        raise ValueError(f"{tasks} tasks cannot be submitted: at least 1 is needed")
     largest = max(1, min(limits.max_array_size, limits.max_job_count - 1))
-    return [Window(first, min(first + largest, tasks) - 1) for first in range(0, tasks, largest)]
+    return [range(first, min(first + largest, tasks)) for first in range(0, tasks, largest)]
 
 
 class Fitting(NamedTuple):
@@ -159,14 +125,14 @@ def parse_partitions(text: str) -> dict[str, dict[str, str]]:
     return {row["PartitionName"]: row for row in rows if "PartitionName" in row}
 
 
-def _accounted(
+def _submit_limit(
     cluster: str,
     partitions: dict[str, dict[str, str]],
     partition: str | None,
     account: str | None,
     qos: str | None,
-) -> tuple[int | None, int | None]:
-    """The smallest submit limit and the smallest limit of running jobs that sacctmgr knows."""
+) -> int | None:
+    """The smallest submit limit that sacctmgr knows."""
     user = pwd.getpwuid(os.getuid()).pw_name
     chosen = (
         partition.split(",") if partition else [n for n, p in partitions.items() if p.get("Default") == "YES"]
@@ -178,23 +144,19 @@ def _accounted(
         )
         if row[1] == (account or row[0]) and row[2] in ("", *chosen)
     ]
-    qos_names = {qos} if qos else {row[7] or "normal" for row in rows}
+    qos_names = {qos} if qos else {row[3] or "normal" for row in rows}
     qos_names |= {partitions[name].get("QoS", "N/A") for name in chosen if name in partitions} - {"N/A"}
-    submit = [cell for row in rows for cell in row[3:5]]
-    jobs = [cell for row in rows for cell in row[5:7]]
-    for row in _ancestors(cluster, {row[1] for row in rows}):
-        submit.append(row[2])
-        jobs.append(row[3])
-    for row in _table("qos", f"format={_QOS_FIELDS}"):
-        if row[0] in qos_names:
-            submit += row[1:4]
-            jobs += row[4:7]
-    return _smallest(submit), _smallest(jobs)
+    cells = [cell for row in rows for cell in row[4:]]
+    cells += [row[2] for row in _ancestors(cluster, {row[1] for row in rows})]
+    cells += [
+        cell for row in _table("qos", f"format={_QOS_FIELDS}") if row[0] in qos_names for cell in row[1:]
+    ]
+    return min((number for cell in cells if (number := _number(cell)) is not None), default=None)
 
 
 def _ancestors(cluster: str, accounts: set[str]) -> list[list[str]]:
-    """Rows (account, parent, GrpSubmitJobs, GrpJobs) of accounts and all that they belong to."""
-    fields = "format=Account,ParentName,GrpSubmitJobs,GrpJobs"
+    """Rows (account, parent, GrpSubmitJobs) of accounts and all that they belong to."""
+    fields = "format=Account,ParentName,GrpSubmitJobs"
     tree = {row[0]: row for row in _table("assoc", "where", f"cluster={cluster}", "user=", fields)}
     found: dict[str, list[str]] = {}
     for account in accounts:
@@ -212,7 +174,3 @@ def _table(*asked: str) -> list[list[str]]:
 def _number(text: str) -> int | None:
     found = re.match(r"\d+", text)
     return int(found[0]) if found else None
-
-
-def _smallest(cells: list[str]) -> int | None:
-    return min((number for cell in cells if (number := _number(cell)) is not None), default=None)

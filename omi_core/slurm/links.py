@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from omi_core.hints import hint
+from omi_core.hints import to_continue
 from omi_core.slurm import commands, states
 from omi_core.slurm.states import TaskKey, TaskState
 from omi_core.store import ledger
@@ -68,9 +68,7 @@ def _lives(job: str | None) -> bool:
 
 def this_chain(layout: Layout) -> list[Entry]:
     """The ledger since the last command of a user."""
-    entries = ledger.read(layout.ledger)
-    starts = [at for at, entry in enumerate(entries) if entry["stage"] == "chain"]
-    return entries[starts[-1] :] if starts else entries
+    return ledger.since(ledger.read(layout.ledger), "chain")
 
 
 def own_job() -> str | None:
@@ -107,7 +105,7 @@ def refuse_left_behind(layout: Layout) -> None:
     if chain[-1]["stage"] == "end":
         raise ChainEnded(chain[-1]["reason"])
     if any(entry["stage"] == "cancel" for entry in chain):
-        raise ChainEnded(f"the run was cancelled; to continue: {hint('resume', layout.root)}")
+        raise ChainEnded(f"the run was cancelled; {to_continue(layout.root)}")
     own = own_job()
     stages = {entry["job"]: entry["stage"] for entry in chain if entry.get("job")}
     if own is not None and own not in stages:

@@ -64,16 +64,6 @@ _SBATCH = {
     "wait": _SUBMITTING,
     "wrap": _SUBMITTING,
 }
-# Options of sbatch that an option above is the beginning of, or that share a beginning with one: their own.
-_OTHERS = frozenset(
-    "acctg-freq batch bb bbf begin cluster-constraint container contiguous core-spec cores-per-socket "
-    "cpu-freq deadline delay-boot distribution exclude export export-file extra-node-info get-user-env "
-    "gid gpu-bind gpu-freq gres gres-flags hint hold ignore-pbs input licenses mail-type mail-user mcs- "
-    "label mem-bind mem-per-cpu mem-per-gpu mincpus network nice no-kill nodefile nodelist ntasks-per- "
-    "core ntasks-per-socket overcommit oversubscribe power prefer priority profile propagate reboot "
-    "segment sockets-per-node spread-job switches thread-spec threads-per-core time-min tmp tres-bind "
-    "tres-per-task uid umask use-min-nodes verbose wait-all-nodes wckey x11".split()
-)
 _SBATCH_SHORT = {
     **{"A": "account", "a": "array", "D": "chdir", "M": "clusters", "C": "constraint", "c": "cpus-per-task"},
     **{"d": "dependency", "e": "error", "G": "gpus", "h": "help", "J": "job-name", "N": "nodes"},
@@ -152,7 +142,7 @@ def _check_option(name: str, value: Any) -> None:
     plain = _plain(name)
     if not re.fullmatch(r"[a-z][a-z0-9-]*|[A-Za-z]", plain):
         raise ConfigError(f"cluster.options: {name!r} is not an option of sbatch; give NAME: VALUE")
-    own = _SBATCH_SHORT.get(plain) if len(plain) == 1 else _begins(plain, _SBATCH, _OTHERS)
+    own = _SBATCH_SHORT.get(plain) if len(plain) == 1 else _begins(plain, _SBATCH)
     if own is not None:
         raise ConfigError(f"cluster.options: {name} is the suite's to set; {_SBATCH[own]}")
     if len(plain) == 1:
@@ -168,18 +158,19 @@ def _plain(name: str) -> str:
     return name.strip().lstrip("-").replace("_", "-")
 
 
-def _begins(name: str, own: Mapping[str, str], others: frozenset[str]) -> str | None:
-    """The option of `own` that a name, or the beginning of one, is taken for, as getopt_long does."""
-    if name in own or name in others:
-        return name if name in own else None
-    return next((option for option in own if option.startswith(name)), None)
+def _begins(name: str, own: Mapping[str, str]) -> str | None:
+    """The option of `own` that a name, or the beginning of one, is taken for, as getopt_long does.
+
+    No other option of sbatch or srun is the beginning of one of these.
+    """
+    return name if name in own else next((option for option in own if option.startswith(name)), None)
 
 
 def _srun_names(words: list[str]) -> Iterator[tuple[str, str | None]]:
     """(word, the option of `_SRUN` that it is, or None) for each option among srun's arguments."""
     for word in words:
         if word.startswith("--"):
-            yield word, _begins(_plain(word.partition("=")[0]), _SRUN, _OTHERS)
+            yield word, _begins(_plain(word.partition("=")[0]), _SRUN)
         elif re.match(r"-[A-Za-z]", word):
             for letter in word[1:]:  # -lo FILE is -l -o FILE
                 yield word, _SRUN_SHORT.get(letter)

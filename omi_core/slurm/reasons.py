@@ -42,59 +42,40 @@ class Meaning(NamedTuple):
     option: str | None = None
 
 
+TURN, SITE, HELD, NEVER = WaitingKind
 # The first pattern that matches the beginning of the reason counts, whatever its capitals.
 _PATTERNS: tuple[tuple[str, WaitingKind, str, str | None], ...] = (
-    ("JobHeldUser", WaitingKind.HELD, "held by its user", None),
-    ("JobHeldAdmin", WaitingKind.HELD, "held by an administrator", None),
-    ("launch failed requeued held", WaitingKind.HELD, "held by Slurm: its launch failed on a node", None),
-    ("job requeued in held state", WaitingKind.HELD, "held by whoever requeued it", None),
-    ("JobHoldMaxRequeue", WaitingKind.HELD, "held by Slurm: requeued too often", None),
-    ("Reservation ?Deleted", WaitingKind.HELD, "held by Slurm: its reservation is gone", None),
-    ("DependencyNeverSatisfied", WaitingKind.NEVER, "the job before it failed or was cancelled", None),
-    ("PartitionTimeLimit", WaitingKind.NEVER, "its time limit is above the partition's", "time"),
-    (
-        r"(QOS|Assoc)Max\w*Wall|\w+TimeLimit",
-        WaitingKind.NEVER,
-        "its time limit is not allowed",
-        "time",
-    ),
-    ("PartitionNodeLimit", WaitingKind.NEVER, "the partition does not allow this many nodes", "partition"),
+    ("JobHeldUser", HELD, "held by its user", None),
+    ("JobHeldAdmin", HELD, "held by an administrator", None),
+    ("launch failed requeued held", HELD, "held by Slurm: its launch failed on a node", None),
+    ("job requeued in held state", HELD, "held by whoever requeued it", None),
+    ("JobHoldMaxRequeue", HELD, "held by Slurm: requeued too often", None),
+    ("Reservation ?Deleted", HELD, "held by Slurm: its reservation is gone", None),
+    ("DependencyNeverSatisfied", NEVER, "the job before it failed or was cancelled", None),
+    ("PartitionTimeLimit", NEVER, "its time limit is above the partition's", "time"),
+    (r"(QOS|Assoc)Max\w*Wall|\w+TimeLimit", NEVER, "its time limit is not allowed", "time"),
+    ("PartitionNodeLimit", NEVER, "the partition does not allow this many nodes", "partition"),
     (
         r"InvalidAccount|AccountNotAllowed|Job's account not",
-        WaitingKind.NEVER,
+        NEVER,
         "its account is not valid there",
         "account",
     ),
-    (r"InvalidQOS|QOSNotAllowed|Job's QOS not", WaitingKind.NEVER, "its qos is not valid there", "qos"),
-    (
-        r"(QOS|Assoc)Max\w*Per(Job|Node)|QOSMin|MaxMemPerLimit",
-        WaitingKind.NEVER,
-        "no job may be of its size",
-        "qos",
-    ),
-    ("BadConstraints", WaitingKind.NEVER, "no node has what it asks for", "constraint"),
-    ("PartitionDown|PartitionInactive", WaitingKind.SITE, "its partition is closed", "partition"),
-    ("ReqNodeNotAvail, May be reserved", WaitingKind.TURN, "its nodes may be reserved for another job", None),
-    (
-        "ReqNodeNotAvail, Reserved for",
-        WaitingKind.SITE,
-        "its nodes are reserved for maintenance",
-        "partition",
-    ),
-    ("ReqNodeNotAvail|NodeDown|FrontEndDown", WaitingKind.SITE, "its nodes are down or drained", "partition"),
-    ("Nodes required for job are", WaitingKind.SITE, "its nodes are down, drained or taken", "partition"),
-    (
-        r"QOS|Assoc|Max\w+PerAccount",
-        WaitingKind.SITE,
-        "a limit of qos or account is reached",
-        "qos",
-    ),
-    ("Reservation", WaitingKind.TURN, "waits for its reservation to begin", None),
-    ("Priority", WaitingKind.TURN, "other jobs are before it", None),
-    ("Resources", WaitingKind.TURN, "waits for free nodes", None),
-    ("Dependency", WaitingKind.TURN, "waits for the job before it", None),
-    ("JobArrayTaskLimit", WaitingKind.TURN, "the array's throttle", None),
-    ("BeginTime|Cleaning", WaitingKind.TURN, "starts again in a while", None),
+    (r"InvalidQOS|QOSNotAllowed|Job's QOS not", NEVER, "its qos is not valid there", "qos"),
+    (r"(QOS|Assoc)Max\w*Per(Job|Node)|QOSMin|MaxMemPerLimit", NEVER, "no job may be of its size", "qos"),
+    ("BadConstraints", NEVER, "no node has what it asks for", "constraint"),
+    ("PartitionDown|PartitionInactive", SITE, "its partition is closed", "partition"),
+    ("ReqNodeNotAvail, May be reserved", TURN, "its nodes may be reserved for another job", None),
+    ("ReqNodeNotAvail, Reserved for", SITE, "its nodes are reserved for maintenance", "partition"),
+    ("ReqNodeNotAvail|NodeDown|FrontEndDown", SITE, "its nodes are down or drained", "partition"),
+    ("Nodes required for job are", SITE, "its nodes are down, drained or taken", "partition"),
+    (r"QOS|Assoc|Max\w+PerAccount", SITE, "a limit of qos or account is reached", "qos"),
+    ("Reservation", TURN, "waits for its reservation to begin", None),
+    ("Priority", TURN, "other jobs are before it", None),
+    ("Resources", TURN, "waits for free nodes", None),
+    ("Dependency", TURN, "waits for the job before it", None),
+    ("JobArrayTaskLimit", TURN, "the array's throttle", None),
+    ("BeginTime|Cleaning", TURN, "starts again in a while", None),
 )
 _MEANINGS = [
     (re.compile(pattern, re.IGNORECASE), Meaning(kind, words, option))
@@ -123,13 +104,11 @@ class WaitingGroup:
 def meaning(task: TaskState) -> Meaning | None:
     """Why a task waits; None for one that does not."""
     if task.state in _HELD_STATES:
-        return Meaning(WaitingKind.HELD, "held")
+        return Meaning(HELD, "held")
     if task.state != "PENDING":
         return None
     reason = (task.reason or "").replace("_", " ")  # some versions print launch_failed_requeued_held
-    return next(
-        (found for pattern, found in _MEANINGS if pattern.match(reason)), Meaning(WaitingKind.TURN, "")
-    )
+    return next((found for pattern, found in _MEANINGS if pattern.match(reason)), Meaning(TURN, ""))
 
 
 def option_of(found: Meaning, on_gpus: bool) -> str | None:
@@ -157,20 +136,20 @@ def waiting(
         else:
             advice = _advice(found, option_of(found, on_gpus), resume)
             groups[stage, reason] = WaitingGroup(stage, 1, reason, found.kind.value, found.words, advice)
-    order = [WaitingKind.NEVER.value, WaitingKind.HELD.value, WaitingKind.SITE.value, WaitingKind.TURN.value]
+    order = [NEVER.value, HELD.value, SITE.value, TURN.value]
     return sorted(groups.values(), key=lambda group: order.index(group.kind))
 
 
 def stuck(groups: Iterable[WaitingGroup]) -> bool:
     """Whether some of them wait for a person, not for their turn."""
-    return any(group.kind in (WaitingKind.HELD.value, WaitingKind.NEVER.value) for group in groups)
+    return any(group.kind in (HELD.value, NEVER.value) for group in groups)
 
 
 def _advice(found: Meaning, option: str | None, resume: str) -> str | None:
-    if found.kind is WaitingKind.HELD:
+    if found.kind is HELD:
         return f"release: {resume}"
-    if found.kind is WaitingKind.NEVER:
+    if found.kind is NEVER:
         return f"submit anew: {resume}" + (f" {option}=…" if option else "")
-    if found.kind is WaitingKind.SITE:
+    if found.kind is SITE:
         return "wait" + (f", or move: {resume} {option}=…" if option else "")
     return None

@@ -69,15 +69,11 @@ _STATES = {
     "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
     "CANCELLED": Cause.CANCELLED,
 }
+_EXITS = {HANDED_BACK: Cause.TIMEOUT, UNWRITABLE: Cause.DISK, SETUP_FAILED: Cause.SETUP}
 # Raised by vLLM or CUDA, or for a rank on another node, when the engine, not our code, is at fault.
-_ENGINE_ERRORS = (
-    "EngineEnded",
-    "EngineFailed",
-    "EngineDeadError",
-    "EngineGenerateError",
-    "AcceleratorError",
-    "DistBackendError",
-    "RankLost",
+_ENGINE_ERRORS = frozenset(
+    "EngineEnded EngineFailed EngineDeadError EngineGenerateError AcceleratorError DistBackendError "
+    "RankLost".split()
 )
 # Sent to a process by what it does itself.
 _CRASHES = (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV)
@@ -138,12 +134,8 @@ def cause_of(
         return _STATES[state]
     if said and _KILLED_FOR_MEMORY.search(said):
         return Cause.OUT_OF_MEMORY
-    if exit_code == HANDED_BACK:
-        return Cause.TIMEOUT
-    if exit_code == UNWRITABLE:
-        return Cause.DISK
-    if exit_code == SETUP_FAILED:
-        return Cause.SETUP
+    if exit_code in _EXITS:
+        return _EXITS[exit_code]
     # A script that ends before its step is heard of leaves accounting with the signal in the code's place; no
     # task ends with such a code by itself.
     by = signal or exit_code

@@ -16,9 +16,9 @@ from omi_core.hints import hint
 from omi_core.metrics import METRICS
 from omi_core.options import ConfigError
 from omi_core.slurm import commands, reasons, states
-from omi_core.slurm.failures import ON_GPUS, FailureGroup, find_failures, places
+from omi_core.slurm.failures import FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
-from omi_core.slurm.script import replicas
+from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.run import Run, is_current, open_run, published
 from omi_core.store import ledger
@@ -85,8 +85,7 @@ def run_status(run: Run[Any]) -> Status:
     found = settled_so_far(layout, plan.records, plan.samples)
     stats = published(run)
     entries = ledger.read(layout.ledger)
-    starts = [at for at, entry in enumerate(entries) if entry["stage"] == "chain"]
-    chain = entries[starts[-1] :] if starts else entries
+    chain = ledger.since(entries, "chain")
     status = Status(
         root=str(layout.root),
         state="",

@@ -28,6 +28,7 @@ from omi_core.store.files import write_atomic
 if TYPE_CHECKING:
     import submitit
 
+ON_GPUS = ("canary", "generate")
 RETRY_SECONDS = 120.0
 # A task of a job that ends early, well or not, must not take the others with it, as a site may have set.
 _ALL_TASKS = ("--kill-on-bad-exit=0", "--wait=0")
@@ -39,6 +40,7 @@ class Job:
 
     `array` is (first, last, tasks at once; 0 for no limit); `after` a dependency as sbatch takes it. `token`
     is what the job is found by when the answer of its submission is lost, the first word of its comment.
+    Each array task runs `tasks` tasks on each of `nodes` nodes.
     """
 
     name: str
@@ -49,10 +51,12 @@ class Job:
     after: str | None = None
     token: str | None = None
     exclude: str | None = None
+    nodes: int = 1
+    tasks: int = 1
 
     @property
     def on_gpus(self) -> bool:
-        return self.stage in ("canary", "generate")
+        return self.stage in ON_GPUS
 
 
 def replicas(config: Generate | Reduce) -> int:
@@ -110,15 +114,15 @@ def check_logs(logs: Path) -> None:
         raise ConfigError(f"run.dir: {logs.parent}: Slurm takes no backslash in a log's path; choose another")
 
 
-def script(config: Generate | Reduce, job: Job) -> str:
+def script(cluster: Cluster, job: Job) -> str:
     """The text of the sbatch file of a job."""
-    executor = _executor(config, job)
+    executor = _executor(cluster, job)
     # No public method of submitit gives the text. Its version has a ceiling in pyproject.toml, and the text
     # is compared with tests/slurm/golden.
-    return executor._make_submission_file_text(command(config, job), "ID")
+    return executor._make_submission_file_text(command(cluster, job), "ID")
 
 
-def submit_job(config: Generate | Reduce, job: Job) -> str:
+def submit_job(cluster: Cluster, job: Job) -> str:
     """Submits the job and returns its id; tries again for two minutes while the controller is busy.
 
     The sbatch file stays beside the logs. A submission whose answer was lost is found by its token, the first
@@ -131,7 +135,7 @@ def submit_job(config: Generate | Reduce, job: Job) -> str:
     token = f"{job.token}-{secrets.token_hex(4)}"
     job = replace(job, token=token)
     path = job.logs / f"{job.stage}-{token}.sbatch"
-    write_atomic(path, script(config, job).encode())
+    write_atomic(path, script(cluster, job).encode())
     identifier = commands.retry(
         lambda: commands.sbatch(str(path), cwd=job.logs),
         RETRY_SECONDS,
@@ -140,14 +144,13 @@ def submit_job(config: Generate | Reduce, job: Job) -> str:
     return str(identifier)
 
 
-def command(config: Generate | Reduce, job: Job) -> str:
+def command(cluster: Cluster, job: Job) -> str:
     """What the job runs, after srun: this package's task command, by the absolute path of its Python."""
-    cluster = config.cluster
     python = (None if job.on_gpus else cluster.cpu_python) or cluster.python or sys.executable
     return shlex.join([python, "-m", "jobs._task", *job.arguments])
 
 
-def _executor(config: Generate | Reduce, job: Job) -> submitit.SlurmExecutor:
+def _executor(cluster: Cluster, job: Job) -> submitit.SlurmExecutor:
     import submitit
 
     class Anywhere(submitit.SlurmExecutor):
@@ -158,14 +161,14 @@ def _executor(config: Generate | Reduce, job: Job) -> submitit.SlurmExecutor:
             return 2
 
     executor = Anywhere(folder=job.logs)
-    executor.update_parameters(**_parameters(config, job))
+    executor.update_parameters(**_parameters(cluster, job))
     return executor
 
 
-def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
-    cluster = config.cluster
+def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
     gpu = job.on_gpus
-    size = _size(config, job)
+    size = _size(cluster, job)
+    exports = [f"export {name}={shlex.quote(str(value))}" for name, value in cluster.environment.items()]
     log = f"{str(job.logs).replace('%', '%%')}/{'%A_%a' if job.array else '%j'}"
     parameters: dict[str, Any] = {
         "job_name": f"{cluster.job_prefix or ''}{job.name}",
@@ -181,14 +184,14 @@ def _parameters(config: Generate | Reduce, job: Job) -> dict[str, Any]:
         "wckey": None,
         "signal_delay_s": cluster.signal_seconds,
         "stderr_to_stdout": True,
-        "setup": [*setup_script(cluster.setup), *_exports(cluster.environment)] or None,
+        "setup": [*setup_script(cluster.setup), *exports] or None,
         "srun_args": [
             "--export=ALL",
             # Since 22.05 srun does not take this from sbatch, and would bind a replica to one core.
             f"--cpus-per-task={size['cpus_per_task']}",
             "--output",
             f"{log}_%t.log",
-            *(_ALL_TASKS if size["nodes"] * size["ntasks_per_node"] > 1 else ()),
+            *(_ALL_TASKS if job.nodes * job.tasks > 1 else ()),
             *(cluster.srun if gpu else cluster.cpu_srun),
         ],
         "teardown": _teardown(cluster, job),
@@ -220,26 +223,18 @@ def _escaped(value: Any) -> Any:
     return value.replace("\\", "\\\\") if isinstance(value, str) else value
 
 
-def _size(config: Generate | Reduce, job: Job) -> dict[str, Any]:
+def _size(cluster: Cluster, job: Job) -> dict[str, Any]:
     """Nodes, tasks, cores and GPUs of one array task."""
-    cluster = config.cluster
-    if not job.on_gpus or not isinstance(config, Generate):
-        return {"nodes": 1, "ntasks_per_node": 1, "cpus_per_task": cluster.cpus}
-    tasks = replicas(config)
-    size: dict[str, Any] = {"nodes": config.teacher.nodes, "ntasks_per_node": tasks}
-    if not cluster.gpus_per_node:
+    size: dict[str, Any] = {"nodes": job.nodes, "ntasks_per_node": job.tasks}
+    if not (job.on_gpus and cluster.gpus_per_node):
         return size | {"cpus_per_task": cluster.cpus}
-    size["cpus_per_task"] = cluster.cpus_per_gpu * (cluster.gpus_per_node // tasks)
+    size["cpus_per_task"] = cluster.cpus_per_gpu * (cluster.gpus_per_node // job.tasks)
     count = f"{cluster.gpu_type}:{cluster.gpus_per_node}" if cluster.gpu_type else str(cluster.gpus_per_node)
     if cluster.gpu_request == "gpus":
         size["gpus_per_node"] = count
     elif cluster.gpu_request == "gres":
         size["gres"] = f"gpu:{count}"
     return size
-
-
-def _exports(environment: dict[str, str]) -> list[str]:
-    return [f"export {name}={shlex.quote(str(value))}" for name, value in environment.items()]
 
 
 def _teardown(cluster: Cluster, job: Job) -> list[str] | None:

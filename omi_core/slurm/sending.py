@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.config import Generate, RunOptions
-from omi_core.hints import hint
+from omi_core.config import Generate
+from omi_core.hints import follow, hint
 from omi_core.options import ConfigError
+from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
-from omi_core.slurm.failures import ON_GPUS
-from omi_core.slurm.script import check_cluster, check_logs, replicas
+from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
-from omi_core.slurm.standing import Standing, cancel_live, live_ids, standing, tell_cancelled
+from omi_core.slurm.standing import Standing, cancel_live, live_ids, refuse_at_work, standing, tell_cancelled
 from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import Run, open_run, published, published_whole
+from omi_core.stages.run import Run, open_run, published
 from omi_core.stages.summary import announce
 from omi_core.store import ledger
-from omi_core.store.files import LockTaken, lock, write_json
+from omi_core.store.files import lock, write_json
+from omi_core.store.keys import count_keys
 from omi_core.store.layout import Layout
 
 # How long jobs that were cancelled may take to end: Slurm's KillWait, and a site's epilog.
@@ -42,23 +43,9 @@ def plan_to_submit(config: Generate) -> Run[Generate]:
     check_after(config.cluster.after)
     check_logs(Layout(Path(config.run.dir or config.run.root).absolute()).logs)
     replicas(config)
-    _refuse_fresh_while_running(config.run)
-    try:
-        return plan_generate(config)
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
-
-
-def _refuse_fresh_while_running(where: RunOptions) -> None:
-    """Raises ConfigError where run.fresh would take the directory away under jobs that write to it."""
-    if not (where.fresh and where.dir and Layout(Path(where.dir)).plan.exists()):
-        return
-    layout = Layout(Path(where.dir))
-    if active := live_ids(ledger.read(layout.ledger)):
-        raise ConfigError(
-            f"run.fresh=true: jobs of {layout.root} wait or run ({', '.join(active)}); "
-            f"{hint('cancel', layout.root)} first"
-        )
+    if config.run.fresh and config.run.dir and (old := Layout(Path(config.run.dir))).plan.exists():
+        refuse_at_work(old.root, live_ids(ledger.read(old.ledger)))
+    return plan_generate(config)
 
 
 def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int:
@@ -72,8 +59,8 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
     config = run.config
     try:
         with lock(run.layout.lock), ExitStack() as undo:
-            announce(run, published(run))
-            if published_whole(run) is not None:
+            announce(run, stats := published(run))
+            if stats is not None and hole_of(stats) is None:
                 return 0
             live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))
@@ -89,7 +76,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 _clear(run, stand)
             # The jobs go by it, and so does the gate when it sends something again.
             write_json(run.layout.config, options.written(config))
-            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": gate.count_keys(ranges)})
+            ledger.append(run.layout.ledger, {"stage": "chain", "by": by, "keys": count_keys(ranges)})
             chain = Chain(run, site, after=first)
             undo.callback(lambda: commands.scancel([entry.id for entry in chain.submitted][::-1]))
             if keep:
@@ -97,10 +84,8 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 print(f"job {', '.join(jobs)} waits or runs already; a new gate waits for it")
                 chain.gate(max(entry["attempt"] for entry in live), "afterany:" + ":".join(jobs))
             else:
-                chain.generate(mine) if gate.count_keys(ranges) else chain.reduce()
+                chain.generate(mine) if count_keys(ranges) else chain.reduce()
             undo.pop_all()  # half a chain would never be gated; a whole one stays
-    except LockTaken as error:
-        raise ConfigError(str(error)) from error
     except commands.SlurmError as error:
         raise ConfigError(f"+cluster={config.cluster.name}: {error}") from error
     except OSError as error:  # a full disk, a directory of somebody else: what was submitted is cancelled
@@ -166,7 +151,7 @@ def _ask(run: Run[Generate], site: Site, mine: Shares) -> None:
     dry = Chain(run, site, dry=True)
     dry.generate(mine) if mine.any() else dry.reduce()
     with suppress(commands.SlurmError):
-        for line in check_site(run.config, [entry.job for entry in dry.submitted]):
+        for line in check_site(run.config.cluster, [entry.job for entry in dry.submitted]):
             print(f"warning: {line}", file=sys.stderr)
 
 
@@ -260,7 +245,5 @@ def show_jobs(run: Run[Any], chain: Chain) -> None:
         tasks = f"  {array[1] + 1} tasks" if array else ""
         print(f"{entry.job.stage:>9}  job {entry.id}{tasks}")
     if chain.unsent:
-        print(f"{chain.unsent:,} samples more: submitted by the gate, when the queue has room for them")
-    root = run.layout.root
-    print(f"follow: {hint('status', root)}   stop: {hint('cancel', root)}")
-    print(f"resume: {hint('resume', root)}", flush=True)
+        print(f"{chain.unsent:,} more samples: submitted by the gate when the queue has room for them")
+    print(follow(run.layout.root), flush=True)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from omi_core.config import Generate
+from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.slurm import commands
 from omi_core.slurm.limits import parse_partitions
@@ -31,7 +31,7 @@ _REFUSALS = (
 _FOR_CPU_JOBS = ("partition", "qos", "constraint", "time", "mem")
 
 
-def check_site(config: Generate, jobs: Iterable[Job]) -> Iterator[str]:
+def check_site(cluster: Cluster, jobs: Iterable[Job]) -> Iterator[str]:
     """Asks about the first GPU job and the first CPU job of a chain; yields a line for each doubt.
 
     Raises:
@@ -43,42 +43,42 @@ def check_site(config: Generate, jobs: Iterable[Job]) -> Iterator[str]:
     for job in jobs:
         asked.setdefault(job.on_gpus, job)
     for on_gpus, job in asked.items():
-        _check_time(config, on_gpus, partitions)
+        _check_time(cluster, on_gpus, partitions)
         alone = replace(job, after=None, array=None, exclude=None)
         try:
             commands.run(
-                "sbatch", "--test-only", stdin=script(config, alone), timeout=commands.SBATCH_TIMEOUT_S
+                "sbatch", "--test-only", stdin=script(cluster, alone), timeout=commands.SBATCH_TIMEOUT_S
             )
         except (commands.Busy, commands.SubmitLimit, commands.NotInstalled):
             raise
         except commands.SlurmError as error:
             message = error.message.removeprefix("allocation failure: ")
-            _refuse(config, on_gpus, message, partitions)
+            _refuse(cluster, on_gpus, message, partitions)
             yield f"Slurm could not place the {job.stage} jobs now: {message}"
 
 
-def _refuse(config: Generate, on_gpus: bool, message: str, partitions: Mapping[str, object]) -> None:
+def _refuse(cluster: Cluster, on_gpus: bool, message: str, partitions: Mapping[str, object]) -> None:
     """Raises ConfigError where the message blames an option."""
     for pattern, option in _REFUSALS:
         if pattern.search(message):
-            key, value = _option(config, option, on_gpus)
+            key, value = _option(cluster, option, on_gpus)
             if value is None:
                 raise ConfigError(f"cluster.{key}: the site needs one ({message}); set it")
             near = did_you_mean(value, list(partitions)) if option == "partition" else ""
             raise ConfigError(f"cluster.{key}={value}: refused by Slurm ({message}){near}; choose another")
 
 
-def _check_time(config: Generate, on_gpus: bool, partitions: Mapping[str, Mapping[str, str]]) -> None:
+def _check_time(cluster: Cluster, on_gpus: bool, partitions: Mapping[str, Mapping[str, str]]) -> None:
     """Raises ConfigError for a time limit above that of the partitions, or of the qos."""
-    key, text = _option(config, "time", on_gpus)
-    _, chosen = _option(config, "partition", on_gpus)
+    key, text = _option(cluster, "time", on_gpus)
+    _, chosen = _option(cluster, "partition", on_gpus)
     if chosen:
         rows = [partitions[name] for name in chosen.split(",") if name in partitions]
     else:
         rows = [row for row in partitions.values() if row.get("Default") == "YES"]
     allowed = [_seconds(row.get("MaxTime", "UNLIMITED")) for row in rows]
     wanted = _seconds(text or "")
-    _, qos = _option(config, "qos", on_gpus)
+    _, qos = _option(cluster, "qos", on_gpus)
     flags, wall = _of_qos(qos) if qos else ("", "")
     if allowed and wanted > max(allowed) and "PartitionTimeLimit" not in flags:
         names = ",".join(row["PartitionName"] for row in rows)
@@ -97,7 +97,9 @@ def _of_qos(qos: str) -> tuple[str, str]:
     """Flags and time limit of a qos, empty where accounting does not tell."""
     fields = ("-n", "-P", "show", "qos", "where", f"name={qos}", "format=Flags,MaxWall")
     try:
-        line, *_ = commands.run("sacctmgr", *fields, timeout=20).splitlines() or ["|"]
+        line, *_ = commands.run("sacctmgr", *fields, timeout=commands.ACCOUNTING_TIMEOUT_S).splitlines() or [
+            "|"
+        ]
     except commands.SlurmError:
         return "", ""
     flags, _, wall = line.partition("|")
@@ -113,9 +115,8 @@ def _seconds(limit: str) -> float:
     return float("inf") if seconds is None else seconds
 
 
-def _option(config: Generate, name: str, on_gpus: bool) -> tuple[str, str | None]:
+def _option(cluster: Cluster, name: str, on_gpus: bool) -> tuple[str, str | None]:
     """(the option that decides it for these jobs, its value), as `script` takes them."""
-    cluster = config.cluster
     if on_gpus or name not in _FOR_CPU_JOBS:
         return name, getattr(cluster, name)
     value = getattr(cluster, f"cpu_{name}")

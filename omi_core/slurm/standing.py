@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from omi_core.options import ConfigError
 from omi_core.slurm import commands, states
 from omi_core.slurm.links import own_job
 from omi_core.slurm.reasons import WaitingKind, meaning
-from omi_core.store.files import LockTaken
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,15 @@ def cancel_live(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     return jobs
 
 
+def refuse_at_work(root: Path, active: Sequence[str]) -> None:
+    """Raises ConfigError where run.fresh would take a directory away under jobs that write to it."""
+    if active:
+        jobs = ", ".join(active)
+        raise ConfigError(
+            f"run.fresh=true: jobs of {root} wait or run ({jobs}); {hint('cancel', root)} first"
+        )
+
+
 def tell_cancelled(root: Path, cancel: Callable[[], list[str]]) -> int:
     """Says which jobs `cancel` has cancelled of a run or pipeline; returns the exit code.
 
@@ -73,7 +81,7 @@ def tell_cancelled(root: Path, cancel: Callable[[], list[str]]) -> int:
     """
     try:
         jobs = cancel()
-    except (LockTaken, commands.SlurmError) as error:
+    except commands.SlurmError as error:
         raise ConfigError(str(error)) from error
     if jobs:
         print(f"cancelled {', '.join(jobs)}; resume: {hint('resume', root)}")

@@ -2,7 +2,7 @@
 
 squeue tells what is, and for some minutes (MinJobAge) how tasks ended; sacct tells how those ended that
 squeue has forgotten. squeue wins: for seconds after a node failure, a preemption or a requeue, sacct shows
-an end that is none. Both are read compactly, pending array tasks as one row such as `1_[41-9999%32]`.
+an end that is not one. Both are read compactly, pending array tasks as one row such as `1_[41-9999%32]`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from omi_core.slurm.commands import TIMEOUT_S, SlurmError, run
+from omi_core.slurm.commands import ACCOUNTING_TIMEOUT_S, SlurmError, run
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ FAILURES = frozenset(
 GONE = "GONE"
 """Not Slurm's word: the task has left the queue, and nothing tells (yet, or ever) how it ended."""
 
-# slurmdbd, when it hangs, lets its clients wait for 40 s.
-ACCOUNTING_TIMEOUT_S = 20.0
 # How far back sacct looks when the time of submission is not known (its own default is midnight).
 _LOOK_BACK_S = 365 * 86400.0
 _CLOCKS_DIFFER_S = 3600.0
@@ -93,19 +92,8 @@ class TaskState:
         return self.state in ENDED_WELL or self.state in FAILURES or self.state == GONE
 
 
-@dataclass(frozen=True, slots=True)
-class AccountedRun:
-    """One row of sacct: a run of a task, or its wait for the next."""
-
-    submit: float
-    state: TaskState
-
-
 def query(
-    job_ids: Iterable[str],
-    sizes: Mapping[str, int] | None = None,
-    since: float | None = None,
-    timeout: float = TIMEOUT_S,
+    job_ids: Iterable[str], sizes: Mapping[str, int] | None = None, since: float | None = None
 ) -> dict[TaskKey, TaskState]:
     """The state of every task of these jobs, in no particular order.
 
@@ -115,7 +103,6 @@ def query(
             squeue nor sacct knows are then GONE; and sacct is not asked when squeue knows all tasks and
             none ran twice.
         since: when the first job was submitted, in seconds since the epoch; a year ago by default.
-        timeout: seconds that squeue may take; sacct gets at most 20.
 
     A job of which nothing is known is GONE, under `TaskKey(job_id, None)` without a size. Where sacct
     is absent or fails, what squeue has forgotten is GONE.
@@ -126,9 +113,9 @@ def query(
     ids = list(dict.fromkeys(job_ids))
     if not ids:
         return {}
-    found = parse_squeue(_ask_squeue(ids, timeout))
+    found = parse_squeue(_ask_squeue(ids))
     if not _complete(ids, sizes or {}, found):
-        runs = parse_sacct(_ask_sacct(ids, since, min(timeout, ACCOUNTING_TIMEOUT_S)))
+        runs = parse_sacct(_ask_sacct(ids, since))
         found = _merge(found, _spread(runs, sizes or {}, found))
     return found | {key: TaskState(GONE) for key in _unknown(ids, sizes or {}, found)}
 
@@ -142,21 +129,21 @@ def query_submitted(entries: Iterable[Mapping[str, Any]]) -> dict[TaskKey, TaskS
     return query([entry["job"] for entry in jobs], sizes, since=min(entry["time"] for entry in jobs))
 
 
-def _ask_squeue(ids: list[str], timeout: float) -> str:
+def _ask_squeue(ids: list[str]) -> str:
     fields = ",".join(f"{name}:|" for name in _SQUEUE_FIELDS)
     try:
-        return run("squeue", "-h", "-a", "-t", "all", "-j", ",".join(ids), "-O", fields, timeout=timeout)
+        return run("squeue", "-h", "-a", "-t", "all", "-j", ",".join(ids), "-O", fields)
     except SlurmError as error:
         if "Invalid job id specified" in error.message:  # so it says when it has forgotten all of them
             return ""
         raise
 
 
-def _ask_sacct(ids: list[str], since: float | None, timeout: float) -> str:
+def _ask_sacct(ids: list[str], since: float | None) -> str:
     start = time.time() - _LOOK_BACK_S if since is None else since - _CLOCKS_DIFFER_S
     asked = ("-S", time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(start)), "-o", ",".join(_SACCT_FIELDS))
     try:
-        return run("sacct", "-n", "-P", "-X", "-D", "-j", ",".join(ids), *asked, timeout=timeout)
+        return run("sacct", "-n", "-P", "-X", "-D", "-j", ",".join(ids), *asked, timeout=ACCOUNTING_TIMEOUT_S)
     except SlurmError as error:
         log.info("going on without accounting: %s", error)
         return ""
@@ -179,8 +166,8 @@ def _unknown(ids: list[str], sizes: Mapping[str, int], found: Mapping[TaskKey, T
 
 
 def _spread(
-    runs: Mapping[TaskKey, list[AccountedRun]], sizes: Mapping[str, int], queue: Mapping[TaskKey, TaskState]
-) -> dict[TaskKey, list[AccountedRun]]:
+    runs: Mapping[TaskKey, list[TaskState]], sizes: Mapping[str, int], queue: Mapping[TaskKey, TaskState]
+) -> dict[TaskKey, list[TaskState]]:
     """An array that is cancelled at once has one row in sacct, without indexes: that is of all its tasks."""
     spread = dict(runs)
     arrays = {key.job_id for key in queue if key.array_index is not None} | set(sizes)
@@ -193,14 +180,14 @@ def _spread(
 
 
 def _merge(
-    queue: Mapping[TaskKey, TaskState], runs: Mapping[TaskKey, list[AccountedRun]]
+    queue: Mapping[TaskKey, TaskState], runs: Mapping[TaskKey, list[TaskState]]
 ) -> dict[TaskKey, TaskState]:
     """What squeue says, completed by sacct; of what only sacct knows, the ends."""
     merged = {}
     for key, past in runs.items():
         now = queue.get(key)
         if now is None:
-            last = past[-1].state
+            last = past[-1]
             # A task that waits or runs by sacct alone does not: its end has not been entered yet.
             state = last if last.ended else TaskState(GONE, reason=f"sacct still has it as {last.state}")
             earlier = past[:-1]
@@ -208,7 +195,7 @@ def _merge(
                 state = replace(state, restarts=len(earlier), elapsed_before_s=_total(earlier))
             merged[key] = state
         elif now.restarts:
-            earlier = [run for run in past if _before(run.state, now)]
+            earlier = [run for run in past if _before(run, now)]
             merged[key] = replace(now, elapsed_before_s=_total(earlier))
     return {**queue, **merged}
 
@@ -217,8 +204,8 @@ def _before(earlier: TaskState, now: TaskState) -> bool:
     return earlier.end is not None and (now.start is None or earlier.end <= now.start)
 
 
-def _total(runs: list[AccountedRun]) -> int:
-    return sum(run.state.elapsed_s for run in runs)
+def _total(runs: list[TaskState]) -> int:
+    return sum(run.elapsed_s for run in runs)
 
 
 def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
@@ -247,9 +234,9 @@ def parse_squeue(text: str) -> dict[TaskKey, TaskState]:
     return found
 
 
-def parse_sacct(text: str) -> dict[TaskKey, list[AccountedRun]]:
+def parse_sacct(text: str) -> dict[TaskKey, list[TaskState]]:
     """The runs of each task in what `sacct -P -D` prints for `_SACCT_FIELDS`, oldest first."""
-    found: dict[TaskKey, list[AccountedRun]] = {}
+    found: dict[TaskKey, list[tuple[float, TaskState]]] = {}
     for line in text.splitlines():
         cells = line.split("|", len(_SACCT_FIELDS) - 1)
         named = _JOB_ID.fullmatch(cells[0])
@@ -265,12 +252,10 @@ def parse_sacct(text: str) -> dict[TaskKey, list[AccountedRun]]:
             times=(start, end),
             tres=tres,
         )
-        past = AccountedRun(_time(submit) or 0.0, row)
         for key in _keys(named):
-            found.setdefault(key, []).append(past)
-    for runs in found.values():
-        runs.sort(key=lambda each: each.submit)  # a requeued task is submitted anew
-    return found
+            found.setdefault(key, []).append((_time(submit) or 0.0, row))
+    # A requeued task is submitted again.
+    return {key: [row for _, row in sorted(runs, key=itemgetter(0))] for key, runs in found.items()}
 
 
 def expand_array(tasks: str) -> Iterator[int]:

@@ -21,12 +21,12 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
-from omi_core.slurm.script import Job, replicas, submit_job
+from omi_core.slurm.script import ON_GPUS, Job, replicas, submit_job
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
 from omi_core.store import ledger
 from omi_core.store.attempts import Attempt, new_attempt, next_number
-from omi_core.store.keys import missing_ranges, split_ranges
+from omi_core.store.keys import count_keys, keys_within, missing_ranges, split_ranges
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ def shares(run: Run[Generate], missing: np.ndarray, canary: bool) -> Shares:
     wanted = run.config.cluster.canary
     samples = run.plan.samples
     chosen = np.zeros(run.plan.keys, dtype=bool)
-    todo = np.zeros(run.plan.keys, dtype=bool)
-    for start, stop in missing.tolist():
-        todo[start:stop] = True
+    todo = keys_within(missing, run.plan.keys)
     ordinals = np.unique(np.flatnonzero(todo) // samples)[: wanted.records]
     for ordinal in ordinals.tolist():
         of_record = np.flatnonzero(todo[ordinal * samples : (ordinal + 1) * samples])[: wanted.samples]
@@ -107,14 +105,14 @@ class Chain:
             SlurmError: a job is refused; those before it are submitted.
         """
         per_job = replicas(self._run.config)
-        tasks = min(tasks or self._run.config.tasks * per_job, _size(shares.array))
+        tasks = min(tasks or self._run.config.tasks * per_job, count_keys(shares.array))
         beside = 1 if shares.canary is None else 2
         now = self._fit(math.ceil(tasks / per_job), beside)
         array = shares.array
         if now.generate * per_job < tasks:
             tasks, pieces = now.generate * per_job, split_ranges(array, tasks)
             array = np.concatenate(pieces[:tasks])
-            self.unsent = _size(shares.array) - _size(array)
+            self.unsent = count_keys(shares.array) - count_keys(array)
         after, number = self._after, 0
         if shares.canary is not None:
             attempt = self._attempt(shares.canary, 1)
@@ -180,7 +178,7 @@ class Chain:
         """An attempt over that many shards: array tasks times the replicas of each."""
         if self._dry:
             first = 1 if self._run.config.run.fresh else next_number(self._run.layout)
-            return Attempt(first + len(self.submitted), min(tasks, _size(ranges)), ranges)
+            return Attempt(first + len(self.submitted), min(tasks, count_keys(ranges)), ranges)
         return new_attempt(self._run.layout, ranges, tasks)
 
     def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None, again: bool) -> list[str]:
@@ -192,19 +190,9 @@ class Chain:
             if throttle and ids:
                 # A throttle is an array's own: two arrays at once would run twice as many tasks.
                 after = f"afterany:{ids[-1]}"
-            array = (0, window.size - 1, throttle)
+            job = {"after": after, "array": (0, len(window) - 1, throttle), "exclude": exclude}
             written = {"attempt": attempt.number, "again": again}
-            ids.append(
-                self._send(
-                    "generate",
-                    attempt.number,
-                    window.first,
-                    after=after,
-                    array=array,
-                    exclude=exclude,
-                    **written,
-                )
-            )
+            ids.append(self._send("generate", attempt.number, window.start, **job, **written))
         return ids
 
     def _send(
@@ -217,7 +205,7 @@ class Chain:
         **entry: Any,
     ) -> str:
         """Submits one job and writes it down, with what `entry` adds; returns its id."""
-        layout = self._run.layout
+        layout, config = self._run.layout, self._run.config
         job = Job(
             name=f"{layout.root.name}.{stage}",
             stage=stage,
@@ -227,6 +215,8 @@ class Chain:
             after=after,
             token=self._run.plan.fingerprint[:12],
             exclude=exclude,
+            nodes=config.teacher.nodes if stage in ON_GPUS else 1,
+            tasks=replicas(config) if stage in ON_GPUS else 1,
         )
         identifier = f"<{stage}>" if self._dry else self._submit(job)
         self.submitted.append(Submitted(job, identifier))  # first: a ledger on a full disk must not hide it
@@ -238,7 +228,7 @@ class Chain:
 
     def _submit(self, job: Job) -> str:
         try:
-            return submit_job(self._run.config, job)
+            return submit_job(self._run.config.cluster, job)
         except (commands.Busy, commands.SubmitLimit):
             raise
         except commands.SlurmError as error:
@@ -248,9 +238,4 @@ class Chain:
                 f"warning: without {job.exclude} the site refuses the job ({error}); sent to any node",
                 flush=True,
             )
-            return submit_job(self._run.config, replace(job, exclude=None))
-
-
-def _size(ranges: np.ndarray) -> int:
-    """Keys in half-open ranges of shape (r, 2)."""
-    return int((ranges[:, 1] - ranges[:, 0]).sum())
+            return submit_job(self._run.config.cluster, replace(job, exclude=None))

@@ -15,20 +15,20 @@ class ImportDamaged(RuntimeError):
     """A journal of imported samples is broken: they cannot be generated again, only imported again."""
 
 
-def missing(run: Run) -> np.ndarray:
+def missing(run: Run, mend: bool = True) -> np.ndarray:
     """The key ranges still to be generated, int64 of shape (r, 2), every journal read and checked.
 
-    Damaged frames are set aside, with a warning on stderr, so that their keys count as missing.
+    The keys of damaged frames are missing. To `mend` is to set these aside, with a warning on stderr.
 
     Raises:
         ImportDamaged: frames are damaged in a run whose samples were given, which has nothing to generate.
     """
     found = settled(run.layout.journals(), run.plan.records, run.plan.samples, verify=True)
     if not run.plan.complete:
-        if found.damage:
-            raise ImportDamaged(f"{found.damage[0]}; import the samples anew with run.fresh=true")
+        if found.damage and mend:
+            raise ImportDamaged(f"{found.damage[0]}; import the samples again with run.fresh=true")
         return np.empty((0, 2), dtype=np.int64)
-    for damage in found.damage:
+    for damage in found.damage if mend else ():
         set_aside(damage.path, damage)
         warn(f"{damage}; set aside, its samples are generated again")
     return missing_ranges(found.done)
@@ -37,8 +37,3 @@ def missing(run: Run) -> np.ndarray:
 def warn(line: str) -> None:
     """A line on stderr about something mended on the way."""
     print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-def count_keys(ranges: np.ndarray) -> int:
-    """Keys in half-open ranges of shape (r, 2)."""
-    return int((ranges[:, 1] - ranges[:, 0]).sum())

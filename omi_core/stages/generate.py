@@ -131,7 +131,10 @@ class _Shard:
     report: ShardReport
 
     def __post_init__(self) -> None:
-        self.report.started, self._clock = round(time.time(), 3), _Clock()
+        self.report.started, self._began = round(time.time(), 3), time.monotonic()
+
+    def _clock(self) -> float:
+        return round(time.monotonic() - self._began, 3)
 
     def generate_all(self) -> None:
         """Every sample that the journal does not hold, with as many engines as that takes."""
@@ -204,7 +207,12 @@ class _Shard:
         self.journal.add(sample)
         self.report.count(sample, self._clock())
         self.progress(sample)
-        _refuse_errors(self.report, self.run.config.run.max_error_rate)
+        report, limit = self.report, self.run.config.run.max_error_rate
+        if report.samples >= _ENOUGH_TO_JUDGE and report.errors > limit * report.samples:
+            raise TooManyErrors(
+                f"{report.errors} of {report.samples} samples are errors, more than "
+                f"run.max_error_rate={limit:g}; the last: {report.last_error}"
+            )
 
     def _quarantine(self, ordinal: int, index: int, crashes: int, words: str) -> None:
         record = Records(self.run.layout.records)[ordinal]
@@ -252,24 +260,6 @@ def _last_words(fd: int) -> Iterator[None]:
         faulthandler.disable()
         if before and sys.__stderr__ is not None:
             faulthandler.enable(sys.__stderr__)
-
-
-class _Clock:
-    """Seconds since it was made, to the millisecond."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __call__(self) -> float:
-        return round(time.monotonic() - self._start, 3)
-
-
-def _refuse_errors(report: ShardReport, limit: float) -> None:
-    if report.samples >= _ENOUGH_TO_JUDGE and report.errors > limit * report.samples:
-        raise TooManyErrors(
-            f"{report.errors} of {report.samples} samples are errors, more than "
-            f"run.max_error_rate={limit:g}; the last: {report.last_error}"
-        )
 
 
 def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: ShardReport) -> None:

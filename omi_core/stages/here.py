@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from omi_core.options import ConfigError
-from omi_core.publish.dataset import NothingToPublish
+from omi_core.publish.dataset import NothingToPublish, hole_of
 from omi_core.publish.parts import PartError
 from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import KeysMissing, run_locally
-from omi_core.stages.run import Run, published, published_whole
+from omi_core.stages.run import Run, published
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
-from omi_core.store.files import LockTaken, disk_failed
+from omi_core.store.files import disk_failed
 from omi_core.store.frames import FrameDamaged
 from omi_core.store.journal import AppendFailed
 from omi_core.teachers.teacher import EngineFailed
@@ -48,10 +47,10 @@ def bring_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
     with listening(Stop(drain_seconds)) as stop:
         try:
             run = make()
-            announce(run, published(run))
-            show_summary(run, published_whole(run) or run_locally(run, stop))
-        except LockTaken as error:
-            raise ConfigError(str(error)) from error
+            announce(run, stats := published(run))
+            if stats is None or hole_of(stats) is not None:
+                stats = run_locally(run, stop)
+            show_summary(run, stats)
         except Stopped:
             return 130
     return 0

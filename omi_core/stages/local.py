@@ -17,13 +17,21 @@ from omi_core.stages import gate
 from omi_core.stages.generate import run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
-from omi_core.stages.reduce import discard_damaged, finished_parts, part_count, part_range, run_part
+from omi_core.stages.reduce import (
+    discard_damaged,
+    finished_parts,
+    part_count,
+    part_paths,
+    part_range,
+    run_part,
+)
 from omi_core.stages.run import Run, published_whole
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
 from omi_core.store.files import lock
 from omi_core.store.flight import forget_kills
+from omi_core.store.keys import count_keys
 from omi_core.teachers import open_teacher
 from omi_core.teachers.restarting import RestartingTeacher
 from omi_core.teachers.teacher import EngineNotStarted
@@ -54,7 +62,7 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
             return publish(run)
         except PartError as error:
             gate.warn(str(error))
-            discard_damaged(run, part_count(run))
+            discard_damaged(part_paths(run, part_count(run)))
             reduce(run, stop)
             return publish(run)
 
@@ -68,7 +76,7 @@ def generate(run: Run, stop: Stop) -> None:
     """
     for _ in range(_ROUNDS):
         ranges = gate.missing(run)
-        if not gate.count_keys(ranges):
+        if not count_keys(ranges):
             return
         try:
             _generate_once(run, ranges, stop)
@@ -76,7 +84,7 @@ def generate(run: Run, stop: Stop) -> None:
             if stop.asked():
                 raise Stopped from error  # the signal ended the engine's processes as well
             raise
-    left = gate.count_keys(gate.missing(run))
+    left = count_keys(gate.missing(run))
     if left > run.plan.keys * (1 - run.config.run.min_coverage):
         raise KeysMissing(f"{run.layout.root}: {left} samples are still missing after {_ROUNDS} rounds")
 

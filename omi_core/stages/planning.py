@@ -31,7 +31,7 @@ from omi_core.stages.run import Run, edited, open_to_continue, published_whole, 
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, directory_digest, fingerprint
 from omi_core.store.index import index_path
-from omi_core.store.keys import settled_so_far
+from omi_core.store.keys import count_keys, settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
 from omi_core.tasks import DEFAULT_TASK, task_of
@@ -72,7 +72,7 @@ def generate_content(config: Generate) -> dict[str, Any]:
     """
     prompting = Prompting(config)
     _check_teacher(config, prompting)
-    content = _content(config)
+    content = chosen_content(config)
     content["prompt"] = prompting.content()
     _name_weights(config.teacher, content["teacher"])
     return content
@@ -135,9 +135,7 @@ def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> N
 
     try:
         chat = ChatPrompt(AutoTokenizer.from_pretrained(str(directory), local_files_only=True))
-    except (
-        Exception
-    ):  # of many kinds; the engine may know a tokenizer that this library does not, and will tell
+    except Exception:  # of many kinds; the engine may know a tokenizer that this library does not: it tells
         return
     try:
         for messages in prompting.probes():
@@ -183,7 +181,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         content = content | {"input": found.digest, "samples": found.samples}
         return _plan(content, found.records, found.samples, False, skipped)
 
-    run = _make(config, f"reduce-{config.data.name}", _content(config), fill)
+    run = _make(config, f"reduce-{config.data.name}", chosen_content(config), fill)
     if notice is not None:
         print(notice, file=sys.stderr)
     return run
@@ -216,18 +214,13 @@ def _without_token_limit(config: Reduce) -> str | None:
     return notice
 
 
-def reduce_content(config: Reduce) -> dict[str, Any]:
-    """As `generate_content`, for a run of `jobs.reduce`: what its samples add is not in it."""
-    return _content(config)
-
-
 def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     """A run with the samples of another and its own options of answers, filters and publishing.
 
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
     origin = open_to_continue(source)
-    if left := gate.count_keys(gate.missing(origin)):
+    if left := count_keys(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)
     again = dataclasses.replace(
@@ -239,7 +232,9 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     )
     if isinstance(again, Reduce) and (notice := _without_token_limit(again)) is not None:
         print(notice, file=sys.stderr)
-    changed = {name: value for name, value in _content(again).items() if name in (*sections, "packages")}
+    changed = {
+        name: value for name, value in chosen_content(again).items() if name in (*sections, "packages")
+    }
     kept = {name: value for name, value in origin.plan.content.items() if name != "packages"}
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
@@ -265,8 +260,8 @@ def _link(path: Path, target: Path) -> None:
         fsync_path(target)
 
 
-def _content(config: Generate | Reduce) -> dict[str, Any]:
-    """The options that decide the dataset, with tokenizers by their bytes."""
+def chosen_content(config: Generate | Reduce) -> dict[str, Any]:
+    """The options that decide the dataset, with tokenizers by their bytes; the input adds more."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
     content = schema.content(config)
     for name, section in content.items():

@@ -49,7 +49,7 @@ class Progress:
             self._line()
 
     def advance(self, units: int = 1, tokens: int = 0) -> None:
-        """So many more units are done."""
+        """Counts this many more units, and the tokens in them."""
         self._done += units
         self._tokens += tokens
         if self._live is not None:

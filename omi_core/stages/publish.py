@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
 from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import publish
-from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
+from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.records import Seen
-from omi_core.stages.reduce import survey_parts
+from omi_core.stages.reduce import part_paths, survey_parts
 from omi_core.stages.run import Run, hole, records_of
 from omi_core.tasks import rates, task_of
 
@@ -26,7 +27,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         PartError: a part is missing, damaged, or not made of the samples that are there now.
         NothingToPublish: no row is left.
     """
-    paths = [part_path(run.layout.parts(parts), part) for part in range(parts)]
+    paths = part_paths(run, parts)
     found = survey_parts(run, parts)
     manifests = [read_manifest(path) for path in paths]
     _refuse_stale(manifests, found.seen())
@@ -66,29 +67,26 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     figures = {label: share(value) for label, value in rates(task, counts).items()}
     # A tokenizer's path belongs to one machine, so it stays out of the dataset's bytes.
     shown = {name: {k: v for k, v in opts.items() if k != "tokenizer"} for name, opts in chosen.items()}
-    if not isinstance(config, Generate):
-        return CardInfo(
-            name=f"{task.name.capitalize()} of {config.data.name}",
-            task=task.name,
-            teacher="not stated: the solutions were imported",
-            prompt="not stated",
-            source=config.data.name,
-            samples=run.plan.samples,
-            filters=shown,
-            figures=figures,
-        )
-    return CardInfo(
-        name=f"{task.name} of {config.data.name} by {config.teacher.name}",
+    imported = CardInfo(
+        name=f"{task.name.capitalize()} of {config.data.name}",
         task=task.name,
+        teacher="not stated: the solutions were imported",
+        prompt="not stated",
+        source=config.data.name,
+        samples=run.plan.samples,
+        filters=shown,
+        figures=figures,
+    )
+    if not isinstance(config, Generate):
+        return imported
+    return replace(
+        imported,
+        name=f"{task.name} of {config.data.name} by {config.teacher.name}",
         made_from=task.made_from,
         teacher=_teacher_name(config),
         revision=config.teacher.revision,
         prompt=_prompt_name(config),
-        source=config.data.name,
-        samples=run.plan.samples,
         sampling=options.content(config.sampling) | {"seed": config.seed},
-        filters=shown,
-        figures=figures,
         rehearsal=config.teacher.kind == "rehearsal",
     )
 

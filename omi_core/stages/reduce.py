@@ -6,8 +6,9 @@ comparisons of a window go to the grader in bulk, so that its workers are kept b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from omi_core.publish.parts import (
     PartError,
@@ -41,10 +42,14 @@ def part_count(run: Run) -> int:
     return min(run.config.reduce_tasks, run.plan.records)
 
 
-def discard_damaged(run: Run, parts: int) -> None:
+def part_paths(run: Run, parts: int) -> list[Path]:
+    """Where the parts of the run's reduce stage lie, in order."""
+    return [part_path(run.layout.parts(parts), part) for part in range(parts)]
+
+
+def discard_damaged(parts: Iterable[Path]) -> None:
     """Takes the manifest from every part whose data do not match it, so that it counts as unfinished."""
-    for number in range(parts):
-        part = part_path(run.layout.parts(parts), number)
+    for part in parts:
         try:
             for _ in part_lines(read_manifest(part)):
                 pass
@@ -60,24 +65,24 @@ def survey_parts(run: Run, parts: int) -> Survey:
 
 def finished_parts(run: Run, parts: int) -> dict[int, PartManifest]:
     """The manifests of the parts that are done and were made of the samples that are there now, by number."""
-    made = {part: made for part in range(parts) if (made := made_part(run, part, parts)) is not None}
+    there = enumerate(part_paths(run, parts))
+    made = {part: made for part, path in there if (made := made_part(path, run.plan.fingerprint)) is not None}
     seen = survey_parts(run, parts).seen() if made else []
     return {part: manifest for part, manifest in made.items() if manifest.seen == seen[part]}
 
 
-def made_part(run: Run, part: int, parts: int) -> PartManifest | None:
-    """The manifest of a part of this run, whatever samples it was made of; None where there is none."""
-    path = part_path(run.layout.parts(parts), part)
+def made_part(path: Path, fingerprint: str) -> PartManifest | None:
+    """The manifest of a part with this fingerprint, whatever samples it was made of; None: there is none."""
     try:
         manifest = read_manifest(path)
     except PartError:
         return None
-    return manifest if manifest.fingerprint == run.plan.fingerprint and path.is_file() else None
+    return manifest if manifest.fingerprint == fingerprint and path.is_file() else None
 
 
 def finished_part(run: Run, part: int, parts: int) -> PartManifest | None:
     """The manifest of a part if it is among the `finished_parts`, else None."""
-    manifest = made_part(run, part, parts)
+    manifest = made_part(part_path(run.layout.parts(parts), part), run.plan.fingerprint)
     if manifest is None:
         return None
     bounds = part_range(run.plan.records, parts, part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from omi_core.publish.dataset import Hole, hole_of, lacks, read_stats
 from omi_core.records import Record, digest128
 from omi_core.store.files import read_json
 from omi_core.store.fingerprint import differences
-from omi_core.store.keys import missing_ranges, settled_so_far
+from omi_core.store.keys import count_keys, missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.plan import Plan, Records, read_plan
 from omi_core.store.resumable import shown
@@ -112,19 +113,24 @@ def records_of(run: Run[Any]) -> Iterator[Record]:
     return Records(run.layout.records).slice(0, run.plan.records)
 
 
-def published(run: Run[Any]) -> dict[str, Any] | None:
-    """The statistics of the run's dataset, whole or with a hole, if it belongs to this fingerprint.
+def published_as(dataset: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The statistics of a dataset, whole or with a hole, if it was made under this fingerprint.
 
     None also where one of its files is gone or cut short: it is published again.
     """
     try:
-        stats = read_stats(run.layout.dataset)
-        if stats is None or stats["fingerprint"] != run.plan.fingerprint or lacks(run.layout.dataset, stats):
+        stats = read_stats(dataset)
+        if stats is None or stats["fingerprint"] != fingerprint or lacks(dataset, stats):
             return None
         hole_of(stats)
         return stats
     except (AttributeError, KeyError, TypeError, ValueError):  # stats.json is damaged
         return None
+
+
+def published(run: Run[Any]) -> dict[str, Any] | None:
+    """The statistics of the run's dataset, as `published_as`."""
+    return published_as(run.layout.dataset, run.plan.fingerprint)
 
 
 def published_whole(run: Run[Any]) -> dict[str, Any] | None:
@@ -150,5 +156,4 @@ def hole(plan: Plan, done: np.ndarray) -> Hole | None:
     missing = missing_ranges(done)
     if not plan.complete or not len(missing):
         return None
-    count = int((missing[:, 1] - missing[:, 0]).sum())
-    return Hole(count, plan.keys, digest128("missing", missing.astype("<i8").tobytes()))
+    return Hole(count_keys(missing), plan.keys, digest128("missing", missing.astype("<i8").tobytes()))

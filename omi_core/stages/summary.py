@@ -11,14 +11,14 @@ from omi_core.config import Generate, Reduce
 from omi_core.hints import hint
 from omi_core.metrics import METRICS, share
 from omi_core.publish.dataset import hole_of
-from omi_core.publish.parts import PartError, part_path, read_part
-from omi_core.stages.reduce import made_part, part_count
+from omi_core.publish.parts import PartError, read_part
+from omi_core.stages.reduce import made_part, part_count, part_paths
 from omi_core.stages.run import Run
 from omi_core.store.files import write_json
 from omi_core.store.manifests import read_manifests
 from omi_core.store.plan import Plan
 from omi_core.tasks import rates, task_of
-from omi_core.terminal import terminal
+from omi_core.terminal import plain_table, terminal
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
@@ -72,15 +72,12 @@ def cuts(plan: Plan) -> str:
 
 def show_summary(run: Run, stats: dict[str, Any]) -> None:
     """Prints the summary of a published run and keeps the same figures in summary.json."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     figures = summarize(run, stats)
     write_json(run.layout.summary, figures)
     console = terminal()
-    title = Text(str(run.layout.root))
-    table = Table(box=box.SIMPLE, title=title, title_justify="left", show_header=False)
+    table = plain_table(str(run.layout.root))
     table.add_column()
     table.add_column(justify="right")
     for section, rows in figures.items():
@@ -186,11 +183,10 @@ def _show_row(run: Run, console: Any) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    parts = part_count(run)
-    for part in range(parts):
-        if made_part(run, part, parts) is None:
+    for path in part_paths(run, part_count(run)):
+        if made_part(path, run.plan.fingerprint) is None:
             continue  # published by a command with other reduce_tasks
-        for row in read_part(part_path(run.layout.parts(parts), part)):
+        for row in read_part(path):
             title, texts = task_of(run.config).show(row)
             text = Text("\n\n".join(texts)[:1500])
             console.print(Panel(text, title=Text(f"a row: {title}"), title_align="left", width=100))

@@ -12,14 +12,13 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import orjson
 
 from omi_core.hints import hint
 from omi_core.store.files import fsync_path, read_json, write_atomic
-from omi_core.store.keys import one_share, running_sizes
+from omi_core.store.keys import count_keys, one_share, running_sizes
 from omi_core.store.layout import Layout
 from omi_core.store.seals import with_check, without_check
 
@@ -50,17 +49,16 @@ class Attempt:
 
     def share_size(self, task: int) -> int:
         """Keys of one task's share."""
-        share = self.share(task)
-        return int((share[:, 1] - share[:, 0]).sum())
+        return count_keys(self.share(task))
 
     @property
     def keys(self) -> int:
-        return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
+        return count_keys(self.ranges)
 
 
 def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
     """Writes the next attempt, durably; two processes never get the same number."""
-    keys = int((ranges[:, 1] - ranges[:, 0]).sum())
+    keys = count_keys(ranges)
     tasks = max(1, min(tasks, keys))
     layout.generate.mkdir(exist_ok=True)
     temporary = layout.generate / f".attempt.{secrets.token_hex(4)}.tmp"
@@ -86,7 +84,7 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
     try:
         row = without_check(read_json(path))
         ranges = np.array(row["ranges"], dtype=np.int64).reshape(-1, 2)
-        if int((ranges[:, 1] - ranges[:, 0]).sum()) != row["keys"]:
+        if count_keys(ranges) != row["keys"]:
             raise ValueError("its ranges do not hold its keys")
         return Attempt(number, int(row["tasks"]), ranges)
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -99,9 +97,6 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
 
 def next_number(layout: Layout) -> int:
     """The number that the next attempt will have, also after those of which only journals are left."""
-    return max(_numbers(layout), default=0) + 1 if layout.generate.is_dir() else 1
-
-
-def _numbers(layout: Layout) -> list[int]:
-    names = (_ATTEMPT.fullmatch(path.name) for path in Path(layout.generate).iterdir())
-    return [int(found[1]) for found in names if found]
+    paths = layout.generate.iterdir() if layout.generate.is_dir() else ()
+    names = (_ATTEMPT.fullmatch(path.name) for path in paths)
+    return max((int(found[1]) for found in names if found), default=0) + 1

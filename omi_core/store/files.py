@@ -21,6 +21,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from omi_core.options import ConfigError
+
 log = logging.getLogger(__name__)
 
 # Some network and FUSE file systems have no fsync for directories; there the rename is all there is.
@@ -32,7 +34,7 @@ _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 _OF_THE_DISK = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
-class LockTaken(RuntimeError):
+class LockTaken(ConfigError):
     """Another process holds the lock; the message names it, and `job` the job it works for, if it is one."""
 
     def __init__(self, message: str, job: str | None = None) -> None:

@@ -22,7 +22,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +138,15 @@ def frame_lines(fd: int, frame: Frame, path: Path) -> bytes:
     raise FrameDamaged(Damage(path, frame.offset, frame.length, reason, frame.first, frame.last))
 
 
+def read_frame(frame: Frame, path: Path) -> bytes:
+    """As `frame_lines`, of a file that is opened for it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return frame_lines(fd, frame, path)
+    finally:
+        os.close(fd)
+
+
 def check(fd: int, frame: Frame, path: Path) -> Damage | None:
     """Damage when the bytes of `frame` are not those that were written, else None. Decompresses nothing."""
     reason = _fault(os.pread(fd, frame.length, frame.offset), frame)
@@ -204,17 +213,7 @@ def _frame_at(fd: int, path: Path, at: int, stop: int) -> Frame | Damage:
         return Damage(path, at, header.length, str(error), header.first, header.last)
     if len(keys) != header.count:
         return Damage(path, at, header.length, "lines missing", header.first, header.last)
-    return Frame(
-        at,
-        header.length,
-        header.raw,
-        header.crc,
-        header.count,
-        header.errors,
-        header.first,
-        header.last,
-        keys,
-    )
+    return replace(header, keys=keys)
 
 
 def _next_header(fd: int, start: int, stop: int) -> int | None:

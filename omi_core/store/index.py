@@ -22,6 +22,8 @@ from omi_core.store.files import lock, write_all, write_atomic
 from omi_core.store.frames import Damage, Frame, check, read_header, scan
 from omi_core.store.seals import seal, unseal
 
+_MEMBERS = ("offset", "length", "raw", "count", "first", "last", "crc", "errors")  # of a frame, but for keys
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -150,19 +152,8 @@ class IndexWriter:
 
 
 def _frame_line(frame: Frame) -> bytes:
-    return seal(
-        {
-            "offset": frame.offset,
-            "length": frame.length,
-            "raw": frame.raw,
-            "count": frame.count,
-            "first": frame.first,
-            "last": frame.last,
-            "crc": frame.crc,
-            "errors": frame.errors,
-            "keys": binascii.b2a_base64(frame.keys.tobytes(), newline=False).decode("ascii"),
-        }
-    )
+    row = {name: getattr(frame, name) for name in _MEMBERS}
+    return seal(row | {"keys": binascii.b2a_base64(frame.keys.tobytes(), newline=False).decode("ascii")})
 
 
 def _parse_frame(row: dict[str, Any]) -> Frame:

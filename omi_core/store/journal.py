@@ -25,7 +25,7 @@ import orjson
 
 from omi_core.records import Sample
 from omi_core.store.files import fsync_path, lock, write_all
-from omi_core.store.frames import NO_KEYS, Damage, Frame, FrameDamaged, check, encode, frame_lines
+from omi_core.store.frames import NO_KEYS, Frame, FrameDamaged, check, encode, read_frame
 from omi_core.store.index import IndexWriter, contents, forget_set_aside
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -49,7 +49,7 @@ class JournalWriter:
 
     Entering locks the journal (LockTaken when it still has a writer after `wait` seconds, which `waiting`
     can cut short, see `files.lock`), cuts a torn tail, mends the index and sets
-    `keys`, the keys on disk by then, uint32 of shape (n, 2), and `damage`, what is broken in the middle.
+    `keys`, the keys on disk by then, uint32 of shape (n, 2). What is broken in the middle stays as it is.
     Leaving flushes, also on the way out of an exception. A frame is written when `flush_samples` samples or
     `flush_bytes` bytes of JSON wait, or the oldest has waited `flush_seconds`.
     """
@@ -69,7 +69,6 @@ class JournalWriter:
         self.flush_bytes = flush_bytes
         self.flush_seconds = flush_seconds
         self.keys = NO_KEYS
-        self.damage: list[Damage] = []
         self._seen: set[int] = set()
         self._buffer: list[tuple[bytes, int, int, bool]] = []
         self._bytes = 0
@@ -182,7 +181,6 @@ class JournalWriter:
             frames.pop()
         # Never into what is set aside: a new frame there would be left out with it.
         self._end = max([0, *(piece.end for piece in [*frames, *found.set_aside])])
-        self.damage = [damage for damage in found.damage if damage.end <= self._end]
         self._torn = found.size > self._end
         if self._torn:
             self._cut()
@@ -223,7 +221,6 @@ def read_samples(
     journals: Sequence[Path],
     first: int,
     last: int,
-    on_damage: Callable[[Damage], None] | None = None,
     on_frames: Callable[[Path, list[Frame]], None] | None = None,
     window_bytes: int = 32 << 20,
     cache_bytes: int = 256 << 20,
@@ -234,12 +231,10 @@ def read_samples(
     the journal in `journals`, then by position in the journal; pass them sorted. Records are gathered in
     windows of about `window_bytes` of JSON; what a frame holds for later windows waits in a cache of
     `cache_bytes`, so memory does not grow with the journals, apart from some 8 bytes per record and frame.
-    Damage that may hold asked-for ordinals is handed to `on_damage` and its keys are left out; without
-    `on_damage` it raises FrameDamaged. `on_frames` is told, before the first record, what each journal holds
-    by then: what comes later is not read.
+    `on_frames` is told, before the first record, what each journal holds by then: what comes later is not
+    read. Raises FrameDamaged where damage may hold asked-for ordinals.
     """
-    report = on_damage or _raise_damage
-    pieces = list(_overlapping(journals, first, last, report, on_frames))
+    pieces = list(_overlapping(journals, first, last, on_frames))
     if not pieces:
         return
     bounds = _windows(pieces, window_bytes)
@@ -247,7 +242,7 @@ def read_samples(
     for number, piece in enumerate(pieces):
         for window in np.unique(np.searchsorted(bounds, piece.ordinals, "right") - 1):
             uses[window].append(number)
-    cache = _Cache(pieces, bounds, report, cache_bytes)
+    cache = _Cache(pieces, bounds, cache_bytes)
     for window, numbers in enumerate(uses):
         gathered: dict[int, dict[int, Sample]] = {}
         for number in numbers:
@@ -258,15 +253,10 @@ def read_samples(
             yield [by_index[index] for index in sorted(by_index)]
 
 
-def _raise_damage(damage: Damage) -> None:
-    raise FrameDamaged(damage)
-
-
 def _overlapping(
     journals: Iterable[Path],
     first: int,
     last: int,
-    report: Callable[[Damage], None],
     tell: Callable[[Path, list[Frame]], None] | None,
 ) -> Iterator[_Piece]:
     for path in journals:
@@ -275,7 +265,7 @@ def _overlapping(
             tell(path, found.frames)
         for damage in found.damage:
             if damage.first is None or damage.last is None or first <= damage.last and damage.first < last:
-                report(damage)
+                raise FrameDamaged(damage)
         for frame in found.frames:
             if frame.first < last and frame.last >= first:
                 ordinals = np.unique(frame.keys[:, 0].astype(np.int64))
@@ -308,13 +298,10 @@ class _Cache:
     A dropped frame is read again when its next window comes; each frame is otherwise read once.
     """
 
-    def __init__(
-        self, pieces: list[_Piece], bounds: list[int], report: Callable[[Damage], None], limit: int
-    ) -> None:
-        self._pieces, self._bounds, self._report, self._limit = pieces, bounds, report, limit
+    def __init__(self, pieces: list[_Piece], bounds: list[int], limit: int) -> None:
+        self._pieces, self._bounds, self._limit = pieces, bounds, limit
         self._kept: OrderedDict[int, dict[int, list[Sample]]] = OrderedDict()
         self._size = 0
-        self._broken: set[int] = set()
 
     def take(self, number: int, window: int) -> list[Sample]:
         """The samples of piece `number` in `window`; windows are asked for in rising order."""
@@ -334,30 +321,14 @@ class _Cache:
     def _read(self, number: int, window: int) -> dict[int, list[Sample]]:
         piece = self._pieces[number]
         by_window: dict[int, list[Sample]] = {}
-        if number in self._broken:
-            return by_window
-        try:
-            lines = _read_piece(piece)
-        except FrameDamaged as error:
-            self._broken.add(number)
-            self._report(error.damage)
-            return by_window
         low, high = int(piece.ordinals[0]), int(piece.ordinals[-1])
-        for line in lines.splitlines():
+        for line in read_frame(piece.frame, piece.path).splitlines():
             row = orjson.loads(line)
             if low <= row["ordinal"] <= high:
                 at = bisect_right(self._bounds, row["ordinal"]) - 1
                 if at >= window:
                     by_window.setdefault(at, []).append(Sample.from_json(row))
         return by_window
-
-
-def _read_piece(piece: _Piece) -> bytes:
-    fd = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return frame_lines(fd, piece.frame, piece.path)
-    finally:
-        os.close(fd)
 
 
 def _footprint(samples: list[Sample]) -> int:

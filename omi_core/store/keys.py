@@ -26,14 +26,13 @@ class Settled:
     """What journals hold of a plan.
 
     `done` is a bool array of shape (records * samples,); `errors` counts samples with finish_reason "error"
-    (they are done; a duplicate counts again); `duplicates` counts samples whose key was there already;
-    `damage` lists what is broken and not yet set aside: its keys are not done.
+    (they are done; a duplicate counts again); `damage` lists what is broken and not yet set aside: its keys
+    are not done.
     """
 
     done: np.ndarray
     errors: int
     damage: list[Damage]
-    duplicates: int
 
 
 def settled(journals: Sequence[Path], records: int, samples: int, verify: bool = False) -> Settled:
@@ -42,7 +41,7 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
     With `verify` every byte of the journals is read and checked. Raises KeyOutsidePlan.
     """
     done = np.zeros(records * samples, dtype=bool)
-    errors = total = 0
+    errors = 0
     damage: list[Damage] = []
     for path in journals:
         found = contents(path, verify)
@@ -52,15 +51,11 @@ def settled(journals: Sequence[Path], records: int, samples: int, verify: bool =
             keys = np.concatenate([frame.keys for frame in found.frames]).astype(np.int64)
             refuse_outside(keys, path, records, samples)
             done[keys[:, 0] * samples + keys[:, 1]] = True
-            total += len(keys)
-    return Settled(done, errors, damage, total - int(np.count_nonzero(done)))
+    return Settled(done, errors, damage)
 
 
 def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
-    """As `settled` without `verify`, several times faster for thousands of journals: by `index.whole_keys`.
-
-    Duplicates are counted only in journals that it could not take at their index's word.
-    """
+    """As `settled` without `verify`, many times faster for thousands of journals: by `index.whole_keys`."""
     folder = str(layout.generate)
     parts, slow, errors = [], [], 0
     for name, has_bad in layout.journal_names().items():
@@ -74,7 +69,7 @@ def settled_so_far(layout: Layout, records: int, samples: int) -> Settled:
     keys = np.frombuffer(b"".join(parts), dtype="<u4").reshape(-1, 2).astype(np.int64)
     refuse_outside(keys, layout.generate, records, samples)
     rest.done[keys[:, 0] * samples + keys[:, 1]] = True
-    return Settled(rest.done, rest.errors + errors, rest.damage, rest.duplicates)
+    return Settled(rest.done, rest.errors + errors, rest.damage)
 
 
 def refuse_outside(keys: np.ndarray, path: Path, records: int, samples: int) -> None:
@@ -95,14 +90,24 @@ def missing_ranges(done: np.ndarray) -> np.ndarray:
     return np.flatnonzero(padded[1:] != padded[:-1]).astype(np.int64).reshape(-1, 2)
 
 
+def keys_within(ranges: np.ndarray, keys: int) -> np.ndarray:
+    """Which of the first `keys` keys lie in ranges of shape (r, 2): bool of shape (keys,)."""
+    within = np.zeros(keys, dtype=bool)
+    for start, stop in ranges.tolist():
+        within[start:stop] = True
+    return within
+
+
+def count_keys(ranges: np.ndarray) -> int:
+    """Keys in half-open ranges of shape (r, 2)."""
+    return int((ranges[:, 1] - ranges[:, 0]).sum())
+
+
 def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
     """Cut `ranges`, shape (r, 2), into `parts` contiguous shares whose sizes differ by at most one key.
 
     The larger shares come first; with fewer keys than parts the last ones are empty, shape (0, 2).
-    Raises ValueError when `parts` < 1.
     """
-    if parts < 1:
-        raise ValueError(f"keys can be split into 1 or more parts, not {parts}")
     ends = running_sizes(ranges)
     return [one_share(ranges, ends, part, parts) for part in range(parts)]
 

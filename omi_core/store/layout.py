@@ -36,57 +36,37 @@ def check_root(root: Path) -> None:
         )
 
 
+class _Below:
+    """A path below the root of a layout."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, layout: Layout, owner: type[Layout]) -> Path:
+        return layout.root / self._name
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths below one run directory; creates nothing."""
 
     root: Path
-
-    @property
-    def plan(self) -> Path:
-        return self.root / "plan.json"
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config.json"
+    plan = _Below("plan.json")
+    config = _Below("config.json")
+    records = _Below("records.jsonl.zst")
+    skipped_rows = _Below("skipped_rows.jsonl")
+    ledger = _Below("ledger.jsonl")
+    lock = _Below(".lock")
+    generate = _Below("generate")
+    dataset = _Below("dataset")
+    logs = _Below("logs")
+    summary = _Below("summary.json")
 
     @property
     def pipeline(self) -> Path | None:
         """The directory of the pipeline that the run is a step of, None where it is not one."""
         parent = self.root.absolute().parent
         return parent if (parent / "pipeline.json").is_file() else None
-
-    @property
-    def records(self) -> Path:
-        return self.root / "records.jsonl.zst"
-
-    @property
-    def skipped_rows(self) -> Path:
-        return self.root / "skipped_rows.jsonl"
-
-    @property
-    def ledger(self) -> Path:
-        return self.root / "ledger.jsonl"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / ".lock"
-
-    @property
-    def generate(self) -> Path:
-        return self.root / "generate"
-
-    @property
-    def dataset(self) -> Path:
-        return self.root / "dataset"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def summary(self) -> Path:
-        return self.root / "summary.json"
 
     def attempt(self, attempt: int) -> Path:
         return self.generate / f"{attempt:04d}.json"
@@ -123,6 +103,4 @@ class Layout:
 
     def journals(self) -> list[Path]:
         """All journals, oldest attempt first; the order decides which of two equal keys is read."""
-        if not self.generate.is_dir():
-            return []
-        return sorted(path for path in self.generate.iterdir() if _JOURNAL.fullmatch(path.name))
+        return sorted(self.generate / name for name in self.journal_names())

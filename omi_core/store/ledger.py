@@ -54,6 +54,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def since(entries: list[dict[str, Any]], *stages: str) -> list[dict[str, Any]]:
+    """The entries from the last of one of these stages on; all, where there is none."""
+    starts = [at for at, entry in enumerate(entries) if entry["stage"] in stages]
+    return entries[starts[-1] :] if starts else entries
+
+
 def _entry(line: bytes) -> dict[str, Any] | None:
     if is_sealed(line):
         return unseal(line)

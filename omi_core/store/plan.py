@@ -22,7 +22,7 @@ import orjson
 from omi_core.options import ConfigError
 from omi_core.records import Record
 from omi_core.store.files import write_json
-from omi_core.store.frames import FrameDamaged, encode, frame_lines
+from omi_core.store.frames import FrameDamaged, encode, read_frame
 from omi_core.store.index import IndexWriter, contents
 from omi_core.store.layout import Layout
 from omi_core.store.resumable import Resumable
@@ -147,13 +147,10 @@ class Records:
         if at < 0 or ordinal > self._frames[at].last:
             raise ConfigError(f"{self._path}: damaged (it holds no record {ordinal}); {_TYPE_AGAIN}")
         if at != self._held:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                self._rows = frame_lines(fd, self._frames[at], self._path).splitlines()
+                self._rows = read_frame(self._frames[at], self._path).splitlines()
             except FrameDamaged as error:
                 raise ConfigError(f"{error.damage}; {_TYPE_AGAIN}") from error
-            finally:
-                os.close(fd)
             self._held = at
         return Record.from_json(orjson.loads(self._rows[ordinal - self._firsts[at]]))
 

@@ -77,7 +77,7 @@ class Resumable:
                 raise ConfigError(
                     f"run.dir={self.root}: was made with another {self.made_of} "
                     f"({shown(differences(old, content))}); "
-                    "choose another run.dir, or run.fresh=true to start it anew"
+                    "choose another run.dir, or run.fresh=true to start over"
                 )
         else:
             self._refuse_foreign()
@@ -90,14 +90,12 @@ class Resumable:
     def _refuse_foreign(self) -> None:
         self.refuse_file()
         names = sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
-        for name in names:
-            if (
-                name[0] != "." and name not in self.before
-            ):  # a lock, and what a killed write has left, are hidden
-                raise ConfigError(
-                    f"run.dir={self.root}: holds something else ({name}, and no {self.plan}) and is not "
-                    f"a {self.noun}; choose another run.dir"
-                )
+        # A lock, and what a killed write has left, are hidden.
+        if foreign := [name for name in names if name[0] != "." and name not in self.before]:
+            raise ConfigError(
+                f"run.dir={self.root}: holds something else ({foreign[0]}, and no {self.plan}) and is not "
+                f"a {self.noun}; choose another run.dir"
+            )
 
     def make(self) -> None:
         """Makes the directory, if it is not there. Raises ConfigError, also where it holds something else."""

@@ -36,7 +36,7 @@ from omi_core.store import ledger
 from omi_core.store.attempts import Attempt, new_attempt, read_attempt
 from omi_core.store.index import contents
 from omi_core.store.journal import JournalWriter
-from omi_core.store.keys import iter_keys
+from omi_core.store.keys import count_keys, iter_keys
 from omi_core.store.plan import Records
 from tests.bench.solutions import KINDS, SampleTexts, Source, sources
 
@@ -90,7 +90,7 @@ def synthesise(
             shares = [_Share(run, kind, data, attempt.number, task) for task in range(attempt.tasks)]
             for count, text in pool.imap_unordered(_write, shares, chunksize=1):
                 written, size = written + count, size + text
-    if left := gate.count_keys(gate.missing(run)):
+    if left := count_keys(gate.missing(run)):
         raise RuntimeError(f"{run.layout.root}: {left} samples are missing of what was to be whole")
     return Made(run, written, size)
 

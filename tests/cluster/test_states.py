@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.slurm
 # What squeue says of ids that it has all forgotten; here it can be made to forget at once.
 FORGOTTEN = "slurm_load_jobs error: Invalid job id specified"
 # A script that ends at once may outrun what its step tells slurmctld, and accounting then lacks the signal.
-MANY_WAYS = """#!/bin/bash
+MANY_WAYS = """
 case $SLURM_ARRAY_TASK_ID in
     1) exit 1 ;;
     2) srun bash -c 'kill -9 $$'; code=$?; sleep 1; exit $code ;;
@@ -34,7 +35,7 @@ def words(found: dict[TaskKey, TaskState]) -> dict[str, str]:
 
 
 def test_every_task_of_an_array_is_told_however_it_ended(slurm: Cluster) -> None:
-    array = commands.sbatch("--array=0-6%5", "--gres=gpu:2", "--hold", script=MANY_WAYS)
+    array = commands.sbatch("--array=0-6%5", "--gres=gpu:2", "--hold", f"--wrap={MANY_WAYS}")
     alone = commands.sbatch("--hold", "--wrap=true")
     slurm.run("scontrol", "release", array)
     slurm.run("scontrol", "hold", f"{array}_5,{array}_6")
@@ -67,7 +68,7 @@ def test_every_task_of_an_array_is_told_however_it_ended(slurm: Cluster) -> None
 
 
 def test_sacct_tells_the_same_of_what_squeue_has_forgotten(slurm: Cluster) -> None:
-    array = commands.sbatch("--array=0-2", "--gres=gpu:2", script=MANY_WAYS)
+    array = commands.sbatch("--array=0-2", "--gres=gpu:2", f"--wrap={MANY_WAYS}")
     slurm.settled(array)
     in_queue = states.query([array], {array: 3})
     slurm.wait_for(lambda: len(slurm.sacct(array, "End")) == 3, 20, "sacct has a row of each")
@@ -123,7 +124,7 @@ def test_without_accounting_squeue_alone_tells_and_the_forgotten_are_gone(
     slurm_without_accounting: Cluster,
 ) -> None:
     slurm = slurm_without_accounting
-    array = commands.sbatch("--array=0-1", "--gres=gpu:1", script=MANY_WAYS)
+    array = commands.sbatch("--array=0-1", "--gres=gpu:1", f"--wrap={MANY_WAYS}")
     slurm.settled(array)
     found = states.query([array])
     assert words(found) == {f"{array}_0": "COMPLETED", f"{array}_1": "FAILED"}
@@ -132,21 +133,28 @@ def test_without_accounting_squeue_alone_tells_and_the_forgotten_are_gone(
     assert words(states.query([array], {array: 2})) == {f"{array}_0": "GONE", f"{array}_1": "GONE"}
 
 
-def test_a_controller_that_hangs_is_busy_and_not_an_empty_queue(slurm: Cluster) -> None:
+def test_a_controller_that_hangs_is_busy_and_not_an_empty_queue(
+    slurm: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = commands.sbatch("--hold", "--wrap=true")
-    with slurm.controller_hangs(), pytest.raises(Busy, match="no answer within 1 s"):
-        states.query([job], timeout=1)
+    with monkeypatch.context() as hurried, slurm.controller_hangs():
+        hurried.setattr(states, "run", partial(commands.run, timeout=1))
+        with pytest.raises(Busy, match="no answer within 1 s"):
+            states.query([job])
     assert one(job).state == "PENDING"
 
 
-def test_a_submission_that_got_no_answer_is_found_and_not_made_twice(slurm: Cluster) -> None:
+def test_a_submission_that_got_no_answer_is_found_and_not_made_twice(
+    slurm: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_options = ("--comment=token-17 and a user's words", "--hold", "--wrap=true")
+
     def submit() -> str:
         if slurm.calls.count("sbatch"):
-            return commands.sbatch("--comment=token-17 and a user's words", "--hold", "--wrap=true")
-        with slurm.controller_hangs():
-            return commands.sbatch(
-                "--comment=token-17 and a user's words", "--hold", "--wrap=true", timeout=2
-            )
+            return commands.sbatch(*job_options)
+        with slurm.controller_hangs(), monkeypatch.context() as hurried:
+            hurried.setattr(commands, "SBATCH_TIMEOUT_S", 2)
+            return commands.sbatch(*job_options)
 
     job = commands.retry(submit, 60, found=lambda: commands.find_job("token-17"))
     assert [row.id for row in slurm.jobs()].count(job) == 1

@@ -16,7 +16,7 @@ def test_an_array_larger_than_the_queue_has_room_for_goes_window_by_window(
     held = [cluster.submit("sleep 600", "--qos=few", "--hold") for _ in range(10)]
     # 20 jobs at most and 10 there: the first window is 9 tasks, the second the rest.
     done = chain.submit("tasks=14", "reduce_tasks=12", "cluster.qos=few")
-    assert "33 samples more: submitted by the gate" in " ".join(done.stdout.split())
+    assert "33 more samples: submitted by the gate" in " ".join(done.stdout.split())
     assert chain.dataset() == undisturbed
     arrays = [(entry["stage"], entry["array"][1] + 1) for entry in chain.ledger() if entry.get("array")]
     assert arrays == [

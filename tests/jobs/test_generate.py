@@ -64,7 +64,7 @@ MISTAKES = [
     (["teacher=rehearsal", "samples=2,0", "-m", "tasks=2"], "samples=0: must be at least 1"),
     (["teacher=rehearsal", "--cfg"], "--cfg: takes one of job, hydra, all"),
     (["--info", "teacher=rehearsal"], "--info: takes one of all, config,"),
-    (["teacher=rehearsal", "--config-dir"], "--config-dir: takes a word"),
+    (["teacher=rehearsal", "--config-dir"], "--config-dir: names no directory"),
     (["--multi", "teacher=rehearsal"], "--multi: no such flag; options are NAME=VALUE"),
 ]
 

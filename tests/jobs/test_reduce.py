@@ -3,68 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 import pytest
-import zstandard
 
 from omi_core.publish.verify import verify
 from tests.conftest import Here
+from tests.jobs.reducing import LISTS, ONE_PER_ROW, WRITERS, Reduce, Rows, box
 
-Rows = list[dict[str, Any]]
-Reduce = Callable[..., tuple[list[tuple[str, str, str]], dict[str, Any]]]
-
-
-def box(answer: str) -> str:
-    return f"It is $\\boxed{{{answer}}}$."
-
-
-def write_jsonl(path: Path, rows: Rows) -> None:
-    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-
-
-def write_zst(path: Path, rows: Rows) -> None:
-    path.write_bytes(zstandard.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
-
-
-def write_parquet(path: Path, rows: Rows) -> None:
-    pl.DataFrame(rows).write_parquet(path)
-
-
-WRITERS = {"in.jsonl": write_jsonl, "in.jsonl.zst": write_zst, "in.parquet": write_parquet}
-
-
-@pytest.fixture
-def reduce(here: Here, tmp_path: Path) -> Reduce:
-    """Runs the command on rows; returns the published (problem, solution, expected answer) and stats.json."""
-
-    def run(rows: Rows, *arguments: str, name: str = "in.jsonl") -> tuple[list[tuple[str, str, str]], Any]:
-        WRITERS[name](tmp_path / name, rows)
-        code, _, err = here("reduce", f"input={name}", "run.dir=run", "cluster.workers=1", *arguments)
-        assert code == 0, err
-        verify(tmp_path / "run/dataset")
-        published = pl.read_parquet(tmp_path / "run/dataset/data/*.parquet")
-        columns = published["problem"], published["generated_solution"], published["expected_answer"]
-        stats = orjson.loads((tmp_path / "run/dataset/stats.json").read_bytes())
-        return list(zip(*columns, strict=True)), stats
-
-    return run
-
-
-ONE_PER_ROW: Rows = [
-    {"problem": "p", "generated_solution": box("1")},
-    {"problem": "q", "generated_solution": box("2")},
-    {"problem": "p", "generated_solution": box("3")},
-    {"problem": "p", "generated_solution": box("1.0")},
-]
-LISTS: Rows = [
-    {"problem": "p", "generated_solution": [box("1"), box("3"), box("1.0")]},
-    {"problem": "q", "generated_solution": [box("2")]},
-]
 VOTED = [("p", box("1"), "1"), ("p", box("1.0"), "1"), ("q", box("2"), "2")]
 
 
@@ -82,13 +31,6 @@ def test_samples_that_do_not_settle_on_an_answer_do_not_outvote_one_that_does(
     rows: Rows = [{"problem": "p", "generated_solution": each} for each in (text, text + " ", box("1"))]
     published, _ = reduce(rows)
     assert published == [("p", box("1"), "1")]
-
-
-def test_a_limit_in_tokens_that_nothing_counts_is_refused(here: Here, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "in.jsonl", ONE_PER_ROW)
-    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "filters.max_tokens=9")
-    assert code == 2 and not (tmp_path / "run").exists()
-    assert "filters.max_tokens=9" in err and "filters.tokenizer=FILE" in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -224,41 +166,6 @@ def test_a_column_tells_which_solutions_are_whole_cut_off_or_none(
     assert counts.get("quarantined", 0) == counts.get("errors", {}).get("Unfinished", 0) == unfinished
 
 
-UNUSABLE = [
-    ({"problem": "  ", "generated_solution": box("1")}, "empty_problem"),
-    ({"problem": None, "generated_solution": box("1")}, "empty_problem"),
-    ({"problem": "r", "generated_solution": None}, "solution_not_text"),
-    ({"problem": "r", "generated_solution": [7]}, "solution_not_text"),
-    ({"problem": "r", "generated_solution": box("1"), "answer": " "}, "no_ground_truth"),
-    ({"problem": "r", "generated_solution": box("1"), "answer": None}, "no_ground_truth"),
-]
-
-
-@pytest.mark.parametrize(("row", "reason"), UNUSABLE, ids=lambda case: str(case)[:60])
-def test_rows_that_cannot_be_used_are_counted(
-    reduce: Reduce, tmp_path: Path, row: dict[str, Any], reason: str
-) -> None:
-    good = {"problem": "p", "generated_solution": box("1"), "answer": "1"}
-    arguments = ["data.answer=answer"] if reason == "no_ground_truth" else []
-    published, stats = reduce([good, {"answer": "1"} | row], *arguments)
-    assert published == [("p", box("1"), "1")]
-    assert stats["counts"]["skipped_input_rows"] == {reason: 1}
-    plan = orjson.loads((tmp_path / "run/plan.json").read_bytes())
-    assert plan["skipped_examples"] == {reason: ["in.jsonl:2"]}
-
-
-def test_the_same_command_again_does_nothing_and_a_changed_input_is_refused(
-    reduce: Reduce, here: Here, tmp_path: Path
-) -> None:
-    reduce(ONE_PER_ROW)
-    command = ["input=in.jsonl", "run.dir=run", "cluster.workers=1"]
-    assert "complete, nothing to do" in here("reduce", *command)[2]
-    write_jsonl(tmp_path / "in.jsonl", LISTS[:1])
-    code, _, err = here("reduce", *command)
-    assert code == 2
-    assert err.startswith("error: run.dir=run: was made with another config (input ")
-
-
 def test_the_dataset_is_the_same_bytes_for_any_number_of_tasks(reduce: Reduce, tmp_path: Path) -> None:
     rows = [{"problem": f"p{n}", "generated_solution": [box("1"), box("1") + " "]} for n in range(20)]
     files = []
@@ -267,60 +174,6 @@ def test_the_dataset_is_the_same_bytes_for_any_number_of_tasks(reduce: Reduce, t
         root = tmp_path / "run/dataset"
         files.append({path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()})
     assert files[0] == files[1]
-
-
-def test_nothing_left_is_a_failure_that_names_the_filters(here: Here, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "in.jsonl", [{"problem": "p", "generated_solution": "#### 5"}])
-    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run")
-    assert code == 1
-    assert "no row is left to publish; dropped: no_boxed 1" in err
-    assert not (tmp_path / "run/dataset").exists()
-
-
-MISTAKES = [
-    ([], "input: missing"),
-    (["input=nowhere.jsonl"], "input=nowhere.jsonl: no such file"),
-    (["input=bad.csv"], "input=bad.csv: of unknown kind; it must end in .jsonl"),
-    (["input=bad.jsonl"], "bad.jsonl:2: not a line of JSON"),
-    (["input=list.jsonl"], "list.jsonl:1: not a JSON object"),
-    (["input=bad.parquet"], "bad.parquet: cannot be read"),
-    (["input=bad.jsonl.zst"], "bad.jsonl.zst: cannot be read"),
-    (["input=empty.jsonl"], "data: the input has no usable record"),
-    (["input=in.jsonl", "data.problem=qestion"], "data.problem=qestion: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "data.answer=truth"], "data.answer=truth: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "finish_reason=why"], "finish_reason=why: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "solution=[problem.x]"], "solution=problem.x: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "conversations.min_turns=3"], "conversations.min_turns: not read by task=solutions"),
-    (["input=in.jsonl", "solution=5"], "solution=5: in.jsonl:1 has no such column"),
-    (["input=in.jsonl", "solution=[]"], "solution: names no column"),
-    (["input=in.jsonl", "data=gsm8k"], "data: no choices here; set its options one by one"),
-    (["input=in.jsonl", "data.path=in.jsonl"], "data.path: not read by jobs.reduce"),
-    (["input=.", "run.dir=r"], ".: not a run directory"),
-    (["input=in.jsonl", "samples=4"], "samples: no such option"),
-    (["input=in.jsonl", "answers.methods=[box]"], "answers: extraction methods ['box']"),
-    (["input=in.jsonl", "answers.pattern='(a+)+'"], "answers: final-answer pattern '(a+)+'"),
-    (["input=in.jsonl", "data.answer=problem", "data.answer_format=pattern"], "data.answer_format=pattern:"),
-    (["input=in.jsonl", "filters.tokenizer=nowhere"], "filters.tokenizer=nowhere: no such file"),
-    (["input=in.jsonl", "run.dir=/proc/nowhere/run"], "run.dir: cannot write in /proc/nowhere"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(a) for a, _ in MISTAKES])
-def test_a_mistake_is_one_line_with_exit_code_2_and_leaves_nothing(
-    here: Here, tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    write_jsonl(tmp_path / "in.jsonl", ONE_PER_ROW)
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "list.jsonl").write_text("[1]\n")
-    for name in ("bad.csv", "bad.parquet", "bad.jsonl.zst", "bad.jsonl"):
-        (tmp_path / name).write_text('{"problem": "p", "generated_solution": "s"}\n{"problem": \n')
-    before = sorted(tmp_path.iterdir())
-    code, out, err = here("reduce", *arguments)
-    assert err.startswith(f"error: {message}")
-    assert err.count("\n") == 1
-    assert out == ""
-    assert code == 2
-    assert sorted(tmp_path.iterdir()) == before
 
 
 # Solutions that the labels shipped with the file call correct.
@@ -392,78 +245,3 @@ def test_each_solution_of_a_list_has_its_own_finish_reason(reduce: Reduce) -> No
     published, stats = reduce(rows, "finish_reason=why")
     assert published == [("p", box("1"), "1")]  # what was cut off has no vote either
     assert stats["counts"]["filters"]["unfinished"]["dropped"] == 2
-
-
-def test_finish_reasons_must_be_as_many_as_solutions(here: Here, tmp_path: Path) -> None:
-    write_jsonl(
-        tmp_path / "in.jsonl", [{"problem": "p", "generated_solution": [box("1")], "why": ["stop"] * 2}]
-    )
-    code, _, err = here("reduce", "input=in.jsonl", "finish_reason=why")
-    assert code == 2
-    line = "finish_reason=why: in.jsonl:1 has 2 of them for 1 solutions"
-    assert err == f"error: {line}; to leave out such rows, data.on_bad_row=skip\n"
-
-
-def test_a_row_with_no_solution_at_all_is_counted(reduce: Reduce) -> None:
-    _, stats = reduce([*LISTS, {"problem": "r", "generated_solution": []}])
-    assert stats["counts"]["skipped_input_rows"] == {"no_solution": 1}
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-GENERATE = ("teacher=rehearsal", "data.size=30", "samples=4", "cluster.workers=1")
-
-
-def test_a_run_reduced_again_gives_what_it_would_have_given_from_the_start(
-    here: Here, tmp_path: Path
-) -> None:
-    other = ("filters.wrong_arithmetic=false", "answers.expected=majority", "filters.min_chars=30")
-    assert here("generate", *GENERATE, "run.dir=first", "tasks=3")[0] == 0
-    before = files_of(tmp_path / "first")
-    code, _, err = here("reduce", "input=first", *other, "run.dir=again", "cluster.workers=1")
-    assert code == 0, err
-    assert here("generate", *GENERATE, *other, "run.dir=anew")[0] == 0
-    assert files_of(tmp_path / "again/dataset") == files_of(tmp_path / "anew/dataset")
-    assert files_of(tmp_path / "first") == before
-
-
-def test_a_run_that_is_not_complete_cannot_be_reduced_again(here: Here, tmp_path: Path) -> None:
-    assert here("generate", *GENERATE, "run.dir=first")[0] == 0
-    journal = tmp_path / "first/generate/0001-00000.jsonl.zst"
-    journal.write_bytes(journal.read_bytes()[:-5])
-    code, _, err = here("reduce", "input=first", "run.dir=again")
-    assert code == 2
-    assert err == "error: input=first: 120 of its samples are missing; finish that run first\n"
-    assert not (tmp_path / "again").exists()
-
-
-def test_an_import_can_be_reduced_again_too(reduce: Reduce, here: Here, tmp_path: Path) -> None:
-    reduce(ONE_PER_ROW)
-    code, _, err = here(
-        "reduce", "input=run", "answers.min_agreement=0.7", "run.dir=again", "cluster.workers=1"
-    )
-    assert code == 0, err
-    assert "filters.max_tokens=1024: off, nothing counts the tokens" in err
-    plan = orjson.loads((tmp_path / "again/plan.json").read_bytes())
-    assert plan["content"]["filters"]["max_tokens"] is None
-    published = pl.read_parquet(tmp_path / "again/dataset/data/*.parquet")
-    assert published["problem"].to_list() == ["q"]
-    code, _, err = here("reduce", "input=run", "filters.max_tokens=9", "run.dir=refused")
-    assert code == 2 and err.startswith("error: filters.max_tokens=9: nothing counts the tokens")
-
-
-def test_a_damaged_import_is_named_and_made_anew(reduce: Reduce, here: Here, tmp_path: Path) -> None:
-    reduce(ONE_PER_ROW)
-    journal = tmp_path / "run/generate/0001-00000.jsonl.zst"
-    data = bytearray(journal.read_bytes())
-    data[len(data) // 2] ^= 1
-    journal.write_bytes(data)
-    (tmp_path / "run/dataset").rename(tmp_path / "away")
-    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1")
-    assert code == 1
-    assert err.splitlines()[-1].startswith("failed: run/generate/0001-00000.jsonl.zst: ")
-    assert err.splitlines()[-1].endswith("import the samples anew with run.fresh=true")
-    code, _, err = here("reduce", "input=in.jsonl", "run.dir=run", "cluster.workers=1", "run.fresh=true")
-    assert code == 0, err

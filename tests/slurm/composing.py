@@ -13,7 +13,7 @@ from omi_core.slurm.submit import Chain, Site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 
-LIMITS = Limits("site", "22.05", max_array_size=1001, max_job_count=10_000, min_job_age_s=300)
+LIMITS = Limits("site", max_array_size=1001, max_job_count=10_000)
 
 
 def compose(*arguments: str) -> Generate:

@@ -18,14 +18,14 @@ from omi_core.store.layout import Layout
 
 CRASHING = """
 import os, signal
-from omi_core.commands import task
+from omi_core.commands import job
 from omi_core.slurm.array_task import STAGES
 
 def crash(root, numbers, stop):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 STAGES["gate"] = crash
-task.main(["run", "gate", "1"])
+job.main(["run", "gate", "1"])
 """
 
 
@@ -69,7 +69,7 @@ def test_a_job_that_cannot_leave_word_says_that(tmp_path: Path, monkeypatch: pyt
 
 
 FULL = """
-from omi_core.commands import task
+from omi_core.commands import job
 from omi_core.slurm.array_task import STAGES
 
 def full(root, numbers, stop):
@@ -77,7 +77,7 @@ def full(root, numbers, stop):
     raise OSError(28, "No space left on device")
 
 STAGES["publish"] = full
-raise SystemExit(task.main(["run", "publish", "1"]))
+raise SystemExit(job.main(["run", "publish", "1"]))
 """
 
 

@@ -63,7 +63,7 @@ def test_a_node_is_filled_with_replicas(
 ) -> None:
     config = compose(f"+cluster={profile}", *SITES[profile], *WORK)
     assert replicas(config) == tasks
-    options = asked(script(config, chain(config, tmp_path / "run")["generate"]))
+    options = asked(script(config.cluster, chain(config, tmp_path / "run")["generate"]))
     assert options.items() >= request_by.items()
     assert int(options["ntasks-per-node"]) == tasks
 
@@ -73,7 +73,7 @@ def test_every_job_of_a_site_where_each_needs_one_has_a_constraint_and_cpu_jobs_
 ) -> None:
     config = compose("+cluster=perlmutter", "cluster.account=m0000", "cluster.constraint='gpu&hbm80g'", *WORK)
     for job in chain(config, tmp_path / "run").values():
-        options = asked(script(config, job))
+        options = asked(script(config.cluster, job))
         got = (options["constraint"].strip("'"), options["qos"])
         assert got == (("gpu&hbm80g", "regular") if job.on_gpus else ("cpu", "shared"))
 

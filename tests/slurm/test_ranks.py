@@ -22,27 +22,27 @@ from tests.slurm.ranks import Start, count, environment, trouble, wait_for
 
 
 @pytest.mark.parametrize(
-    ("nodelist", "expected"),
+    ("nodelist", "first"),
     [
-        ("n1", ["n1"]),
-        ("a01,b02", ["a01", "b02"]),
-        ("n[1-4,7]", ["n1", "n2", "n3", "n4", "n7"]),
-        ("rack[01-03]-n[1-2]", [f"rack0{r}-n{n}" for r in (1, 2, 3) for n in (1, 2)]),
-        ("n[08-11]", ["n08", "n09", "n10", "n11"]),
-        ("n[98-101]", ["n98", "n99", "n100", "n101"]),
-        ("gpu-a.site,login2,x[3]y", ["gpu-a.site", "login2", "x3y"]),
+        ("n1", "n1"),
+        ("a01,b02", "a01"),
+        ("n[1-4,7]", "n1"),
+        ("rack[01-03]-n[1-2]", "rack01-n1"),
+        ("n[08-11]", "n08"),
+        ("n[98-101]", "n98"),
+        ("n[3,1-2],m1", "n3"),
+        ("gpu-a.site,login2,x[3]y", "gpu-a.site"),
+        ("x[3]y,login2", "x3y"),
     ],
 )
-def test_a_node_list_is_read_as_slurm_writes_it(nodelist: str, expected: list[str]) -> None:
-    assert hosts.expand_hosts(nodelist) == expected
+def test_the_first_of_a_node_list_is_found_as_slurm_writes_it(nodelist: str, first: str) -> None:
+    assert hosts.first_host(nodelist) == first
 
 
-@pytest.mark.parametrize(
-    "text", ["", ",", "a,,b", "n[1-2", "n1]", "n[2-1]", "n[a-b]", "n[1-999999999]", "n[[1]]", "n[]"]
-)
+@pytest.mark.parametrize("text", ["", ",", "a,,b", "n[1-2", "n1]", "n[a-b]", "n[1-]", "n[[1]]", "n[]"])
 def test_what_is_no_node_list_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a (node list|range)"):
-        hosts.expand_hosts(text)
+    with pytest.raises(ValueError, match="not a node list"):
+        hosts.first_host(text)
 
 
 names = st.text("abcxyz-.", min_size=1, max_size=5)
@@ -54,7 +54,7 @@ numbers = st.integers(0, 300)
         st.tuples(names, st.lists(numbers, max_size=4), st.integers(1, 4), names), min_size=1, max_size=4
     )
 )
-def test_every_host_of_a_written_list_comes_back_in_order(
+def test_the_first_host_of_any_written_list_is_found(
     parts: list[tuple[str, list[int], int, str]],
 ) -> None:
     written, expected = [], []
@@ -69,7 +69,7 @@ def test_every_host_of_a_written_list_comes_back_in_order(
         words = [f"{a:0{width}}" + (f"-{b:0{width}}" if b > a else "") for a, b in ranges]
         written.append(f"{prefix}[{','.join(words)}]{suffix}")
         expected += [f"{prefix}{n:0{width}}{suffix}" for a, b in ranges for n in range(a, b + 1)]
-    assert hosts.expand_hosts(",".join(written)) == expected
+    assert hosts.first_host(",".join(written)) == expected[0]
 
 
 def test_the_ranks_of_a_job_agree_on_where_rank_0_is() -> None:

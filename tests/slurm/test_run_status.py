@@ -19,6 +19,7 @@ from omi_core.stages.run import Run
 from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
 from omi_core.store.files import write_json
+from omi_core.store.keys import count_keys
 from omi_core.store.layout import Layout
 from tests.conftest import Here
 from tests.slurm.composing import compose
@@ -59,7 +60,7 @@ class Site:
         """A chain of which gate, reduce and publish follow the array `jobs[0]`; the number of its attempt."""
         ranges = gate.missing(self.run)
         attempt = new_attempt(self.layout, ranges, 4)
-        self.note(stage="chain", by="generate", keys=gate.count_keys(ranges))
+        self.note(stage="chain", by="generate", keys=count_keys(ranges))
         arrays = {"generate": [0, 1, 0], "reduce": [0, 0, 0]}
         for stage, job in zip(("generate", "gate", "reduce", "publish"), jobs, strict=False):
             number = attempt.number if stage == "generate" else None

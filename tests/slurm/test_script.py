@@ -60,7 +60,9 @@ def golden_texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], di
             config = compose(*GOLDENS[profile], *WORK)
             check_cluster(config.cluster)
             jobs = chain(config, root / "runs/demo")
-            made[profile] = {stage: normal(script(config, job), root, job) for stage, job in jobs.items()}
+            made[profile] = {
+                stage: normal(script(config.cluster, job), root, job) for stage, job in jobs.items()
+            }
         return made[profile]
 
     return texts
@@ -109,7 +111,8 @@ def text_of(stage: str, config: Generate | None = None, /, **cluster: object) ->
     """The sbatch file of a stage for a generic site with these options."""
     config = config or Generate()
     config.cluster = Cluster(name="site", kind="slurm", **cluster)  # type: ignore[arg-type]
-    return script(config, job(stage))
+    size = {"nodes": config.teacher.nodes, "tasks": replicas(config)} if stage in GPU else {}
+    return script(config.cluster, job(stage, **size))
 
 
 def asked(text: str) -> dict[str, str]:
@@ -231,7 +234,7 @@ def test_every_task_has_a_log_of_its_own(stage: str, log: str) -> None:
     ("first", "last", "at_once", "shown"), [(0, 9, 0, "0-9"), (0, 999, 32, "0-999%32"), (0, 0, 1, "0-0%1")]
 )
 def test_an_array_carries_its_throttle(first: int, last: int, at_once: int, shown: str) -> None:
-    text = script(Generate(), job("generate", array=(first, last, at_once)))
+    text = script(Cluster(), job("generate", array=(first, last, at_once)))
     assert asked(text)["array"] == shown
 
 
@@ -239,16 +242,16 @@ def test_an_array_carries_its_throttle(first: int, last: int, at_once: int, show
     ("after", "killed"), [("afterok:7", True), ("afterany:7:8", False), (None, False)], ids=str
 )
 def test_only_a_job_that_needs_success_is_killed_when_it_cannot_come(after: str | None, killed: bool) -> None:
-    options = asked(script(Generate(), job("reduce", after=after)))
+    options = asked(script(Cluster(), job("reduce", after=after)))
     assert (options.get("kill-on-invalid-dep") == "yes") == killed
     assert options.get("dependency", "").strip("'") == (after or "")
 
 
 def test_nodes_that_failed_are_excluded_beside_those_that_the_user_names() -> None:
-    config = Generate(cluster=Cluster(kind="slurm", options={"exclude": "n9"}))
-    assert asked(script(Generate(), job("generate", exclude="n1,n2")))["exclude"] == "n1,n2"
-    assert asked(script(config, job("generate", exclude="n1,n2")))["exclude"] == "n1,n2,n9"
-    assert asked(script(config, job("generate")))["exclude"] == "n9"
+    cluster = Cluster(kind="slurm", options={"exclude": "n9"})
+    assert asked(script(Cluster(), job("generate", exclude="n1,n2")))["exclude"] == "n1,n2"
+    assert asked(script(cluster, job("generate", exclude="n1,n2")))["exclude"] == "n1,n2,n9"
+    assert asked(script(cluster, job("generate")))["exclude"] == "n9"
 
 
 @pytest.mark.parametrize(
@@ -404,7 +407,7 @@ def test_what_a_site_needs_and_is_not_given_is_named_in_one_line(
 def test_each_array_has_a_throttle_of_its_own(tmp_path: Path) -> None:
     config = compose("+cluster=slurm", "cluster.throttle=7", "cluster.cpu_throttle=9", *WORK)
     jobs = chain(config, tmp_path / "run")
-    assert [asked(script(config, jobs[stage]))["array"] for stage in ("generate", "reduce")] == [
+    assert [asked(script(config.cluster, jobs[stage]))["array"] for stage in ("generate", "reduce")] == [
         "0-2%7",
         "0-1%9",
     ]

@@ -121,7 +121,7 @@ SACCT = """\
 
 def test_sacct_tells_the_runs_of_each_task_and_no_steps() -> None:
     runs = states.parse_sacct(SACCT)
-    told = {str(key): [run.state.state for run in past] for key, past in runs.items()}
+    told = {str(key): [run.state for run in past] for key, past in runs.items()}
     assert told == {
         "3": ["RUNNING"],
         "1_1": ["FAILED"],
@@ -130,9 +130,9 @@ def test_sacct_tells_the_runs_of_each_task_and_no_steps() -> None:
         **{f"10_{i}": ["CANCELLED"] for i in (0, 4, 8, 12, 16, 20)},
         "13_0": ["REQUEUED", "PENDING"],
     }
-    assert runs[TaskKey("1", 1)][0].state == TaskState("FAILED", None, "n1", 1, 0, 0, 1, 0, T0, T0 + 1, 2)
-    assert runs[TaskKey("1", 2)][0].state.reason == "cancelled by 0"
-    assert runs[TaskKey("1", 2)][0].state.gpus == 2
+    assert runs[TaskKey("1", 1)][0] == TaskState("FAILED", None, "n1", 1, 0, 0, 1, 0, T0, T0 + 1, 2)
+    assert runs[TaskKey("1", 2)][0].reason == "cancelled by 0"
+    assert runs[TaskKey("1", 2)][0].gpus == 2
 
 
 # -- both ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.slurm import commands, sending, submit
 from omi_core.slurm.script import Job
@@ -27,10 +28,10 @@ def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(sending, "ask_site", lambda config: Site(LIMITS))
     monkeypatch.setattr(commands, "scancel", gone.extend)
 
-    def take(config: Generate, job: Job) -> str:
+    def take(cluster: Cluster, job: Job) -> str:
         return str(next(numbers))
 
-    monkeypatch.setattr(submit, "submit", take)
+    monkeypatch.setattr(submit, "submit_job", take)
     return gone
 
 

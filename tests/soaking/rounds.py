@@ -16,6 +16,7 @@ from omi_core.stages.reduce import finished_part
 from omi_core.stages.run import open_run, published
 from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
+from omi_core.store.keys import count_keys
 from omi_core.store.layout import Layout
 from omi_core.store.plan import read_plan
 from tests.published import published_file
@@ -252,7 +253,7 @@ class _Play:
         """The tasks of the stage that is next, side by side, as a cluster's chain of jobs starts them."""
         run, tasks, parts = open_run(self.layout), self._session.tasks, self._parts()
         ranges = gate.missing(run)
-        if missing := gate.count_keys(ranges):
+        if missing := count_keys(ranges):
             attempt = new_attempt(self.layout, ranges, tasks)
             entry = {"stage": GENERATE, "attempt": attempt.number, "tasks": attempt.tasks, "keys": missing}
             ledger.append(self.layout.ledger, entry)

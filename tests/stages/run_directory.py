@@ -50,6 +50,7 @@ from omi_core.stages.stopping import Stop
 from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
 from omi_core.store.files import write_json
+from omi_core.store.keys import count_keys
 from omi_core.store.layout import Layout
 from omi_core.teachers import open_teacher
 
@@ -242,7 +243,7 @@ class RunDirectory(RuleBasedStateMachine):
     def _array(self, tasks: int, lost: int) -> None:
         run: Any = open_to_continue(self.layout)
         missing = gate.missing(run)
-        if not gate.count_keys(missing):
+        if not count_keys(missing):
             return
         attempt = new_attempt(run.layout, missing, tasks)
         ledger.append(run.layout.ledger, {"stage": "generate", "attempt": attempt.number})

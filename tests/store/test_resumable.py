@@ -42,10 +42,10 @@ def dataset(root: Path, options: dict[str, int], fresh: bool) -> None:
 def pipeline(root: Path, options: dict[str, int], fresh: bool) -> None:
     whole = Pipeline(root, "recipe", fingerprint(options), options, ())
     if not fresh:
-        pipelines.refuse_other(whole)
+        pipelines.directory(root).refuse_other(whole.content)
     elif pipelines.is_pipeline(root):
-        pipelines.move_aside(root)
-    pipelines.make_directory(root)
+        pipelines.directory(root).move_aside()
+    pipelines.directory(root).make()
     with lock(whole.layout.lock):
         pipelines.write_pipeline(whole)
 
@@ -90,7 +90,7 @@ def test_another_content_is_refused_with_the_difference(command: Command, plan: 
     message = str(refused.value)
     assert message.startswith(f"run.dir={tmp_path / 'made'}: was made with another ")
     assert "samples 4 → 5" in message and "seed" not in message and "\n" not in message
-    assert message.endswith("choose another run.dir, or run.fresh=true to start it anew")
+    assert message.endswith("choose another run.dir, or run.fresh=true to start over")
     assert files_of(tmp_path) == before
 
 
