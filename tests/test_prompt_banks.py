@@ -20,6 +20,7 @@ import sympy
 
 from omi_core import filters, prompts
 from omi_core.answers import Extractor, Grader, Verdict
+from omi_core.answers.extract import count_boxes
 from omi_core.decontaminate import NgramSearch, Questions
 from omi_core.filters.arithmetic import statements
 from omi_core.records import Candidate
@@ -191,7 +192,7 @@ def test_every_solution_ends_in_the_answer_computed_from_its_problem(name: str) 
     with grader:
         for (problem, solution), answer in zip(pairs("solutions", name), SOLUTIONS[name], strict=True):
             found = extract(solution)
-            assert found.boxed_count == 1 and found.answer is not None
+            assert count_boxes(solution) == 1 and found.answer is not None
             expected = sympy.latex(sympy.sympify(answer(*numbers(problem))))
             assert grader.compare(found.answer, expected) is Verdict.EQUAL, (found.answer, expected)
 

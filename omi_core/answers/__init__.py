@@ -9,12 +9,7 @@ Importing this package is cheap (tens of milliseconds, for Arb): sympy is only i
 """
 
 from omi_core.answers.draws import Draws, count_draws
-from omi_core.answers.extract import (
-    Extractor,
-    boxed_answers,
-    gsm8k_ground_truth,
-    math_ground_truth,
-)
+from omi_core.answers.extract import Extractor, boxed_answers, gsm8k_ground_truth, math_ground_truth
 from omi_core.answers.grader import Grader
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.pool import WorkerError, WorkerLimits

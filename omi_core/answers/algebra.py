@@ -14,6 +14,7 @@ cost of an expression never depends on the size of the numbers that it names.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -45,9 +46,9 @@ def _checked(coefficient: Fraction) -> Fraction:
     return coefficient
 
 
-def _add(a: Poly, b: Poly) -> Poly:
-    total = dict(a)
-    for monomial, coefficient in b.items():
+def _collected(total: Poly, terms: Iterable[tuple[Monomial, Fraction]]) -> Poly:
+    """`total` with the terms added to it."""
+    for monomial, coefficient in terms:
         value = total.get(monomial, 0) + coefficient
         if value:
             total[monomial] = _checked(value)
@@ -82,18 +83,13 @@ def _times(a: Monomial, b: Monomial) -> tuple[Monomial, int]:
 def _multiply(a: Poly, b: Poly) -> Poly:
     if len(a) * len(b) > MAX_TERMS * 10:
         raise TooComplex("too many terms")
-    total: Poly = {}
-    for m1, c1 in a.items():
-        for m2, c2 in b.items():
-            monomial, factor = _times(m1, m2)
-            value = total.get(monomial, 0) + c1 * c2 * factor
-            if value:
-                total[monomial] = _checked(value)
-            else:
-                total.pop(monomial, None)
-    if len(total) > MAX_TERMS:
-        raise TooComplex("too many terms")
-    return total
+    products = (
+        (monomial, c1 * c2 * factor)
+        for m1, c1 in a.items()
+        for m2, c2 in b.items()
+        for monomial, factor in [_times(m1, m2)]
+    )
+    return _collected({}, products)
 
 
 def _key(poly: Poly) -> frozenset:
@@ -142,10 +138,10 @@ class Form:
     def __add__(self, other: Form) -> Form:
         opaque = self.opaque or other.opaque
         if self.den is None and other.den is None:
-            return Form(_add(self.num, other.num), None, opaque)
-        left = _multiply(self.num, other.den or _UNIT_POLY)
-        right = _multiply(other.num, self.den or _UNIT_POLY)
-        return Form(_add(left, right), _multiply(self.den or _UNIT_POLY, other.den or _UNIT_POLY), opaque)
+            return Form(_collected(dict(self.num), other.num.items()), None, opaque)
+        ours, theirs = self.den or _UNIT_POLY, other.den or _UNIT_POLY
+        num = _collected(_multiply(self.num, theirs), _multiply(other.num, ours).items())
+        return Form(num, _multiply(ours, theirs), opaque)
 
     def __neg__(self) -> Form:
         return Form({m: -c for m, c in self.num.items()}, self.den, self.opaque)

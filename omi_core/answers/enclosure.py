@@ -22,12 +22,7 @@ POINTS = (1.3717421, 2.7391468, 5.1193271)
 _MAX_ANGLE = 2.0**53
 _NAN = arb.nan()
 _ANGLES: dict[str, Callable[[arb], arb]] = {
-    "sin": arb.sin,
-    "cos": arb.cos,
-    "tan": arb.tan,
-    "cot": arb.cot,
-    "sec": arb.sec,
-    "csc": arb.csc,
+    name: getattr(arb, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc")
 }
 _FUNCTIONS: dict[str, Callable[[arb], arb]] = {
     "abs": abs,

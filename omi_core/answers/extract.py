@@ -51,16 +51,13 @@ _MATH_REST = re.compile(r"[^$\n]{0,200}\$\$?[ \t]?[.!]?")
 class Extraction:
     """What was found. `text[start:end]` is the answer with its mark-up and what closes it (`$`, a stop).
 
-    `answer` is None if nothing was found (`kind` "none") or if it was refused (`refused` says why; `kind`,
-    `start` and `end` then say where it stood). `boxed_count` counts boxes in the whole text, not those inside
-    others.
+    `answer` is None if nothing was found or if it was refused (`refused` says why; `start` and `end` then say
+    where it stood).
     """
 
     answer: str | None
     start: int
     end: int
-    kind: str
-    boxed_count: int
     refused: str | None = None
 
 
@@ -78,10 +75,6 @@ class _Boxes(NamedTuple):
     bare: list[_Box]
     open_at: int | None = None
 
-    @property
-    def number(self) -> int:
-        return len(self.done) + len(self.bare)
-
 
 _Found = tuple[str | None, int, int]  # answer (None: the text ends inside it), start, end
 
@@ -95,11 +88,7 @@ class Extractor:
     """
 
     def __init__(
-        self,
-        methods: Sequence[str] = METHODS,
-        pattern: str | None = None,
-        *,
-        max_answer: int = MAX_ANSWER,
+        self, methods: Sequence[str] = METHODS, pattern: str | None = None, *, max_answer: int = MAX_ANSWER
     ) -> None:
         unknown = [method for method in methods if method not in METHODS]
         if unknown or not methods:
@@ -112,35 +101,33 @@ class Extractor:
 
     def __call__(self, text: str) -> Extraction:
         """The final answer of `text`. Never raises on any string."""
-        boxes = _boxes(text)
-        found = self._find(text, boxes)
+        found = self._find(text)
         if found is None:
-            return Extraction(None, len(text), len(text), "none", boxes.number)
-        method, answer, start, end = found
+            return Extraction(None, len(text), len(text))
+        answer, start, end = found
         if answer is None:
-            return Extraction(None, start, end, method, boxes.number, "the text ends inside it")
+            return Extraction(None, start, end, "the text ends inside it")
         refused = _refusal(answer, self.max_answer)
-        clean = None if refused else answer.strip()
-        return Extraction(clean, start, _closed(text, start, end), method, boxes.number, refused)
+        return Extraction(None if refused else answer.strip(), start, _closed(text, start, end), refused)
 
     def answer(self, text: str) -> str | None:
         """The `answer` of the extraction alone, in less time."""
-        found = self._find(text, _boxes(text))
-        if found is None or found[1] is None or _refusal(found[1], self.max_answer):
+        found = self._find(text)
+        if found is None or found[0] is None or _refusal(found[0], self.max_answer):
             return None
-        return found[1].strip()
+        return found[0].strip()
 
-    def _find(self, text: str, boxes: _Boxes) -> tuple[str, str | None, int, int] | None:
-        """(method, answer, start, end) of the first method that finds one."""
+    def _find(self, text: str) -> _Found | None:
+        """What the first method finds that finds anything."""
         for method in self.methods:
             if method == "boxed":
-                found = _last_box(text, boxes)
+                found = _last_box(text)
             elif method == "hashes":
                 found = _last_hashes(text)
             else:
                 found = self._last_match(text)
             if found is not None:
-                return method, *found
+                return found
         return None
 
     def _last_match(self, text: str) -> _Found | None:
@@ -255,8 +242,8 @@ def _first_box(text: str, begin: int = 0) -> int | None:
 
 
 def count_boxes(text: str) -> int:
-    """Boxes in the text, not those inside others: `boxed_count` of its `Extraction`."""
-    return _boxes(text).number
+    """Boxes in the text, not those inside others."""
+    return len(boxed_answers(text))
 
 
 def boxed_answers(text: str) -> list[str]:
@@ -265,7 +252,8 @@ def boxed_answers(text: str) -> list[str]:
     return [text[box.inner : box.inner_end].strip() for box in (*boxes.done, *boxes.bare)]
 
 
-def _last_box(text: str, boxes: _Boxes) -> _Found | None:
+def _last_box(text: str) -> _Found | None:
+    boxes = _boxes(text)
     if boxes.open_at is not None:
         return None, boxes.open_at, len(text)
     last = max([*boxes.done[-1:], *boxes.bare[-1:]], key=lambda box: box.end, default=None)

@@ -9,7 +9,7 @@ a timeout is paid once.
         grader.compare(r"\frac{1}{2}", "0.5")  # Verdict.EQUAL
 
 Verdicts do not depend on the order of the two answers, on the order of pairs, or on what was cached. They
-depend on the machine only where a worker runs out of `Limits.cpu_seconds`.
+depend on the machine only where a worker runs out of `WorkerLimits.cpu_seconds`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 from omi_core import options
 from omi_core.answers.algebra import Form
@@ -30,27 +29,14 @@ from omi_core.answers.rules import Question, Rules
 
 _PLAIN_INTEGER = re.compile(r"-?[1-9][0-9]{0,30}|0")
 _MAX_KEY = 2000
-
-
-@dataclass(slots=True)
-class GraderCounts:
-    """Questions by the step that settled them, those of the caches not counted: for measuring and for tests.
-
-    They depend on how records fall into tasks, so no run publishes them.
-    """
-
-    string: int = 0
-    integer: int = 0
-    exact: int = 0
-    refused: int = 0
-    worker: int = 0
+_KEPT = 100_000  # verdicts, and readings
 
 
 class Grader:
     """Compares answers under one policy. A context manager; `close` ends its workers.
 
-    `workers` is the number of processes (default: the CPUs this process may use); `cache` the number of
-    verdicts and of readings kept. Not for use from two threads at once.
+    `workers` is the number of processes (default: the CPUs this process may use). Not for use from two
+    threads at once.
     """
 
     def __init__(
@@ -59,17 +45,14 @@ class Grader:
         *,
         workers: int | None = None,
         limits: WorkerLimits | None = None,
-        cache: int = 100_000,
     ) -> None:
-        if (workers is not None and workers < 1) or cache < 1:
-            raise ValueError(f"workers={workers}, cache={cache}: both must be at least 1")
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers={workers}: must be at least 1")
         self.policy = policy or Policy()
         options.check(self.policy)
-        self.counts = GraderCounts()
         self._pool = Pool(workers or len(os.sched_getaffinity(0)), limits or WorkerLimits())
-        self._cache_size = cache
         self._verdicts: dict[tuple[str, str], Verdict] = {}
-        self._readings: dict[str, Reading] = {}
+        self._readings = lru_cache(_KEPT)(read_answer)
 
     def __enter__(self) -> Grader:
         return self
@@ -96,18 +79,15 @@ class Grader:
         settled: dict[tuple[str, str], Verdict] = {}
         for pair in asked:
             settled[pair] = self._decided(pair, proofs)
-            self.counts.worker += 1
             self._settle(pair, settled[pair])
         return [settled[_ordered(*pair)] if v is None else v for pair, v in zip(pairs, verdicts, strict=True)]
 
     def quick(self, a: str, b: str) -> Verdict | None:
         """The verdict, if no worker is needed for it; else None."""
         if a == b:
-            self.counts.string += 1
             return Verdict.EQUAL
         short = len(a) < 32 and len(b) < 32 and not self.policy.tolerance
         if short and _PLAIN_INTEGER.fullmatch(a) and _PLAIN_INTEGER.fullmatch(b):
-            self.counts.integer += 1
             return Verdict.NOT_EQUAL  # one spelling per integer, and they are spelt differently
         pair = _ordered(a, b)
         if (cached := self._verdicts.get(pair)) is not None:
@@ -116,10 +96,6 @@ class Grader:
         verdict = self._compare(pair, rules)
         if verdict is None and rules.open:
             return None
-        if rules.refused and verdict is None:
-            self.counts.refused += 1
-        else:
-            self.counts.exact += 1
         verdict = Verdict.UNKNOWN if verdict is None else verdict
         self._settle(pair, verdict)
         return verdict
@@ -138,24 +114,14 @@ class Grader:
         return rules.open
 
     def _read(self, answer: str) -> Reading:
-        reading = self._readings.get(answer)
-        if reading is None:
-            reading = read_answer(answer)
-            if len(answer) <= _MAX_KEY:
-                _keep(self._readings, answer, reading, self._cache_size)
-        return reading
+        return self._readings(answer) if len(answer) <= _MAX_KEY else read_answer(answer)
 
     def _settle(self, pair: tuple[str, str], verdict: Verdict) -> None:
         if len(pair[0]) + len(pair[1]) <= 2 * _MAX_KEY:
-            _keep(self._verdicts, pair, verdict, self._cache_size)
+            if len(self._verdicts) >= _KEPT:  # the oldest goes; a dict keeps its order of insertion
+                del self._verdicts[next(iter(self._verdicts))]
+            self._verdicts[pair] = verdict
 
 
 def _ordered(a: str, b: str) -> tuple[str, str]:
     return (a, b) if a <= b else (b, a)
-
-
-def _keep(table: dict[Any, Any], key: object, item: object, size: int) -> None:
-    """Bounded by dropping the oldest entry; a dict keeps its order of insertion."""
-    if len(table) >= size:
-        del table[next(iter(table))]
-    table[key] = item

@@ -36,12 +36,7 @@ def _piece(low: Value, low_open: bool, high: Value, high_open: bool) -> Piece | 
         return None
     if bottom[0] is not None and top[0] is not None and bottom[0] >= top[0]:
         return None
-    return (
-        bottom[0],
-        low_open or bottom[0] is None,
-        top[0],
-        high_open or top[0] is None,
-    )
+    return (bottom[0], low_open or bottom[0] is None, top[0], high_open or top[0] is None)
 
 
 def _merged(pieces: list[Piece]) -> tuple[Piece, ...]:

@@ -30,8 +30,7 @@ _UNICODE = {
 }  # fmt: skip
 _FRACTIONS = {
     "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45",
-    "⅙": "16",
-    "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
+    "⅙": "16", "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
 }  # fmt: skip
 _UNICODE |= {sign: f"\\frac{{{d[0]}}}{{{d[1]}}} " for sign, d in _FRACTIONS.items()}
 _TRANSLATE = str.maketrans(_UNICODE)
@@ -71,8 +70,7 @@ _RENAME = {
     "\\ast": "*", "\\times": "*", "\\cdot": "*", "\\div": "/", "\\colon": ":", "\\degree": "\\circ",
     "\\land": "\\text{and}", "\\lor": "\\text{or}", 
     "\\langle": "(", "\\rangle": ")", "\\mod": "\\pmod", "\\bmod": "\\pmod",
-    "\\%": "%", "\\arcsin": "\\arcsin", "\\thinspace": "", "\\hspace": "",
-    "\\nolimits": "",
+    "\\%": "%", "\\arcsin": "\\arcsin", "\\thinspace": "", "\\hspace": "", "\\nolimits": "",
 }  # fmt: skip
 _OPERATORS = frozenset("-+*/^_()[]{}|,;:=<>!'&%") | {"\\{", "\\}"}
 _SYMBOLS = frozenset(
@@ -89,23 +87,8 @@ _NUMBER_FIRST = re.compile(
     r"(-?\s?(?:\\?\$)?\s?-?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:\s?\\?%)?)([^0-9]*)"
 )
 _END = (
-    "\\ ",
-    " ",
-    "\t",
-    "\n",
-    "\\!",
-    "\\,",
-    "\\;",
-    "\\:",
-    "\\.",
-    "\\quad",
-    "\\qquad",
-    ".",
-    ",",
-    ";",
-    ":",
-    "$",
-)
+    "\\ ", " ", "\t", "\n", "\\!", "\\,", "\\;", "\\:", "\\.", "\\quad", "\\qquad", ".", ",", ";", ":", "$",
+)  # fmt: skip
 # A double backslash before a name, as text that went through JSON once too often has it.
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 _VECTORS = ("\\vec", "\\overrightarrow", "\\mathbf", "\\hat", "\\boldsymbol")

@@ -57,17 +57,6 @@ class WorkerLimits:
 
 
 @dataclass(slots=True)
-class PoolCounts:
-    """Workers started; pairs that ended by CPU time or the worker's death; second tries. For tests: these
-    depend on the machine."""
-
-    started: int = 0
-    timeouts: int = 0
-    crashes: int = 0
-    retries: int = 0
-
-
-@dataclass(slots=True)
 class _Worker:
     process: subprocess.Popen[bytes]
     deadline: float
@@ -94,7 +83,6 @@ class Pool:
 
     size: int
     limits: WorkerLimits = field(default_factory=WorkerLimits)
-    counts: PoolCounts = field(default_factory=PoolCounts)
     _workers: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
 
@@ -105,7 +93,6 @@ class Pool:
             self._run(batch)
             for job in batch.unsettled[:]:
                 self.close()  # a second try gets a worker that nothing ran on
-                self.counts.retries += 1
                 self._run(second := _Batch(pairs, deque([job])))
                 batch.verdicts.update(second.verdicts)
         except BaseException:
@@ -149,7 +136,6 @@ class Pool:
             # The hash seed decides orderings inside sympy; fixed, so that verdicts repeat.
             env={**os.environ, "PYTHONHASHSEED": "0"},
         )
-        self.counts.started += 1
         worker = _Worker(process, time.monotonic() + self.limits.start_seconds)
         self._workers.append(worker)
         _write(worker, {"cpu_seconds": self.limits.cpu_seconds, "memory_bytes": self.limits.memory_bytes})
@@ -204,10 +190,8 @@ class Pool:
         if worker.job is None:
             return
         if worker.process.returncode == -signal.SIGPROF:
-            self.counts.timeouts += 1
             batch.verdicts[worker.job] = Verdict.UNKNOWN
         else:
-            self.counts.crashes += 1
             batch.unsettled.append(worker.job)
 
     def _drop(self, batch: _Batch, worker: _Worker) -> None:

@@ -218,9 +218,7 @@ class _AnswerReader:
         rows = [part for part, _ in _split(tokens, _ROWS)]
         if rows and not rows[-1]:
             rows.pop()
-        return Matrix(
-            tuple(tuple(self.side(cell) for cell, _ in _split(row, _COLUMNS)) for row in rows),
-        )
+        return Matrix(tuple(tuple(self.side(cell) for cell, _ in _split(row, _COLUMNS)) for row in rows))
 
     def scalar(self, tokens: Sequence[Token], sign: int) -> Scalar:
         if len(tokens) == 1 and tokens[0][0] == "N":
@@ -253,7 +251,7 @@ class _AnswerReader:
         )
 
     def modulus(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], Form | None]:
-        r"""What stands before `\pmod 7`, and 7; no modulus where there is none."""
+        r"""What stands before `\pmod 7`, and 7; None where there is no modulus."""
         at = next((at for at, token in enumerate(tokens) if token == ("c", "\\pmod")), None)
         if at is None:
             return tokens, None

@@ -24,12 +24,11 @@ Question = tuple[tuple[Any, ...], tuple[Any, ...]]  # keys of two forms, in an o
 
 @dataclass(slots=True)
 class Rules:
-    """`open` grows by what only a worker can tell; `refused` says that something is too large for one."""
+    """`open` grows by what only a worker can tell, and that is not too large for one."""
 
     policy: Policy
     proofs: Mapping[Question, Verdict] = field(default_factory=dict)
     open: list[Question] = field(default_factory=list)
-    refused: bool = False
 
     def proof(self, a: Form, b: Form) -> Verdict | None:
         """What a worker has said of two formulas; None where it was not asked yet, or could not tell."""
@@ -38,9 +37,7 @@ class Rules:
         if question in self.proofs:
             verdict = self.proofs[question]
             return None if verdict is Verdict.UNKNOWN else verdict
-        if len(self.open) >= MAX_OPEN or not (_is_small(a) and _is_small(b)):
-            self.refused = True
-        else:
+        if len(self.open) < MAX_OPEN and _is_small(a) and _is_small(b):
             self.open.append(question)
         return None
 

@@ -40,11 +40,7 @@ _TABLE: dict[str, list[tuple[str, Fraction]]] = {
         ("day", Fraction(86_400)),
         ("wk week", Fraction(604_800)),
     ],
-    "mass": [
-        ("g gram", Fraction(1)),
-        ("mg milligram", Fraction(1, 1000)),
-        ("kg kilogram", Fraction(1000)),
-    ],
+    "mass": [("g gram", Fraction(1)), ("mg milligram", Fraction(1, 1000)), ("kg kilogram", Fraction(1000))],
     "pound": [("lb pound", Fraction(1)), ("oz ounce", Fraction(1, 16))],
     "volume": [("l liter litre", Fraction(1)), ("ml milliliter millilitre", Fraction(1, 1000))],
     "dollar": [("$ dollar usd", Fraction(1)), ("¢ cent", Fraction(1, 100))],

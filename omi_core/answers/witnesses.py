@@ -3,7 +3,7 @@ r"""Points that solve one equation and not another: the proof that two equations
 An equation is given by its difference, the form that is zero. Its letters but one are set to fixed rational
 numbers; where the difference changes its sign between two values of the last letter, there is a solution in
 between, and where the other difference, enclosed over that whole stretch, stays away from zero, the solution
-is none of the other equation. Both facts are proved by enclosures, never by a rounded root.
+is not one of the other equation. Both facts are proved by enclosures, never by a rounded root.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class _Builder:
             return "error"
         if not difference.free_symbols and not difference.atoms(sympy.core.function.AppliedUndef):
             value = difference.evalf(_DIGITS, maxn=400, strict=False)
-            # Digits that the evaluation could not make sure of have a precision of 1.
-            if value.is_number and value._prec > 1 and abs(value) > sympy.Float(10) ** -(_DIGITS // 2):
+            # Comparable is what is real, and of which the evaluation could make sure.
+            if value.is_comparable and abs(value) > sympy.Float(10) ** -(_DIGITS // 2):
                 return "not_equal"
         return "equal" if sympy.simplify(difference) == 0 else "open"
 

@@ -12,12 +12,4 @@ from omi_core.decontaminate.judged import read_verdicts
 from omi_core.decontaminate.nearest import EmbeddingSearch, load_model, nearest
 from omi_core.decontaminate.ngram import NgramSearch
 
-__all__ = [
-    "EmbeddingSearch",
-    "Hit",
-    "NgramSearch",
-    "Questions",
-    "load_model",
-    "nearest",
-    "read_verdicts",
-]
+__all__ = ["EmbeddingSearch", "Hit", "NgramSearch", "Questions", "load_model", "nearest", "read_verdicts"]

@@ -36,8 +36,7 @@ class Decontaminate:
         choices=("shorter", "problem"),
     )
     model: str | None = option(
-        None,
-        "sentence-transformers model: directory, installed package or hub id; null: no embeddings",
+        None, "sentence-transformers model: directory, installed package or hub id; null: no embeddings"
     )
     nearest: str = option("nearest.jsonl", "with model=: file for the nearest questions of each problem")
     nearest_of: str = option(

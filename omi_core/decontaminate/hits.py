@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 
@@ -36,6 +37,11 @@ class Search(Protocol):
     def search(self, texts: Sequence[str], k: int | None = None) -> list[list[Hit]]:
         """For each text its best k hits (None: all), the best first."""
         ...
+
+
+def problem_key(text: str) -> bytes:
+    """16 bytes that tell problems apart; white space at the ends is no part of one."""
+    return blake2b(text.strip().encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def numbered(sets: Iterable[Questions]) -> Iterator[tuple[str, int, str]]:

@@ -8,10 +8,9 @@ and a test question among the training data much, such a pair counts, too, found
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
-from omi_core.decontaminate.hits import Hit, Questions
+from omi_core.decontaminate.hits import Hit, Questions, problem_key
 from omi_core.inputs import file_rows
 from omi_core.options import ConfigError
 from omi_core.publish.published import dataset_files
@@ -30,7 +29,7 @@ class JudgedHits:
 
     def hits(self, text: str) -> Sequence[Hit] | None:
         """What was found for a problem, `judge` before `unclear`, then the nearest first; None: not asked."""
-        return self._hits.get(_key(text))
+        return self._hits.get(problem_key(text))
 
 
 def read_verdicts(given: str, sets: Sequence[Questions]) -> JudgedHits:
@@ -42,7 +41,7 @@ def read_verdicts(given: str, sets: Sequence[Questions]) -> JudgedHits:
     texts = {questions.name: questions.texts for questions in sets}
     found: dict[bytes, Sequence[Hit]] = {}
     for where, row in _rows(given):
-        key = _key(row["problem"])
+        key = problem_key(row["problem"])
         method = verdict(row["forward"], row["backward"])
         question = _question(given, where, row, texts)
         if method is None:
@@ -92,11 +91,6 @@ def _question(given: str, where: str, row: Mapping[str, Any], texts: Mapping[str
             "give the test sets that the judge was asked about"
         )
     return known[index]
-
-
-def _key(problem: str) -> bytes:
-    # Records are made of stripped texts.
-    return blake2b(problem.strip().encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def _order(hit: Hit) -> tuple[int, float, str, int]:

@@ -134,7 +134,7 @@ def load_model(name: str) -> Encoder:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         model: Any = SentenceTransformer(str(name if Path(name).is_dir() else packaged(name) or name))
-    except Exception as error:  # the library raises many kinds; all mean "not to be had"
+    except Exception as error:  # the library raises many kinds; all mean "not available"
         text = " ".join(str(error).split())[:200]
         raise ConfigError(f"model={name}: cannot be loaded ({type(error).__name__}: {text})") from error
     return model

@@ -11,17 +11,7 @@ from dataclasses import dataclass, replace
 
 from omi_core.benchmarks import BENCHMARKS
 from omi_core.decontaminate.hits import Questions
-from omi_core.inputs import (
-    BadRow,
-    Number,
-    Row,
-    Skipped,
-    cell,
-    file_rows,
-    hub_rows,
-    local_files,
-    problem_text,
-)
+from omi_core.inputs import BadRow, Number, Row, Skipped, cell, file_rows, hub_rows, local_files, problem_text
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.publish.published import dataset_files

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 
 from omi_core.text.formulas import Span
@@ -33,19 +33,10 @@ def paragraphs(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span
 
 def sentences(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
     """Units that end at a full stop, question or exclamation mark; a formula may hold it: `$$ x = 1. $$`."""
-    start, end = span
-    found = merge(
-        _SENTENCE.finditer(text, start, end),
-        _after_formulas(text, span, formulas),
-        key=lambda match: match.end(),
-    )
-    for match in found:
-        at = match.end()
-        if start < at < end and not inside(match.start(), formulas) and _ends_sentence(text, match):
-            yield start, at
-            start = at
-    if start < end:
-        yield start, end
+    behind = _after_formulas(text, span, formulas)
+    found = merge(_SENTENCE.finditer(text, *span), behind, key=lambda match: match.end())
+    ends = (m.end() for m in found if not inside(m.start(), formulas) and _ends_sentence(text, m))
+    return _cut(span, ends)
 
 
 def lines(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
@@ -60,14 +51,7 @@ def words(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
 
 def edges(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
     """Formulas apart from what touches them."""
-    start, end = span
-    for a, b in _within(formulas, span):
-        for at in (a, b):
-            if start < at < end:
-                yield start, at
-                start = at
-    if start < end:
-        yield start, end
+    return _cut(span, (at for formula in _within(formulas, span) for at in formula))
 
 
 def pieces(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
@@ -81,24 +65,23 @@ def characters(text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span
 
 
 # A formula is torn from `pieces` on.
-LEVELS: tuple[Callable[[str, Span, Sequence[Span]], Iterator[Span]], ...] = (
-    paragraphs,
-    sentences,
-    lines,
-    words,
-    edges,
-    pieces,
-    characters,
-)
+Level = Callable[[str, Span, Sequence[Span]], Iterator[Span]]
+LEVELS: tuple[Level, ...] = (paragraphs, sentences, lines, words, edges, pieces, characters)
 
 
 def _outside(pattern: re.Pattern[str], text: str, span: Span, formulas: Sequence[Span]) -> Iterator[Span]:
     """Units that end where the pattern matches outside formulas."""
+    found = pattern.finditer(text, *span)
+    return _cut(span, (match.end() for match in found if not inside(match.start(), formulas)))
+
+
+def _cut(span: Span, ends: Iterable[int]) -> Iterator[Span]:
+    """The span in units that end at those of the places, in order, that lie inside."""
     start, end = span
-    for match in pattern.finditer(text, start, end):
-        if match.end() < end and not inside(match.start(), formulas):
-            yield start, match.end()
-            start = match.end()
+    for at in ends:
+        if start < at < end:
+            yield start, at
+            start = at
     if start < end:
         yield start, end
 
@@ -128,7 +111,7 @@ def _after_formulas(text: str, span: Span, formulas: Sequence[Span]) -> Iterator
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
     """Not behind an abbreviation, an initial or a list item's number, nor where a small letter follows."""
-    if text[match.end()].islower():
+    if text[match.end() : match.end() + 1].islower():
         return False
     marks = match.group().rstrip()
     if marks != ".":

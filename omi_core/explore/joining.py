@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 
+from omi_core.decontaminate.hits import problem_key
 from omi_core.decontaminate.results import METHODS
 from omi_core.explore.pair_files import wanted_lines
 
@@ -121,7 +121,7 @@ def _first_pass(
     rank = {method: number for number, method in enumerate(METHODS)}
     questions_hit: dict[str, set[int]] = {}
     for line in wanted_lines(pairs, nearest):
-        standing = standings.setdefault(_key(line.problem), _Standing(len(standings)))
+        standing = standings.setdefault(problem_key(line.problem), _Standing(len(standings)))
         for hit in line.hits:
             hit_there = questions_hit.setdefault(hit.test_set, set())
             if line.contaminated:
@@ -139,8 +139,8 @@ def _second_pass(
 ) -> list[tuple[str, int, str]]:
     """Fills the problems that are kept, and returns their questions, each once."""
     numbers: dict[tuple[str, int, str], int] = {}
-    for line in wanted_lines(pairs, nearest, wanted=lambda text: _key(text) in kept):
-        problem = kept[_key(line.problem)]
+    for line in wanted_lines(pairs, nearest, wanted=lambda text: problem_key(text) in kept):
+        problem = kept[problem_key(line.problem)]
         problem.text = line.problem
         problem.places[line.where] = None
         for hit in line.hits:
@@ -168,7 +168,3 @@ def _versions(*files: Sequence[Path]) -> set[tuple[str, int, int]]:
     """What tells a file from the one that takes its place; both passes must have read the same."""
     stats = [(str(path), path.stat()) for paths in files for path in paths]
     return {(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats}
-
-
-def _key(text: str) -> bytes:
-    return blake2b(text.strip().encode(), digest_size=16).digest()

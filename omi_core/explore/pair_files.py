@@ -37,16 +37,12 @@ def wanted_lines(
     Raises:
         ConfigError: a file that cannot be read, or a line of another form.
     """
-    for path in pairs:
-        for at, row in file_rows(path):
-            where, problem = _text(row, "where", at, PAIRS), _text(row, "problem", at, PAIRS)
+    for paths, name in ((pairs, PAIRS), (nearest, NEAREST)):
+        for at, row in (row for path in paths for row in file_rows(path)):
+            where, problem = _text(row, "where", at, name), _text(row, "problem", at, name)
             if wanted(problem):
-                yield PairLine(where, problem, (_hit(row, at, PAIRS),), True)
-    for path in nearest:
-        for at, row in file_rows(path):
-            where, problem = _text(row, "where", at, NEAREST), _text(row, "problem", at, NEAREST)
-            if wanted(problem):
-                yield PairLine(where, problem, _neighbours(row, at), False)
+                hits = (_hit(row, at, name),) if name == PAIRS else _neighbours(row, at)
+                yield PairLine(where, problem, hits, name == PAIRS)
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from omi_core.answers.extract import Extractor, boxed_answers, count_boxes
-from omi_core.filters.filter import Example, Option, RowFilter
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.records import Candidate, Sample
 from omi_core.text.delimiters import open_at
 
@@ -19,8 +18,7 @@ class NoBoxed(RowFilter):
     position = 20
     reason = "the answer of a model trained on them must be found, too"
     examples = (
-        Example("2 + 3 = 5", None),
-        Example("2 + 3 = \\boxed{5", None),
+        *dropped("2 + 3 = 5", "2 + 3 = \\boxed{5"),
         Example("2 + 3 = \\boxed{5}", "2 + 3 = \\boxed{5}"),
     )
 
@@ -37,10 +35,8 @@ class SeveralBoxed(RowFilter):
     before_answers = True
     reason = "which of them is the answer is a guess"
     examples = (
-        Example("Either \\boxed{2} or \\boxed{3}.", None),
-        Example("It is \\boxed{5}. So: \\boxed{5}", None),
-        Example("2 + 3 = \\boxed{5}", "2 + 3 = \\boxed{5}"),
-        Example("no box at all", "no box at all"),
+        *dropped("Either \\boxed{2} or \\boxed{3}.", "It is \\boxed{5}. So: \\boxed{5}"),
+        *kept("2 + 3 = \\boxed{5}", "no box at all"),
     )
 
     def may_vote(self, sample: Sample) -> bool:
@@ -62,21 +58,14 @@ class StripPrefix(RowFilter):
         Example("  my SOLUTION : We add.", "We add."),
         Example("**Solution:** We add.", "We add."),
         Example("### Solution\nWe add.", "### Solution\nWe add."),
-        Example("Solution: We add.", "Solution: We add.", options={"prefixes": ["Answer:"]}),
         Example("My solution: My solution: 5", "My solution: 5"),
         Example("Solutions exist.", "Solutions exist."),
     )
 
-    def __init__(self, prefixes: Sequence[str] = ("My solution:", "Solution:")) -> None:
-        if isinstance(prefixes, str) or not all(isinstance(p, str) and p.strip(" :") for p in prefixes):
-            raise ValueError(f"strip_prefix.prefixes must be a list of texts, not {prefixes!r}")
-        words = [r"\s+".join(map(re.escape, prefix.rstrip(" :").split())) for prefix in prefixes]
-        marks = ["[ \t]*:" if prefix.rstrip().endswith(":") else r"\b" for prefix in prefixes]
-        any_of = "|".join(word + mark for word, mark in zip(words, marks, strict=True)) or "(?!)"
-        self._pattern = re.compile(rf"\s*(?:\*\*)?(?:{any_of})(?:\*\*)?\s*", re.IGNORECASE)
+    _PREFIX = re.compile(r"\s*(?:\*\*)?(?:My\s+)?Solution[ \t]*:(?:\*\*)?\s*", re.IGNORECASE)
 
     def solution_after(self, row: Candidate) -> str | None:
-        match = self._pattern.match(row.solution)
+        match = self._PREFIX.match(row.solution)
         return row.solution[match.end() :] if match else row.solution
 
 
@@ -109,8 +98,7 @@ class TrimAfterAnswer(RowFilter):
         Example("It is \\boxed{3}. Or \\boxed{4", "It is \\boxed{3}. Or \\boxed{4"),
         Example("2+3 = 5\n#### 5\n\nProblem: another one", "2+3 = 5\n#### 5"),
         Example("\\boxed{13} divides $11! + 12!$ well. Good.", "\\boxed{13} divides $11! + 12!$ well."),
-        Example("It is \\boxed{5}.\n", "It is \\boxed{5}.\n"),
-        Example("No answer. None at all.", "No answer. None at all."),
+        *kept("It is \\boxed{5}.\n", "No answer. None at all."),
     )
 
     # A formula on the way is stepped over: `$11! + 12!$` ends no sentence.

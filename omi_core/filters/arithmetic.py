@@ -28,7 +28,7 @@ _RUN = re.compile(
 )
 # Most of what is between tokens comes first, and without a name.
 _TOKEN = re.compile(
-    r"""\ ++
+    r"""\ ++|(?:(?<==)|(?<==\ ))\*\*(?=\$?\d)
     |(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|,?\\!|\\,)\d{3})++(?!\d)|\d++)(?:\.\d++)?+(?!\.\d)|\.\d++(?!\.\d))
     |(?P<frac>\\[dtc]?frac(?![A-Za-z]))
     |(?P<power>(?<=[\d)])\*\*(?=[\d(])|\^(?!\\circ|\{\\circ))
@@ -65,9 +65,9 @@ _RELATIONS = (
     r"\\(?:(?:Right|right|Longright|Leftright)arrow|implies|iff|therefore|because|to"
     r"|approx|sim|leq?|geq?|neq?|lt|gt)"
 )
-_LEFT_RELATION = re.compile(rf"(?:[<>≈≤≥≠→⇒∴—|\"]|(?:{_RELATIONS}))$")
-_RIGHT_RELATION = re.compile(rf"[<>≈≤≥≠→⇒∴—|?\"]|(?:{_RELATIONS}|\\end)(?![A-Za-z])")
-_LEFT_WORD = re.compile(r"(?:^|[^A-Za-z\\_^])([A-Za-z]{2,}(?:['’][a-z]{1,2})?)$")
+_LEFT_RELATION = re.compile(rf"(?:[<>≈≤≥≠→⇒∴—|\"`]|(?:{_RELATIONS}))$")
+_RIGHT_RELATION = re.compile(rf"[<>≈≤≥≠→⇒∴—|?\"`]|(?:{_RELATIONS}|\\end)(?![A-Za-z])")
+_LEFT_WORD = re.compile(r"(?:^|[^A-Za-z\\_^])((?:total of|[A-Za-z]{2,})(?:['’][a-z]{1,2})?)$")
 _RIGHT_WORD = re.compile(r"(?:\\(?:text|mbox|mathrm|textbf)\{\s*)?([A-Za-z]{2,})(?![A-Za-z_({\\^])")
 _MIXED_LEFT = re.compile(r"\d\s+and$")
 _MIXED_RIGHT = re.compile(r"and\s+\W{0,3}\d")
@@ -220,8 +220,10 @@ def _mark_letters(text: str, tokens: list[Token], end: int) -> None:
         if token.text in "xX" and (follower is None or follower.kind not in ("number", "open", "frac")):
             token.kind = "bad"
     last = tokens[-1]
-    if last.kind == "cut" and last.text in ",;." and last.end == end and text[end : end + 1] not in ("", '"'):
-        last.kind = "bad"  # `0.\\overline{3}`
+    if last.kind == "cut" and last.text in ",;." and last.end == end:
+        after = text[end : end + 1]
+        if after not in ("", '"', "`") and not (last.text != "." and after.isalpha()):  # `3 * 4 = 12,so`
+            last.kind = "bad"  # `0.\\overline{3}`
 
 
 def _clean_after(text: str, cut: Token, follower: Token | None, before: _Side) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from omi_core.answers.extract import Extractor
 from omi_core.filters.filter import Filter
 from omi_core.filters.registry import known
+from omi_core.options import check_leaf
 from omi_core.records import Candidate
 
 
@@ -82,17 +84,12 @@ def build(
 
 
 def _make(cls: type[Filter], options: Mapping[str, Any], extract: Extractor | None) -> Filter:
-    name = cls.name
-    if not isinstance(options, Mapping):
-        raise ValueError(f"filter {name}: its options must be a mapping such as {{}}, not {options!r}")
-    parameters = inspect.signature(cls).parameters
-    accepted = [option for option in parameters if option != "extract"]
-    for option in options:
-        if option not in accepted:
-            raise ValueError(
-                f"filter {name}: unknown option {option!r}; known are {', '.join(accepted) or 'none'}"
-            )
-    for option in accepted:
-        if parameters[option].default is inspect.Parameter.empty and options.get(option) is None:
-            raise ValueError(f"filter {name}: option {option!r} is missing")
-    return cls(**options, **({"extract": extract} if "extract" in parameters else {}))
+    given = {"extract": extract, **options} if cls.takes("extract") else options
+    try:
+        inspect.signature(cls).bind(**given)
+    except TypeError as error:
+        raise ValueError(f"filter {cls.name}: {error}") from None
+    option = cls.option
+    if option is not None and (value := options.get(option.argument or "")) is not None:
+        check_leaf(f"{cls.name}.{option.argument}", value, asdict(option))
+    return cls(**given)

@@ -35,7 +35,7 @@ class Token:
 
 
 def evaluate(tokens: Sequence[Token]) -> tuple[Rational, ...]:
-    """The possible values of the expression that `tokens` are; () when they are none that can be judged.
+    """The possible values of the expression that `tokens` are; () when they cannot be judged.
 
     A percent sign may mean a hundredth or just a unit, and `8 / 1/4` is either 2 or 32: two values each.
     """

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any, ClassVar
 
 from omi_core.records import Candidate, Sample
@@ -38,6 +37,16 @@ class Option:
     lt: float | None = None
     late: bool = True
 
+    @classmethod
+    def limit(cls, default: int | None, help: str, **more: Any) -> Option:
+        """A number of at least 1, for the keyword `limit`."""
+        return cls("int | None", default, help, "limit", **{"ge": 1, **more})
+
+    @classmethod
+    def share(cls, default: float | None, help: str, **more: Any) -> Option:
+        """A number from 0 to 1, for the keyword `share`."""
+        return cls("float | None", default, help, "share", **{"ge": 0, "le": 1, **more})
+
     def turns_off(self, value: Any) -> bool:
         """Whether the filter does not run at this value."""
         return value is None or value is False or (self.off is not None and value == self.off)
@@ -57,6 +66,16 @@ class Example:
     finish_reason: str = "stop"
     reasoning: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def kept(*solutions: str, **more: Any) -> Iterator[Example]:
+    """Examples that stay as they are."""
+    return (Example(solution, solution, **more) for solution in solutions)
+
+
+def dropped(*solutions: str, **more: Any) -> Iterator[Example]:
+    """Examples that are dropped."""
+    return (Example(solution, None, **more) for solution in solutions)
 
 
 class Filter(ABC):
@@ -115,17 +134,3 @@ class RowFilter(Filter):
         if solution is None:
             return None
         return row if solution == row.solution else replace(row, solution=solution)
-
-
-def at_least(name: str, value: int, least: int) -> int:
-    """The value, if it is an integer of at least `least`. Raises ValueError."""
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
-    return value
-
-
-def checked_share(name: str, value: float) -> float:
-    """The value, if it is a share. Raises ValueError."""
-    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
-    return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from omi_core.answers.extract import Extractor
-from omi_core.filters.filter import Example, Option, RowFilter, checked_share
+from omi_core.filters.filter import Example, Option, RowFilter, kept
 from omi_core.records import Candidate
 from omi_core.text.words import wording
 
@@ -81,18 +81,15 @@ class Restates(RowFilter):
     examples = (
         Example(f"We are told that {_QUESTION} We add.", f"We are told that {_QUESTION} We add.", _QUESTION),
         Example("Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.", None, _QUESTION),
-        Example(
-            "Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.",
-            "Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.",
-            _QUESTION,
-            options={"share": 0.6},
+        *kept(
+            "Ann starts with 3 eggs and buys 4 more. So 3 + 4 = 7.", problem=_QUESTION, options={"share": 0.6}
         ),
         Example("We add: 3 + 4 = 7. " * 5 + _QUESTION, None, _QUESTION),
         Example("It is what it is.", "It is what it is.", problem="What is it?"),
     )
 
     def __init__(self, share: float = 0.8) -> None:
-        self.share = checked_share("restates.share", share)
+        self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
         words = wording(row.problem)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 _GAP = r"(?:[ ~]|\\[,;! ])"
+_WORD = r"[A-Za-z]{1,20}"
+# `\text{ cm}`, `\text{ square feet}`, `\text{ km/h}`
 _UNIT = re.compile(
-    rf"(?<=[\d)}}]){_GAP}{{0,3}}\\(?:text|textrm|mathrm|mbox)"
-    rf"\{{{_GAP}{{0,4}}([A-Za-z]{{1,20}})\.?[ ~]{{0,4}}\}}(?:\^\{{?[23]\}}?)?(?![({{\w^])"
+    rf"(?<=[\d)}}]){_GAP}{{0,3}}\\(?:text|textrm|mathrm|mbox|operatorname)"
+    rf"\{{{_GAP}{{0,4}}({_WORD}(?:[ ~/-]{_WORD}){{0,3}})\.?[ ~]{{0,4}}\}}(?:\^\{{?[23]\}}?)?(?![({{\w^])"
 )
+_BETWEEN_WORDS = re.compile(r"[ ~/-]")
 _FORMULA_END = re.compile(r"\n|\$|\\[\[\]()]|[.,;](?=\s)|\Z")
 # Words in a formula that are not units, and those that change the number before them.
 _NO_UNITS = frozenset(
@@ -24,7 +27,7 @@ def without_units(text: str) -> str:
 
     The last side must have it: `2\text{ hours} = 2 \cdot 60` is a conversion. Positions do not change.
     """
-    if "\\text" not in text and "\\m" not in text:
+    if "\\text" not in text and "\\m" not in text and "\\o" not in text:
         return text
     parts: list[str] = []
     start = 0
@@ -38,8 +41,10 @@ def _blanked(formula: str) -> str:
     if "=" not in formula:
         return formula
     units = list(_UNIT.finditer(formula))
-    names = {unit[1].lower().removesuffix("s") or "s" for unit in units}
-    if len(names) != 1 or any(unit[1].lower() in _NO_UNITS for unit in units):
+    names = [_BETWEEN_WORDS.split(unit[1].lower()) for unit in units]
+    if len({" ".join(word.removesuffix("s") or "s" for word in name) for name in names}) != 1:
+        return formula
+    if not _NO_UNITS.isdisjoint(word for name in names for word in name):
         return formula
     if units[-1].start() < formula.rindex("="):
         return formula

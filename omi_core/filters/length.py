@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omi_core.filters.filter import Example, Filter, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Filter, Option, RowFilter, dropped
 from omi_core.records import Candidate, Sample
-from omi_core.text.tokens import BYTES, MOST_BYTES_PER_TOKEN, count_tokens, load_tokenizer
+from omi_core.text.tokens import BYTES, TokenCounter
 
-_BATCH_BYTES = 4 << 20
+_BATCH = 64  # texts counted at once; of a text of bytes each is a token, and takes many times its size
 
 
 class Unfinished(RowFilter):
@@ -40,13 +40,12 @@ class MinChars(RowFilter):
     reason = "a bare answer explains nothing"
     examples = (
         Example("", "", options={"limit": 0}),
-        Example("\\boxed{5}", None, options={"limit": 10}),
-        Example("   \\boxed{5}\n\n", None, options={"limit": 10}),
+        *dropped("\\boxed{5}", "   \\boxed{5}\n\n", options={"limit": 10}),
         Example("2+3=\\boxed{5}", "2+3=\\boxed{5}", options={"limit": 10}),
     )
 
     def __init__(self, limit: int = 0) -> None:
-        self.limit = at_least("min_chars.limit", limit, 0)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.strip()) >= self.limit else None
@@ -56,7 +55,7 @@ class MaxWords(RowFilter):
     """Drops solutions of more words, split at white space. AceMath (arXiv 2412.15084): 2,500."""
 
     name = "max_words"
-    option = Option("int | None", None, "longest solution, in words; null: off", "limit", ge=1)
+    option = Option.limit(None, "longest solution, in words; null: off")
     position = 80
     reason = "endless solutions are mostly lost ones"
     examples = (
@@ -66,7 +65,7 @@ class MaxWords(RowFilter):
     )
 
     def __init__(self, limit: int = 2500) -> None:
-        self.limit = at_least("max_words.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.split()) <= self.limit else None
@@ -81,14 +80,7 @@ class MaxTokens(Filter):
     """
 
     name = "max_tokens"
-    option = Option(
-        "int | None",
-        1024,
-        "longest problem and longest solution, in tokens; null: off",
-        "limit",
-        ge=1,
-        late=False,
-    )
+    option = Option.limit(1024, "longest problem and longest solution, in tokens; null: off", late=False)
     position = 90
     reason = "what does not fit the training window"
     examples = (
@@ -99,37 +91,26 @@ class MaxTokens(Filter):
     )
 
     def __init__(self, tokenizer: str, limit: int = 1024) -> None:
-        self.limit = at_least("max_tokens.limit", limit, 1)
-        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer)
+        self.limit = limit
+        self._count = TokenCounter(tokenizer, "max_tokens.tokenizer")
 
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
         keep: list[Candidate | None] = list(rows)
-        owners: list[int] = []
-        texts: list[str] = []
-        size = 0
-        for number, row in enumerate(rows):
+        unsure: list[tuple[int, str]] = []
+        for at, row in enumerate(rows):
             sizes = {text: len(text.encode("utf-8", "replace")) for text in self.texts(row)}
-            if max(sizes.values()) > self.limit * (MOST_BYTES_PER_TOKEN if self._tokenizer else 1):
-                keep[number] = None
-                continue
-            for text, length in sizes.items():
-                if length > self.limit:
-                    owners.append(number)
-                    texts.append(text)
-                    size += length
-            if size > _BATCH_BYTES:
-                self._drop_long(keep, owners, texts)
-                owners, texts, size = [], [], 0
-        self._drop_long(keep, owners, texts)
+            if max(sizes.values()) > self.limit * self._count.bytes_per_token:
+                keep[at] = None
+            else:
+                unsure += [(at, text) for text, size in sizes.items() if size > self.limit]
+        for start in range(0, len(unsure), _BATCH):
+            batch = unsure[start : start + _BATCH]
+            counts = self._count([text for _, text in batch])
+            for (at, _), tokens in zip(batch, counts, strict=True):
+                if tokens > self.limit:
+                    keep[at] = None
         return keep
 
     def texts(self, row: Candidate) -> tuple[str, ...]:
         """What is counted, each by itself."""
         return (row.problem, row.solution)
-
-    def _drop_long(self, keep: list[Candidate | None], owners: list[int], texts: list[str]) -> None:
-        if self._tokenizer is None or not texts:
-            return
-        for number, tokens in zip(owners, count_tokens(self._tokenizer, texts), strict=True):
-            if tokens > self.limit:
-                keep[number] = None

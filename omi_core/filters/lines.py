@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omi_core.filters.filter import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate
 
 
@@ -10,7 +10,7 @@ class MaxLines(RowFilter):
     """Drops solutions of more lines; blank ones do not count."""
 
     name = "max_lines"
-    option = Option("int | None", None, "longest solution, in lines; null: off", "limit", ge=1)
+    option = Option.limit(None, "longest solution, in lines; null: off")
     position = 75
     reason = "sums listed without end"
     examples = (
@@ -21,7 +21,7 @@ class MaxLines(RowFilter):
     )
 
     def __init__(self, limit: int = 100) -> None:
-        self.limit = at_least("max_lines.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         lines = sum(1 for line in row.solution.splitlines() if line.strip())

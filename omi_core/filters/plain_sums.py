@@ -3,8 +3,8 @@ r"""A quick look at arithmetic: does all that is stated plainly hold?
 Most equations in a solution are like `48/2 = 24` or `3 \cdot 4 - 2 = 10`, and true. `hold` tells so of a run,
 with whole numbers alone, many times faster than `arithmetic` reads it, so that only the rest is read with
 care. It claims nothing of a run it does not understand in full, and it needs no look around: a statement that
-holds is none to be found, whether `arithmetic` would have taken it for one or not. `settled` tells it of sums
-between words, without a look at runs, many times faster again.
+holds is not one to report, whether `arithmetic` would have taken it for one or not. `true_sums` tells it of
+sums between words, without a look at runs, many times faster again.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
-from omi_core.filters.filter import Example, Option, RowFilter, at_least, checked_share
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.records import Candidate
 from omi_core.text.words import covered, ngrams, wording
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
+_N = 10
 _SAME = "It is the very same line as before."
 _TEN = "one two three four five six seven eight nine ten"
 
@@ -21,25 +21,17 @@ class RepeatedLines(RowFilter):
     """
 
     name = "repeated_lines"
-    option: ClassVar[Option | None] = Option(
-        "float | None",
-        None,
-        "largest share of lines that repeat an earlier one; null: off",
-        "share",
-        ge=0,
-        le=1,
-    )
+    option = Option.share(None, "largest share of lines that repeat an earlier one; null: off")
     position = 110
     reason = "a model that goes round in circles"
-    examples: ClassVar[tuple[Example, ...]] = (
+    examples = (
         Example(f"{_SAME}\n{_SAME.upper()}\n", None),
-        Example(f"{_SAME}\n{_SAME}\nOh.\nYes.", f"{_SAME}\n{_SAME}\nOh.\nYes."),
-        Example("$x=5$\n5\n5\n5\n5\nSo it is.", "$x=5$\n5\n5\n5\n5\nSo it is."),
+        *kept(f"{_SAME}\n{_SAME}\nOh.\nYes.", "$x=5$\n5\n5\n5\n5\nSo it is."),
         Example(f"{_SAME}\n{_SAME}", f"{_SAME}\n{_SAME}", options={"share": 0.5}),
     )
 
     def __init__(self, share: float = 0.3) -> None:
-        self.share = checked_share("repeated_lines.share", share)
+        self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
         lines = [line for line in self.lines(row.solution) if _LETTERS.search(line)]
@@ -58,29 +50,17 @@ class RepeatedNgrams(RowFilter):
     """
 
     name = "repeated_ngrams"
-    option: ClassVar[Option | None] = Option(
-        "float | None",
-        None,
-        "largest share of words in runs of 10 that repeat an earlier run; null: off",
-        "share",
-        ge=0,
-        le=1,
-    )
+    option = Option.share(None, "largest share of words in runs of 10 that repeat an earlier run; null: off")
     position = 120
     reason = "a model that goes round in circles"
-    examples: ClassVar[tuple[Example, ...]] = (
-        Example(f"Ann: {_TEN}. Bob: {_TEN}.", None),
-        Example("the " * 30, None),
+    examples = (
+        *dropped(f"Ann: {_TEN}. Bob: {_TEN}.", "the " * 30),
         Example(f"Ann: {_TEN}. Bob: one two three.", f"Ann: {_TEN}. Bob: one two three."),
         Example(f"{_TEN}. Well: {_TEN}.", f"{_TEN}. Well: {_TEN}.", options={"share": 0.5}),
-        Example("yes it is, yes it is", None, options={"n": 3}),
     )
 
-    def __init__(self, share: float = 0.1, n: int = 10) -> None:
-        self.share, self._n = (
-            checked_share("repeated_ngrams.share", share),
-            at_least("repeated_ngrams.n", n, 1),
-        )
+    def __init__(self, share: float = 0.1) -> None:
+        self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if self.passes(row.solution) else None
@@ -90,7 +70,7 @@ class RepeatedNgrams(RowFilter):
         words = wording(text)
         seen: set[tuple[str, ...]] = set()
         repeated: list[bool] = []
-        for run in ngrams(words, self._n):
+        for run in ngrams(words, _N):
             repeated.append(run in seen)
             seen.add(run)
-        return covered(repeated, self._n) <= self.share * len(words)
+        return covered(repeated, _N) <= self.share * len(words)

@@ -5,61 +5,12 @@ A candidate's `problem` is the seed, its `solution` what was written from it.
 
 from __future__ import annotations
 
-import re
-
 from omi_core.filters import length
-from omi_core.filters.filter import Example, Option, RowFilter, at_least
+from omi_core.filters.asking import asks
+from omi_core.filters.conversations.language import English
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
+from omi_core.filters.written_problem import statement
 from omi_core.records import Candidate
-
-# White space is bounded everywhere: what a model repeats without end must not cost more than its length.
-_GAP, _SPACE = r"\s{0,8}+", r"\s{1,8}+"
-_BLANKS = r"[ \t]{0,80}+"
-_THING = r"(?:problem|question|exercise|task)"
-_NAMED = rf"{_THING}(?:{_SPACE}statement)?"
-# A line that announces the statement, and nothing else: "Here is a new problem:", "### New problem".
-_ANNOUNCEMENT = re.compile(
-    rf"(?:(?:sure|certainly|of course|okay|ok|here)\b[^\n]{{0,120}}:|[#*_>\t ]{{0,12}}"
-    rf"(?:(?:the|a|my|new|another|final|modified|rewritten|similar|inspired|created|\W){_GAP}){{0,3}}"
-    rf"{_NAMED}(?:{_GAP}\d{{1,3}})?(?:{_GAP}[:.*_#]{{1,6}}|(?=[^\S\n]{{0,80}}\n)))"
-    rf"[^\S\n]{{0,80}}[ \t*_]{{0,80}}+(?:\n|$)",
-    re.IGNORECASE,
-)
-# The same with the statement after it on the line.
-_LABEL = re.compile(
-    rf"[#*_>\t ]{{0,12}}(?:(?:the|new|another|final|modified|rewritten|similar|inspired){_SPACE}){{0,3}}"
-    rf"{_NAMED}{_GAP}\d{{0,3}}{_GAP}[*_]{{0,3}}:[*_]{{0,3}}",
-    re.IGNORECASE,
-)
-# What follows a statement: a heading, a ruler, or the name of another part, alone or before a colon.
-_PART = (
-    rf"(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked){_SPACE}){{0,2}}"
-    r"(?:solution|answer|explanation|reasoning|rationale|working|approach|difficulty|inspiration|change|"
-    rf"modification|discussion|proof|step{_SPACE}1|new{_SPACE}{_THING}|another{_SPACE}{_THING}|"
-    rf"{_THING}{_SPACE}\d{{1,3}}|similar{_SPACE}{_THING}|{_THING})s?"
-)
-_NEXT = re.compile(
-    rf"^{_BLANKS}(?:#{{1,6}}[ \t]|[-*_=]{{3,}}+[ \t]*+$|"
-    rf"[*_>\t ]{{0,6}}{_PART}[^\S\n]{{0,80}}[*_]{{0,3}}{_BLANKS}(?::|\.?[ \t*_]{{0,80}}+$))",
-    re.IGNORECASE | re.MULTILINE,
-)
-# On the line of the statement only these, with a capital and a colon: "answer" is a word like any other.
-_INLINE = re.compile(r"(?<=[.?!$)\]])[ \t]++[*_]{0,3}(?:Solution|Answer|Final Answer|Explanation)[*_]{0,3}:")
-
-
-def statement(text: str) -> str:
-    """The statement of a new problem: without an announcement before it, or anything after it.
-
-    Time is linear in the text.
-    """
-    text = text.strip()
-    for pattern in (_ANNOUNCEMENT, _ANNOUNCEMENT, _LABEL):
-        found = pattern.match(text)
-        if found:
-            text = text[found.end() :].lstrip()
-    for pattern in (_NEXT, _INLINE):
-        if found := pattern.search(text):
-            text = text[: found.start()]
-    return text.strip()
 
 
 class Unfinished(length.Unfinished):
@@ -71,7 +22,7 @@ class Unfinished(length.Unfinished):
 
 
 class Statement(RowFilter):
-    """Cuts everything but the statement: an announcement before it, a solution or other part after it."""
+    """Cuts everything but the statement: announcements and labels before it, answers and remarks after it."""
 
     name = "statement"
     section = "problems"
@@ -92,12 +43,15 @@ class Statement(RowFilter):
             "Problem solvers like Ada read a problem.\nThe answer: what is it?",
             "Problem solvers like Ada read a problem.",
         ),
-        Example("How many solutions has $x^2=4$?", "How many solutions has $x^2=4$?"),
-        Example(
+        *kept(
+            "How many solutions has $x^2=4$?",
             "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
-            "Task A takes 3 hours.\nSolution A holds 2 l of salt.",
+            "Find the sum:\n$$1+2$$\nand its square.",
         ),
-        Example("Find the sum:\n$$1+2$$\nand its square.", "Find the sum:\n$$1+2$$\nand its square."),
+        Example(
+            "To vary it, we add 1. Now, the new problem:\n\n**Question:** Find $x$.\n\nIt is 3.",
+            "Find $x$.\n\nIt is 3.",
+        ),
     )
 
     def solution_after(self, row: Candidate) -> str | None:
@@ -110,7 +64,7 @@ class Empty(RowFilter):
     name = "empty"
     section = "problems"
     position = 30
-    examples = (Example("", None), Example(" .\n", None), Example("1+1?", "1+1?"), Example("π", "π"))
+    examples = (*dropped("", " .\n"), *kept("1+1?", "π"))
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if any(character.isalnum() for character in row.solution) else None
@@ -121,13 +75,10 @@ class TooLong(RowFilter):
 
     name = "too_long"
     section = "problems"
-    option = Option(
-        "int | None",
+    option = Option.limit(
         300,
         "longest new problem, in words (AceMath, arXiv 2412.15084); null: any",
-        "limit",
         name="max_words",
-        ge=1,
         late=False,
     )
     position = 50
@@ -137,7 +88,7 @@ class TooLong(RowFilter):
     )
 
     def __init__(self, limit: int = 300) -> None:
-        self.limit = at_least("too_long.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len(row.solution.split()) <= self.limit else None
@@ -156,3 +107,35 @@ class Boxed(RowFilter):
 
     def solution_after(self, row: Candidate) -> str | None:
         return None if "\\boxed" in row.solution or "\\fbox" in row.solution else row.solution
+
+
+class NoQuestion(RowFilter):
+    """Drops statements that ask nothing: no question mark, no request such as `Find $x$`, no gap to fill.
+
+    A statement in another language than English is kept, since its requests are not known.
+    """
+
+    name = "no_question"
+    section = "problems"
+    option = Option("bool", True, "drop new problems that ask nothing")
+    position = 45
+    examples = (
+        Example("Ada has 3 keys and buys 4. She has 7 keys.", None),
+        Example("To find the total, we first add 3 and 4. First, find the sum.", None),
+        Example("Write a new problem that is similar to it: about other people, with other numbers.", None),
+        Example("Demonstrating the solution to your question.", None),
+        Example("Ada has 3 keys. How many?", "Ada has 3 keys. How many?"),
+        Example("If $x+1=3$, find $x$.", "If $x+1=3$, find $x$."),
+        Example("How much does Ada pay in all.", "How much does Ada pay in all."),
+        Example("If $2x=6$, then $x$ is", "If $2x=6$, then $x$ is"),
+        Example("Berechne die Summe der ersten zehn Zahlen.", "Berechne die Summe der ersten zehn Zahlen."),
+        Example("求前十个数的和。", "求前十个数的和。"),
+    )
+
+    def __init__(self) -> None:
+        self._english = English()
+
+    def solution_after(self, row: Candidate) -> str | None:
+        if asks(row.solution) or self._english.solution_after(row) is None:
+            return row.solution
+        return None

@@ -31,10 +31,7 @@ WORLDS: dict[str, World] = {}
 
 
 def read_rows(
-    data: Data,
-    columns: Sequence[str] | None = None,
-    texts: Sequence[str] | None = (),
-    bad: OnBad = refuse,
+    data: Data, columns: Sequence[str] | None = None, texts: Sequence[str] | None = (), bad: OnBad = refuse
 ) -> Iterator[tuple[str, Row]]:
     """(where, row) for every row of the input; `where` is for messages: file and line, or dataset and row.
 
@@ -56,7 +53,7 @@ def read_rows(
 def hub_rows(data: Data, texts: Sequence[str] | None = (), bad: OnBad = refuse) -> Iterator[tuple[str, Row]]:
     """Rows of a dataset on the hub, streamed, its configurations one after another; as `file_rows`.
 
-    Of JSON files there the datasets library makes 64-bit numbers before anybody sees how they were spelled.
+    Of JSON files there the datasets library makes 64-bit numbers before their spelling can be seen.
 
     Raises:
         ConfigError: no id is given, or the hub cannot be reached or does not have it; or as `bad` does.
@@ -82,7 +79,7 @@ def _hub_tables(data: Data, config: str | None) -> Iterator[pa.Table]:
             data.hub, config, split=data.split, revision=data.revision, streaming=True
         )
         yield from stream.with_format("arrow").iter(batch_size=_HUB_BATCH)
-    except Exception as error:  # the hub client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the hub client raises many kinds; all mean "not available"
         raise ConfigError(
             f"data.hub={data.hub}: cannot be read ({type(error).__name__}: {_short(error)}); "
             "without a connection give a local file, data.path=FILE"

@@ -39,10 +39,7 @@ def local_files(key: str, pattern: str) -> list[Path]:
 
 
 def file_rows(
-    path: Path,
-    columns: Sequence[str] | None = None,
-    texts: Sequence[str] | None = (),
-    bad: OnBad = refuse,
+    path: Path, columns: Sequence[str] | None = None, texts: Sequence[str] | None = (), bad: OnBad = refuse
 ) -> Iterator[tuple[str, Row]]:
     """(where, row) for the rows of one local file, streamed.
 

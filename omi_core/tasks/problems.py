@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from omi_core.filters.asking import asks
 from omi_core.filters.chain import FilterChain, build
 from omi_core.filters.sections import Section, chosen, of_filters
-from omi_core.filters.statements import statement
+from omi_core.filters.written_problem import statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
 from omi_core.prompts import PromptForm
@@ -21,6 +22,7 @@ from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
+from omi_core.text.words import around
 
 PROBLEMS = Schema(
     "problems",
@@ -43,7 +45,7 @@ class Problems(Section):
 
 
 class ProblemsReducer(Reducer):
-    """Cuts out each new problem's statement; drops empty and overlong ones, and copies of a seed.
+    """Cuts out each new problem's statement; drops what is none, and copies of a seed or example.
 
     `seeds` are the texts of the problems that the run's new ones were made from; each takes some 90 bytes. A
     copy of another new problem is dropped when the dataset is published, where all of them meet.
@@ -56,6 +58,8 @@ class ProblemsReducer(Reducer):
         self._chain: FilterChain = build(filter_options(config), section="problems")
         self.chains = (self._chain,)
         self._seeds = {_digest(seed) for seed in seeds}
+        turns = [turn for messages in self._prompting.probes() for turn in messages]
+        self._examples = {_digest(turn["content"]) for turn in turns if turn["role"] == "assistant"}
         if config.publish.provenance:
             self.provenance = PROBLEMS.optional
         # Only the demo's world has somebody who knows whether a problem makes sense.
@@ -64,13 +68,20 @@ class ProblemsReducer(Reducer):
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         for record, samples in usable:
             for kept in self._chain.apply([candidate(record, sample) for sample in samples]):
-                if _digest(kept.solution) in self._seeds:
-                    self._counts["selection/copy_of_seed"] += 1
+                if copied := self._copied(record.text, kept.solution):
+                    self._counts[f"selection/{copied}"] += 1
                     continue
                 if self._oracle is not None:
                     self._counts["oracle/problems"] += 1
                     self._counts["oracle/well_posed"] += self._oracle(kept.solution) is not None
                 yield self._row(record, kept)
+
+    def _copied(self, seed: str, problem: str) -> str | None:
+        """The name that a copy is counted as; None for a problem that is new."""
+        digest = _digest(problem)
+        if digest in self._seeds or _repeats(seed, problem):
+            return "copy_of_seed"
+        return "copy_of_example" if digest in self._examples else None
 
     def _row(self, record: Record, kept: Candidate) -> dict[str, Any]:
         row = {
@@ -90,6 +101,15 @@ class ProblemsReducer(Reducer):
 def _digest(text: str) -> bytes:
     """What is the same for two texts that are the same problem; 16 bytes."""
     return bytes.fromhex(digest128(normal_text(text)))
+
+
+def _repeats(seed: str, problem: str) -> bool:
+    """Whether a problem is its seed with a remark: nothing more is asked there, and no number is given."""
+    found = around(problem, seed)
+    if found is None:
+        return False
+    before, after = found[0].rstrip(": ") + ".", found[1].lstrip(".?!* ")
+    return not any(_NUMBER.search(rest) or asks(rest) for rest in (before, after))
 
 
 def filter_options(config: Config) -> Chosen:

@@ -48,7 +48,7 @@ def open_teacher(
     """The running teacher; a context manager that ends its engine. `group` is for one that spans nodes.
 
     Raises:
-        ConfigError: the model cannot be had, the engine's library is not installed, or a key is missing.
+        ConfigError: the model is not available, the engine's library is not installed, or a key is missing.
     """
     if teacher.kind == "rehearsal":
         from omi_core.teachers.rehearsal import RehearsalTeacher

@@ -99,7 +99,7 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
     """What an answer with status 200 says; `shown` makes the server's words fit to be told.
 
     Raises:
-        Refused: a content filter, or the model by a field of its own, has kept the text back.
+        Refused: a content filter, or the model by a field of its own, has withheld the text.
         Again: it is not a completion, or is truncated.
     """
     try:
@@ -110,14 +110,14 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
         raise Again("BadAnswer: not a chat completion", foreign=True) from None
     if reason == "content_filter":
-        raise Refused("ContentFilter: the server keeps the text back")
+        raise Refused("ContentFilter: the server withholds the text")
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         raise Refused(f"ContentFilter: {shown(refusal)}")
     # DeepSeek's name for it, and that of newer servers.
     trace = next((message[key] for key in _REASONING if isinstance(message.get(key), str)), None)
     text = _text_of(text)
     if text is None:
-        raise Again("BadAnswer: the text is no text", foreign=True)
+        raise Again("BadAnswer: the content is not a text", foreign=True)
     ended = finished(reason)
     if ended is None:
         # A server that is shut down breaks its answers off ("abort"); they are not samples.
@@ -150,7 +150,7 @@ def judge(status: int, headers: Mapping[str, str], raw: bytes, shown: Callable[[
     if status in _MISTAKES:
         return Mistaken(f"{status}, {_MISTAKES[status]}: {why}")
     if 300 <= status < 400:
-        return Mistaken(f"{status}, it sends to another address, which has to be given itself")
+        return Mistaken(f"{status}, it redirects to another address; give that one")
     if status in _BUSY or status >= 500:
         words = f"ServerError: {status}, {why}"
         return Again(words, retry_after(headers.get("retry-after")), busy=status in _BUSY)

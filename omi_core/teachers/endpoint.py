@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import islice
 
 from omi_core.options import ConfigError
 from omi_core.records import Record, Sample
@@ -92,17 +93,13 @@ class EndpointTeacher(Teacher):
             ConfigError: the server says that the address, the model's name or the key is wrong.
         """
         running: set[asyncio.Task[Sample]] = set()
-        more = True
         try:
-            while more or running:
-                while more and len(running) < self._options.concurrency:
-                    request = next(requests, None)
-                    if request is None:
-                        more = False
-                        break
+            while True:
+                for request in islice(requests, self._options.concurrency - len(running)):
                     running.add(self._loop.create_task(self._settle(request)))
-                if running:
-                    yield from self._finished(running)
+                if not running:
+                    return
+                yield from self._finished(running)
         finally:
             self._abandon(running)
 
@@ -166,7 +163,7 @@ class EndpointTeacher(Teacher):
             and len(self._key) >= _SECRET_LENGTH
             and self._key in f"{answer.reasoning}{answer.text}"
         ):
-            return request.refused("KeyInText: the server gives the key back in its text")
+            return request.refused("KeyInText: the server's text holds the key")
         trace, text = self._part(answer)
         return request.sample(
             text,
@@ -202,7 +199,7 @@ class EndpointTeacher(Teacher):
             return case.own_failures >= self._options.tries
         if error.foreign and not self._health.answered and case.failures >= self._options.tries:
             raise ConfigError(
-                f"teacher.endpoint.url={self._url}: what answers there is not such a server ({words}); "
+                f"teacher.endpoint.url={self._url}: no OpenAI-compatible server answers there ({words}); "
                 "the address of most ends in /v1"
             )
         self._health.doubt(case, words)

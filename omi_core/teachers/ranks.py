@@ -1,6 +1,6 @@
 """The ranks of a teacher that spans nodes, tied together: rank 0 drives, the others serve it and end with it.
 
-The engine's own processes do not do that: a rank whose driver is gone waits for ever, and a driver whose
+The engine's own processes do not do that: a rank whose driver is gone waits forever, and a driver whose
 rank is gone waits for minutes. So each rank holds a connection to rank 0 and both say now and then that
 they live. When one is gone, the engine processes of the other are ended, which its engine then reports.
 """
@@ -127,7 +127,7 @@ class _Tie:
                     link.send("alive")
                     link.silent += 1
                     if link.silent > SILENT_BEATS:
-                        self._drop(link, f"has not been heard of for {SILENT_BEATS * BEAT_SECONDS:.0f} s")
+                        self._drop(link, f"has not been heard from for {SILENT_BEATS * BEAT_SECONDS:.0f} s")
             if self._gone():
                 self._on_gone()  # again and again: an engine that is starting starts more processes
 

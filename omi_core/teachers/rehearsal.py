@@ -11,6 +11,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
+from itertools import islice
 
 from omi_core.records import Sample
 from omi_core.teachers.teacher import EngineFailed, Request, Teacher
@@ -50,22 +51,18 @@ class RehearsalTeacher(Teacher):
             return
         running: list[tuple[float, int, Sample]] = []  # (end, tie-break, sample)
         count = 0
-        more = True
-        while more or running:
-            while more and len(running) < self._slots:
-                request = next(requests, None)
-                if request is None:
-                    more = False
-                    break
+        while True:
+            for request in islice(requests, self._slots - len(running)):
                 latency = random.Random(request.seed ^ 1).expovariate(1 / self._shares.latency)
                 count += 1
                 heapq.heappush(running, (time.monotonic() + latency, count, self._draw(request, latency)))
-            if running:
-                end, _, sample = heapq.heappop(running)
-                while (left := end - time.monotonic()) > 0:
-                    yield None
-                    time.sleep(min(left, _TICK_SECONDS))
-                yield sample
+            if not running:
+                return
+            end, _, sample = heapq.heappop(running)
+            while (left := end - time.monotonic()) > 0:
+                yield None
+                time.sleep(min(left, _TICK_SECONDS))
+            yield sample
 
     def describe(self) -> dict[str, str]:
         return {"engine": "rehearsal", "version": "1"}
@@ -90,10 +87,7 @@ class RehearsalTeacher(Teacher):
     def _text(self, draw: random.Random, request: Request) -> tuple[str, str]:
         shares = self._shares
         point = draw.random()
-        for share, make in (
-            (shares.hostile, self._hostile),
-            (shares.overlong, self._overlong),
-        ):
+        for share, make in ((shares.hostile, self._hostile), (shares.overlong, self._overlong)):
             if point < share:
                 return make(draw)
             point -= share

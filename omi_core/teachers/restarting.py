@@ -1,4 +1,4 @@
-"""A teacher that can be had again after its engine died."""
+"""A teacher that is started again after its engine died."""
 
 from __future__ import annotations
 

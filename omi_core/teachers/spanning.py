@@ -9,7 +9,7 @@ from omi_core.records import Sample
 from omi_core.teachers.ranks import Lead
 from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 
-# So long after an engine's failure: was it another rank that ended?
+# How long after an engine failed the loss of another rank may be heard of.
 _HEAR_SECONDS = 5.0
 
 

@@ -21,56 +21,36 @@ Draw = Callable[[random.Random, "Request"], str]
 
 
 class EngineFailed(RuntimeError):
-    """The engine died or cannot be used any more, through no fault of one request. "Class: why", one line."""
+    """The engine died or cannot be used any more, through no fault of one request. "Class: why", one line.
+
+    `blameless`: no request in flight is to blame. `lasting`: a new engine at once would fare no better. Both
+    hold of an engine that is out of memory.
+    """
+
+    blameless = lasting = False
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(f"{type(error).__name__}: {' '.join(str(error).split())[:2000]}")
-
-    @property
-    def out_of_memory(self) -> bool:
-        return "outofmemory" in str(self).lower().replace(" ", "")
-
-    @property
-    def blameless(self) -> bool:
-        """No request in flight is to blame."""
-        return self.out_of_memory
-
-    @property
-    def lasting(self) -> bool:
-        """A new engine at once would fare no better."""
-        return self.out_of_memory
+        if "outofmemory" in str(self).lower().replace(" ", ""):
+            self.blameless = self.lasting = True
 
 
 class ServerLost(EngineFailed):
     """A server has given no answer for as long as it may take."""
 
-    @property
-    def blameless(self) -> bool:
-        return True
-
-    @property
-    def lasting(self) -> bool:
-        return True
+    blameless = lasting = True
 
 
 class EngineEnded(EngineFailed):
     """A signal from outside has ended the engine, which gave up what was in flight."""
 
-    @property
-    def blameless(self) -> bool:
-        return True
+    blameless = True
 
 
 class EngineNotStarted(EngineFailed):
     """A process of the engine ended while it started: a signal came, or the node or the model does not do."""
 
-    @property
-    def blameless(self) -> bool:
-        return True
-
-    @property
-    def lasting(self) -> bool:
-        return True
+    blameless = lasting = True
 
 
 @dataclass(frozen=True)

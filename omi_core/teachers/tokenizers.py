@@ -19,7 +19,7 @@ def tokenizer_file(
     `instead` is what else a user may do where the teacher has none.
 
     Raises:
-        ConfigError: the one that is named is not there, or the teacher's cannot be had.
+        ConfigError: the one that is named is not there, or the teacher's is not available.
     """
     if named is not None:
         return str(_named(named, section))
@@ -54,7 +54,7 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
     """The tokenizer.json of a model on the hub, from the local cache where it is there.
 
     Raises:
-        ConfigError: it can be had neither from the cache nor from the hub.
+        ConfigError: neither the cache nor the hub has it.
     """
     from huggingface_hub import hf_hub_download
 
@@ -62,8 +62,8 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return hf_hub_download(model, "tokenizer.json", revision=revision)
-    except Exception as error:  # the hub client raises many kinds; all mean "not to be had"
+    except Exception as error:  # the hub client raises many kinds; all mean "not available"
         why = " ".join(str(error).split())[:150]
         raise ConfigError(
-            f"teacher.model={model}: its tokenizer.json cannot be had ({why}); {way_out}"
+            f"teacher.model={model}: its tokenizer.json is not available ({why}); {way_out}"
         ) from error

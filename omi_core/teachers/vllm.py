@@ -72,20 +72,15 @@ class VllmTeacher(Teacher):
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
         running: dict[str, _Running] = {}
-        more = True
         alive = True
         try:
-            while more or running:
-                while more and len(running) < self._in_flight:
-                    request = next(requests, None)
-                    if request is None:
-                        more = False
-                        break
-                    refused = self._admit(request, running)
-                    if refused is not None:
+            while True:
+                while len(running) < self._in_flight and (request := next(requests, None)) is not None:
+                    if (refused := self._admit(request, running)) is not None:
                         yield refused
-                if running:
-                    yield from self._step(running)
+                if not running:
+                    return
+                yield from self._step(running)
         except EngineFailed:
             alive = False
             raise
@@ -114,7 +109,7 @@ class VllmTeacher(Teacher):
     def _watch(self) -> None:
         """Wakes `generate` with EngineDeadError when the engine's process is gone.
 
-        vLLM 0.32 notices it, but its synchronous client then waits for output for ever.
+        vLLM 0.32 notices it, but its synchronous client then waits for output forever.
         """
         client = self._engine.engine_core
         if not hasattr(client, "outputs_queue"):
@@ -150,7 +145,7 @@ class VllmTeacher(Teacher):
         return None
 
     def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
-        """Samples that are finished now. What the engine gave up is none, however much of it there is.
+        """Samples that are finished now. What the engine gave up is not among them.
 
         Raises:
             EngineFailed: the engine died; EngineEnded: it was told to end, and hands back what it has.
@@ -180,8 +175,7 @@ class VllmTeacher(Teacher):
             elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
             elif done.tries < _TRIES:
-                refused = self._admit(done.request, running, done.tries + 1)
-                if refused is not None:
+                if (refused := self._admit(done.request, running, done.tries + 1)) is not None:
                     yield refused
             else:
                 yield done.request.refused(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BYTES = "bytes"
 # No tokenizer gets this many bytes into every token of a long text, so text beyond it is not worth counting:
 # a megabyte of one repeated character would cost seconds.
-MOST_BYTES_PER_TOKEN = 64
+_MOST_BYTES_PER_TOKEN = 64
 
 
 class TokenCounter:
@@ -23,27 +23,23 @@ class TokenCounter:
     """
 
     def __init__(self, tokenizer: str, key: str = "tokenizer") -> None:
-        self._tokenizer = None if tokenizer == BYTES else load_tokenizer(tokenizer, key)
-        self.bytes_per_token = MOST_BYTES_PER_TOKEN if self._tokenizer else 1
+        self._tokenizer = None if tokenizer == BYTES else _load(tokenizer, key)
+        self.bytes_per_token = _MOST_BYTES_PER_TOKEN if self._tokenizer else 1
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text. The whole batch is in memory at once."""
         if self._tokenizer is None:
             return [len(text.encode("utf-8", "replace")) for text in texts]
-        return count_tokens(self._tokenizer, texts)
+        # Lone surrogates have no UTF-8; the tokenizer refuses them.
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        # The problem of many samples comes many times.
+        distinct = list(dict.fromkeys(clean))
+        encoded = self._tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
+        tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
+        return [tokens[text] for text in clean]
 
 
-def count_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
-    # Lone surrogates have no UTF-8; the tokenizer refuses them.
-    clean = [text.encode("utf-8", "replace").decode() for text in texts]
-    # The problem of many samples comes many times.
-    distinct = list(dict.fromkeys(clean))
-    encoded = tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
-    tokens = {text: len(encoding.ids) for text, encoding in zip(distinct, encoded, strict=True)}
-    return [tokens[text] for text in clean]
-
-
-def load_tokenizer(path: str, key: str = "max_tokens.tokenizer") -> Tokenizer:
+def _load(path: str, key: str) -> Tokenizer:
     """The tokenizer in `path`, with the truncation and padding that the file may ask for switched off."""
     from tokenizers import Tokenizer
 

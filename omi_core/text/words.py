@@ -36,3 +36,19 @@ def longest(marked: Sequence[bool], n: int) -> int:
         here = here + 1 if mark else 0
         best = max(best, here)
     return best + n - 1 if best else 0
+
+
+def around(text: str, part: str) -> tuple[str, str] | None:
+    """What stands before and after the words of `part` in `text`, in lower case; None: they are not there.
+
+    Words are compared as `wording` gives them. The work is linear in the two texts.
+    """
+    text = text.casefold()
+    places = list(_WORD.finditer(text))
+    words, wanted = [place[0] for place in places], wording(part)
+    found = f" {' '.join(words)} ".find(f" {' '.join(wanted)} ") if wanted else -1
+    if found < 0:
+        return None
+    first = f" {' '.join(words)} ".count(" ", 0, found + 1) - 1
+    last = first + len(wanted) - 1
+    return text[: places[first].start()], text[places[last].end() :]

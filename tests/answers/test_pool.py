@@ -84,6 +84,8 @@ PROVED = [
     ("f'(0)", "f(0)", "UNKNOWN"),
     ("|x|", "x", "UNKNOWN"),
     (r"\lfloor x \rfloor", "x", "UNKNOWN"),
+    (r"\sin^2 1 + \cos^2 1", "1", "EQUAL"),  # its digits cannot be made sure of
+    ("e^i", "e^{2i}", "UNKNOWN"),  # and those of what is not real say nothing here
 ]
 
 
@@ -93,9 +95,7 @@ def test_a_worker_says_what_is_proved_and_nothing_else(pool: Pool, a: str, b: st
 
 
 def test_a_pair_over_its_cpu_time_is_unknown_and_the_next_is_not(pool: Pool) -> None:
-    before = pool.counts.timeouts
     assert pool.judge([EXPLOSIVE, *SUMS]) == [Verdict.UNKNOWN, Verdict.EQUAL]
-    assert pool.counts.timeouts == before + 1
 
 
 def test_a_killed_worker_costs_no_verdict(pool: Pool) -> None:
@@ -103,7 +103,7 @@ def test_a_killed_worker_costs_no_verdict(pool: Pool) -> None:
     (pid,) = worker_pids(pool)
     os.kill(pid, signal.SIGKILL)
     assert pool.judge(SUMS) == [Verdict.EQUAL]
-    assert pool.counts.retries >= 1
+    assert pid not in worker_pids(pool)
 
 
 def test_signals_meant_for_the_job_leave_workers_alone(pool: Pool) -> None:
@@ -119,9 +119,10 @@ def test_a_suspended_worker_is_ended_at_the_wall_clock_backstop() -> None:
     pool = Pool(1, WorkerLimits(wall_seconds=0.5))
     try:
         pool.judge(ONE)
-        os.kill(worker_pids(pool)[0], signal.SIGSTOP)
+        (pid,) = worker_pids(pool)
+        os.kill(pid, signal.SIGSTOP)
         assert pool.judge(ONE) == [Verdict.EQUAL]
-        assert pool.counts.crashes == pool.counts.retries == 1
+        assert pid not in worker_pids(pool)
     finally:
         pool.close()
 
@@ -140,8 +141,10 @@ def test_a_pair_that_needs_too_much_memory_equals_nothing_and_harms_no_other() -
 def test_workers_are_renewed_after_their_share_of_pairs() -> None:
     pool = Pool(1, WorkerLimits(pairs_per_worker=2))
     try:
-        assert pool.judge(ONE * 3) == [Verdict.EQUAL] * 3
-        assert pool.counts.started == 2
+        pool.judge(ONE)
+        (pid,) = worker_pids(pool)
+        assert pool.judge(ONE * 2) == [Verdict.EQUAL] * 2
+        assert worker_pids(pool) not in ([], [pid])
     finally:
         pool.close()
 
@@ -163,9 +166,9 @@ def test_close_ends_the_workers_and_the_pool_starts_new_ones(pool: Pool) -> None
 PARENT = """
 import json, signal, sys, os, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
-from omi_core.answers.pool import Limits, Pool
+from omi_core.answers.pool import Pool, WorkerLimits
 ONE, EXPLOSIVE = json.loads(sys.argv[2])
-pool = Pool(1, Limits(cpu_seconds=60))
+pool = Pool(1, WorkerLimits(cpu_seconds=60))
 pool.judge(ONE)
 print(pool._workers[0].process.pid, flush=True)
 if sys.argv[1] == "busy":

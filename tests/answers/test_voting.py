@@ -3,12 +3,14 @@ r"""Majority votes: equivalence classes, ties by the lowest sample index, bounds
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omi_core.answers import Grader, Vote, vote, vote_many, voting
+from omi_core.answers.pool import Pool
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_hostile_records_stay_cheap(grader: Grader, monkeypatch: pytest.MonkeyPa
     assert vote(many, grader).answer == "7"
     slow = [rf"\sin^2 {letter} + \cos^2 {letter} + {n}" for letter in "xyzuvw" for n in range(2)]
     monkeypatch.setattr(voting, "MAX_SLOW", 5)
-    before = grader.counts.worker
-    result = vote(slow, grader)
-    assert grader.counts.worker - before <= 5
+    with patch.object(Pool, "judge", autospec=True, side_effect=Pool.judge) as judge:
+        result = vote(slow, grader)
+    assert sum(len(call.args[1]) for call in judge.call_args_list) <= 5
     assert result.voters == len(slow)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omi_core.filters import arithmetic, plain_sums
 from omi_core.filters.arithmetic import statements
 from omi_core.filters.formula_units import without_units
-from omi_core.filters.wrong_arithmetic import WrongArithmetic, _hedged
+from omi_core.filters.wrong_arithmetic import WrongArithmetic, _hedged, _holds
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -78,11 +78,8 @@ def test_sums_between_words_are_settled(text: str, signs: int) -> None:
 
 def with_care(text: str) -> tuple[int, int] | None:
     """The first wrong statement by reading every statement, the true ones too, and passing over no sign."""
-    item = WrongArithmetic()
     with patch.object(arithmetic, "_beside_an_end", lambda text, equals: False):
-        wrong = (
-            one for one in statements(without_units(text)) if not item._holds(one) and not _hedged(text, one)
-        )
+        wrong = (one for one in statements(without_units(text)) if not _holds(one) and not _hedged(text, one))
         return next(((one.start, one.end) for one in wrong), None)
 
 

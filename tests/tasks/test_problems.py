@@ -16,6 +16,7 @@ from omi_core.stages.run import records_of
 from omi_core.store.plan import Records
 from omi_core.tasks import known
 from omi_core.tasks.problems import PROBLEMS, ProblemsReducer
+from omi_core.tasks.prompting import Prompting
 from tests.published import published_file
 from tests.stages.test_local import carry_out, config
 
@@ -41,7 +42,8 @@ def rows(directory: Path) -> list[dict[str, Any]]:
 
 def reduced(tmp_path: Path, *texts: str, seed: str = SEED, **values: Any) -> tuple[list[str], dict[str, Any]]:
     """The problems kept of these texts, written from one seed, and the counts."""
-    with ProblemsReducer(config(tmp_path, **TASK, **values), len(texts), [seed, OTHER_SEED]) as reducer:
+    options = config(tmp_path, **TASK, samples=len(texts), **values)
+    with ProblemsReducer(options, len(texts), [seed, OTHER_SEED]) as reducer:
         record = Record.make(0, seed, None, "math")
         samples = [Sample(0, record.id, at, text, "stop", 1, 1, 0.0) for at, text in enumerate(texts)]
         return [row["problem"] for row in reducer.reduce([(record, samples)])], reducer.counts()
@@ -59,15 +61,64 @@ def test_every_text_that_is_not_kept_has_its_count(tmp_path: Path) -> None:
         "",
         "## Solution\nIt is 3.",
         "We get \\boxed{3}.",
-        "word" + " word" * 300,
+        "word" + " word" * 300 + "?",
+        "Ada has 12 keys. She buys 30 more, so she has 42.",
         f"New problem: {SEED}",
     ]
     kept, counts = reduced(tmp_path, *texts)
     assert kept == [OTHER]
     dropped = {name: count["dropped"] for name, count in counts["filters"].items() if count["dropped"]}
-    assert dropped == {"empty": 2, "boxed": 1, "too_long": 1}
+    assert dropped == {"empty": 2, "boxed": 1, "no_question": 1, "too_long": 1}
     assert counts["selection"] == {"copy_of_seed": 1}
     assert counts["filters"]["statement"]["rewritten"] == 2
+
+
+REMARKED = [
+    f"Sure! Here it is:\n\n{SEED}\n\nLet me know if you need another one!",
+    f"**{SEED}**",
+    f'"{SEED}"',
+    f"{SEED} It is the very same, as you can see.",
+    f"A classic, told in a simple way. {SEED}",
+    f"I'd be happy to help. How about this one:\n\n{SEED}",
+    f"{SEED}\n\nThe final answer is 42.",
+    f"Here is a problem:\n\n{SEED}\n\nWrite a new problem that is inspired by this one.",
+]
+CHANGED = [
+    f"{SEED} How many would she have without them?",
+    f"{SEED} Each of them costs 3 dollars.",
+    f"Find twice the answer to this: {SEED}",
+]
+
+
+def test_a_seed_with_a_remark_is_a_copy_and_one_with_more_to_it_is_not(tmp_path: Path) -> None:
+    kept, counts = reduced(tmp_path, *REMARKED, *CHANGED)
+    assert counts["selection"] == {"copy_of_seed": len(REMARKED)}
+    assert kept == CHANGED
+
+
+def test_an_example_of_the_prompt_is_no_new_problem(tmp_path: Path) -> None:
+    turns = Prompting(config(tmp_path, **TASK)).probes()[0]
+    examples = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    kept, counts = reduced(tmp_path, *examples, OTHER)
+    assert len(examples) > 3 and kept == [OTHER]
+    assert counts["selection"] == {"copy_of_example": len(examples)}
+
+
+@pytest.mark.parametrize("style", ["inspired", "similar", "in_breadth", "in_depth"])
+def test_what_repeats_its_prompt_is_not_published(tmp_path: Path, style: str) -> None:
+    record = Record.make(0, SEED, None, "math")
+    asked = Prompting(config(tmp_path, **TASK | {"style": [style]})).messages(record, 0)
+    system, user = asked[0]["content"], asked[-1]["content"]
+    instruction = user.rpartition("\n\n")[2]
+    kept, counts = reduced(tmp_path, system, user, instruction, f"{system}\n\n{user}")
+    assert kept == []
+    assert counts["filters"]["no_question"]["dropped"] == 2  # the others hold the seed
+    assert counts["selection"] == {"copy_of_seed": 2}
+
+
+def test_statements_that_ask_nothing_can_be_kept(tmp_path: Path) -> None:
+    kept, counts = reduced(tmp_path, "Ada has 12 keys.", problems={"no_question": False})
+    assert kept == ["Ada has 12 keys."] and "no_question" not in counts["filters"]
 
 
 def test_the_oracle_of_the_demo_says_which_make_sense(tmp_path: Path) -> None:

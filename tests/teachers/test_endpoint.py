@@ -174,7 +174,7 @@ LASTING: dict[str, tuple[Fault, str]] = {
     "too large": (Fault(413), "PromptTooLong: 413,"),
     "an error with escapes for a terminal": (Fault(400, b"\x1b[2Jx\x00"), "BadRequest: 400, [2Jx"),
     "an error of megabytes": (Fault(400, b"x" * 3_000_000), "BadRequest: 400, " + "x" * 99),
-    "a filter": (choice("content_filter", content=""), "ContentFilter: the server keeps the text back"),
+    "a filter": (choice("content_filter", content=""), "ContentFilter: the server withholds the text"),
     "a refusal": (choice("stop", content=None, refusal="I cannot"), "ContentFilter: I cannot"),
     "500 for this one": (Fault(500, b"oops"), "ServerError: 500, oops"),
     "a broken connection for this one": (Fault(after=0), "RemoteProtocolError: "),
@@ -215,8 +215,8 @@ MISTAKES: dict[str, tuple[Fault, str]] = {
         "404, there is no such address or model: no model m",
     ),
     "405": (Fault(405), "405, there is no such address"),
-    "a redirect": (Fault(307, headers={"Location": "http://127.0.0.1:1/"}), "307, it sends to another"),
-    "a web page": (Fault(body=b"<html>Welcome"), "what answers there is not such a server"),
+    "a redirect": (Fault(307, headers={"Location": "http://127.0.0.1:1/"}), "307, it redirects to another"),
+    "a web page": (Fault(body=b"<html>Welcome"), "no OpenAI-compatible server answers there"),
 }
 
 
@@ -348,7 +348,7 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
     assert samples[0].error == "BadRequest: 400, bad key [key]"
     assert (samples[2].text, samples[2].error) == (
         "",
-        "KeyInText: the server gives the key back in its text",
+        "KeyInText: the server's text holds the key",
     )
     assert "canary" not in str(samples)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omi_core.filters import length
-from omi_core.filters.filter import Example, Filter, Option, at_least
+from omi_core.filters.filter import Example, Filter, Option, kept
 from omi_core.records import Candidate
 from omi_core.text.tokens import BYTES, TokenCounter
 
-# So many texts are counted at a time.
+# This many texts are counted at a time.
 _BATCH = 1024
 # Characters per token of the beginning that is counted first, and tokens that the cut at its end may change.
 _CHARACTERS = 8
@@ -33,18 +33,17 @@ class MinTokens(Filter):
 
     name = "min_tokens"
     section = "conversations"
-    option = Option("int | None", 50, "shortest conversation, in tokens", "limit", ge=1, late=False)
+    option = Option.limit(50, "shortest conversation, in tokens", late=False)
     position = 50
     reason = "a third party's reading of the paper"
     examples = (
         Example("1234567", None, options={"limit": 8, "tokenizer": BYTES}),
-        Example("12345678", "12345678", options={"limit": 8, "tokenizer": BYTES}),
-        Example("éééé", "éééé", options={"limit": 8, "tokenizer": BYTES}),
+        *kept("12345678", "éééé", options={"limit": 8, "tokenizer": BYTES}),
         Example(" 1 \n" * 2, None, options={"limit": 8, "tokenizer": BYTES}),
     )
 
     def __init__(self, tokenizer: str, limit: int = 50) -> None:
-        self.limit = at_least("min_tokens.limit", limit, 1)
+        self.limit = limit
         self._count = TokenCounter(tokenizer, "min_tokens.tokenizer")
 
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:

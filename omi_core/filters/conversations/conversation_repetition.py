@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omi_core.filters import repetition
 from omi_core.filters.conversations.turns import turns
-from omi_core.filters.filter import Example, Option
+from omi_core.filters.filter import Example, Option, kept
 
 _SAME = "It is the very same line as before."
 
@@ -13,25 +13,15 @@ class RepeatedLines(repetition.RepeatedLines):
     """Drops conversations with a larger share of lines that repeat an earlier one, whoever says them."""
 
     section = "conversations"
-    option = Option(
-        "float | None",
-        0.3,
-        "largest share of lines that repeat an earlier one (Gopher, arXiv 2112.11446)",
-        "share",
-        ge=0,
-        le=1,
-        late=False,
+    option = Option.share(
+        0.3, "largest share of lines that repeat an earlier one (Gopher, arXiv 2112.11446)", late=False
     )
     position = 100
     reason = "[Gopher](https://arxiv.org/abs/2112.11446), table A1"
     examples = (
         *repetition.RepeatedLines.examples,
         Example(f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Really?", None),
-        Example(
-            f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Oh.\nBob: Yes.",
-            f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Oh.\nBob: Yes.",
-        ),
-        Example("Ann: Yes.\n5\n5\n5\n5\nBob: No.", "Ann: Yes.\n5\n5\n5\n5\nBob: No."),
+        *kept(f"Ann: {_SAME}\nBob: {_SAME}\nAnn: Oh.\nBob: Yes.", "Ann: Yes.\n5\n5\n5\n5\nBob: No."),
     )
 
     def lines(self, text: str) -> list[str]:
@@ -48,14 +38,8 @@ class RepeatedNgrams(repetition.RepeatedNgrams):
     """Drops conversations with a larger share of words in runs of 10 that repeat an earlier run."""
 
     section = "conversations"
-    option = Option(
-        "float | None",
-        0.1,
-        "largest share of words in runs of 10 that repeat an earlier run (Gopher)",
-        "share",
-        ge=0,
-        le=1,
-        late=False,
+    option = Option.share(
+        0.1, "largest share of words in runs of 10 that repeat an earlier run (Gopher)", late=False
     )
     position = 110
     reason = "Gopher, table A1"

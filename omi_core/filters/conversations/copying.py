@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from omi_core.filters.filter import Example, Option, RowFilter, at_least, checked_share
+from omi_core.filters.filter import Example, Option, RowFilter, kept
 from omi_core.records import Candidate
 from omi_core.text.words import longest, ngrams, wording
 
@@ -37,9 +37,7 @@ class CopiedRun(RowFilter):
 
     name = "copied_run"
     section = "conversations"
-    option = Option(
-        "int | None", 100, "longest run of words that is copied from the chunk", "limit", ge=1, late=False
-    )
+    option = Option.limit(100, "longest run of words that is copied from the chunk", late=False)
     position = 120
     reason = "our own"
     examples = (
@@ -50,7 +48,7 @@ class CopiedRun(RowFilter):
     )
 
     def __init__(self, limit: int = 100) -> None:
-        self.limit = at_least("copied_run.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if _copied(row.problem, row.solution)[0] <= self.limit else None
@@ -61,21 +59,12 @@ class CopiedShare(RowFilter):
 
     name = "copied_share"
     section = "conversations"
-    option = Option(
-        "float | None",
-        0.5,
-        "largest share of 8-grams of words that are copied from the chunk",
-        "share",
-        ge=0,
-        le=1,
-        late=False,
-    )
+    option = Option.share(0.5, "largest share of 8-grams of words that are copied from the chunk", late=False)
     position = 130
     reason = "our own"
     examples = (
         Example(f"Ann: {_PAGE}\nBob: Yes.", None, problem=_PAGE),
-        Example(
-            f"Ann: {_PAGE}\nBob: Is it, though? Ten and fifteen share five, and six and ten share two.",
+        *kept(
             f"Ann: {_PAGE}\nBob: Is it, though? Ten and fifteen share five, and six and ten share two.",
             problem=_PAGE,
             options={"share": 0.6},
@@ -84,7 +73,7 @@ class CopiedShare(RowFilter):
     )
 
     def __init__(self, share: float = 0.5) -> None:
-        self.share = checked_share("copied_share.share", share)
+        self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if _copied(row.problem, row.solution)[1] <= self.share else None

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from omi_core.filters.filter import Example, Option, RowFilter, checked_share
+from omi_core.filters.filter import Example, Option, RowFilter, kept
 from omi_core.records import Candidate
 from omi_core.text.formulas import formulas
 
@@ -35,14 +35,8 @@ class English(RowFilter):
 
     name = "english"
     section = "conversations"
-    option = Option(
-        "float | None",
-        0.12,
-        "least probability of English, beside the likeliest other language",
-        "share",
-        gt=0,
-        le=1,
-        late=False,
+    option = Option.share(
+        0.12, "least probability of English, beside the likeliest other language", ge=None, gt=0, late=False
     )
     position = 90
     reason = "[measured](measurements.md#which-texts-are-english)"
@@ -65,15 +59,12 @@ class English(RowFilter):
         Example(_ENGLISH * 6 + _GERMAN * 5, None),
         Example(_ENGLISH * 6 + _GERMAN, None),
         Example("Anna: Wie groß ist die Summe?", None),
-        Example(_ENGLISH, _ENGLISH),
-        Example("Ann: $\\alpha$ or Ω?", "Ann: $\\alpha$ or Ω?"),
-        Example("Ann: α + β + γ = π.", "Ann: α + β + γ = π."),
-        Example("Ann: 5 + 5 = 10.", "Ann: 5 + 5 = 10."),
+        *kept(_ENGLISH, "Ann: $\\alpha$ or Ω?", "Ann: α + β + γ = π.", "Ann: 5 + 5 = 10."),
         Example("Ann: 5 + 5 = 10.", None, options={"share": 0.99}),
     )
 
     def __init__(self, share: float = 0.12) -> None:
-        self.share = checked_share("english.share", share)
+        self.share = share
 
     def solution_after(self, row: Candidate) -> str | None:
         likely = all(english(stretch) >= self.share for stretch in _stretches(_prose(row.solution)))

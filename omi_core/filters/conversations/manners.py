@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omi_core.filters.filter import Example, Option, RowFilter
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.records import Candidate
 
 _SERVICE = r"(?:assist|help|comply|fulfil+|provide|create|generate|convert|write|complete|produce|process)"
@@ -124,32 +124,25 @@ class PromptTalk(RowFilter):
         Example("Ann: So five.\n\nLet me know if you'd like any changes.", None),
         Example("Note: I have kept the dialogue faithful.", None),
         Example("Bob: Read the given passage.", None),
-        *(
-            Example(f"Ann: {said}", None)
-            for said in (
-                "The text says that five is odd.",
-                "According to the passage, it is five.",
-                "The context mentions five.",
-                "As stated in the text, five is odd.",
-                "What else is mentioned in the article?",
-                "The document describes a sum.",
-                "From the passage, we see that it is five.",
-                "Based on the excerpt, five.",
-                "That's what the text explicitly states.",
-            )
+        *dropped(
+            "Ann: The text says that five is odd.",
+            "Ann: According to the passage, it is five.",
+            "Ann: The context mentions five.",
+            "Ann: As stated in the text, five is odd.",
+            "Ann: What else is mentioned in the article?",
+            "Ann: The document describes a sum.",
+            "Ann: From the passage, we see that it is five.",
+            "Ann: Based on the excerpt, five.",
+            "Ann: That's what the text explicitly states.",
         ),
-        Example("Name: words\nAnn: Five.", None),
-        Example("**Speaker:** text\nAnn: Five.", None),
-        *(
-            Example(f"Ann: {said}", f"Ann: {said}")
-            for said in (
-                "The problem says that x is 5.",
-                "In this context, five is a digit.",
-                "The theorem states that it is.",
-                "In the context of rings, it is one.",
-                "The text of a message has 5 letters.",
-                "Send a text, then a document.",
-            )
+        *dropped("Name: words\nAnn: Five.", "**Speaker:** text\nAnn: Five."),
+        *kept(
+            "Ann: The problem says that x is 5.",
+            "Ann: In this context, five is a digit.",
+            "Ann: The theorem states that it is.",
+            "Ann: In the context of rings, it is one.",
+            "Ann: The text of a message has 5 letters.",
+            "Ann: Send a text, then a document.",
         ),
         Example("Ann: Take the given triangle.", "Ann: Take the given triangle."),
         Example("Bob: Provided that x is 5, yes.", "Bob: Provided that x is 5, yes."),

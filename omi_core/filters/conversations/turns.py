@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omi_core.filters.filter import Example, Option, RowFilter, at_least
+from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.records import Candidate
 
 # `Teacher:`, `**Student 1:**`, `### Dr. O'Neil (thinking):`, `Q:`. The words of a name begin with a capital
@@ -67,9 +67,7 @@ class StripPreamble(RowFilter):
         Example("Sure! Here it is:\n\nAnn: Hello.\nBob: Hi.", "Ann: Hello.\nBob: Hi."),
         Example("**Title: Sums**\n\n**Ann:** Hello.\n**Bob:** Hi.", "**Ann:** Hello.\n**Bob:** Hi."),
         Example("### Conversation\n\n---\n\nAnn: Hello.", "Ann: Hello."),
-        Example("Ann: Hello.\nBob: Hi.", "Ann: Hello.\nBob: Hi."),
-        Example("It rains.\n\nAnn: Hello.", "It rains.\n\nAnn: Hello."),
-        Example("Here is no turn.", "Here is no turn."),
+        *kept("Ann: Hello.\nBob: Hi.", "It rains.\n\nAnn: Hello.", "Here is no turn."),
     )
 
     def solution_after(self, row: Candidate) -> str | None:
@@ -85,7 +83,7 @@ class MinTurns(RowFilter):
 
     name = "min_turns"
     section = "conversations"
-    option = Option("int | None", 2, "fewest turns", "limit", ge=1, late=False)
+    option = Option.limit(2, "fewest turns", late=False)
     position = 60
     reason = "the paper"
     examples = (
@@ -102,7 +100,7 @@ class MinTurns(RowFilter):
     )
 
     def __init__(self, limit: int = 2) -> None:
-        self.limit = at_least("min_turns.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if sum(1 for _ in turns(row.solution)) >= self.limit else None
@@ -113,22 +111,19 @@ class MinSpeakers(RowFilter):
 
     name = "min_speakers"
     section = "conversations"
-    option = Option("int | None", 2, "fewest speakers", "limit", ge=1, late=False)
+    option = Option.limit(2, "fewest speakers", late=False)
     position = 70
     reason = "the paper"
     examples = (
-        Example("Ann: Five?\nAnn: Yes.", None),
-        Example("Ann: Five?\n**ANN:** Yes.", None),
-        Example("Ann: Five?\nNote: Ann adds.", None),
+        *dropped("Ann: Five?\nAnn: Yes.", "Ann: Five?\n**ANN:** Yes.", "Ann: Five?\nNote: Ann adds."),
         Example("Ann: Five?\nBob: Yes.", "Ann: Five?\nBob: Yes."),
         Example("Ann: Five?\nBob: Yes.", None, options={"limit": 3}),
-        Example("no turns at all", None),
-        Example("Name: Five?\nSpeaker: Yes.", None),
+        *dropped("no turns at all", "Name: Five?\nSpeaker: Yes."),
         Example("Speaker A: Five?\nSpeaker B: Yes.", "Speaker A: Five?\nSpeaker B: Yes."),
     )
 
     def __init__(self, limit: int = 2) -> None:
-        self.limit = at_least("min_speakers.limit", limit, 1)
+        self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if len({turn.speaker for turn in turns(row.solution)}) >= self.limit else None

@@ -1,10 +1,10 @@
 r"""A small closed world of word problems with an exact oracle.
 
 `draw` makes problems with their answers and a worked solution; `answer` reads any text and answers it
-exactly when it is a problem of this world, else says None. Both rest on the wordings of `kinds` and on
-`workings`, but `answer` never looks a text up: it parses the text against the wordings, reads the numbers
-and works them out in exact fractions. What makes no sense (two thirds of a marble, a share below zero) is
-not of the world: see `workings` for the rule.
+exactly when it is a problem of this world, else says None. Both rest on the wordings and the workings of
+`kinds`, but `answer` never looks a text up: it parses the text against the wordings, reads the numbers and
+works them out in exact fractions. What makes no sense (two thirds of a marble, a share below zero) is not of
+the world: see `kinds` for the rule.
 
     >>> draw(seed=0, count=1)[0].kind in {kind.name for kind in KINDS}
     True

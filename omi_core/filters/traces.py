@@ -15,7 +15,7 @@ class MaxReasoningTokens(MaxTokens):
     """Drops solutions whose thinking has more tokens, special ones not counted."""
 
     name = "max_reasoning_tokens"
-    option = Option("int | None", None, "longest thinking, in tokens; null: off", "limit", ge=1)
+    option = Option.limit(None, "longest thinking, in tokens; null: off")
     position = 92
     reason = "what does not fit the training window"
     examples = (
@@ -32,13 +32,8 @@ class RepeatedReasoning(RepeatedNgrams):
     """Drops solutions whose thinking has a larger share of words in runs of 10 that repeat an earlier run."""
 
     name = "repeated_reasoning"
-    option = Option(
-        "float | None",
-        None,
-        "largest share of the words of thinking in runs of 10 that repeat an earlier run; null: off",
-        "share",
-        ge=0,
-        le=1,
+    option = Option.share(
+        None, "largest share of the words of thinking in runs of 10 that repeat an earlier run; null: off"
     )
     position = 125
     examples = (
