@@ -138,6 +138,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "teacher.rehearsal.malformed": Change(0.7, rehearsal),
     "teacher.rehearsal.overlong": Change(0.7, rehearsal),
     "teacher.rehearsal.hostile": Change(0.7, rehearsal),
+    "teacher.rehearsal.thinking": Change(0.7, rehearsal),
+    "teacher.rehearsal.trace_tokens": Change(20, rehearsal, {"teacher.rehearsal.thinking": 1.0}),
     "teacher.rehearsal.latency": Shown(
         "jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on"
     ),

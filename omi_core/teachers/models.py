@@ -6,7 +6,11 @@ from pathlib import Path
 
 from omi_core.options import ConfigError
 
-EMBEDDED = {"embedded:strong": "tiny", "embedded:weak": "tiny_weak"}
+EMBEDDED = {
+    "embedded:strong": "tiny",
+    "embedded:weak": "tiny_weak",
+    "embedded:thinking": "tiny_thinking",
+}
 
 
 def model_path(model: str) -> str:
