@@ -326,6 +326,7 @@ REDUCE: dict[str, Entry] = {
         for key in ("problem", "answer", "answer_format", "several_answers", "source")
     },
     **{key: Shown("jobs/test_thinking.py", "") for key in ("reasoning", "reasoning_tags")},
+    "data.on_bad_row": Shown("jobs/test_reduce_refused.py", ""),
     "data.name": Change("mine", imported),
     "data.limit": Change(2, imported),
     "reduce_tasks": Shown(

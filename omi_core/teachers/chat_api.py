@@ -139,8 +139,9 @@ def _text_of(content: Any) -> str | None:
     if content is None:
         return ""  # nothing but thoughts
     if isinstance(content, list):
-        texts = [item.get("text") if isinstance(item, dict) else item for item in content]
-        return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+        found = [item.get("text") if isinstance(item, dict) else item for item in content]
+        texts = [text for text in found if isinstance(text, str)]
+        return "".join(texts) if len(texts) == len(found) else None
     return content if isinstance(content, str) else None
 
 

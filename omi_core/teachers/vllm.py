@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
 from omi_core.options import ConfigError
@@ -201,6 +201,9 @@ class VllmTeacher(Teacher):
         from vllm.sampling_params import RequestOutputKind
 
         sampling = self._sampling
+        more: dict[str, Any] = {}  # what older versions do not know is given only where it is asked for
+        if sampling.thinking_tokens is not None:
+            more["thinking_token_budget"] = sampling.thinking_tokens
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -209,6 +212,6 @@ class VllmTeacher(Teacher):
             stop=sampling.stop or None,
             seed=seed,
             skip_special_tokens=not self._thinking.in_controls,
-            **({"thinking_token_budget": limit} if (limit := sampling.thinking_tokens) else {}),
+            **more,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
