@@ -22,6 +22,8 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.publish_options import Publish
 from omi_core.stop_strings import check_stop
+from omi_core.teachers.checkpoint import name_of_model
+from omi_core.teachers.models import EMBEDDED
 from omi_core.teachers.teacher_options import OFF, TAGGED, Engine, Sampling, TeacherOptions
 from omi_core.text.reasoning import TAGS
 
@@ -217,13 +219,11 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     """
     check_packages()
     config = options.load(Generate, values)
+    _name_teacher(config.teacher)
     for task in tasks.known().values():
         task.check(config)
-    if config.samples > 1 and config.sampling.temperature == 0:
-        raise ConfigError(
-            f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
-            "set samples=1 or a temperature above 0"
-        )
+    if not config.sampling.from_model:  # else it is not known yet
+        check_temperature(config)
     check_tags("teacher.reasoning_tags", config.teacher.reasoning_tags)
     if config.sampling.thinking_tokens is not None and config.teacher.reasoning == OFF:
         raise ConfigError("sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them")
@@ -239,6 +239,32 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     if shares.wrong + shares.malformed + shares.overlong + shares.hostile > 1:
         raise ConfigError("teacher.rehearsal: wrong, malformed, overlong and hostile add up to more than 1")
     return config
+
+
+def check_temperature(config: Generate) -> None:
+    """Raises ConfigError when all samples of a record would be the same."""
+    if config.samples > 1 and config.sampling.temperature == 0:
+        raise ConfigError(
+            f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
+            "set samples=1 or a temperature above 0"
+        )
+
+
+def _name_teacher(teacher: TeacherOptions) -> None:
+    """Names the teacher after its model where it has no name of its own.
+
+    Raises:
+        ConfigError: the model of an embedded teacher was replaced and the rest of it kept: it is of no use to
+            another model.
+    """
+    model = teacher.model
+    if not teacher.name:
+        teacher.name = name_of_model(model)
+    elif teacher.kind == "vllm" and teacher.name in EMBEDDED.values() and not model.startswith("embedded:"):
+        raise ConfigError(
+            f"teacher.model={model}: teacher={teacher.name} brings the prompt, precision and context of the "
+            f"embedded model; type teacher=model teacher.model={model}"
+        )
 
 
 def content(config: Generate | Reduce) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from omi_core.store.index import contents
 from omi_core.store.journal import read_samples
 from omi_core.tasks import known, task_of
 from omi_core.teachers import open_teacher, vllm_engine
-from omi_core.teachers.chat_api import request_body
+from omi_core.teachers.chat_api import request_body, template_fields
 from omi_core.teachers.rehearsal import RehearsalTeacher
 from omi_core.teachers.teacher import Request
 from omi_core.teachers.thinking import Thinking
@@ -71,7 +71,7 @@ def parted(config: Generate) -> Any:
 
 def server(config: Generate) -> Any:
     """The request that a server gets."""
-    extra = config.teacher.endpoint.extra
+    extra = template_fields(config.teacher) | config.teacher.endpoint.extra
     return request_body(config.teacher.model, config.sampling, extra, request())
 
 
@@ -145,6 +145,7 @@ def canary_of_halves(config: Generate) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(canary, "canary_figures", lambda run, attempt: figures)
+        patch.setattr(canary, "boxes_by_prompt", lambda run, attempt: {})
         patch.setattr(canary, "end_chain", end_chain)
         run: Any = SimpleNamespace(config=config)
         try:

@@ -131,6 +131,9 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "teacher.reasoning": Change("none", parted),
     "teacher.reasoning_tags": Change(["<a>", "</a>"], parted),
     "teacher.max_model_len": Change(512, engine),
+    "teacher.lora": Change("adapter", engine),
+    "teacher.chat_template": Change("template.jinja", server),
+    "teacher.chat_template_kwargs": Change({"enable_thinking": False}, server),
     "teacher.tensor_parallel": Change(2, engine),
     "teacher.pipeline_parallel": Change(2, engine),
     "teacher.nodes": site(2, **{"teacher.tensor_parallel": 8}),
@@ -173,11 +176,22 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "prompt.name": Change("verbose"),
     "prompt.path": Change("template.yaml"),
     "prompt.examples": Change(1),
+    "prompt.format": Change("completion"),
+    "prompt.system": Change(False),
     "sampling.temperature": Change(0.5, server),
     "sampling.top_p": Change(0.5, server),
     "sampling.top_k": Change(5, server),
     "sampling.max_tokens": Change(5, server),
     "sampling.stop": Change(["Q:"], server),
+    "sampling.min_p": Change(0.1, server),
+    "sampling.repetition_penalty": Change(1.1, server),
+    "sampling.presence_penalty": Change(0.5, server),
+    "sampling.frequency_penalty": Change(0.5, server),
+    "sampling.stop_token_ids": Change([5], server),
+    "sampling.extra": Change({"min_tokens": 3}, server),
+    "sampling.from_model": Shown(
+        "teachers/test_any_model.py", "test_the_recommended_sampling_is_the_same_run_as_its_values_typed"
+    ),
     "sampling.thinking_tokens": Change(9, server),
     "style": Change(["in_depth"], beside=PROBLEMS),
     "samples": Change(3),
@@ -352,6 +366,9 @@ def _named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [said | {"url": f"u/{n}"} for n in range(2)]
     for name, lines in (("problems", rows), ("other", rows[:1]), ("texts", texts)):
         (tmp_path / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    (tmp_path / "template.jinja").write_text("{{ messages }}")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter/adapter_config.json").write_text('{"r": 8}')
     (tmp_path / "template.yaml").write_text(TEMPLATE.read_text(encoding="utf-8"))
 
 

@@ -282,7 +282,12 @@ def test_any_file_is_either_a_template_or_a_mistake_in_one_line(
         ("solutions", "concise", {"examples": 99}, "prompt.examples=99: .* has only 4"),
         ("problems", None, {"examples": 5, "styles": ("inspired",)}, "style inspired has only 4"),
         ("solutions", "mind", {}, "prompt.name=mind: has no section 'solutions'; these have one: acemath, "),
-        ("verdicts", "tiny", {}, "prompt.name=tiny: has no section 'verdicts'; these have one: judge$"),
+        (
+            "verdicts",
+            "tiny",
+            {},
+            "has no section 'verdicts'; these have one: judge, qwen_math, step_by_step$",
+        ),
         ("dialogues", None, {}, "style: missing; prompt.name=mind: .* several: one of two_students, teach"),
         ("solutions", None, {"styles": ("debate",)}, "style=debate: .* has no styles; omit style"),
         (

@@ -20,10 +20,12 @@ from omi_core.slurm.site_check import check_site
 from omi_core.slurm.submit import Chain, Site, ask_site, shares
 from omi_core.slurm.times import in_words, limit_seconds
 from omi_core.stages import gate
+from omi_core.stages.knowing import sampled
 from omi_core.stages.run import Run, published
 from omi_core.stages.summary import cuts
 from omi_core.store.keys import count_keys
 from omi_core.store.manifests import read_manifests
+from omi_core.tasks.prompting import Prompting
 
 _MESSAGE_CHARACTERS = 70
 
@@ -53,12 +55,15 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         _line("to do", f"nothing now: {len(active)} of its jobs wait or run ({', '.join(active)})")
     if not isinstance(config, Generate):
         return 0
-    measured = measure(read_manifests(run.layout).values(), config.engine.max_num_seqs) if not new else None
+    for name, words in sampled(config):
+        _line(name, words)
+    measured = measure(read_manifests(run.layout).values(), config.engine.seats) if not new else None
     if missing:
         for name, words in _expected(config, estimate(config, missing, measured), measured):
             _line(name, words)
     if config.cluster.kind != "slurm":
         _line("tasks", f"{config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
+        _show_prompt(config)
         return 0
     site, words = _site(run)
     _line("limits", words)
@@ -76,7 +81,13 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         print(script(config.cluster, entry.job), end="")
     if chain.unsent:
         print(f"\n{chain.unsent:,} more samples: submitted by the gate when the queue has room for them")
+    _show_prompt(config)
     return 0
+
+
+def _show_prompt(config: Generate) -> None:
+    prompting = Prompting(config)
+    print(f"\n== prompt, {config.prompt.format}\n{prompting.shown()}")
 
 
 def _line(name: str, words: str) -> None:

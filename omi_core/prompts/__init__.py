@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,10 @@ class Template:
         """
         head = [{"role": role, "content": content} for role, content in self.turns]
         return [*head, {"role": "user", "content": _filled(self.user, {**fields, "text": text})}]
+
+    def without_system(self) -> Template:
+        """The same without a system message."""
+        return replace(self, turns=tuple(turn for turn in self.turns if turn[0] != "system"))
 
     def content(self) -> dict[str, Any]:
         """What the fingerprint covers."""

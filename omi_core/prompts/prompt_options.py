@@ -22,3 +22,10 @@ class Prompt:
     examples: int | None = option(
         None, "solved examples shown; null: all of the template's", ge=0, transient=True
     )
+    format: str = option(
+        "chat",
+        "chat: messages, by the model's chat template; completion: plain text that the model goes on with",
+        choices=("chat", "completion"),
+        transient=True,
+    )
+    system: bool = option(True, "false: without the template's system message", transient=True)

@@ -176,7 +176,8 @@ def _made(info: CardInfo) -> str:
         "samples per record": str(info.samples),
     }
     rows |= {_inline(key): _code(value) for key, value in info.sampling.items()}
-    return "## How it was made\n\n" + _table(("", ""), rows.items())
+    table = "## How it was made\n\n" + _table(("", ""), rows.items())
+    return table + "".join(f"\n{_inline(note)}\n" for note in info.notes)
 
 
 def _counts(info: CardInfo, stats: Mapping[str, Any]) -> str:

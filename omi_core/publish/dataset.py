@@ -111,6 +111,8 @@ def publish(
             "counts": totals,
             **written,
         }
+        if card.notes and not card.inputs:  # those of combined datasets stand on the card alone
+            stats["notes"] = list(card.notes)
         if hole is not None:
             stats["hole"] = asdict(hole)
         _write_json(work / STATS, stats)

@@ -77,7 +77,7 @@ def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
         "task_hours": run.task_hours,
         "untimed_tasks": run.untimed,
         "timed_tokens": sum(shard.completion_tokens or 0 for shard in run.timed),
-        "seconds": sum(shard.seconds or 0.0 for shard in run.timed),
+        "seconds": sum(max(0.0, (shard.seconds or 0.0) - shard.away) for shard in run.timed),
     }
     # Samples that the teacher refused have no tokens, and imported ones no known number of them.
     if counts:

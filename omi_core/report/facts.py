@@ -57,6 +57,7 @@ class Shard:
     first_sample: float | None = None
     last_admitted: float | None = None
     seconds: float | None = None
+    away: float = 0.0
     started: float | None = None
     held: float | None = None
     device: str | None = None
@@ -226,6 +227,7 @@ def _shard(
         generated=manifest["samples"],
         refused=manifest["errors"],
         seconds=float(manifest["seconds"]),
+        away=float(manifest.get("away", 0.0)),
         held=held_seconds(manifest),
         device=manifest["teacher"].get("device"),
         timeline=tuple((float(second), int(count)) for second, count in manifest["timeline"]),

@@ -205,7 +205,7 @@ def _follow(config: Generate, place: RankPlace, stop: Stop) -> int:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # rank 0 hears them too, and decides when all end
         try:
-            serve(config.teacher, config.engine, lead)
+            serve(config.teacher, config.engine, config.sampling, lead)
             if lead.over() is None:
                 raise RankLost("a process of the engine has ended")
         except Exception as error:

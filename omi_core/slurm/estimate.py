@@ -14,6 +14,7 @@ from typing import Any
 from omi_core.config import Generate
 from omi_core.slurm.script import replicas
 from omi_core.slurm.times import limit_seconds
+from omi_core.store.manifests import working_seconds
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def measure(manifests: Iterable[Mapping[str, Any]], in_flight: int) -> Measured 
     if not shards:
         return None
     full = [shard for shard in shards if shard["samples"] >= in_flight]
-    seconds = sum(shard["seconds"] for shard in full or shards)
+    seconds = sum(working_seconds(shard) for shard in full or shards)
     samples = sum(shard["samples"] for shard in shards)
     return Measured(
         shards=len(full or shards),

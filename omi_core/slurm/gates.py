@@ -361,7 +361,7 @@ def failed_tasks(run: Run[Generate], number: int) -> list[retry_policy.Failure]:
 
 def _smaller(run: Run[Generate]) -> Run[Generate]:
     """The same run with half the samples at once: kept in its config, for this chain and later ones."""
-    engine = dataclasses.replace(run.config.engine, max_num_seqs=max(1, run.config.engine.max_num_seqs // 2))
+    engine = dataclasses.replace(run.config.engine, max_num_seqs=max(1, run.config.engine.seats // 2))
     config = dataclasses.replace(run.config, engine=engine)
     write_json(run.layout.config, options.written(config))
     return Run(run.layout, run.plan, config)

@@ -43,7 +43,10 @@ class TooManyErrors(RuntimeError):
 
 @dataclass
 class ShardReport:
-    """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready."""
+    """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready.
+
+    `away` is how many of these seconds its server was not to be reached.
+    """
 
     keys: int
     samples: int = 0
@@ -56,6 +59,7 @@ class ShardReport:
     seconds: float = 0.0
     start_up: float = 0.0
     restarts: int = 0
+    away: float = 0.0
     finished: bool = False
     last_error: str | None = None
     teacher: dict[str, str] = field(default_factory=dict)
@@ -112,7 +116,7 @@ def run_shard(
         shard = _Shard(run, attempt, task, teacher, stop, progress, journal, report)
         shard.generate_all()
         report.finished = there + report.samples == report.keys
-    report.teacher = teacher.describe()
+    report.teacher, report.away = teacher.describe(), round(teacher.away, 3)
     _write_manifest(run, attempt, task, report)
     return report
 
@@ -233,7 +237,9 @@ class _Shard:
             self.report.last_admitted = self._clock()
             flight.take_off(ordinal)
             messages = prompting.messages(record, index)
-            yield Request(record, index, messages, sample_seed(seed, record.id, index), texts)
+            yield Request(
+                record, index, messages, sample_seed(seed, record.id, index), texts, prompting.plain
+            )
 
 
 def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:

@@ -20,24 +20,23 @@ from typing import Any
 
 from omi_core import config as schema
 from omi_core import options
-from omi_core.config import Generate, Reduce, TeacherOptions
+from omi_core.config import Generate, Reduce
 from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish.published import dataset_directory, dataset_glob
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
+from omi_core.stages.knowing import check_teacher, name_weights, settle_sampling
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
 from omi_core.store.files import fsync_path, rename, write_json
-from omi_core.store.fingerprint import FORMAT, directory_digest, fingerprint
+from omi_core.store.fingerprint import FORMAT, fingerprint
 from omi_core.store.index import index_path
 from omi_core.store.keys import count_keys, settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
 from omi_core.tasks import DEFAULT_TASK, task_of
 from omi_core.tasks.prompting import Prompting
-from omi_core.teachers.address import check_endpoint
-from omi_core.teachers.models import local_directory
 from omi_core.teachers.tokenizers import tokenizer_digest
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
@@ -67,14 +66,17 @@ def plan_generate(config: Generate) -> Run[Generate]:
 def generate_content(config: Generate) -> dict[str, Any]:
     """What the fingerprint of a run of `jobs.generate` covers, but for its records.
 
+    The config is completed with what the model and the prompt say of the sampling.
+
     Raises:
         ConfigError: the prompt, the model or the tokenizer cannot be had.
     """
     prompting = Prompting(config)
-    _check_teacher(config, prompting)
+    check_teacher(config, prompting)
+    settle_sampling(config, prompting)
     content = chosen_content(config)
     content["prompt"] = prompting.content()
-    _name_weights(config.teacher, content["teacher"])
+    name_weights(config.teacher, content["teacher"])
     return content
 
 
@@ -100,6 +102,8 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
         config.prompt.path = _absolute(config.prompt.path)
         if config.teacher.kind == "vllm":
             config.teacher.model = _absolute(config.teacher.model) or ""
+        config.teacher.lora = _absolute(config.teacher.lora)
+        config.teacher.chat_template = _absolute(config.teacher.chat_template)
     for section in vars(config).values():
         if hasattr(section, "tokenizer"):
             section.tokenizer = _absolute(section.tokenizer)
@@ -109,55 +113,6 @@ def _absolute(path: str | None) -> str | None:
     """The path from the root if it is there; else as it was typed, for the message that says so."""
     there = path and os.path.exists(os.path.expanduser(path))
     return os.path.abspath(os.path.expanduser(path)) if path and there else path
-
-
-def _check_teacher(config: Generate, prompting: Prompting) -> None:
-    """Raises ConfigError when the teacher cannot be had as it is described, as far as can be told here."""
-    teacher = config.teacher
-    if teacher.kind == "endpoint":
-        check_endpoint(config.teacher, config.cluster)
-    elif teacher.model.startswith(("/", "./", "../", "~")) and local_directory(teacher.model) is None:
-        raise ConfigError(f"teacher.model={teacher.model}: no such directory")
-    elif teacher.kind == "vllm" and not teacher.model.startswith("embedded:"):
-        if (directory := local_directory(teacher.model)) is not None:
-            _check_chat_template(teacher.model, directory, prompting)
-
-
-def _check_chat_template(model: str, directory: Path, prompting: Prompting) -> None:
-    """Says how the prompts are made where that is not the plain way.
-
-    Raises:
-        ConfigError: the chat template takes none of the run's prompts.
-    """
-    from transformers import AutoTokenizer
-
-    from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
-
-    try:
-        chat = ChatPrompt(AutoTokenizer.from_pretrained(str(directory), local_files_only=True))
-    except Exception:  # of many kinds; the engine may know a tokenizer that this library does not: it tells
-        return
-    try:
-        for messages in prompting.probes():
-            chat.tokens(messages)
-    except TemplateFailed as error:
-        raise ConfigError(
-            f"teacher.model={model}: {error}; fix chat_template in its directory, or try prompt.examples=0"
-        ) from error
-    if (note := chat.note()) is not None:
-        print(f"teacher.model={model}: {note}", file=sys.stderr, flush=True)
-
-
-def _name_weights(teacher: TeacherOptions, content: dict[str, Any]) -> None:
-    """What tells models of one name apart: a local checkpoint's files; and whether a server answers."""
-    if teacher.kind == "endpoint":
-        content["weights"] = "those of a server"
-        return
-    del content["endpoint"]
-    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
-    content["weights"] = directory_digest(directory) if directory else None
-    if directory and not teacher.model.startswith("embedded:"):
-        content["model"] = "local"  # where it lies does not matter, its weights do
 
 
 def plan_reduce(config: Reduce) -> Run[Any]:

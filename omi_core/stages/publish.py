@@ -18,6 +18,7 @@ from omi_core.records import Seen
 from omi_core.stages.reduce import part_paths, survey_parts
 from omi_core.stages.run import Run, hole, records_of
 from omi_core.tasks import rates, task_of
+from omi_core.teachers.address import SERVER_DEFAULTS
 
 
 def publish_run(run: Run, parts: int) -> dict[str, Any]:
@@ -88,6 +89,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         prompt=_prompt_name(config),
         sampling=options.content(config.sampling) | {"seed": config.seed},
         rehearsal=config.teacher.kind == "rehearsal",
+        notes=(f"Sampling: {SERVER_DEFAULTS}.",) if config.teacher.kind == "endpoint" else (),
     )
 
 
@@ -101,4 +103,6 @@ def _prompt_name(config: Generate) -> str:
     """The template, without the folders it lies in on one machine."""
     given = Path(config.prompt.path).name if config.prompt.path else config.prompt.name
     name = given or task_of(config).form.default
-    return name if config.prompt.examples is None else f"{name}, {config.prompt.examples} examples"
+    name = name if config.prompt.examples is None else f"{name}, {config.prompt.examples} examples"
+    name = name if config.prompt.system else f"{name}, no system message"
+    return name if config.prompt.format == "chat" else f"{name}, as plain text"

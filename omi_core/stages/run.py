@@ -100,6 +100,9 @@ def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
         if "endpoint" not in teacher and config.teacher.kind != "endpoint":
             del now["teacher"]["endpoint"]
         now["teacher"]["weights"] = teacher.get("weights")
+        for name in ("lora", "chat_template"):  # the plan has digests of them
+            if now["teacher"].get(name):
+                now["teacher"][name] = teacher.get(name)
         if teacher["model"] == "local":
             now["teacher"]["model"] = "local"
     for name, section in now.items():  # the plan has the digest of the tokenizer

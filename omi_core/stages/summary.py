@@ -15,7 +15,7 @@ from omi_core.publish.parts import PartError, read_part
 from omi_core.stages.reduce import made_part, part_count, part_paths
 from omi_core.stages.run import Run
 from omi_core.store.files import write_json
-from omi_core.store.manifests import read_manifests
+from omi_core.store.manifests import read_manifests, working_seconds
 from omi_core.store.plan import Plan
 from omi_core.tasks import rates, task_of
 from omi_core.terminal import plain_table, terminal
@@ -160,7 +160,7 @@ def _tokens(stats: dict[str, Any]) -> dict[str, int]:
 def speed(run: Run) -> dict[str, float]:
     """Rates over the shards that ended by themselves; killed ones leave no times."""
     manifests = read_manifests(run.layout).values()
-    seconds = sum(manifest["seconds"] for manifest in manifests)
+    seconds = sum(working_seconds(manifest) for manifest in manifests)
     if not seconds:
         return {}
     tokens, metric = sum(m["completion_tokens"] for m in manifests), METRICS["tokens_per_second"]

@@ -60,3 +60,8 @@ def held_seconds(manifest: Mapping[str, Any]) -> float:
     """Seconds for which a shard held its machine, start-up included, over all its sessions."""
     total = before(manifest)
     return total["seconds"] + total["start_up"]
+
+
+def working_seconds(manifest: Mapping[str, Any]) -> float:
+    """Seconds in which a shard's teacher was there: a server's absence says nothing of its speed."""
+    return max(0.0, manifest["seconds"] - manifest.get("away", 0.0))

@@ -1,11 +1,13 @@
-"""What the teacher is asked for each sample of a run."""
+"""What the teacher is asked for each sample of a run, and where a sample of a plain-text prompt ends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from omi_core import prompts
 from omi_core.prompts import Message, Template
+from omi_core.prompts.completion import completion, stop_strings
 from omi_core.records import Record
 from omi_core.tasks import task_of
 from omi_core.tasks.settings import Config
@@ -26,6 +28,10 @@ class Prompting:
         self._templates: tuple[Template, ...] = prompts.load(
             self._task.form, prompt.name, prompt.path, prompt.examples, tuple(config.style) or ("",)
         )
+        if not prompt.system:
+            self._templates = tuple(template.without_system() for template in self._templates)
+        self.plain = prompt.format == "completion"
+        self.name = prompt.path or prompt.name or self._task.form.default
         self._repeats = config.samples
         self._prompts = self._task.prompts(config)
         self.styles = tuple(template.style for template in self._templates)
@@ -40,9 +46,14 @@ class Prompting:
         return self.styles[index // (self._prompts * self._repeats)]
 
     def messages(self, record: Record, index: int) -> list[Message]:
-        """The chat messages of one sample."""
+        """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with."""
         template = self._templates[index // (self._prompts * self._repeats)]
-        return template.messages(**self._task.fields(record, self.number(index)))
+        return self._filled(template, self._task.fields(record, self.number(index)))
+
+    def _filled(self, template: Template, fields: Mapping[str, str]) -> list[Message]:
+        if not self.plain:
+            return template.messages(**fields)
+        return [{"role": "user", "content": completion(template, self._task.form.reply, **fields)}]
 
     def number(self, index: int) -> int:
         """Which of the task's prompts of a record a sample answers, from 0."""
@@ -51,9 +62,23 @@ class Prompting:
     def probes(self) -> list[list[Message]]:
         """Messages as samples have them, one of each style, about a text of no record."""
         fields = dict.fromkeys(self._task.form.fields, "1 + 1")
-        return [template.messages(**fields) for template in self._templates]
+        return [self._filled(template, fields) for template in self._templates]
+
+    def shown(self) -> str:
+        """The prompt as people read it, of the first style; {{text}} stands where a record's text goes."""
+        fields = {name: f"{{{{{name}}}}}" for name in self._task.form.fields}
+        messages = self._filled(self._templates[0], fields)
+        if self.plain:
+            return messages[0]["content"]
+        return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages)
+
+    def stops(self, stop: list[str]) -> list[str]:
+        """The strings that end a sample: those given, and where the prompt is `plain` its own."""
+        own = [each for template in self._templates for each in stop_strings(template)] if self.plain else []
+        return [*stop, *(each for each in dict.fromkeys(own) if each not in stop)]
 
     def content(self) -> dict[str, Any]:
         """What the fingerprint covers."""
         contents = [template.content() for template in self._templates]
-        return contents[0] if self.styles == ("",) else {"styles": contents}
+        whole = contents[0] if self.styles == ("",) else {"styles": contents}
+        return whole | ({"format": "completion"} if self.plain else {})

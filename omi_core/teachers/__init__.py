@@ -67,7 +67,7 @@ def open_teacher(
     return VllmTeacher(teacher, engine, sampling, group)
 
 
-def serve(teacher: TeacherOptions, engine: Engine, lead: Follower) -> None:
+def serve(teacher: TeacherOptions, engine: Engine, sampling: Sampling, lead: Follower) -> None:
     """Runs a rank above 0 of a teacher that spans nodes; returns when rank 0 has ended or our part has.
 
     Raises:
@@ -78,4 +78,4 @@ def serve(teacher: TeacherOptions, engine: Engine, lead: Follower) -> None:
         return
     from omi_core.teachers import vllm_engine
 
-    vllm_engine.serve(teacher, engine, lead.group)
+    vllm_engine.serve(teacher, engine, lead.group, sampling.max_tokens)

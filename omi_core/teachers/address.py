@@ -15,7 +15,11 @@ from omi_core.teachers.teacher_options import TeacherOptions
 
 _URL = "teacher.endpoint.url"
 _EXAMPLE = "http://host:8000/v1"
-_RESERVED = {"model", "messages", "n", "stream"}
+SERVER_DEFAULTS = (
+    "the server adds defaults of its own to what a request states; vLLM takes those of the model, unless it "
+    "was started with --generation-config vllm or is sent top_k: 0, min_p: 0 and repetition_penalty: 1"
+)
+_RESERVED = {"model", "messages", "prompt", "n", "stream"}
 
 
 def check_endpoint(teacher: TeacherOptions, cluster: Cluster) -> None:
@@ -26,6 +30,8 @@ def check_endpoint(teacher: TeacherOptions, cluster: Cluster) -> None:
     _check_url(endpoint.url)
     if not teacher.model:
         raise ConfigError("teacher.model: missing; give the name that the model has at the server")
+    if teacher.lora is not None:
+        raise ConfigError("teacher.lora: the server loads it; give the name it has there as teacher.model")
     if teacher.nodes > 1 or cluster.gpus_per_node > 0:
         raise ConfigError(
             "teacher.kind=endpoint: the model runs elsewhere and needs no GPU here; set teacher.nodes=1, "

@@ -16,10 +16,12 @@ from typing import Any
 import orjson
 
 from omi_core.finish import finished
+from omi_core.teachers.models import read_template
 from omi_core.teachers.teacher import Request
-from omi_core.teachers.teacher_options import Sampling
+from omi_core.teachers.teacher_options import Sampling, TeacherOptions
+from omi_core.teachers.vllm_sampling import sampling_fields
 
-PATH = "/chat/completions"
+PATH = {False: "/chat/completions", True: "/completions"}  # of a request that is plain
 _TOO_LONG = re.compile(r"context_length_exceeded|maximum context length", re.I)
 # What no other request would fare better with: the address, the key or the account is not right.
 _MISTAKES = {
@@ -30,6 +32,7 @@ _MISTAKES = {
     405: "there is no such address",
 }
 _REASONING = ("reasoning_content", "reasoning")
+_TEXTS = ("text", "output_text")  # kinds of parts of a message
 _BUSY = (408, 425, 429, 503, 529)
 _MOST_TOKENS = 2**31 - 1
 
@@ -71,26 +74,33 @@ class Completion:
     reasoning_tokens: int = 0
 
 
-def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], request: Request) -> bytes:
-    """The JSON of a request; fields of `extra` win, and those that are null there are omitted.
+# No part of every server's API, so they are sent only when they say something; what they say else.
+_SILENT = {
+    "top_k": 0,
+    "stop": [],
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "stop_token_ids": [],
+}
 
-    top_k and stop are no part of every server's API, so they are sent only when they say something.
-    """
-    fields: dict[str, Any] = {
-        "model": model,
-        "messages": request.messages,
-        "seed": request.seed,
-        "n": 1,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
+
+def template_fields(teacher: TeacherOptions) -> dict[str, Any]:
+    """What a server is told of the chat template. Raises ConfigError when its file cannot be read."""
+    fields = {"chat_template": read_template(teacher), "chat_template_kwargs": teacher.chat_template_kwargs}
+    return {name: value for name, value in fields.items() if value}
+
+
+def request_body(model: str, sampling: Sampling, extra: Mapping[str, Any], request: Request) -> bytes:
+    """The JSON of a request; fields of `extra` win, and those that are null there are omitted."""
+    content = {"prompt": request.messages[0]["content"]} if request.plain else {"messages": request.messages}
+    fields: dict[str, Any] = {"model": model, **content, "seed": request.seed, "n": 1}
+    fields |= {
+        name: value
+        for name, value in sampling_fields(sampling).items()
+        if name not in _SILENT or value != _SILENT[name]
     }
-    if sampling.top_k:
-        fields["top_k"] = sampling.top_k
-    if sampling.stop:
-        fields["stop"] = sampling.stop
-    if sampling.thinking_tokens is not None:
-        fields["thinking_token_budget"] = sampling.thinking_tokens
     fields |= extra
     return orjson.dumps({name: value for name, value in fields.items() if value is not None})
 
@@ -105,9 +115,9 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
     try:
         answer = orjson.loads(raw)
         choice = answer["choices"][0]
-        message, reason = choice["message"], choice["finish_reason"]
-        text = message["content"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        message, reason = choice["message"] if "message" in choice else choice, choice["finish_reason"]
+        text = message["content" if "message" in choice else "text"]
+    except (orjson.JSONDecodeError, AttributeError, KeyError, IndexError, TypeError):
         raise Again("BadAnswer: not a chat completion", foreign=True) from None
     if reason == "content_filter":
         raise Refused("ContentFilter: the server withholds the text")
@@ -135,11 +145,15 @@ def read_completion(raw: bytes, shown: Callable[[str], str]) -> Completion:
 
 
 def _text_of(content: Any) -> str | None:
-    """The text of a message: one text, its parts, or nothing at all; None where it is something else."""
+    """The text of a message: one text, its parts, or nothing at all; None where it is something else.
+
+    Parts that are not text, such as thoughts, are left out.
+    """
     if content is None:
         return ""  # nothing but thoughts
     if isinstance(content, list):
-        found = [item.get("text") if isinstance(item, dict) else item for item in content]
+        said = [item for item in content if not isinstance(item, dict) or item.get("type", "text") in _TEXTS]
+        found = [item.get("text") if isinstance(item, dict) else item for item in said]
         texts = [text for text in found if isinstance(text, str)]
         return "".join(texts) if len(texts) == len(found) else None
     return content if isinstance(content, str) else None

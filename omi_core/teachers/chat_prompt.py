@@ -8,6 +8,7 @@ turn. What messages say is text: "<|im_end|>" in a problem is those letters, nev
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from omi_core.teachers.teacher import Message
@@ -18,11 +19,17 @@ class TemplateFailed(ValueError):
 
 
 class ChatPrompt:
-    """Turns messages into tokens. `tokenizer` is one of transformers, with a chat template or without."""
+    """Turns messages into tokens. `tokenizer` is one of transformers, with a chat template or without.
 
-    def __init__(self, tokenizer: Any) -> None:
+    `template` (Jinja) takes the place of its own, `options` are given to it.
+    """
+
+    def __init__(
+        self, tokenizer: Any, template: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> None:
         self._tokenizer = tokenizer
-        self._templated = bool(getattr(tokenizer, "chat_template", None))
+        self._options = dict(options or {}) | ({"chat_template": template} if template else {})
+        self._templated = bool(template or getattr(tokenizer, "chat_template", None))
         self._controls = control_pattern(tokenizer)
         self._folding: bool | None = None  # not known until there is a system message
 
@@ -37,6 +44,12 @@ class ChatPrompt:
         if not any(self._controls.search(message["content"]) for message in messages):
             return list(self._applied(messages, tokenize=True))
         return self._pieced(messages)
+
+    def continued(self, text: str) -> list[int]:
+        """Token ids of a plain text to go on with: begun as the tokenizer begins one, and not ended."""
+        tokens = self._encoded(text)
+        ended = len(tokens) > 1 and tokens[-1] == getattr(self._tokenizer, "eos_token_id", None)
+        return tokens[:-1] if ended else tokens
 
     def note(self) -> str | None:
         """What a user should know of the prompts made so far, in one line; None when nothing is special."""
@@ -64,7 +77,7 @@ class ChatPrompt:
     def _render(self, messages: list[Message], tokenize: bool) -> Any:
         try:
             return self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False
+                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **self._options
             )
         except Exception as error:  # a template is a program: it may raise anything
             words = " ".join(str(error).split())[:300]

@@ -28,6 +28,7 @@ from omi_core.teachers.chat_api import (
     judge,
     read_completion,
     request_body,
+    template_fields,
 )
 from omi_core.teachers.teacher import Request, ServerLost, Teacher
 from omi_core.teachers.teacher_options import OFF
@@ -61,6 +62,7 @@ class EndpointTeacher(Teacher):
 
         self._options = teacher.endpoint
         self._model, self._sampling = teacher.model, sampling
+        self._extra = template_fields(teacher) | self._options.extra
         self._tags = None if teacher.reasoning == OFF else teacher.reasoning_tags
         self._url = str(self._options.url).rstrip("/")
         self._key = read_key(self._options.key_variable)
@@ -103,6 +105,10 @@ class EndpointTeacher(Teacher):
         finally:
             self._abandon(running)
 
+    @property
+    def away(self) -> float:
+        return self._health.away
+
     def describe(self) -> dict[str, str]:
         return {"engine": "endpoint", "url": self._url}
 
@@ -136,19 +142,19 @@ class EndpointTeacher(Teacher):
 
     async def _settle(self, request: Request) -> Sample:
         """The sample of a request, however often it takes."""
-        body = request_body(self._model, self._sampling, self._options.extra, request)
+        body = request_body(self._model, self._sampling, self._extra, request)
         started = time.monotonic()
         case = _Case(started)
         self._health.cases.add(case)
         try:
             while True:
                 try:
-                    answer = await self._ask(body)
+                    answer = await self._ask(body, request.plain)
                 except Refused as error:
                     self._health.answers()
                     return request.refused(str(error))
                 except Again as error:
-                    if await self._failed(case, error):
+                    if await self._failed(case, error, request.plain):
                         return request.refused(str(error))
                     await asyncio.sleep(self._delay(case, error))
                 else:
@@ -181,7 +187,7 @@ class EndpointTeacher(Teacher):
             return answer.reasoning, answer.text or None
         return (None, answer.text) if self._tags is None else part(answer.text, self._tags)
 
-    async def _failed(self, case: _Case, error: Again) -> bool:
+    async def _failed(self, case: _Case, error: Again, plain: bool) -> bool:
         """Counts a failure; True when the request has had its tries.
 
         Raises:
@@ -191,7 +197,7 @@ class EndpointTeacher(Teacher):
         case.failures += 1
         case.first_failure = case.first_failure or time.monotonic()
         if not self._health.answered_since(since):
-            await self._control()
+            await self._control(plain)
         case.last_failure = time.monotonic()
         words = str(error)
         if self._health.answered_since(since):
@@ -205,22 +211,22 @@ class EndpointTeacher(Teacher):
         self._health.doubt(case, words)
         return False
 
-    async def _control(self) -> None:
+    async def _control(self, plain: bool) -> None:
         """Asks for one token of a plain text: does the server answer at all?"""
         if not self._health.control_due():
             return
         record = Record(0, "", "", None, "")
         sampling = teacher_options.Sampling(max_tokens=1)
-        plain = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0)
+        control = Request(record, 0, [{"role": "user", "content": "Say yes."}], 0, plain=plain)
         try:
-            await self._ask(request_body(self._model, sampling, self._options.extra, plain))
+            await self._ask(request_body(self._model, sampling, self._extra, control), plain)
         except Refused:
             pass  # an answer as well
         except Again:
             return
         self._health.answers()
 
-    async def _ask(self, body: bytes) -> Completion:
+    async def _ask(self, body: bytes, plain: bool) -> Completion:
         """One try. Raises Refused, Again, or ConfigError."""
         import httpx2
 
@@ -228,7 +234,7 @@ class EndpointTeacher(Teacher):
         try:
             async with (
                 asyncio.timeout(self._options.timeout),
-                client.stream("POST", self._url + PATH, content=body) as response,
+                client.stream("POST", self._url + PATH[plain], content=body) as response,
             ):
                 good = response.status_code == 200
                 most = _FRAME_BYTES + _TOKEN_BYTES * self._sampling.max_tokens if good else _ERROR_BYTES
@@ -298,14 +304,20 @@ class _Health:
         self.answered: float | None = None
         self._url, self._patience = url, patience
         self._last_control = float("-inf")
-        self._told = False
+        self._lost: float | None = None  # since when, while it is away
+        self._away = 0.0
+
+    @property
+    def away(self) -> float:
+        """Seconds for which it did not answer, all times together."""
+        return self._away + (0.0 if self._lost is None else time.monotonic() - self._lost)
 
     def answers(self) -> None:
         """A request was settled, well or by a refusal."""
-        self.answered = time.monotonic()
-        if self._told:
+        self._away, self.answered = self.away, time.monotonic()
+        if self._lost is not None:
             print(f"{self._url}: answers again", file=sys.stderr, flush=True)
-            self._told = False
+            self._lost = None
 
     def answered_since(self, moment: float) -> bool:
         return self.answered is not None and self.answered > moment
@@ -323,14 +335,15 @@ class _Health:
         A request that has not failed yet may still be at work, on a long text of a large model.
         """
         assert case.first_failure is not None
-        if not self._told:
+        lost = max(case.first_failure, self.answered or case.first_failure)
+        if self._lost is None:
             print(
                 f"{self._url}: {words}; trying again for up to {self._patience:g} s",
                 file=sys.stderr,
                 flush=True,
             )
-            self._told = True
-        away = time.monotonic() - max(case.first_failure, self.answered or case.first_failure)
+            self._lost = lost
+        away = time.monotonic() - lost
         if away >= self._patience and all(each.first_failure is not None for each in self.cases):
             raise ServerLost(ConnectionError(f"{self._url}: no answer for {away:.0f} s; the last: {words}"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from omi_core.options import ConfigError
+from omi_core.teachers.teacher_options import TeacherOptions
 
 EMBEDDED = {
     "embedded:strong": "tiny",
@@ -32,3 +33,18 @@ def local_directory(model: str) -> Path | None:
     """The model's directory when it lies on this machine, else None (a hub id)."""
     path = Path(model_path(model))
     return path if path.is_dir() else None
+
+
+def read_template(teacher: TeacherOptions) -> str | None:
+    """The text of `teacher.chat_template`; None where the model's own is used.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if teacher.chat_template is None:
+        return None
+    try:
+        return Path(teacher.chat_template).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"teacher.chat_template={teacher.chat_template}: cannot be read: {why}") from error

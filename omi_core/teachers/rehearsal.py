@@ -40,7 +40,7 @@ class RehearsalTeacher(Teacher):
 
     def __init__(self, shares: Rehearsal, engine: Engine, sampling: Sampling) -> None:
         self._shares = shares
-        self._slots = engine.max_num_seqs
+        self._slots = engine.seats
         self._max_tokens = sampling.max_tokens
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:

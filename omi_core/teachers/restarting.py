@@ -20,6 +20,7 @@ class RestartingTeacher(Teacher):
         self._start = start
         self._teacher: Teacher | None = None
         self._described: dict[str, str] = {}
+        self._away = 0.0
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """As `Teacher.generate`. Raises EngineFailed, once for each engine."""
@@ -29,10 +30,15 @@ class RestartingTeacher(Teacher):
             self.close()
             raise
 
+    @property
+    def away(self) -> float:
+        return self._away + (self._teacher.away if self._teacher is not None else 0.0)
+
     def describe(self) -> dict[str, str]:
         return self._described
 
     def close(self) -> None:
+        self._away = self.away
         teacher, self._teacher = self._teacher, None
         if teacher is not None:
             with suppress(EngineFailed):  # what is dead already need not be told

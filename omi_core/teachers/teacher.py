@@ -66,6 +66,7 @@ class Texts:
 class Request:
     """One sample to generate: chat messages for a record, and the sample's own seed.
 
+    `plain`: there is one message, and the model goes on with its text as it stands, without a chat template.
     `texts` are drawn by a teacher that has no model to read the messages.
     """
 
@@ -74,6 +75,7 @@ class Request:
     messages: list[Message]
     seed: int
     texts: Texts | None = None
+    plain: bool = False
 
     def sample(
         self,
@@ -117,6 +119,11 @@ class Teacher(ABC):
     name: ClassVar[str] = ""
     about: ClassVar[str] = ""
     options: ClassVar[type | None] = None
+
+    @property
+    def away(self) -> float:
+        """Seconds so far in which what runs the model was not to be reached."""
+        return 0.0
 
     def __init__(self, *sections: Any) -> None:  # noqa: B027
         """Opens the engine."""

@@ -26,6 +26,25 @@ class Sampling:
     stop: list[str] = option(
         [], "strings that end a sample; they are cut off. A line break is typed as one: [$'\"\\n\\nQ:\"']"
     )
+    min_p: float = option(
+        0.0, "least probability of a token, as a share of the likeliest one's", ge=0, le=1, late=True
+    )
+    repetition_penalty: float = option(
+        1.0, "over 1: tokens of the prompt and the sample become less likely", gt=0, late=True
+    )
+    presence_penalty: float = option(
+        0.0, "over 0: tokens of the sample become less likely", ge=-2, le=2, late=True
+    )
+    frequency_penalty: float = option(
+        0.0, "over 0: the same, by how often they stand there", ge=-2, le=2, late=True
+    )
+    stop_token_ids: list[int] = option([], "tokens that end a sample, besides the model's own", late=True)
+    extra: dict[str, Any] = option({}, "any other field of vLLM's SamplingParams", late=True)
+    from_model: bool = option(
+        False,
+        "the values that the model's generation_config.json states win over those above",
+        transient=True,
+    )
 
 
 @dataclass
@@ -66,7 +85,7 @@ class Endpoint:
 class TeacherOptions:
     """The model that generates, and what runs it."""
 
-    name: str = option("tiny", "the name used in run names and provenance")
+    name: str = option("tiny", "the name used in run names and provenance; empty: that of the model")
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
         "embedded:strong",
@@ -77,7 +96,19 @@ class TeacherOptions:
         "auto", "precision of weights and arithmetic", choices=("auto", "float32", "bfloat16", "float16")
     )
     quantization: str | None = option(None, "vLLM's quantization method; null reads it from the checkpoint")
-    max_model_len: int = option(8192, "most tokens of prompt and sample together", ge=16)
+    max_model_len: int | None = option(
+        8192,
+        "most tokens of prompt and sample together; null: the model's own context, but no more than "
+        "sampling.max_tokens and 8192 for the prompt",
+        ge=16,
+    )
+    lora: str | None = option(None, "directory of a LoRA adapter", late=True)
+    chat_template: str | None = option(
+        None, "file of a chat template (Jinja) in place of the model's own", late=True
+    )
+    chat_template_kwargs: dict[str, Any] = option(
+        {}, "options of the chat template, such as {enable_thinking: false}", late=True
+    )
     tensor_parallel: int = option(1, "GPUs that share each layer", ge=1, transient=True)
     pipeline_parallel: int = option(1, "groups of layers, each on its own GPUs", ge=1, transient=True)
     nodes: int = option(1, "nodes for one replica of the model", ge=1, transient=True)
@@ -98,7 +129,9 @@ class TeacherOptions:
 class Engine:
     """How vLLM runs on each replica."""
 
-    max_num_seqs: int = option(256, "samples the engine works on at once", ge=1)
+    max_num_seqs: int | None = option(
+        None, "samples the engine works on at once; null: 256, or 16 for a model on a CPU", ge=1
+    )
     queue: int = option(64, "samples waiting in the engine, so that it never drains", ge=1)
     kv_cache_gb: float | None = option(
         None, "size of the KV cache; null: vLLM decides (1 GiB on a CPU)", gt=0
@@ -110,3 +143,8 @@ class Engine:
     )
     restarts: int = option(4, "how often a task starts its engine again after it failed", ge=0)
     extra: dict[str, Any] = option({}, "any other argument of vLLM's EngineArgs, passed through as it is")
+
+    @property
+    def seats(self) -> int:
+        """Samples at once, where that is not left to a CPU."""
+        return self.max_num_seqs or 256

@@ -18,9 +18,11 @@ from omi_core.options import ConfigError
 from omi_core.records import Sample
 from omi_core.teachers import teacher_options, vllm_engine
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
+from omi_core.teachers.models import read_template
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
 from omi_core.teachers.thinking import Thinking, budget_arguments
+from omi_core.teachers.vllm_sampling import sampling_params
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -53,21 +55,27 @@ class VllmTeacher(Teacher):
         group: RankGroup | None = None,
     ) -> None:
         self._sampling = sampling
-        self._in_flight = engine.max_num_seqs + engine.queue
         if sampling.thinking_tokens is not None:
             engine = replace(engine, extra={**budget_arguments(teacher), **engine.extra})
-        self._engine = vllm_engine.start(teacher, engine, group)
+        self._engine = vllm_engine.start(teacher, engine, group, sampling.max_tokens)
+        self._in_flight = vllm_engine.seats(teacher, engine) + engine.queue
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._model = teacher.model
-        self._chat = ChatPrompt(self._engine.get_tokenizer())
-        self._thinking = Thinking(teacher, self._engine.get_tokenizer())
+        tokenizer = self._engine.get_tokenizer()
+        self._chat = ChatPrompt(tokenizer, read_template(teacher), teacher.chat_template_kwargs)
+        self._thinking = Thinking(teacher, tokenizer)
         self._noted: str | None = None
         self._context = int(self._engine.model_config.max_model_len)
         self._prompt: tuple[list[Message], list[int], bool] = ([], [], False)
         from vllm.inputs import tokens_input
 
         self._input = tokens_input
+        self._adapter: dict[str, Any] = {}
+        if teacher.lora is not None:
+            from vllm.lora.request import LoRARequest
+
+            self._adapter = {"lora_request": LoRARequest("adapter", 1, teacher.lora)}
 
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
@@ -124,7 +132,7 @@ class VllmTeacher(Teacher):
     def _admit(self, request: Request, running: dict[str, _Running], tries: int = 1) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
         try:
-            tokens = self._tokenize(request.messages)
+            tokens = self._tokenize(request)
         except TemplateFailed as error:
             if not self._prompt[1]:  # the first one: no other would fare better
                 raise ConfigError(f"teacher.model={self._model}: {error}; fix its chat template") from error
@@ -136,7 +144,7 @@ class VllmTeacher(Teacher):
         name = f"{request.record.ordinal}-{request.index}"
         params = self._params(request.seed)
         try:
-            self._engine.add_request(name, self._input(tokens), params)
+            self._engine.add_request(name, self._input(tokens), params, **self._adapter)
         except ValueError as error:  # vLLM's word for a request that it does not take
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
@@ -185,11 +193,15 @@ class VllmTeacher(Teacher):
         if given_up:
             raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
 
-    def _tokenize(self, messages: list[Message]) -> list[int]:
+    def _tokenize(self, request: Request) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.
+        messages = request.messages
         if messages != self._prompt[0]:
-            tokens = self._chat.tokens(messages)
+            plain = self._chat.continued(messages[0]["content"]) if request.plain else None
+            tokens = self._chat.tokens(messages) if plain is None else plain
             self._prompt = (messages, tokens, self._thinking.opened(tokens))
+            if request.plain:
+                return tokens
             note = self._chat.note()
             if note != self._noted:
                 self._noted = note
@@ -197,21 +209,9 @@ class VllmTeacher(Teacher):
         return self._prompt[1]
 
     def _params(self, seed: int) -> SamplingParams:
-        from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        sampling = self._sampling
-        more: dict[str, Any] = {}  # what older versions do not know is given only where it is asked for
-        if sampling.thinking_tokens is not None:
-            more["thinking_token_budget"] = sampling.thinking_tokens
-        return SamplingParams(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            max_tokens=sampling.max_tokens,
-            stop=sampling.stop or None,
-            seed=seed,
-            skip_special_tokens=not self._thinking.in_controls,
-            **more,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
+        params = sampling_params(self._sampling)
+        params.seed, params.output_kind = seed, RequestOutputKind.FINAL_ONLY
+        params.skip_special_tokens &= not self._thinking.in_controls
+        return params

@@ -6,6 +6,7 @@ A teacher that spans nodes has an engine on rank 0 and, on each other rank, only
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import warnings
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from omi_core.options import ConfigError
+from omi_core.teachers.checkpoint import max_lora_rank
 from omi_core.teachers.models import local_directory, model_path
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import RankGroup
@@ -21,16 +23,25 @@ from omi_core.teachers.teacher import EngineNotStarted
 from omi_core.teachers.teacher_options import Engine, TeacherOptions
 
 _CPU_KV_CACHE_GB = 1.0
+# With more at once the first samples come late there, and a stop loses all that are in flight.
+_CPU_SEATS = 16
+# The room for a prompt where the context is the model's own.
+_PROMPT_TOKENS = 8192
 
 
-def start(teacher: TeacherOptions, engine: Engine, group: RankGroup | None = None) -> Any:
+def start(
+    teacher: TeacherOptions, engine: Engine, group: RankGroup | None = None, max_tokens: int = 2048
+) -> Any:
     """A running vLLM engine; with a group it drives the other ranks, which have to run `serve`.
+
+    `max_tokens` is how long samples may be: where `teacher.max_model_len` is null, the context has room for
+    them and for a prompt of 8,192 tokens, or is the model's own if that is shorter.
 
     Raises:
         ConfigError: vLLM is not installed, or cannot be started with these options.
         EngineNotStarted: a process of the engine ended before it was ready; why stands on the log.
     """
-    with _starting(teacher, engine, group) as config:
+    with _starting(teacher, engine, group, max_tokens) as config:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         try:
@@ -41,13 +52,13 @@ def start(teacher: TeacherOptions, engine: Engine, group: RankGroup | None = Non
             raise EngineNotStarted(error) from error
 
 
-def serve(teacher: TeacherOptions, engine: Engine, group: RankGroup) -> None:
+def serve(teacher: TeacherOptions, engine: Engine, group: RankGroup, max_tokens: int) -> None:
     """Runs a rank above 0; returns when one of its worker processes has ended.
 
     Raises:
         ConfigError: as of `start`.
     """
-    with _starting(teacher, engine, group) as config:
+    with _starting(teacher, engine, group, max_tokens) as config:
         from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 
         executor = MultiprocExecutor(config, monitor_workers=False)
@@ -58,24 +69,31 @@ def serve(teacher: TeacherOptions, engine: Engine, group: RankGroup) -> None:
 
 
 @contextmanager
-def _starting(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> Iterator[Any]:
+def _starting(
+    teacher: TeacherOptions, engine: Engine, group: RankGroup | None, max_tokens: int
+) -> Iterator[Any]:
     """vLLM's configuration, in an environment to start an engine in."""
     end_orphans()
     _environment(teacher, engine, group)
     with warnings.catch_warnings(), marked():
         warnings.simplefilter("ignore")  # vllm about torch's own deprecations: not for our users to mend
-        config = _configuration(teacher, _arguments(teacher, engine, group), group)
+        config = _configuration(teacher, engine, group, max_tokens)
         try:
             yield config
         except OSError as error:  # weights or a tokenizer that are not there
             raise _not_loaded(teacher, error) from error
 
 
-def _configuration(teacher: TeacherOptions, arguments: dict[str, Any], group: RankGroup | None) -> Any:
+def _configuration(teacher: TeacherOptions, engine: Engine, group: RankGroup | None, max_tokens: int) -> Any:
     """What vLLM makes of the arguments; what it says against them is told in one line."""
+    arguments = _arguments(teacher, engine, group)
     from vllm.engine.arg_utils import EngineArgs
 
     try:
+        if teacher.max_model_len is None:
+            own = EngineArgs(**arguments).create_model_config().max_model_len
+            teacher = dataclasses.replace(teacher, max_model_len=min(own, max_tokens + _PROMPT_TOKENS))
+            arguments = _arguments(teacher, engine, group)
         args = EngineArgs(**arguments)
         return args.create_engine_config(headless=group is not None and group.rank > 0)
     except TypeError as error:
@@ -147,7 +165,9 @@ def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None)
         "max_model_len": teacher.max_model_len,
         "tensor_parallel_size": teacher.tensor_parallel,
         "pipeline_parallel_size": teacher.pipeline_parallel,
-        "max_num_seqs": engine.max_num_seqs,
+        "max_num_seqs": engine.seats,
+        # Never what the model recommends, unless it is asked for; its stop tokens are read in any case.
+        "generation_config": "vllm",
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "enforce_eager": engine.enforce_eager,
         "disable_log_stats": True,
@@ -156,11 +176,21 @@ def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None)
     }
     if engine.kv_cache_gb is not None:
         arguments["kv_cache_memory_bytes"] = int(engine.kv_cache_gb * 2**30)
+    if teacher.lora is not None:
+        arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": max_lora_rank(teacher.lora)}
     if current_platform.is_cpu():
         arguments |= _cpu_arguments(teacher, engine, group)
     if group is not None:
         arguments |= group_arguments(group)
     return arguments | engine.extra
+
+
+def seats(teacher: TeacherOptions, engine: Engine) -> int:
+    """Samples at once on this machine."""
+    from vllm.platforms import current_platform
+
+    few = current_platform.is_cpu() and not teacher.model.startswith("embedded:")
+    return (engine.max_num_seqs or _CPU_SEATS) if few else engine.seats
 
 
 def group_arguments(group: RankGroup) -> dict[str, Any]:
@@ -178,11 +208,14 @@ def _cpu_arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | N
     # In one process: the model is small, and a second process would only take a core from it. Rank 0 of
     # several needs the second one: it can be ended when another rank is gone.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if group is None else "1")
+    # Bound to cores as vLLM does it, threads are slower by a third.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     return {
+        "max_num_seqs": seats(teacher, engine),
         "enforce_eager": True,
         # Without a size, start-up on a CPU fails its check of free memory.
         "kv_cache_memory_bytes": int((engine.kv_cache_gb or _CPU_KV_CACHE_GB) * 2**30),
         # A seeded request that is prefilled in chunks crashes on a CPU ("CPU Generator does not use offset").
         "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(teacher.max_model_len, 8192),
+        "max_num_batched_tokens": max(teacher.max_model_len or 0, 8192),
     }

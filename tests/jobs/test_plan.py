@@ -50,7 +50,10 @@ def test_a_new_run_is_shown_with_every_job_and_leaves_nothing(here: Here, tmp_pa
         "limits": "not known (no Slurm here); Slurm's defaults: arrays of 1,001 at most",
     }
     stages = re.findall(r"^== (.*)$", out, flags=re.M)
-    assert stages == ["canary", "generate, 2 tasks", "gate", "reduce, 1 task", "publish", "rescue"]
+    assert stages == [
+        *("canary", "generate, 2 tasks", "gate", "reduce, 1 task", "publish", "rescue"),
+        "prompt, chat",
+    ]
     assert out.count("#!/bin/bash") == 6
 
 
@@ -110,7 +113,7 @@ def test_a_run_with_all_samples_goes_on_with_reduce(here: Here, tmp_path: Path) 
     assert here("generate", *WORK)[0] == 0
     (tmp_path / "runs/mine/dataset/stats.json").unlink()
     _, out, _ = here("generate", *WORK, *SITE)
-    assert re.findall(r"^== (\w+)", out, flags=re.M) == ["reduce", "publish", "rescue"]
+    assert re.findall(r"^== (\w+)", out, flags=re.M) == ["reduce", "publish", "rescue", "prompt"]
     assert "tokens" not in head(out)
 
 

@@ -36,10 +36,12 @@ Faults = Callable[[Ask, int], Fault | None]
 
 
 def completion(ask: Ask, **changed: Any) -> dict[str, Any]:
-    """A right answer, which seed and messages decide."""
-    drawn = hashlib.sha256(orjson.dumps([ask.get("seed"), ask["messages"]])).hexdigest()
+    """A right answer, which seed and messages, or the text to go on with, decide."""
+    plain = ask.get("prompt")
+    drawn = hashlib.sha256(orjson.dumps([ask.get("seed"), plain or ask["messages"]])).hexdigest()
     text = f"Drawn {drawn[:6]}.\nThe answer is \\boxed{{{int(drawn[6:8], 16) % 3}}}."
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    said = {"text": text} if plain else {"message": {"role": "assistant", "content": text}}
+    choice = {"index": 0, **said, "finish_reason": "stop"}
     usage = {"prompt_tokens": 7, "completion_tokens": len(text), "total_tokens": 7 + len(text)}
     return {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage} | changed
 
@@ -118,7 +120,7 @@ class ChatServer:
             self._seen[raw] += 1
             self.asked.append(ask)
             self.headers.append({name.lower(): value for name, value in handler.headers.items()})
-        if handler.path != "/v1/chat/completions":
+        if handler.path != ("/v1/completions" if "prompt" in ask else "/v1/chat/completions"):
             fault: Fault | None = Fault(404, b'{"detail":"Not Found"}')
         else:
             fault = self.faults(ask, before)

@@ -205,7 +205,7 @@ def plan(here: Here, tmp_path: Path) -> Any:
         tokenizer(template=template).save_pretrained(str(model))
         (model / "config.json").write_text("{}")
         code, _, err = here(
-            "generate", "teacher=tiny", f"teacher.model={model}", "filters.max_tokens=null", "data.size=5",
+            "generate", "teacher=model", f"teacher.model={model}", "filters.max_tokens=null", "data.size=5",
             "prompt=concise", "plan=true",
         )  # fmt: skip
         return code, err

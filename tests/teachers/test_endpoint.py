@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -119,6 +121,64 @@ def test_fields_that_not_every_server_takes_are_sent_when_they_say_something() -
     (ask,) = server.asked
     assert (ask["top_k"], ask["stop"], ask["min_p"], ask["max_completion_tokens"]) == (20, ["\n\n"], 0.1, 5)
     assert "max_tokens" not in ask
+
+
+def test_every_option_of_sampling_reaches_the_server_once_it_says_something() -> None:
+    said = {
+        **{"min_p": 0.1, "repetition_penalty": 1.1, "presence_penalty": 0.2, "frequency_penalty": 0.3},
+        **{"stop_token_ids": [5], "extra": {"min_tokens": 3}},
+    }
+    with ChatServer() as server:
+        generate(server, 1, config.Sampling(**said))
+        generate(server, 1, config.Sampling(**said), extra={"min_p": None, "repetition_penalty": 1.2})
+    first, second = server.asked
+    flat = {name: value for name, value in said.items() if name != "extra"} | said["extra"]
+    assert {name: first[name] for name in flat} == flat
+    assert "min_p" not in second and second["repetition_penalty"] == 1.2
+
+
+def test_the_chat_template_of_the_options_reaches_the_server(tmp_path: Path) -> None:
+    (tmp_path / "t.jinja").write_text("{{ messages }}")
+    with ChatServer() as server:
+        teacher = options(server)
+        teacher.chat_template = str(tmp_path / "t.jinja")
+        teacher.chat_template_kwargs = {"enable_thinking": False}
+        with EndpointTeacher(teacher, config.Sampling()) as opened:
+            list(opened.generate(iter(requests(1))))
+    (ask,) = server.asked
+    assert ask["chat_template"] == "{{ messages }}"
+    assert ask["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_a_plain_text_goes_to_the_completions_of_the_server_and_so_does_the_control_request() -> None:
+    def faults(ask: Ask, before: int) -> Fault | None:
+        return Fault(500) if "Problem 1?" in ask["prompt"] else None
+
+    plain = [dataclasses.replace(request, plain=True) for request in requests(2)]
+    with ChatServer(faults) as server, EndpointTeacher(options(server), config.Sampling()) as teacher:
+        samples = {sample.ordinal: sample for sample in teacher.generate(iter(plain)) if sample is not None}
+    assert samples[0].text == completion({"seed": 1000, "prompt": "Problem 0?"})["choices"][0]["text"]
+    assert (samples[1].error or "").startswith("ServerError: 500")
+    assert all("messages" not in ask for ask in server.asked)
+
+
+PARTS = [{"type": "text", "text": "It is "}, {"type": "thinking", "thinking": "?"}, {"text": "\\boxed{5}."}]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(PARTS, "It is \\boxed{5}."), ([], ""), (None, ""), ("It is 5.", "It is 5.")]
+)
+def test_a_content_may_come_in_parts_or_be_missing(content: Any, text: str) -> None:
+    with ChatServer(once(choice("stop", content=content))) as server:
+        assert generate(server, 1)[0].text == text
+
+
+@pytest.mark.parametrize(
+    "content", [[3], [{"type": "text"}], [{"type": "text", "text": 5}], {"text": "x"}, 7]
+)
+def test_a_content_of_another_kind_is_no_completion(content: Any) -> None:
+    with ChatServer(once(choice("stop", content=content))) as server:
+        assert generate(server, 1)[0].text == text_of(requests(1)[0])
 
 
 PASSING: dict[str, Fault] = {
@@ -241,6 +301,8 @@ def test_a_server_that_comes_back_is_waited_for(capsys: pytest.CaptureFixture[st
         samples += [sample for sample in running if sample is not None]
     assert sorted(sample.ordinal for sample in samples) == list(range(12))
     assert {sample.error for sample in samples} == {None}
+    assert 0.5 < teacher.away <= time.monotonic() - began  # and it does not grow any more
+    assert teacher.away == teacher.away
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 2  # once when it goes, once when it is back
     assert "trying again for up to 20 s" in shown[0] and shown[1] == f"{url}: answers again"

@@ -32,7 +32,9 @@ class FakeEngine:
         self.engine_core = SimpleNamespace(shutdown=lambda: None)
 
     def get_tokenizer(self) -> Any:
-        return SimpleNamespace(chat_template=None, encode=lambda text: [1, 2, 3])
+        return SimpleNamespace(
+            chat_template=None, encode=lambda text: [1, 2, 3], get_vocab=dict, decode=lambda tokens: ""
+        )
 
     def add_request(self, name: str, prompt: Any, params: Any) -> None:
         self.waiting.append(name)
