@@ -1,8 +1,9 @@
 """Measures the embedded teachers on held-out problems with a real vLLM engine, and keeps the model card.
 
-    python -m maintenance.evaluate tiny_weak tiny --card    # the figures of MODEL_CARD.md
+    python -m maintenance.evaluate tiny_weak tiny tiny_thinking --card    # the figures of MODEL_CARD.md
     python -m maintenance.evaluate OUT_DIR --problems 200   # a checkpoint under training
 
+A teacher that thinks is measured twice, with thoughts and told to answer at once; thoughts count for nothing.
 An answer counts as right when the number in the last box equals the oracle's. A majority vote counts equal
 numbers, and a tie goes to the earliest sample. A new problem counts when the oracle can answer it, and it
 is none of the seeds and not written twice. A dialogue counts when at least two speakers take turns and
@@ -16,16 +17,17 @@ import gc
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from maintenance.dialogues import STYLES, speakers_of
 from maintenance.lessons import dialogue_prompt, problem_prompt, solve_prompt
-from maintenance.tokenizer import rendered
+from maintenance.tokenizer import CLOSE, NO_THOUGHTS, OPEN, rendered
 from omi_core.teachers import tiny
 from omi_core.teachers.tiny import path
 from omi_core.teachers.tiny.world import Problem, Split, draw, parse, passage
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 TEMPERATURE = 0.7
 SAMPLES = 16
+# Room for thoughts, beside that for the reply.
+THOUGHTS = 320
+AT_ONCE = ", at once"
+Reply = Callable[[Sequence[str], float, int, int], list[list[str]]]
 _BOXED = re.compile(r"\\boxed\{(?:(-?[0-9]{1,9})|\\frac\{([0-9]{1,9})\}\{([0-9]{1,9})\})\}")
 _CARD = Path(tiny.__file__).parent / "MODEL_CARD.md"
 _BEGIN, _END = "<!-- figures: written by evaluate --card -->", "<!-- end of figures -->"
@@ -84,6 +90,15 @@ def numbers_in(text: str) -> set[str]:
     return set(re.findall("[0-9]+", text))
 
 
+def reply_of(text: str) -> str:
+    """What follows the thoughts; nothing where they do not end."""
+    return text.rpartition(CLOSE)[2].lstrip("\n") if CLOSE in text or not text.startswith(OPEN) else ""
+
+
+def thinks(llm: LLM) -> bool:
+    return OPEN in llm.get_tokenizer().get_vocab()
+
+
 def engine(directory: Path) -> LLM:
     """A vLLM engine for a checkpoint on this machine's CPU, in this process."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -107,37 +122,48 @@ def engine(directory: Path) -> LLM:
 
 
 def replies(
-    llm: LLM, prompts: Sequence[str], temperature: float, tokens: int, samples: int
+    llm: LLM,
+    prompts: Sequence[str],
+    temperature: float,
+    tokens: int,
+    samples: int,
+    at_once: bool = False,
 ) -> list[list[str]]:
-    """`samples` replies for each prompt, with seeds that depend on the prompt's place and the sample."""
+    """`samples` replies for each prompt, with seeds that depend on the prompt's place and the sample.
+
+    `tokens` are for the reply alone. A teacher that thinks does so, unless it is to answer `at_once`.
+    """
     from vllm import SamplingParams, TokensPrompt
 
     tokenizer: Any = llm.get_tokenizer()
     inputs, settings = [], []
+    tokens += THOUGHTS if thinks(llm) and not at_once else 0
     for i, prompt in enumerate(prompts):
-        ids = tokenizer.encode(rendered(prompt), add_special_tokens=False)
+        text = rendered(prompt) + (NO_THOUGHTS if at_once else "")
+        ids = tokenizer.encode(text, add_special_tokens=False)
         for j in range(samples):
             inputs.append(TokensPrompt(prompt_token_ids=ids))
             seed = i * samples + j
             settings.append(SamplingParams(temperature=temperature, max_tokens=tokens, seed=seed))
     outputs = llm.generate(inputs, settings, use_tqdm=False)
-    texts = [output.outputs[0].text for output in outputs]
+    texts = [reply_of(output.outputs[0].text) for output in outputs]
     return [texts[i : i + samples] for i in range(0, len(texts), samples)]
 
 
-def measure(llm: LLM, count: int) -> Figures:
+def measure(llm: LLM, count: int, at_once: bool = False) -> Figures:
     """All figures, on `count` held-out problems, as many new problems and as many dialogues."""
     held_out = draw(seed=1, count=count, split="test")
-    greedy = _right(replies(llm, [solve_prompt(p.text) for p in held_out], 0.0, 160, 1), held_out)
-    samples = replies(llm, [solve_prompt(p.text) for p in held_out], TEMPERATURE, 160, SAMPLES)
+    reply = partial(replies, llm, at_once=at_once)
+    greedy = _right(reply([solve_prompt(p.text) for p in held_out], 0.0, 160, 1), held_out)
+    samples = reply([solve_prompt(p.text) for p in held_out], TEMPERATURE, 160, SAMPLES)
     single = _right(samples, held_out)
     of_kind: dict[str, list[bool]] = defaultdict(list)
     for problem, right in zip(held_out, single, strict=True):
         of_kind[problem.kind].extend(right)
     votes = [majority([boxed_number(text) for text in texts]) for texts in samples]
     elected = [vote == _number(p) for vote, p in zip(votes, held_out, strict=True)]
-    world, new, same = _new_problems(llm, held_out)
-    speakers, numbers = _dialogues(llm, count)
+    world, new, same = _new_problems(reply, held_out)
+    speakers, numbers = _dialogues(reply, count)
     return Figures(
         problems=count,
         greedy=_share(right[0] for right in greedy),
@@ -169,9 +195,9 @@ def _right(samples: list[list[str]], problems: list[Problem]) -> list[list[bool]
     ]
 
 
-def _new_problems(llm: LLM, seeds: list[Problem]) -> tuple[list[bool], list[bool], list[bool]]:
+def _new_problems(reply: Reply, seeds: list[Problem]) -> tuple[list[bool], list[bool], list[bool]]:
     """For each written problem: is it of the world, is it also new, and is it of its seed's kind."""
-    texts = [t[0].strip() for t in replies(llm, [problem_prompt(p.text) for p in seeds], TEMPERATURE, 100, 1)]
+    texts = [t[0].strip() for t in reply([problem_prompt(p.text) for p in seeds], TEMPERATURE, 100, 1)]
     read = [parse(text) for text in texts]
     seen = {p.text for p in seeds}
     new = []
@@ -182,14 +208,14 @@ def _new_problems(llm: LLM, seeds: list[Problem]) -> tuple[list[bool], list[bool
     return [r is not None for r in read], new, same
 
 
-def _dialogues(llm: LLM, count: int) -> tuple[list[bool], list[bool]]:
+def _dialogues(reply: Reply, count: int) -> tuple[list[bool], list[bool]]:
     """For each dialogue: do two speakers take turns, and are all numbers of its text in it."""
     texts = passages(seed=2, count=count, split="test")
     styles = list(STYLES)
     prompts = [dialogue_prompt(styles[i % len(styles)], text) for i, text in enumerate(texts)]
-    written = [reply[0] for reply in replies(llm, prompts, TEMPERATURE, 400, 1)]
-    speakers = [len(speakers_of(reply)) >= 2 for reply in written]
-    numbers = [numbers_in(text) <= numbers_in(reply) for text, reply in zip(texts, written, strict=True)]
+    written = [texts[0] for texts in reply(prompts, TEMPERATURE, 400, 1)]
+    speakers = [len(speakers_of(dialogue)) >= 2 for dialogue in written]
+    numbers = [numbers_in(t) <= numbers_in(dialogue) for t, dialogue in zip(texts, written, strict=True)]
     return speakers, numbers
 
 
@@ -229,7 +255,7 @@ def write_card(figures: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the embedded teachers.")
-    parser.add_argument("teachers", nargs="+", help="tiny, tiny_weak, or a checkpoint directory")
+    parser.add_argument("teachers", nargs="+", help="tiny, tiny_weak, tiny_thinking, or a directory")
     parser.add_argument("--problems", type=int, default=200, help="held-out problems (default 200)")
     parser.add_argument("--card", action="store_true", help="write the table into MODEL_CARD.md")
     arguments = parser.parse_args()
@@ -237,6 +263,8 @@ def main() -> None:
     for name in arguments.teachers:
         llm = engine(Path(name) if Path(name).is_dir() else path(name))
         measured[name] = measure(llm, arguments.problems)
+        if thinks(llm):
+            measured[name + AT_ONCE] = measure(llm, arguments.problems, at_once=True)
         del llm
         gc.collect()
     figures = table(measured)

@@ -1,21 +1,25 @@
 """The lessons the embedded teachers learn from: pairs of a prompt and what to answer to it.
 
 The prompts are those of `omi_core/prompts/tiny.yaml`, read here, so that training and use cannot differ.
-All problems are of the training split.
+All problems are of the training split. A teacher that thinks learns from the same jobs, most of them with
+thoughts before the reply.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.resources import files
 from random import Random
 
+from maintenance import thoughts
 from maintenance.dialogues import STYLES, dialogue
 from omi_core.teachers.tiny.kinds import KINDS, Kind
 from omi_core.teachers.tiny.workings import Work, plain
 from omi_core.teachers.tiny.world import Split, question, said, solution, split_of
+
+THINKING_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,11 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A user's message and the teacher's reply."""
+    """A user's message and the teacher's reply; empty `thoughts`: one that thinks answers at once."""
 
     prompt: str
     reply: str
+    thoughts: str | None = None
 
 
 @cache
@@ -58,19 +63,28 @@ def dialogue_prompt(style: str, text: str) -> str:
     return job["user"].replace("{{style}}", job["styles"][style]).replace("{{text}}", text)
 
 
-def lessons(seed: int, mix: Mix = Mix(64, 16, 20)) -> Iterator[Lesson]:
-    """An endless stream of lessons in a mix of jobs, the same for the same seed and mix."""
+def lessons(seed: int, mix: Mix = Mix(64, 16, 20), thinking: bool = False) -> Iterator[Lesson]:
+    """An endless stream of lessons in a mix of jobs, the same for the same arguments.
+
+    With `thinking` three of four lessons have thoughts, and the others answer at once.
+    """
     rng = Random(f"tiny lessons, {seed}")
     while True:
         kind = rng.choice(KINDS)
         text, work = problem_of(kind, rng, "train")
         job = rng.randrange(mix.solutions + mix.problems + mix.dialogues)
         if job < mix.solutions:
-            yield Lesson(solve_prompt(text), solution(work, rng))
+            lesson, think = Lesson(solve_prompt(text), solution(work, rng)), partial(thoughts.on_work, work)
         elif job < mix.solutions + mix.problems:
-            yield Lesson(problem_prompt(text), problem_of(kind, rng, "train")[0])
+            lesson = Lesson(problem_prompt(text), problem_of(kind, rng, "train")[0])
+            draft = problem_of(kind, rng, "train")[0] if thinking else ""
+            think = partial(thoughts.on_problem, lesson.reply, draft)
         else:
-            yield _dialogue_lesson(text, work, rng)
+            lesson = _dialogue_lesson(text, work, rng)
+            think = partial(thoughts.on_dialogue, lesson.reply)
+        if thinking:
+            lesson = replace(lesson, thoughts=think(rng) if rng.random() < THINKING_SHARE else "")
+        yield lesson
 
 
 def problem_of(kind: Kind, rng: Random, split: Split) -> tuple[str, Work]:

@@ -171,8 +171,13 @@ def save_checkpoint(model: Llama, directory: Path, end_token: int) -> None:
 
 
 def load_weights(model: Llama, directory: Path) -> None:
-    """Puts the weights of a checkpoint directory, made by `save_checkpoint`, into a model of its shape."""
+    """Puts the weights of a checkpoint directory, made by `save_checkpoint`, into a model of its shape.
+
+    A model with a larger vocabulary keeps its own embeddings of the tokens that the checkpoint lacks.
+    """
     from safetensors.torch import load_file
 
-    state = load_file(directory / "model.safetensors")
-    model.load_state_dict({name: value.float() for name, value in state.items()})
+    state = {name: value.float() for name, value in load_file(directory / "model.safetensors").items()}
+    known = state["model.embed_tokens.weight"]
+    more = model.model.embed_tokens.weight.detach()[len(known) :]
+    model.load_state_dict(state | {"model.embed_tokens.weight": torch.cat((known, more))})

@@ -2,6 +2,7 @@
 
     python -m maintenance.train strong OUT_DIR
     python -m maintenance.train weak OUT_DIR
+    python -m maintenance.train thinking OUT_DIR    # from the weights of the strong one
 
 made the checkpoints of the package (MODEL_CARD.md says in what time). It runs on one CPU thread in float32
 (without bfloat16 instructions, autocast is three times slower), writes a checkpoint every 500 steps, and
@@ -28,7 +29,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from maintenance.lessons import Mix, lessons
 from maintenance.model import Llama, Shape, load_weights, save_checkpoint
-from maintenance.tokenizer import MAX_LENGTH, VOCABULARY, end_token, rendered
+from maintenance.tokenizer import (
+    MAX_LENGTH,
+    VOCABULARY,
+    end_token,
+    save_tokenizer,
+    taught,
+    thinking_tokenizer,
+)
 from omi_core.teachers.tiny import path
 
 if TYPE_CHECKING:
@@ -37,19 +45,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A run of steps with a learning rate of its own that warms up and decays, on a mix of lessons."""
+    """A run of steps with a learning rate of its own that warms up and decays, on a mix of lessons.
+
+    Weights that have been trained already are only tuned: by AdamW alone, with a far lower rate than Muon's.
+    """
 
     steps: int
     rate: float
     mix: Mix
+    tuning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a size is trained: in stages, on `rows` packed sequences of `length` tokens a step."""
+    """How a size is trained: in stages, on `rows` packed sequences of `length` tokens a step.
+
+    One that thinks begins with the weights of the strong one; only the tags are new to it.
+    """
 
     shape: Shape
     stages: tuple[Stage, ...]
+    thinking: bool = False
     rows: int = 9
     length: int = 448
     warmup: int = 40
@@ -66,6 +82,12 @@ PLANS = {
         Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
         (Stage(1800, 0.02, Mix(64, 16, 20)), Stage(900, 0.015, Mix(74, 14, 12))),
     ),
+    "thinking": Plan(
+        Shape(VOCABULARY + 2, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH),
+        (Stage(800, 0.002, Mix(74, 14, 12), tuning=True),),
+        thinking=True,
+        rows=6,
+    ),
 }
 SAVE_EVERY = 500
 
@@ -81,19 +103,22 @@ class Batch:
     targets: Tensor
 
 
-def encoded(tokenizer: Tokenizer, mix: Mix, seed: int, most: int) -> Iterator[tuple[list[int], int]]:
+def encoded(
+    tokenizer: Tokenizer, mix: Mix, seed: int, most: int, thinking: bool = False
+) -> Iterator[tuple[list[int], int]]:
     """Token ids of the lessons and the length of each prompt; lessons above `most` tokens are left out."""
     end = end_token(tokenizer)
-    for lesson in lessons(seed, mix):
-        prompt = tokenizer.encode(rendered(lesson.prompt)).ids
-        ids = [*prompt, *tokenizer.encode(lesson.reply).ids, end]
+    for lesson in lessons(seed, mix, thinking):
+        before, after = taught(lesson)
+        prompt = tokenizer.encode(before).ids
+        ids = [*prompt, *tokenizer.encode(after).ids, end]
         if len(ids) <= most:
             yield ids, len(prompt)
 
 
 def batches(tokenizer: Tokenizer, plan: Plan, mix: Mix, seed: int) -> Iterator[Batch]:
     """Lessons packed end to end; each sees itself alone, and only replies have a loss."""
-    stream = encoded(tokenizer, mix, seed, plan.length)
+    stream = encoded(tokenizer, mix, seed, plan.length, plan.thinking)
     ids, start = next(stream)
     while True:
         size = (plan.rows, plan.length)
@@ -127,8 +152,11 @@ def rate_at(step: int, steps: int, warmup: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizers_of(model: Llama, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+def optimizers_of(model: Llama, stage: Stage) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for the embedding and the norms; or AdamW for all."""
+    rate = stage.rate
+    if stage.tuning:
+        return [torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
     inside = [p for p in model.model.layers.parameters() if p.dim() == 2]
     outside = [model.model.embed_tokens.weight, *(p for p in model.parameters() if p.dim() == 1)]
     return [
@@ -143,7 +171,7 @@ def run_stage(
     """Trains the model by one stage and saves it now and then, and at the end."""
     optimizers = [
         (o, LambdaLR(o, lambda step: rate_at(step, stage.steps, plan.warmup)))
-        for o in optimizers_of(model, stage.rate)
+        for o in optimizers_of(model, stage)
     ]
     began, loss_sum = time.monotonic(), 0.0
     for step, batch in zip(range(stage.steps), stream, strict=False):
@@ -175,10 +203,15 @@ def train(plan: Plan, directory: Path, seed: int, first_stage: int = 1) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(path("tiny") / name, directory / name)
+    if plan.thinking:
+        save_tokenizer(thinking_tokenizer(), directory)
+    else:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(path("tiny") / name, directory / name)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     model = Llama(plan.shape)
+    if plan.thinking:
+        load_weights(model, path("tiny"))
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
 
     def save() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.smollm import NotToBeHad, smollm
+
 # A test says what holds, not how fast: beside other work any example may take longer than the 200 ms allowed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -86,6 +88,16 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("the folder shared/data with real problems is not beside this checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def smollm_model() -> Path:
+    """The directory of a real instruct model, 135M parameters; without a registry its tests skip."""
+    pytest.importorskip("gguf", reason="gguf, which reads the model's file, is not installed")
+    try:
+        return smollm()
+    except NotToBeHad as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

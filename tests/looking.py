@@ -79,7 +79,7 @@ def rehearsal(config: Generate) -> Any:
     """What a rehearsal says."""
     teacher = RehearsalTeacher(config.teacher.rehearsal, config.engine, config.sampling)
     samples = teacher.generate(request(seed) for seed in range(300))
-    return [sample and (sample.text, sample.finish_reason) for sample in samples]
+    return [sample and (sample.reasoning, sample.text, sample.finish_reason) for sample in samples]
 
 
 def records(config: Generate) -> Any:

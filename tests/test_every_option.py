@@ -141,6 +141,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "teacher.rehearsal.malformed": Change(0.7, rehearsal),
     "teacher.rehearsal.overlong": Change(0.7, rehearsal),
     "teacher.rehearsal.hostile": Change(0.7, rehearsal),
+    "teacher.rehearsal.thinking": Change(0.7, rehearsal),
+    "teacher.rehearsal.trace_tokens": Change(20, rehearsal, {"teacher.rehearsal.thinking": 1.0}),
     "teacher.rehearsal.latency": Shown(
         "jobs/test_generate.py", "test_a_signal_flushes_and_leaves_a_run_that_goes_on"
     ),
@@ -335,9 +337,10 @@ REDUCE: dict[str, Entry] = {
     **{key: Shown("jobs/test_reduce.py", "") for key in ("input", "solution", "finish_reason")},
     **{
         f"data.{key}": Shown("jobs/test_reduce.py", "")
-        for key in ("problem", "answer", "answer_format", "several_answers", "source", "on_bad_row")
+        for key in ("problem", "answer", "answer_format", "several_answers", "source")
     },
     **{key: Shown("jobs/test_thinking.py", "") for key in ("reasoning", "reasoning_tags")},
+    "data.on_bad_row": Shown("jobs/test_reduce_refused.py", ""),
     "data.name": Change("mine", imported),
     "data.limit": Change(2, imported),
     "reduce_tasks": Shown(

@@ -153,8 +153,9 @@ def _text_of(content: Any) -> str | None:
         return ""  # nothing but thoughts
     if isinstance(content, list):
         said = [item for item in content if not isinstance(item, dict) or item.get("type", "text") in _TEXTS]
-        texts = [item.get("text") if isinstance(item, dict) else item for item in said]
-        return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+        found = [item.get("text") if isinstance(item, dict) else item for item in said]
+        texts = [text for text in found if isinstance(text, str)]
+        return "".join(texts) if len(texts) == len(found) else None
     return content if isinstance(content, str) else None
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 from omi_core.options import ConfigError
 from omi_core.teachers.teacher_options import TeacherOptions
 
-EMBEDDED = {"embedded:strong": "tiny", "embedded:weak": "tiny_weak"}
+EMBEDDED = {
+    "embedded:strong": "tiny",
+    "embedded:weak": "tiny_weak",
+    "embedded:thinking": "tiny_thinking",
+}
 
 
 def model_path(model: str) -> str:

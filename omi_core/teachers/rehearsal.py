@@ -30,6 +30,8 @@ HOSTILE: tuple[Callable[[random.Random], str], ...] = (
     lambda draw: f"\\boxed{{__import__('os').system('exit {draw.randint(1, 9)}')}}",
 )
 _FINISH = "stop"
+# A stand-in for a tokenizer: as in English text.
+_CHARACTERS = 4
 _TICK_SECONDS = 0.2
 
 
@@ -74,13 +76,13 @@ class RehearsalTeacher(Teacher):
                 os.abort()
             raise EngineFailed(ValueError(f"sample {request.index} is poison"))
         draw = random.Random(request.seed)
-        text, finish = self._text(draw, request)
-        # A stand-in for a tokenizer: four characters to a token, as in English text.
-        prompt = sum(len(message["content"]) for message in request.messages) // 4 + 1
-        tokens = self._max_tokens if finish == "length" else min(len(text) // 4 + 1, self._max_tokens)
-        trace, answer = part(text)
-        thought = 0 if trace is None else tokens - len(answer or "") // 4
-        return request.sample(answer, finish, prompt, tokens, seconds, trace, thought)
+        text, finish = self._thinking(request, *self._text(draw, request))
+        prompt = sum(len(message["content"]) for message in request.messages) // _CHARACTERS + 1
+        tokens = len(text) // _CHARACTERS + 1
+        tokens = self._max_tokens if finish == "length" else min(tokens, self._max_tokens)
+        thoughts, answer = part(text)
+        thought = 0 if thoughts is None else tokens - len(answer or "") // _CHARACTERS
+        return request.sample(answer, finish, prompt, tokens, seconds, thoughts, thought)
 
     def _text(self, draw: random.Random, request: Request) -> tuple[str, str]:
         shares = self._shares
@@ -97,6 +99,16 @@ class RehearsalTeacher(Teacher):
         make = texts.wrong if point < shares.wrong else texts.right
         return make(draw, request), _FINISH
 
+    def _thinking(self, request: Request, text: str, finish: str) -> tuple[str, str]:
+        """What was drawn, after a trace in tags where the sample thinks; one that runs out leaves it open."""
+        draw = random.Random(request.seed ^ 2)  # what is said otherwise stays the same
+        if draw.random() >= self._shares.thinking:
+            return text, finish
+        close = "" if finish == "length" else "</think>\n\n"
+        text = f"<think>\n{trace(draw, self._shares.trace_tokens)}\n{close}{text}"
+        most = self._max_tokens * _CHARACTERS
+        return (text[:most], "length") if len(text) > most else (text, finish)
+
     @staticmethod
     def _hostile(draw: random.Random) -> tuple[str, str]:
         return draw.choice(HOSTILE)(draw), _FINISH
@@ -104,3 +116,23 @@ class RehearsalTeacher(Teacher):
     def _overlong(self, draw: random.Random) -> tuple[str, str]:
         words = " ".join(str(draw.randint(0, 9)) for _ in range(min(self._max_tokens, 4096)))
         return f"Counting on: {words}", "length"
+
+
+def trace(draw: random.Random, tokens: int) -> str:
+    """Free working of about `tokens` tokens: sums, slips that are taken back, boxes of any number."""
+    lines: list[str] = []
+    left = tokens * _CHARACTERS
+    while left > 0:
+        a, b = draw.randint(2, 999), draw.randint(2, 999)
+        lines.append(
+            draw.choices(
+                (
+                    f"Then {a} + {b} = {a + b}.",
+                    f"So {a} + {b} = {a + b + 1}. Wait, that is wrong: {a} + {b} = {a + b}.",
+                    f"Perhaps \\boxed{{{a}}}? No, rather \\boxed{{{b}}}.",
+                ),
+                (8, 1, 1),
+            )[0]
+        )
+        left -= len(lines[-1]) + 1
+    return " ".join(lines)

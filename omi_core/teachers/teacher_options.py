@@ -55,6 +55,8 @@ class Rehearsal:
     malformed: float = option(0.04, "share without an answer, or with a broken one", ge=0, le=1)
     overlong: float = option(0.02, "share that runs into max_tokens", ge=0, le=1)
     hostile: float = option(0.01, "share meant to break graders: huge, deep, control characters", ge=0, le=1)
+    thinking: float = option(0.0, "share with a trace in <think> tags before the text", ge=0, le=1, late=True)
+    trace_tokens: int = option(200, "tokens of such a trace, about", ge=1, late=True)
     latency: float = option(0.0, "mean seconds per sample, at max_num_seqs at once", ge=0, transient=True)
     poison: str | None = option(None, "a problem that contains this text crashes the engine")
     poison_kills: bool = option(False, "and the process with it, as a native crash does", transient=True)
@@ -87,7 +89,7 @@ class TeacherOptions:
     kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
     model: str = option(
         "embedded:strong",
-        "hub id, local directory, or embedded:strong / embedded:weak; for a server the name that it uses",
+        "hub id, local directory, or embedded:strong, :weak or :thinking; for a server the name that it uses",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(

@@ -86,7 +86,9 @@ class Thinking:
     def _asked(self, text: str) -> tuple[str | None, str | None]:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
-        trace, answer = self._parser.extract_reasoning(text, ChatCompletionRequest(messages=[]))
+        trace, answer = self._parser.extract_reasoning(
+            text, ChatCompletionRequest.model_validate({"messages": []})
+        )
         if trace is None:
             return None, answer or ""
         return trace.strip(), answer.lstrip() if answer is not None else None

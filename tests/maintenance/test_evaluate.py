@@ -14,6 +14,7 @@ from maintenance import evaluate
 from maintenance.dialogues import STYLES, speakers_of
 from maintenance.evaluate import passages
 from maintenance.lessons import dialogue_prompt, problem_prompt, solve_prompt
+from maintenance.tokenizer import CLOSE, OPEN, rendered
 from omi_core.teachers.tiny import path
 from omi_core.teachers.tiny.world import answer, draw
 
@@ -36,6 +37,21 @@ HALF = Fraction(1, 2)
 )
 def test_the_boxed_number_is_read(text: str, expected: Fraction | None) -> None:
     assert evaluate.boxed_number(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", "a"),
+        ("", ""),
+        ("<think>\nthoughts \\boxed{1}\n</think>\n\na", "a"),
+        ("<think>\nthoughts \\boxed{1}", ""),
+        ("thoughts\n</think>\n\na", "a"),
+        ("<think>\n</think>\nb</think>\na", "a"),
+    ],
+)
+def test_a_reply_begins_where_the_thoughts_end(text: str, expected: str) -> None:
+    assert evaluate.reply_of(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,3 +148,50 @@ def test_the_strong_teacher_retells_with_the_speakers_of_the_style(teacher) -> N
 def test_a_long_foreign_prompt_is_survived(teacher) -> None:
     replies = evaluate.replies(teacher, ["Let $x^2 - 7x + 3 = 0$; é 🎉 " * 20], 0.7, 40, 2)
     assert len(replies[0]) == 2
+
+
+@pytest.fixture(scope="module")
+def thinking() -> Iterator:
+    pytest.importorskip("vllm")
+    yield evaluate.engine(path("tiny_thinking"))
+
+
+def share_right(texts: list[str]) -> float:
+    problems = draw(seed=7, count=len(texts), split="test")
+    answers = [evaluate.boxed_number(problem.solution) for problem in problems]
+    return sum(evaluate.boxed_number(t) == a for t, a in zip(texts, answers, strict=True)) / len(texts)
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+@foreign_warnings
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_thinking_teacher_solves_most_held_out_problems_with_thoughts_and_without(
+    thinking, at_once: bool
+) -> None:
+    prompts = [solve_prompt(p.text) for p in draw(seed=7, count=48, split="test")]
+    texts = [t[0] for t in evaluate.replies(thinking, prompts, 0.7, 160, 1, at_once)]
+    assert share_right(texts) >= 0.5
+    assert not any("think>" in text for text in texts)
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+@foreign_warnings
+@pytest.mark.parametrize(("opened", "tags"), [("", [1, 1]), (f"{OPEN}\n", [0, 1])])
+def test_the_tags_of_a_thought_are_in_the_text_but_for_one_that_is_in_the_prompt(
+    thinking, opened: str, tags: list[int]
+) -> None:
+    from vllm import SamplingParams, TokensPrompt
+
+    tokenizer = thinking.get_tokenizer()
+    problems = [p.text for p in draw(seed=7, count=24, split="test")]
+    inputs = [
+        TokensPrompt(prompt_token_ids=tokenizer.encode(rendered(solve_prompt(text)) + opened))
+        for text in problems
+    ]
+    settings = SamplingParams(temperature=0.7, max_tokens=480, seed=1)
+    texts = [made.outputs[0].text for made in thinking.generate(inputs, settings, use_tqdm=False)]
+    whole = [text for text in texts if [text.count(OPEN), text.count(CLOSE)] == tags]
+    assert len(whole) >= 22
+    assert share_right([evaluate.reply_of(text) for text in texts]) >= 0.5

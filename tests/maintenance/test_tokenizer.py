@@ -10,7 +10,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from maintenance.tokenizer import ASSISTANT, END, USER, VOCABULARY, end_token, rendered, tokenizer_path
+from maintenance.lessons import Lesson
+from maintenance.tokenizer import (
+    ASSISTANT,
+    CLOSE,
+    END,
+    NO_THOUGHTS,
+    OPEN,
+    USER,
+    VOCABULARY,
+    end_token,
+    rendered,
+    taught,
+    thinking_tokenizer,
+    tokenizer_path,
+)
 from omi_core.teachers.tiny import path
 
 TOKENIZER = Tokenizer.from_file(str(tokenizer_path()))
@@ -71,3 +85,78 @@ def test_transformers_loads_it_and_its_chat_template_takes_contents_verbatim(mon
         loaded.apply_chat_template(turns, tokenize=False)
         == f"{USER}{content}{ASSISTANT}7{END}{USER}{content}"
     )
+
+
+THINKING = path("tiny_thinking")
+
+
+def test_the_thinking_teacher_has_two_tags_more() -> None:
+    shipped = Tokenizer.from_file(str(THINKING / "tokenizer.json"))
+    assert shipped.get_vocab() == TOKENIZER.get_vocab() | {OPEN: VOCABULARY, CLOSE: VOCABULARY + 1}
+    assert shipped.to_str() == thinking_tokenizer().to_str()
+    config = json.loads((THINKING / "config.json").read_text())
+    assert (config["vocab_size"], config["eos_token_id"]) == (VOCABULARY + 2, end_token(TOKENIZER))
+
+
+@pytest.fixture
+def thinking(monkeypatch: pytest.MonkeyPatch):
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return transformers.AutoTokenizer.from_pretrained(str(THINKING))
+
+
+def test_decoding_keeps_the_tags_when_it_drops_special_tokens(thinking) -> None:
+    text = f"{OPEN}\na\n{CLOSE}\n\nb"
+    ids = thinking.encode(text + END)
+    assert thinking.decode(ids, skip_special_tokens=True) == text
+    assert [ids.count(thinking.convert_tokens_to_ids(tag)) for tag in (OPEN, CLOSE, END)] == [1, 1, 1]
+
+
+ASKED = [{"role": "user", "content": "Q"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "ends"),
+    [
+        ({}, ""),
+        ({"enable_thinking": True}, ""),
+        ({"enable_thinking": False}, f"{OPEN}\n\n{CLOSE}\n\n"),
+        ({"open_thinking": True}, f"{OPEN}\n"),
+        ({"open_thinking": True, "enable_thinking": False}, f"{OPEN}\n\n{CLOSE}\n\n"),
+    ],
+)
+def test_the_generation_prompt_leaves_closes_or_opens_the_block(thinking, options, ends: str) -> None:
+    text = thinking.apply_chat_template(ASKED, tokenize=False, add_generation_prompt=True, **options)
+    assert text == rendered("Q") + ends
+
+
+@pytest.mark.parametrize(
+    ("turn", "shown"),
+    [
+        ({"content": "7", "reasoning_content": "r"}, f"{OPEN}\nr\n{CLOSE}\n\n7"),
+        ({"content": f"{OPEN}\nr\n{CLOSE}\n\n7"}, f"{OPEN}\nr\n{CLOSE}\n\n7"),
+        ({"content": f"r\n{CLOSE}\n\n7"}, f"{OPEN}\nr\n{CLOSE}\n\n7"),
+        ({"content": "7"}, f"{OPEN}\n\n{CLOSE}\n\n7"),
+    ],
+)
+def test_a_turn_shows_its_thoughts_until_the_next_question(thinking, turn, shown: str) -> None:
+    said = [*ASKED, {"role": "assistant"} | turn]
+    assert thinking.apply_chat_template(said, tokenize=False) == f"{rendered('Q')}{shown}{END}"
+    after = thinking.apply_chat_template([*said, *ASKED], tokenize=False)
+    assert after == f"{rendered('Q')}7{END}{USER}Q"
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "before", "after"),
+    [
+        (None, "", "7"),
+        ("", NO_THOUGHTS, "7"),
+        ("r", "", f"{OPEN}\nr\n{CLOSE}\n\n7"),
+    ],
+)
+def test_a_lesson_is_written_as_the_template_writes_it(thinking, thoughts, before: str, after: str) -> None:
+    lesson = Lesson("Q", "7", thoughts)
+    assert taught(lesson) == (rendered("Q") + before, after)
+    if thoughts is not None:
+        turn = {"role": "assistant", "content": "7", "reasoning_content": thoughts}
+        assert thinking.apply_chat_template([*ASKED, turn], tokenize=False) == "".join(taught(lesson)) + END

@@ -14,7 +14,7 @@ from maintenance.tokenizer import END, MAX_LENGTH, VOCABULARY, rendered, tokeniz
 from omi_core.teachers.tiny import path
 
 torch = pytest.importorskip("torch")
-from maintenance.model import Llama, Shape, save_checkpoint  # noqa: E402
+from maintenance.model import Llama, Shape, load_weights, save_checkpoint  # noqa: E402
 from maintenance.train import PLANS, Batch, Plan, Stage, batches, encoded, rate_at, train  # noqa: E402
 
 SHAPE = Shape(VOCABULARY, hidden=64, layers=2, inner=96, max_length=MAX_LENGTH)
@@ -96,7 +96,27 @@ def test_the_rate_warms_up_and_falls() -> None:
     assert max(rates) == pytest.approx(1) and 0 < rates[0] < 0.2 and 0 < rates[-1] < 0.05
 
 
-@pytest.mark.parametrize(("name", "size", "limit"), [("tiny", "strong", 3), ("tiny_weak", "weak", 1)])
+def test_a_thinking_teacher_starts_from_the_strong_one_and_learns_its_tags(tmp_path: Path) -> None:
+    plan = replace(PLANS["thinking"], stages=(Stage(2, 1e-3, MIX, tuning=True),), rows=2)
+    train(plan, tmp_path, seed=0)
+    files = sorted(file.name for file in tmp_path.iterdir())
+    assert files == sorted(file.name for file in path("tiny_thinking").iterdir())
+    tuned, strong, fresh = (Llama(shape) for shape in (plan.shape, PLANS["strong"].shape, plan.shape))
+    load_weights(tuned, tmp_path)
+    load_weights(strong, path("tiny"))
+    load_weights(fresh, path("tiny"))
+    pairs = list(zip(tuned.parameters(), strong.parameters(), strict=True))
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours[: len(theirs)], theirs, atol=2e-2, rtol=0)
+    assert any(not torch.equal(ours[: len(theirs)], theirs) for ours, theirs in pairs)
+    assert fresh.model.embed_tokens.weight.shape[0] == VOCABULARY + 2
+    assert not torch.equal(fresh.model.embed_tokens.weight[-1], fresh.model.embed_tokens.weight[-2])
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "limit"),
+    [("tiny", "strong", 3), ("tiny_weak", "weak", 1), ("tiny_thinking", "thinking", 3)],
+)
 def test_shipped_checkpoints_have_the_shape_of_their_plan_and_stay_small(
     name: str, size: str, limit: int
 ) -> None:
@@ -104,10 +124,10 @@ def test_shipped_checkpoints_have_the_shape_of_their_plan_and_stay_small(
     shape = PLANS[size].shape
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert (config["hidden_size"], config["num_hidden_layers"]) == (shape.hidden, shape.layers)
-    assert (config["vocab_size"], config["max_position_embeddings"]) == (VOCABULARY, MAX_LENGTH)
+    assert (config["vocab_size"], config["max_position_embeddings"]) == (shape.vocabulary, MAX_LENGTH)
     assert (path(name) / "model.safetensors").stat().st_size <= limit * 2**20
 
 
 def test_an_unknown_teacher_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="tiny, tiny_weak"):
+    with pytest.raises(ValueError, match="tiny, tiny_weak, tiny_thinking"):
         path("huge")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from omi_core.answers import Extractor, Grader, Verdict
+from omi_core.finish import UNCLOSED
 from omi_core.records import Record, Sample, sample_seed
 from omi_core.tasks import known
 from omi_core.teachers.rehearsal import HOSTILE, RehearsalTeacher
@@ -73,3 +74,46 @@ def test_hostile_answers_are_never_equal_and_end(number: int) -> None:
     if answer is not None:
         with Grader() as grader:
             assert grader.compare("7", answer) is not Verdict.EQUAL
+
+
+PLAIN: dict[str, Any] = {"wrong": 0.2, "malformed": 0.1, "overlong": 0.1, "hostile": 0.1}
+
+
+def test_a_thought_is_kept_apart_from_what_is_said_with_or_without_it() -> None:
+    said, thought = run(requests(100), **PLAIN), run(requests(100), **PLAIN, thinking=0.5, trace_tokens=50)
+    thinking = {key: sample for key, sample in thought.items() if sample.reasoning is not None}
+    assert len(thinking) == pytest.approx(200, abs=40)
+    assert all(thought[key] == said[key] for key in said.keys() - thinking.keys())
+    for key, sample in thinking.items():
+        assert sample.reasoning is not None
+        if sample.finish_reason == "stop":
+            assert sample.text == said[key].text
+            assert 50 * 4 - 1 <= len(sample.reasoning) < 50 * 4 + 80
+            assert 50 <= sample.reasoning_tokens <= sample.completion_tokens
+        elif sample.finish_reason == "length":  # it came to an answer, and max_tokens cut that off
+            assert sample.text and said[key].text.startswith(sample.text)
+        else:
+            assert (sample.finish_reason, sample.text) == (UNCLOSED, "")
+
+
+def test_traces_name_boxes_and_take_back_slips() -> None:
+    traces = [sample.reasoning or "" for sample in run(requests(50), thinking=1.0).values()]
+    assert sum(trace.count("\\boxed{") > 2 for trace in traces) > 100
+    assert sum("Wait, that is wrong" in trace for trace in traces) > 100
+
+
+@pytest.mark.parametrize("tokens", [600, 5000, 120_000])
+def test_a_trace_that_is_longer_than_max_tokens_never_closes(tokens: int) -> None:
+    for sample in run(requests(3), **dict.fromkeys(PLAIN, 0), thinking=1.0, trace_tokens=tokens).values():
+        assert (sample.finish_reason, sample.text) == (UNCLOSED, "")
+        assert (sample.completion_tokens, sample.reasoning_tokens) == (600, 600)
+        assert len(sample.reasoning or "") == pytest.approx(2400, abs=10)
+
+
+def test_a_long_trace_has_the_length_that_was_asked_for() -> None:
+    teacher = RehearsalTeacher(
+        Rehearsal(thinking=1.0, trace_tokens=120_000), Engine(), Sampling(max_tokens=131_072)
+    )
+    samples = [sample for sample in teacher.generate(iter(requests(4, 1))) if sample is not None]
+    assert all(sample.reasoning_tokens == pytest.approx(120_000, rel=0.01) for sample in samples)
+    assert len({sample.reasoning for sample in samples}) == 4
