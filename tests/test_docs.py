@@ -315,6 +315,8 @@ def test_troubleshooting_quotes_errors_as_the_code_says_them() -> None:
     texts = {text for node in code() if (text := said(node))} | {(ROOT / "Makefile").read_text()}
     quoted = first_cells(page("troubleshooting.md"))
     assert len(quoted) > 60
+    # Some name the option in a variable of their own.
+    texts |= {f"teacher.model={text}" for text in texts if text.startswith("…: ")}
     assert [error for error in quoted if not any(error in text for text in texts)] == []
 
 

@@ -125,8 +125,11 @@ def test_an_option_that_came_later_is_in_the_content_only_where_it_is_used() -> 
     assert late_options()
     content = options.content(load_generate({}))
     for key, _ in late_options():
-        section, name = key.split(".")
-        assert name not in content[section]
+        *path, name = key.split(".")
+        section = content
+        for part in path:
+            section = section[part]
+        assert name not in section
     used = options.content(load_generate({"answers": {"min_votes": 2}, "filters": {"ends_boxed": True}}))
     assert used["answers"] == content["answers"] | {"min_votes": 2}
     assert used["filters"] == content["filters"] | {"ends_boxed": True}

@@ -97,7 +97,7 @@ def _key(poly: Poly) -> frozenset:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Fractional:
     """`num / den` (`den` None is 1); `opaque` says whether an opaque atom occurs in either."""
 
     num: Poly
@@ -119,8 +119,8 @@ class Form:
         return (_key(self.num), None if self.den is None else _key(self.den), self.opaque)
 
     @staticmethod
-    def from_key(key: tuple) -> Form:
-        return Form(dict(key[0]), None if key[1] is None else dict(key[1]), key[2])
+    def from_key(key: tuple) -> Fractional:
+        return Fractional(dict(key[0]), None if key[1] is None else dict(key[1]), key[2])
 
     def atoms(self) -> frozenset[str]:
         """The free letters, also those inside opaque atoms; constants left out."""
@@ -132,36 +132,36 @@ class Form:
                         found.add(atom)
                     elif isinstance(atom, tuple):
                         for argument in atom[1:]:
-                            found |= Form.from_key(argument).atoms()
+                            found |= Fractional.from_key(argument).atoms()
         return frozenset(found - CONSTANTS)
 
-    def __add__(self, other: Form) -> Form:
+    def __add__(self, other: Fractional) -> Fractional:
         opaque = self.opaque or other.opaque
         if self.den is None and other.den is None:
-            return Form(_collected(dict(self.num), other.num.items()), None, opaque)
+            return Fractional(_collected(dict(self.num), other.num.items()), None, opaque)
         ours, theirs = self.den or _UNIT_POLY, other.den or _UNIT_POLY
         num = _collected(_multiply(self.num, theirs), _multiply(other.num, ours).items())
-        return Form(num, _multiply(ours, theirs), opaque)
+        return Fractional(num, _multiply(ours, theirs), opaque)
 
-    def __neg__(self) -> Form:
-        return Form({m: -c for m, c in self.num.items()}, self.den, self.opaque)
+    def __neg__(self) -> Fractional:
+        return Fractional({m: -c for m, c in self.num.items()}, self.den, self.opaque)
 
-    def __sub__(self, other: Form) -> Form:
+    def __sub__(self, other: Fractional) -> Fractional:
         return self + (-other)
 
-    def __mul__(self, other: Form) -> Form:
+    def __mul__(self, other: Fractional) -> Fractional:
         opaque = self.opaque or other.opaque
         den = None
         if self.den is not None or other.den is not None:
             den = _multiply(self.den or _UNIT_POLY, other.den or _UNIT_POLY)
-        return Form(_multiply(self.num, other.num), den, opaque)
+        return Fractional(_multiply(self.num, other.num), den, opaque)
 
-    def inverse(self) -> Form:
+    def inverse(self) -> Fractional:
         """1 / self; raises Undefined for zero."""
         if not self.num:
             raise Undefined("division by zero")
         if len(self.num) > 1:
-            return Form(self.den or _UNIT_POLY, self.num, self.opaque)
+            return Fractional(self.den or _UNIT_POLY, self.num, self.opaque)
         ((monomial, coefficient),) = self.num.items()
         value, exponents = 1 / coefficient, {}
         for atom, exponent in monomial:
@@ -173,12 +173,12 @@ class Form:
                 exponent = -exponent
             exponents[atom] = exponent
         flipped: Poly = {frozenset(exponents.items()): _checked(value)}
-        return Form(flipped if self.den is None else _multiply(flipped, self.den), None, self.opaque)
+        return Fractional(flipped if self.den is None else _multiply(flipped, self.den), None, self.opaque)
 
-    def __truediv__(self, other: Form) -> Form:
+    def __truediv__(self, other: Fractional) -> Fractional:
         return self * other.inverse()
 
-    def __pow__(self, n: int) -> Form:
+    def __pow__(self, n: int) -> Fractional:
         if n < 0:
             return self.inverse() ** -n
         if n > MAX_EXPONENT:
@@ -202,19 +202,19 @@ class Form:
         return result
 
 
-def number(value: int | Fraction) -> Form:
+def number(value: int | Fraction) -> Fractional:
     value = Fraction(value)
-    return Form({ONE: _checked(value)} if value else {})
+    return Fractional({ONE: _checked(value)} if value else {})
 
 
-def symbol(name: str) -> Form:
-    return Form({frozenset({(name, 1)}): Fraction(1)})
+def symbol(name: str) -> Fractional:
+    return Fractional({frozenset({(name, 1)}): Fraction(1)})
 
 
-def opaque(name: str, *arguments: Form) -> Form:
+def opaque(name: str, *arguments: Fractional) -> Fractional:
     """An atom that this module does not look into, such as ("sin", x)."""
     atom = (name, *(argument.key() for argument in arguments))
-    return Form({frozenset({(atom, 1)}): Fraction(1)}, None, True)
+    return Fractional({frozenset({(atom, 1)}): Fraction(1)}, None, True)
 
 
 _PRIMES = [p for p in range(2, 1000) if all(p % q for q in range(2, math.isqrt(p) + 1))]
@@ -238,7 +238,7 @@ def factorized(n: int) -> dict[int, int] | None:
     return factors
 
 
-def root(value: Form, degree: int) -> Form:
+def root(value: Fractional, degree: int) -> Fractional:
     """The real `degree`-th root; the principal square root where a rational is negative.
 
     Roots of anything but a rational, and of rationals whose factors are out of reach, are opaque.
@@ -266,10 +266,10 @@ def root(value: Form, degree: int) -> Form:
         coefficient *= Fraction(p) ** whole
         if rest:
             exponents[p] = Fraction(rest, degree)
-    return Form({frozenset(exponents.items()): coefficient})
+    return Fractional({frozenset(exponents.items()): coefficient})
 
 
-def power(base: Form, exponent: Form) -> Form:
+def power(base: Fractional, exponent: Fractional) -> Fractional:
     """base ** exponent: exact for integers and for positive rationals to a rational, else opaque."""
     e = exponent.rational
     if e is not None and e.denominator == 1:
@@ -284,7 +284,7 @@ def power(base: Form, exponent: Form) -> Form:
     return opaque("power", base, exponent)
 
 
-def factorial(value: Form) -> Form:
+def factorial(value: Fractional) -> Fractional:
     n = value.rational
     if n is None:
         return opaque("factorial", value)
@@ -295,7 +295,7 @@ def factorial(value: Form) -> Form:
     return number(math.factorial(int(n)))
 
 
-def binomial(n: Form, k: Form) -> Form:
+def binomial(n: Fractional, k: Fractional) -> Fractional:
     top, bottom = n.rational, k.rational
     if top is None or bottom is None:
         return opaque("binomial", n, k)
@@ -306,7 +306,7 @@ def binomial(n: Form, k: Form) -> Form:
     return number(math.comb(int(top), int(bottom)))
 
 
-def same(a: Form, b: Form) -> bool | None:
+def same(a: Fractional, b: Fractional) -> bool | None:
     """Whether two forms are equal; None where opaque atoms leave it open, or the check would be too long."""
     try:
         if a.den is None and b.den is None:

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from flint import arb, fmpq
 
-from omi_core.answers.algebra import Form, Poly
+from omi_core.answers.algebra import Fractional, Poly
 
 # Arbitrary, but fixed: verdicts must not change between runs. All above 1, so that logs and roots are real.
 POINTS = (1.3717421, 2.7391468, 5.1193271)
@@ -42,7 +42,7 @@ def _root(a: arb, degree: int) -> arb:
     return -(-a).root(degree) if degree % 2 and a < 0 else a.root(degree)
 
 
-def _function(name: str, arguments: list[arb], forms: list[Form]) -> arb:
+def _function(name: str, arguments: list[arb], forms: list[Fractional]) -> arb:
     first = arguments[0]
     if name == "root":
         return _root(first, int(forms[1].rational or 0))
@@ -65,18 +65,18 @@ def _poly(poly: Poly, point: Mapping[str, arb]) -> arb:
             elif isinstance(atom, str):
                 term *= point[atom] ** exponent if atom in point else _NAN
             else:
-                forms = [Form.from_key(key) for key in atom[1:]]
+                forms = [Fractional.from_key(key) for key in atom[1:]]
                 term *= _function(atom[0], [_form(form, point) for form in forms], forms) ** exponent
         total += term
     return total
 
 
-def _form(form: Form, point: Mapping[str, arb]) -> arb:
+def _form(form: Fractional, point: Mapping[str, arb]) -> arb:
     value = _poly(form.num, point)
     return value if form.den is None else value / _poly(form.den, point)
 
 
-def enclose(form: Form, point: Mapping[str, arb | float] | None = None) -> arb:
+def enclose(form: Fractional, point: Mapping[str, arb | float] | None = None) -> arb:
     """A ball around the real value of `form`, letters set by `point`, to a number or to anything in a ball.
 
     NaN where the value is not shown to be real there. The imaginary unit is no letter of a point.
@@ -85,7 +85,7 @@ def enclose(form: Form, point: Mapping[str, arb | float] | None = None) -> arb:
     return _form(form, {"\\pi": arb.pi(), "e": arb.const_e(), **letters})
 
 
-def differ(a: Form, b: Form) -> bool:
+def differ(a: Fractional, b: Fractional) -> bool:
     """True if a and b are proved different: their balls are apart at one of a few fixed points."""
     letters = sorted((a.atoms() | b.atoms()) - {"\\infty"})
     for step, start in enumerate(POINTS if letters else POINTS[:1]):

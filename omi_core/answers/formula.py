@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from omi_core.answers import algebra, special
-from omi_core.answers.algebra import Form, TooComplex, Undefined
+from omi_core.answers.algebra import Fractional, TooComplex, Undefined
 from omi_core.answers.lexer import Token
 
 MAX_DEPTH = 32
@@ -52,7 +52,7 @@ def decimal(text: str) -> Fraction:
     return value
 
 
-def read(tokens: Sequence[Token], sign: int = 1, names: bool = True) -> Form:
+def read(tokens: Sequence[Token], sign: int = 1, names: bool = True) -> Fractional:
     """The whole of `tokens` as one formula; raises NotUnderstood, TooComplex or Undefined."""
     reader = _Reader(tokens, sign, names)
     form = reader.sum()
@@ -96,7 +96,7 @@ class _Reader:
         if not self.accept(text):
             raise NotUnderstood(f"expected {text}, found {self.peek()[1]}")
 
-    def sum(self) -> Form:
+    def sum(self) -> Fractional:
         r"""sum: signed products, each but the first after `+`, `-`, `\pm` or `\mp`."""
         total = self.signed_product()
         while True:
@@ -106,7 +106,7 @@ class _Reader:
             total = total + self.signed_product()
         return total
 
-    def signed_product(self) -> Form:
+    def signed_product(self) -> Fractional:
         """signed_product: any number of signs, then a product."""
         negative = False
         while self.peek()[0] in "oc" and self.peek()[1] in ("+", "-", "\\pm", "\\mp"):
@@ -116,7 +116,7 @@ class _Reader:
         product = self.product()
         return -product if negative else product
 
-    def product(self) -> Form:
+    def product(self) -> Fractional:
         """product: a mixed number or a power, then powers after `*` or `/`, or side by side."""
         result = self.mixed_number()
         if result is None:
@@ -174,7 +174,7 @@ class _Reader:
                 return None
         return parts[0], parts[1], ahead
 
-    def mixed_number(self) -> Form | None:
+    def mixed_number(self) -> Fractional | None:
         r"""`2 1/2` or `2\frac{1}{2}` at the start of a product."""
         kind, text = self.peek()
         if kind != "n" or not text.isdigit() or len(text) > MAX_DIGITS:
@@ -199,7 +199,7 @@ class _Reader:
             raise NotUnderstood("power of a mixed number")
         return algebra.number(int(text) + Fraction(top, bottom))
 
-    def power(self) -> Form:
+    def power(self) -> Fractional:
         r"""power: an atom, then any of `!`, `%`, `^\circ`, and one exponent."""
         base = self.atom()
         while True:
@@ -233,7 +233,7 @@ class _Reader:
             return True
         return False
 
-    def argument(self, whole_number: bool = False) -> Form:
+    def argument(self, whole_number: bool = False) -> Fractional:
         r"""A braced argument or a single token; of a bare number the first digit, as TeX reads `\frac12`."""
         kind, text = self.peek()
         if kind == "n" and not whole_number and len(text) > 1:
@@ -246,7 +246,7 @@ class _Reader:
             return -self.argument(whole_number)
         return self.atom()
 
-    def atom(self) -> Form:
+    def atom(self) -> Fractional:
         """atom: a number, a letter, a command, or a sum in brackets or bars; bounded in depth."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -255,7 +255,7 @@ class _Reader:
         self.depth -= 1
         return form
 
-    def nested_atom(self) -> Form:
+    def nested_atom(self) -> Fractional:
         kind, text = self.take()
         if kind == "n":
             return algebra.number(decimal(text))
@@ -278,7 +278,7 @@ class _Reader:
             return self.command(text)
         raise NotUnderstood(f"unexpected {text or 'end'}")
 
-    def letter(self, text: str) -> Form:
+    def letter(self, text: str) -> Fractional:
         """A letter with what belongs to its name, or the value of the function that it names."""
         name = text + self.primes() + self.subscript() + self.primes()
         if self.names and is_capital(("v", name)):
@@ -312,7 +312,7 @@ class _Reader:
                 return True
         return False
 
-    def arguments(self) -> list[Form]:
+    def arguments(self) -> list[Fractional]:
         """The arguments of a function, in round brackets and separated by commas."""
         self.expect("(")
         found = [self.sum()]
@@ -321,7 +321,7 @@ class _Reader:
         self.expect(")")
         return found
 
-    def command(self, name: str) -> Form:
+    def command(self, name: str) -> Fractional:
         r"""command: what follows `\frac`, `\binom`, `\sqrt`, a floor, a ceiling or a function's name."""
         if name == "\\frac":
             differential = self.starts_differential()
@@ -351,7 +351,7 @@ class _Reader:
             return algebra.number(math.floor(value) if name == "\\lfloor" else math.ceil(value))
         raise NotUnderstood(f"unknown command {name}")
 
-    def function(self, name: str) -> Form:
+    def function(self, name: str) -> Fractional:
         """function: a base, an exponent, then an argument: brackets, or powers side by side (`sin 2x`)."""
         base, exponent = None, None
         if name == "log" and self.accept("_"):
@@ -391,19 +391,19 @@ def is_capital(token: Token) -> bool:
     return kind == "v" and len(text) == 1 and text.isupper()
 
 
-def _power(base: Form, exponent: Form) -> Form:
+def _power(base: Fractional, exponent: Fractional) -> Fractional:
     value = special.exponential(exponent) if base == algebra.symbol("e") else None
     return algebra.power(base, exponent) if value is None else value
 
 
-def _binomial(top: Form, bottom: Form) -> Form:
+def _binomial(top: Fractional, bottom: Fractional) -> Fractional:
     k = bottom.rational
     if top.rational is None and k is not None and k.denominator == 1 and 0 <= k <= _MAX_BINOMIAL:
         return special.falling_binomial(top, int(k))
     return algebra.binomial(top, bottom)
 
 
-def _value(name: str, argument: Form, base: Form | None) -> Form:
+def _value(name: str, argument: Fractional, base: Fractional | None) -> Fractional:
     """A function's value: exact where it is known, else an opaque atom."""
     exact = None
     if name in _TRIGONOMETRIC:

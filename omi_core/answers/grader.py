@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from omi_core import options
-from omi_core.answers.algebra import Form
+from omi_core.answers.algebra import Fractional
 from omi_core.answers.comparing import compare_readings
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.pool import Pool, WorkerLimits, encode_form
@@ -74,7 +74,7 @@ class Grader:
         left = {_ordered(*pair) for pair, verdict in zip(pairs, verdicts, strict=True) if verdict is None}
         asked = {pair: self._open(pair) for pair in sorted(left)}
         questions = list({question: None for found in asked.values() for question in found})
-        forms = [tuple(encode_form(Form.from_key(key)) for key in question) for question in questions]
+        forms = [tuple(encode_form(Fractional.from_key(key)) for key in question) for question in questions]
         proofs = dict(zip(questions, self._pool.judge([(a, b) for a, b in forms]), strict=True))
         settled: dict[tuple[str, str], Verdict] = {}
         for pair in asked:

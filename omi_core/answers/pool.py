@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omi_core.answers.algebra import Atom, Form, Poly
+from omi_core.answers.algebra import Atom, Fractional, Poly
 from omi_core.answers.policy import Verdict
 
 _VERDICTS = {
@@ -209,7 +209,7 @@ class Pool:
                     stream.close()
 
 
-def encode_form(form: Form) -> list[Any]:
+def encode_form(form: Fractional) -> list[Any]:
     """A form as JSON: [numerator, denominator or None], each a list of [coefficient, [[atom, exponent], …]].
 
     Terms and atoms are in an order of their own, so that a worker sees the same text for the same form.
@@ -228,7 +228,7 @@ def _encode_poly(poly: Poly) -> list[Any]:
 def _encode_atom(atom: Atom) -> Any:
     if not isinstance(atom, tuple):
         return atom
-    return [atom[0], *(encode_form(Form.from_key(key)) for key in atom[1:])]
+    return [atom[0], *(encode_form(Fractional.from_key(key)) for key in atom[1:])]
 
 
 def _write(worker: _Worker, message: object) -> None:

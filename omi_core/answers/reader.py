@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from omi_core.answers import algebra, formula, intervals
-from omi_core.answers.algebra import Form, TooComplex, Undefined
+from omi_core.answers.algebra import Fractional, TooComplex, Undefined
 from omi_core.answers.formula import NotUnderstood
 from omi_core.answers.lexer import Token, tokenize
 from omi_core.answers.peeling import Prose, peel
@@ -250,7 +250,7 @@ class _AnswerReader:
             maybe_product=self.form(body, sign, names=False) if _has_names(body) else None,
         )
 
-    def modulus(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], Form | None]:
+    def modulus(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], Fractional | None]:
         r"""What stands before `\pmod 7`, and 7; None where there is no modulus."""
         at = next((at for at, token in enumerate(tokens) if token == ("c", "\\pmod")), None)
         if at is None:
@@ -297,7 +297,7 @@ class _AnswerReader:
         numbers = tuple(Scalar(formula.read([("n", part)])) for part in text.split(","))
         return Scalar(value, maybe_list=Group("list", numbers))
 
-    def form(self, tokens: Sequence[Token], sign: int, names: bool = True) -> Form | None:
+    def form(self, tokens: Sequence[Token], sign: int, names: bool = True) -> Fractional | None:
         if len(tokens) > 2 and ("v", "\\infty") in tokens:
             return None  # nothing cancels against infinity
         try:

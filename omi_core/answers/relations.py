@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from omi_core.answers import intervals, witnesses
-from omi_core.answers.algebra import Form
+from omi_core.answers.algebra import Fractional
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.rules import Rules
 from omi_core.answers.scalars import Answer
@@ -45,7 +45,7 @@ def compare_relations(a: Value, b: Value, rules: Rules, compare: Compare) -> Ans
     return None
 
 
-def _equation_and_number(relation: Relation, number: Form) -> Answer:
+def _equation_and_number(relation: Relation, number: Fractional) -> Answer:
     """An equation is not a number; but where the number is a side of it or solves it, it may be meant."""
     if set(relation.ops) != {"="}:
         return NOT_EQUAL if set(relation.ops) <= _FLIPPED.keys() else None
@@ -129,7 +129,7 @@ def _same_label(a: str, b: str, policy: Policy) -> bool:
 
 def _equations(a: Relation, b: Relation) -> Answer:
     """EQUAL if one is a multiple of the other, NOT_EQUAL if a point tells them apart; else undecided."""
-    differences: list[Form] = []
+    differences: list[Fractional] = []
     for relation in (a, b):
         left, right = relation.sides[0], relation.sides[-1]
         if (
@@ -146,7 +146,7 @@ def _equations(a: Relation, b: Relation) -> Answer:
     return NOT_EQUAL if witnesses.tell_apart(first, second) else None
 
 
-def _proportional(first: Form, second: Form) -> bool:
+def _proportional(first: Fractional, second: Fractional) -> bool:
     if first.den is not None or second.den is not None or first.num.keys() != second.num.keys():
         return False
     return (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omi_core.answers.algebra import Form
+from omi_core.answers.algebra import Fractional
 from omi_core.answers.policy import Policy, Verdict
 
 MAX_ATOMS = 60
@@ -30,7 +30,7 @@ class Rules:
     proofs: Mapping[Question, Verdict] = field(default_factory=dict)
     open: list[Question] = field(default_factory=list)
 
-    def proof(self, a: Form, b: Form) -> Verdict | None:
+    def proof(self, a: Fractional, b: Fractional) -> Verdict | None:
         """What a worker has said of two formulas; None where it was not asked yet, or could not tell."""
         first, second = sorted((a.key(), b.key()), key=repr)
         question = (first, second)
@@ -42,7 +42,7 @@ class Rules:
         return None
 
 
-def _is_small(form: Form) -> bool:
+def _is_small(form: Fractional) -> bool:
     """Whether a worker may try it: by rules that evaluate nothing, so that the machine does not matter."""
     try:
         return _atoms(form) <= MAX_ATOMS
@@ -50,7 +50,7 @@ def _is_small(form: Form) -> bool:
         return False
 
 
-def _atoms(form: Form) -> int:
+def _atoms(form: Fractional) -> int:
     """How many atoms a formula is made of. Raises OverflowError where a number is too large."""
     count = 0
     for poly in (form.num, form.den or {}):
@@ -62,7 +62,7 @@ def _atoms(form: Form) -> int:
                     raise OverflowError
                 count += 1
                 if isinstance(atom, tuple):
-                    count += sum(_atoms(Form.from_key(key)) for key in atom[1:])
+                    count += sum(_atoms(Fractional.from_key(key)) for key in atom[1:])
                     if atom[0] == "factorial" or count > MAX_ATOMS:
                         raise OverflowError
     return count

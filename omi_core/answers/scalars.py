@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from omi_core.answers import algebra, enclosure
-from omi_core.answers.algebra import Form
+from omi_core.answers.algebra import Fractional
 from omi_core.answers.policy import Verdict
 from omi_core.answers.rules import Rules
 from omi_core.answers.units import Unit
@@ -97,7 +97,7 @@ def _percent(a: Scalar, b: Scalar, rules: Rules) -> Answer:
     return scaled if plain is NOT_EQUAL else plain
 
 
-def _two_units(a: Form, unit_a: Unit, b: Form, unit_b: Unit, rules: Rules) -> Answer:
+def _two_units(a: Fractional, unit_a: Unit, b: Fractional, unit_b: Unit, rules: Rules) -> Answer:
     if unit_a.dimension is None or unit_b.dimension is None:
         return UNKNOWN
     if {unit_a.dimension, unit_b.dimension} == {("celsius", 1), ("fahrenheit", 1)}:
@@ -124,7 +124,7 @@ def _one_unit(a: Scalar, b: Scalar, rules: Rules) -> Answer:
     return verdict
 
 
-def _forms(a: Form, b: Form, rules: Rules) -> Answer:
+def _forms(a: Fractional, b: Fractional, rules: Rules) -> Answer:
     equal = algebra.same(a, b)
     if equal is None and enclosure.differ(a, b):
         equal = False
@@ -140,7 +140,7 @@ def _forms(a: Form, b: Form, rules: Rules) -> Answer:
     return None if equal is None else (EQUAL if equal else NOT_EQUAL)
 
 
-def _close(a: Form, b: Form, rules: Rules) -> bool:
+def _close(a: Fractional, b: Fractional, rules: Rules) -> bool:
     if a.rational is not None and b.rational is not None:
         bound = rules.policy.allowed * max(abs(a.rational), abs(b.rational))
         return abs(a.rational - b.rational) <= bound
@@ -148,7 +148,7 @@ def _close(a: Form, b: Form, rules: Rules) -> bool:
     return abs(x - y) <= enclosure.ratio(rules.policy.allowed) * abs(x).max(abs(y))
 
 
-def _fold(a: Form, b: Form) -> tuple[Form, Form] | None:
+def _fold(a: Fractional, b: Fractional) -> tuple[Fractional, Fractional] | None:
     """Both forms with single letters in lower case, if the letters differ and no side uses both cases."""
     names_a, names_b = a.atoms(), b.atoms()
     if names_a == names_b or a.opaque or b.opaque:
@@ -159,11 +159,11 @@ def _fold(a: Form, b: Form) -> tuple[Form, Form] | None:
     return _lower(a), _lower(b)
 
 
-def _lower(form: Form) -> Form:
+def _lower(form: Fractional) -> Fractional:
     def poly(p: algebra.Poly) -> algebra.Poly:
         return {
             frozenset((atom.lower() if isinstance(atom, str) else atom, e) for atom, e in m): c
             for m, c in p.items()
         }
 
-    return Form(poly(form.num), None if form.den is None else poly(form.den), form.opaque)
+    return Fractional(poly(form.num), None if form.den is None else poly(form.den), form.opaque)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from omi_core.answers import algebra
-from omi_core.answers.algebra import ONE, Form, Undefined
+from omi_core.answers.algebra import ONE, Fractional, Undefined
 
 _HALF = Fraction(1, 2)
 
 
-def _surd(radicand: int, over: int) -> Form:
+def _surd(radicand: int, over: int) -> Fractional:
     return algebra.root(algebra.number(radicand), 2) * algebra.number(Fraction(1, over))
 
 
@@ -36,7 +36,7 @@ _FIFTHS = (
 )
 
 
-def _cosine(turn: Fraction) -> Form | None:
+def _cosine(turn: Fraction) -> Fractional | None:
     """cos(turn * pi), or None where it has no short form."""
     turn %= 2
     turn = min(turn, 2 - turn)
@@ -50,7 +50,7 @@ def _cosine(turn: Fraction) -> Form | None:
     return None
 
 
-def multiple_of_pi(angle: Form) -> Fraction | None:
+def multiple_of_pi(angle: Fractional) -> Fraction | None:
     """r where `angle` is r * pi with a rational r; else None."""
     if angle.den is not None or len(angle.num) > 1:
         return None
@@ -59,7 +59,7 @@ def multiple_of_pi(angle: Form) -> Fraction | None:
     return angle.num.get(frozenset({("\\pi", 1)}))
 
 
-def trigonometric(name: str, angle: Form) -> Form | None:
+def trigonometric(name: str, angle: Fractional) -> Fractional | None:
     """sin, cos, tan, cot, sec or csc of an angle in radians. Raises Undefined at a pole."""
     turn = multiple_of_pi(angle)
     if turn is None:
@@ -80,7 +80,7 @@ def trigonometric(name: str, angle: Form) -> Form | None:
     return None if over is None or under is None else over / under
 
 
-def exponential(exponent: Form) -> Form | None:
+def exponential(exponent: Fractional) -> Fractional | None:
     r"""e^{i \pi r} for a rational r; None for any other exponent."""
     if exponent.den is not None or len(exponent.num) != 1:
         return None
@@ -91,7 +91,7 @@ def exponential(exponent: Form) -> Form | None:
     return None if cosine is None or sine is None else cosine + algebra.symbol("i") * sine
 
 
-def logarithm(value: Form, base: Form) -> Form | None:
+def logarithm(value: Fractional, base: Fractional) -> Fractional | None:
     """The logarithm, where it is rational; raises Undefined where there is none."""
     for form, least in ((value, "argument"), (base, "base")):
         if form.rational is not None and form.rational <= 0:
@@ -109,7 +109,7 @@ def logarithm(value: Form, base: Form) -> Form | None:
     return algebra.number(ratios.pop() if ratios else 0)
 
 
-def _exponents(form: Form) -> dict[int | str, Fraction] | None:
+def _exponents(form: Fractional) -> dict[int | str, Fraction] | None:
     """`form` as a product of powers of primes and of e; None where it is not one."""
     if form.den is not None or len(form.num) != 1:
         return None
@@ -131,7 +131,7 @@ def _exponents(form: Form) -> dict[int | str, Fraction] | None:
     return {atom: exponent for atom, exponent in found.items() if exponent}
 
 
-def falling_binomial(top: Form, k: int) -> Form:
+def falling_binomial(top: Fractional, k: int) -> Fractional:
     """n(n-1)...(n-k+1)/k! for any `top` and a small natural k."""
     product = algebra.number(1)
     for step in range(k):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omi_core.answers.algebra import Form
+from omi_core.answers.algebra import Fractional
 from omi_core.answers.units import Unit
 
 
@@ -18,15 +18,15 @@ class Scalar:
     `maybe_product` that of `ABC`, a name or a product of three letters.
     """
 
-    form: Form | None
+    form: Fractional | None
     unit: Unit | None = None
     percent: bool = False
     base: int | None = None
-    modulus: Form | None = None
+    modulus: Fractional | None = None
     word: str | None = None
     maybe_list: Group | None = None
     maybe_length: Scalar | None = None
-    maybe_product: Form | None = None
+    maybe_product: Fractional | None = None
 
 
 @dataclass(frozen=True, slots=True)

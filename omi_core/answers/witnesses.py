@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from flint import arb
 
-from omi_core.answers.algebra import Form, TooComplex, Undefined
+from omi_core.answers.algebra import Fractional, TooComplex, Undefined
 from omi_core.answers.enclosure import enclose
 
 _FIXED = (0.75, 1.375, -0.625, 2.25, -1.5, 3.125, 0.3125, -2.75)
@@ -19,11 +19,11 @@ _HALVINGS = 40
 _MAX_LETTERS = 6
 
 
-def is_zero(form: Form) -> bool:
+def is_zero(form: Fractional) -> bool:
     return not form.num
 
 
-def solves(difference: Form, value: Form) -> bool:
+def solves(difference: Fractional, value: Fractional) -> bool:
     """Whether one number solves an equation in one letter; True where in doubt, False for several letters."""
     letters = difference.atoms()
     if len(letters) != 1 or difference.opaque:
@@ -35,11 +35,11 @@ def solves(difference: Form, value: Form) -> bool:
         return True
 
 
-def _set(form: Form, name: str, value: Form) -> Form:
+def _set(form: Fractional, name: str, value: Fractional) -> Fractional:
     """The numerator of `form` with a letter set to a value."""
-    total = Form({})
+    total = Fractional({})
     for monomial, coefficient in form.num.items():
-        term = Form({frozenset(part for part in monomial if part[0] != name): coefficient})
+        term = Fractional({frozenset(part for part in monomial if part[0] != name): coefficient})
         for atom, exponent in monomial:
             if atom == name:
                 term = term * value ** int(exponent)
@@ -47,7 +47,7 @@ def _set(form: Form, name: str, value: Form) -> Form:
     return total
 
 
-def tell_apart(a: Form, b: Form) -> bool:
+def tell_apart(a: Fractional, b: Fractional) -> bool:
     """True if a real point is proved to solve a = 0 and not b = 0, or the other way round."""
     letters = sorted((a.atoms() | b.atoms()) - {"\\infty"})
     if not letters or len(letters) > _MAX_LETTERS:
@@ -60,7 +60,7 @@ def tell_apart(a: Form, b: Form) -> bool:
     )
 
 
-def _solves_one(a: Form, b: Form, letters: list[str], moved: str) -> bool:
+def _solves_one(a: Fractional, b: Fractional, letters: list[str], moved: str) -> bool:
     """Whether some point with a = 0 and b != 0 is found by moving one letter."""
     for shift in range(2):
         others = {name: _FIXED[(k + 3 * shift) % 8] for k, name in enumerate(letters) if name != moved}
@@ -70,13 +70,13 @@ def _solves_one(a: Form, b: Form, letters: list[str], moved: str) -> bool:
     return False
 
 
-def _sign(form: Form, point: dict[str, float]) -> int:
+def _sign(form: Fractional, point: dict[str, float]) -> int:
     """The proved sign of a form at a point; 0 where none is proved."""
     value = enclose(form, point)
     return int(value > 0) - int(value < 0)
 
 
-def _sign_changes(form: Form, others: dict[str, float], moved: str) -> list[tuple[float, float]]:
+def _sign_changes(form: Fractional, others: dict[str, float], moved: str) -> list[tuple[float, float]]:
     below = any(exponent < 0 for monomial in form.num for _, exponent in monomial)
     if form.den is not None or form.opaque or below:
         return []  # a pole changes the sign without a solution
@@ -90,7 +90,9 @@ def _sign_changes(form: Form, others: dict[str, float], moved: str) -> list[tupl
     return found[:4]
 
 
-def _apart_on(a: Form, b: Form, others: dict[str, float], moved: str, low: float, high: float) -> bool:
+def _apart_on(
+    a: Fractional, b: Fractional, others: dict[str, float], moved: str, low: float, high: float
+) -> bool:
     """Whether the solution of a = 0 between `low` and `high` is proved to be none of b = 0."""
     start = _sign(a, {**others, moved: low})
     for _ in range(_HALVINGS):

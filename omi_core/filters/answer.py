@@ -62,7 +62,9 @@ class StripPrefix(RowFilter):
         Example("Solutions exist.", "Solutions exist."),
     )
 
-    _PREFIX = re.compile(r"\s*(?:\*\*)?(?:My\s+)?Solution[ \t]*:(?:\*\*)?\s*", re.IGNORECASE)
+    _PREFIX = re.compile(
+        r"\s{0,80}+(?:\*\*)?(?:My\s{1,80}+)?Solution[ \t]{0,80}+:(?:\*\*)?\s{0,80}+", re.IGNORECASE
+    )
 
     def solution_after(self, row: Candidate) -> str | None:
         match = self._PREFIX.match(row.solution)

@@ -16,8 +16,10 @@ from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate
 
 _NUMBER = r"\d{1,12}(?:\.\d{1,6})?"
-_SIGN = r"\s*(?:[+\-*/−×·]|\\times|\\cdot|\\div)\s*"
-_SUM = re.compile(rf"({_NUMBER}(?:{_SIGN}{_NUMBER}){{2,10}})(\s*=\s*)(?!.*=)", re.ASCII | re.DOTALL)
+_SIGN = r"\s{0,8}+(?:[+\-*/−×·]|\\times|\\cdot|\\div)\s{0,8}+"
+_SUM = re.compile(
+    rf"({_NUMBER}(?:{_SIGN}{_NUMBER}){{2,10}})(\s{{0,8}}+=\s{{0,8}}+)(?!.*=)", re.ASCII | re.DOTALL
+)
 _PIECE = re.compile(rf"{_NUMBER}|{_SIGN}", re.ASCII)
 _TIMES = ("*", "×", "·", "\\times", "\\cdot")
 _OVER = ("/", "\\div")

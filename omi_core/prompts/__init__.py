@@ -36,7 +36,7 @@ _TAKEN = ("all", "default", "longest", "mix", "raw")
 
 
 @dataclass(frozen=True)
-class PromptForm:
+class Form:
     """What the templates of a task have: its section, the key of an example's reply, and placeholders.
 
     `default` names the template where none is asked for. It is one that comes with the suite, or of no
@@ -81,7 +81,7 @@ class Template:
 
 
 def load(
-    form: PromptForm,
+    form: Form,
     name: str | None,
     path: str | None = None,
     examples: int | None = None,
@@ -109,7 +109,7 @@ def load(
 
 
 def _template(
-    label: str, form: PromptForm, style: str, variant: Mapping[str, Any], examples: int | None
+    label: str, form: Form, style: str, variant: Mapping[str, Any], examples: int | None
 ) -> Template:
     label = f"{label}, style {style}" if style else label
     user, system = (

@@ -15,7 +15,7 @@ from omi_core.filters.conversations.turns import turns
 from omi_core.filters.sections import Conversations, chosen, refuse_idle
 from omi_core.inputs import Skipped, read_rows
 from omi_core.options import option
-from omi_core.prompts import PromptForm
+from omi_core.prompts import Form
 from omi_core.publish.mix import RAW
 from omi_core.publish.rows import Column, Schema
 from omi_core.publish.styles import Styles
@@ -147,7 +147,7 @@ class Dialogues(Task):
     position = 30
     sections = {"documents": Documents, "conversations": Conversations, "variants": Variants}
     reduced = ("conversations", "variants")
-    form = PromptForm(DIALOGUES.task, "dialogue", "mind")
+    form = Form(DIALOGUES.task, "dialogue", "mind")
     texts = Texts(
         right=_dialogue,
         wrong=lambda draw, request: f"Ann: {request.record.text}\nBob: {request.record.text}",

@@ -13,7 +13,7 @@ from omi_core.filters.sections import Section, chosen, of_filters
 from omi_core.filters.written_problem import statement
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
-from omi_core.prompts import PromptForm
+from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema, normal_text
 from omi_core.records import Candidate, Record, digest128
 from omi_core.tasks.demo import oracle
@@ -135,7 +135,7 @@ class NewProblems(Task):
     position = 20
     sections = {"problems": Problems}
     reduced = ("problems",)
-    form = PromptForm(PROBLEMS.task, "problem", "new_problems")
+    form = Form(PROBLEMS.task, "problem", "new_problems")
     texts = Texts(right=_new_problem, wrong=lambda draw, request: request.record.text, malformed=_no_problem)
     schema = PROBLEMS
 

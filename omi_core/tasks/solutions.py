@@ -18,7 +18,7 @@ from omi_core.answers.judging import Judge, Judged
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
-from omi_core.prompts import PromptForm
+from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.reducing import Reading, Reducer, candidate
@@ -203,7 +203,7 @@ class Solutions(Task):
     position = 10
     sections = {"answers": Answers, "filters": Filters}
     reduced = ("answers", "filters")
-    form = PromptForm(DEFAULT_TASK, "solution", "concise")
+    form = Form(DEFAULT_TASK, "solution", "concise")
     texts = Texts(
         right=lambda draw, request: _solution(draw, right_answer(request)),
         wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),

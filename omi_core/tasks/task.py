@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from omi_core.inputs import Skipped
 from omi_core.metrics import shares
-from omi_core.prompts import PromptForm
+from omi_core.prompts import Form
 from omi_core.publish.rows import Schema
 from omi_core.records import Record
 from omi_core.tasks.settings import Config
@@ -47,7 +47,7 @@ class Task(ABC):
     sections: ClassVar[Mapping[str, type]] = {}
     reduced: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[Mapping[str, Any]] = {}
-    form: ClassVar[PromptForm]
+    form: ClassVar[Form]
     texts: ClassVar[Texts]
     schema: ClassVar[Schema]
     together: ClassVar[str | None] = None

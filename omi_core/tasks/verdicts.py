@@ -14,7 +14,7 @@ from typing import Any
 from omi_core.answers.yes_no import NO, YES, read_yes_no
 from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
 from omi_core.options import option
-from omi_core.prompts import PromptForm
+from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema
 from omi_core.records import Record, Sample
 from omi_core.tasks.prompting import Prompting
@@ -180,7 +180,7 @@ class Judgements(Task):
     about = "a judge says whether problems are test questions in other words"
     position = 40
     sections = {"verdicts": Verdicts}
-    form = PromptForm(VERDICTS.task, "verdict", "judge", ("text", "other"))
+    form = Form(VERDICTS.task, "verdict", "judge", ("text", "other"))
     texts = Texts(
         right=lambda draw, request: _verdict(draw, _are_same(request)),
         wrong=_wrong_verdict,

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from omi_core.answers import algebra
-from omi_core.answers.algebra import Form, TooComplex, Undefined
+from omi_core.answers.algebra import Fractional, TooComplex, Undefined
 from omi_core.answers.enclosure import differ, enclose
 
 X, PI, E = algebra.symbol("x"), algebra.symbol("\\pi"), algebra.symbol("e")
@@ -30,7 +30,7 @@ class Sample:
     """A form beside its value by another library, to 60 digits."""
 
     text: str
-    form: Form = field(repr=False)
+    form: Fractional = field(repr=False)
     value: Any = field(repr=False)
 
 
@@ -124,7 +124,9 @@ NOT_REAL = [
 
 @pytest.mark.parametrize("form", NOT_REAL)
 @pytest.mark.parametrize("around", [lambda f: f, lambda f: algebra.opaque("arctan", f) * X, lambda f: f / X])
-def test_a_value_that_may_not_exist_differs_from_nothing(form: Form, around: Callable[[Form], Form]) -> None:
+def test_a_value_that_may_not_exist_differs_from_nothing(
+    form: Fractional, around: Callable[[Fractional], Fractional]
+) -> None:
     """Whatever is made of it: no function of Arb brings it back."""
     ball = enclose(around(form), {"x": AT})
     assert not ball.is_finite()
@@ -146,7 +148,7 @@ def test_what_is_apart_is_proved_and_what_meets_is_not() -> None:
     assert differ(third, algebra.number(Fraction(33333333, 100000000)))
 
 
-def tower(levels: int) -> Form:
+def tower(levels: int) -> Fractional:
     form = algebra.number(9)
     for _ in range(levels):
         form = algebra.opaque("power", algebra.number(9), form)
@@ -164,7 +166,7 @@ HUGE = [
 
 
 @pytest.mark.parametrize("form", HUGE)
-def test_values_beyond_all_bounds_overlap_or_are_enclosed(form: Form) -> None:
+def test_values_beyond_all_bounds_overlap_or_are_enclosed(form: Fractional) -> None:
     """Arb's exponents have no limit, and an angle is not reduced by millions of digits of pi."""
     ball = enclose(form, {"x": 2.0})
     assert ball.overlaps(ball)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from omi_core.publish import SCHEMAS, CardInfo, PartWriter, Styles, publish
+from omi_core.publish.chat import ChatForm
 from omi_core.publish.rows import Schema
 
 pytestmark = pytest.mark.filterwarnings(
@@ -50,7 +51,7 @@ _FILLING: dict[str, Any] = {
 # task -> options of publish, and the (configuration, split)s that it gives
 FORMS: dict[str, tuple[dict[str, Any], list[tuple[str | None, str]]]] = {
     "solutions": (
-        {"splits": {"few": 7}, "chat": "answer"},
+        {"splits": {"few": 7}, "chat": ChatForm("answer")},
         [(None, "train"), (None, "few"), ("chat", "train"), ("chat", "few")],
     ),
     "problems": ({}, [(None, "train")]),

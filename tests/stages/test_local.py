@@ -361,7 +361,7 @@ def test_paths_are_absolute_for_jobs_that_work_elsewhere(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny.path("tiny"), "model")
     Path("mine.yaml").write_text('solutions: {user: "Solve: {{text}}"}\n')
-    teacher = {"kind": "vllm", "model": "./model"}
+    teacher = {"kind": "vllm", "model": "./model", "max_model_len": None}
     filters = {"tokenizer": "model"}
     run = plan_generate(config(Path("run"), teacher=teacher, filters=filters, prompt={"path": "mine.yaml"}))
     (tmp_path / "elsewhere").mkdir()

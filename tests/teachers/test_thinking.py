@@ -30,6 +30,7 @@ def answer(message: dict[str, Any], **usage: Any) -> bytes:
         ({"content": None, "reasoning_content": "so 5, or"}, "so 5, or", ""),
         ({"content": [{"type": "text", "text": "It is "}, {"type": "text", "text": "5"}]}, None, "It is 5"),
         ({"content": []}, None, ""),
+        ({"content": [{"type": "reasoning", "text": "so"}, {"type": "text", "text": "5"}]}, None, "5"),
     ],
 )
 def test_a_server_may_give_thinking_apart_and_text_in_pieces(
@@ -39,7 +40,7 @@ def test_a_server_may_give_thinking_apart_and_text_in_pieces(
     assert (found.reasoning, found.text) == (reasoning, text)
 
 
-@pytest.mark.parametrize("content", [7, {"text": "5"}, [{"type": "image"}], [7]])
+@pytest.mark.parametrize("content", [7, {"text": "5"}, [7]])
 def test_content_that_is_no_text_is_not_a_sample(content: Any) -> None:
     with pytest.raises(Again, match="BadAnswer"):
         read_completion(answer({"content": content}), str)
