@@ -225,8 +225,6 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     if not config.sampling.from_model:  # else it is not known yet
         check_temperature(config)
     check_tags("teacher.reasoning_tags", config.teacher.reasoning_tags)
-    if config.sampling.thinking_tokens is not None and config.teacher.reasoning == OFF:
-        raise ConfigError("sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them")
     if config.teacher.kind == "endpoint" and config.teacher.reasoning not in (TAGGED, OFF):
         raise ConfigError(
             f"teacher.reasoning={config.teacher.reasoning}: give the parser to the server; omit it here"
@@ -329,7 +327,7 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
     if not known[task].solves:
         solving = ", ".join(name for name in known if known[name].solves)
         plain_publish = Publish()
-        for key in ("splits", "chat", "reasoning"):
+        for key in ("splits", "chat", "reasoning", "reasoning_key"):
             if getattr(config.publish, key) != getattr(plain_publish, key):
                 raise ConfigError(f"publish.{key}: only of {solving}; not read by task={task}")
 
@@ -379,6 +377,17 @@ def _refuse_unread_by_reduce(config: Reduce) -> None:
         for key, value, field in options.leaves(getattr(config, name)):
             if key not in read and value != options.default_of(field):
                 raise ConfigError(f"{name}.{key}: not read by jobs.reduce; {hints.get(name, 'omit it')}")
+
+
+def refuse_for_imports(config: Reduce) -> None:
+    """Raises ConfigError when an option is set that says how files are read, for samples of a run."""
+    columns = ("solution", "finish_reason", "reasoning", "reasoning_tags")
+    # What hydra_conf/reduce.yaml itself says of its data.
+    said = {"data.name": "import", "data.origin": "file"}
+    for key, value, field in options.leaves(config):
+        if key in columns or (key.startswith("data.") and value != said.get(key)):
+            if value != options.default_of(field):
+                raise ConfigError(f"{key}: not read with input=RUN, whose samples are there; omit it")
 
 
 def check_tags(key: str, tags: Sequence[str]) -> None:

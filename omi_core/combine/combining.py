@@ -21,7 +21,6 @@ from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Row, Skipped, cell, one_text, only_item
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, InputInfo
-from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import NothingToPublish, publish
 from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path
 from omi_core.publish.rows import Schema, column_types
@@ -184,10 +183,7 @@ class _Combining:
             card=self._card(parts),
             config={"fingerprint": self._directory.fingerprint, **self._directory.content},
             counts=counts,
-            rows_per_file=config.publish.rows_per_file,
-            splits=config.publish.splits,
-            seed=config.publish.seed,
-            chat=chat_form(config.publish),
+            options=config.publish,
             unique=config.unique,
         )
 

@@ -23,6 +23,7 @@ from omi_core.inputs import BadRow, Skipped
 from omi_core.publish.card import CardInfo, InputInfo
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, PartWriter, part_path
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import MIXTURE
 from omi_core.stages.reduce import made_part
 
@@ -85,7 +86,7 @@ class _Mixing:
             card=self._card(parts, rows),
             config={"fingerprint": self._directory.fingerprint, **self._directory.content},
             counts=counts,
-            rows_per_file=self._config.rows_per_file,
+            options=Publish(rows_per_file=self._config.rows_per_file),
             unique=None,
         )
 

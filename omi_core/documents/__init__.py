@@ -8,5 +8,6 @@ for document in read_documents(file_rows(path), options, skipped):
 
 from omi_core.documents.chunks import Splitter, joined
 from omi_core.documents.document import Document, read_documents
+from omi_core.documents.document_options import Documents
 
-__all__ = ["Document", "Splitter", "joined", "read_documents"]
+__all__ = ["Document", "Documents", "Splitter", "joined", "read_documents"]

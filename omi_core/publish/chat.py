@@ -7,7 +7,7 @@ decoded, and nothing can come out escaped otherwise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChatForm:
-    """What the column of the answer is called, and the key of a message that holds thinking, if any does.
-
-    `reasoning` counts only for rows with a column of this name; see `of`.
-    """
+    """What the column of the answer is called, and the key of a message that holds thinking, if any does."""
 
     answer: str
     reasoning: str | None = None
@@ -33,10 +30,6 @@ class ChatForm:
     def columns(self) -> tuple[str, ...]:
         """The columns of the chat form, in order."""
         return ("messages", self.answer, "problem_source")
-
-    def of(self, columns: Sequence[str]) -> ChatForm:
-        """The form for rows of these columns."""
-        return self if "reasoning" in columns else replace(self, reasoning=None)
 
     def schema(self) -> pa.Schema:
         """The columns and their types."""
@@ -67,9 +60,11 @@ class ChatForm:
         )
 
 
-def chat_form(options: Publish) -> ChatForm | None:
-    """The form that the options ask for."""
-    return None if options.chat is None else ChatForm(options.chat, options.reasoning_key)
+def chat_form(options: Publish, columns: Sequence[str]) -> ChatForm | None:
+    """The form that the options ask for, of rows of these columns."""
+    if options.chat is None:
+        return None
+    return ChatForm(options.chat, options.reasoning_key if "reasoning" in columns else None)
 
 
 def messages_type(reasoning: str | None = None) -> pa.DataType:

@@ -26,15 +26,15 @@ import orjson
 
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo, render_card
-from omi_core.publish.chat import ChatForm
+from omi_core.publish.chat import chat_form
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.splits import TRAIN, Forms, write_splits
 from omi_core.publish.styles import Styles, write_styles
 from omi_core.store.files import fsync_tree, rename
 
 STATS = "stats.json"
 _VERSION = 1
-ROWS_PER_FILE = 250_000
 _PARQUET_END = b"PAR1"
 
 
@@ -61,10 +61,7 @@ def publish(
     card: CardInfo,
     config: Mapping[str, Any],
     counts: Mapping[str, Any] | None = None,
-    rows_per_file: int = ROWS_PER_FILE,
-    splits: Mapping[str, int] | None = None,
-    seed: int = 42,
-    chat: ChatForm | None = None,
+    options: Publish | None = None,
     unique: str | None = "rows",
     styles: Styles | None = None,
     hole: Hole | None = None,
@@ -73,21 +70,20 @@ def publish(
 
     A row is a duplicate when problem and generated solution are those of an earlier row; with `unique`
     "problems" when the problem is, and None is for rows that are repeated on purpose. All rows are the split
-    `train`; `splits` maps names to sizes of further ones, drawn fairly by `seed` (see `fair`). With `chat`
-    every split is there as chat messages, too. With `styles` the rows are
-    dialogues, and lie in a folder for each style; they have no other splits. `counts` (by default the sum of
-    the parts' own) goes into `stats.json` as it is; like `config` it must have a JSON form and hold nothing
-    that changes from one run of the same work to the next. A `hole` is told in the card and in `stats.json`.
-    Returns the content of `stats.json`. Memory: a few
-    row groups for each split and form, and for every row of the parts 22 to 43 bytes, with splits up to 4
-    more and one for each of them.
+    `train`; by the `options` there are further ones, drawn fairly (see `fair`), and every split as chat
+    messages, too. With `styles` the rows are dialogues, and lie in a folder for each style; they have no
+    other splits. `counts` (by default the sum of the parts' own) goes into `stats.json` as it is; like
+    `config` it must have a JSON form and hold nothing that changes from one run of the same work to the next.
+    A `hole` is told in the card and in `stats.json`. Returns the content of `stats.json`. Memory: a few row
+    groups for each split and form, and for every row of the parts 22 to 43 bytes, with splits up to 4 more
+    and one for each of them.
 
     An older dataset at `out_dir` stays until the new one is complete on disk. One publisher per `out_dir`
     at a time: the run's lock is the caller's business. Raises PartError (a part is damaged, or differs in
     fingerprint or columns), NothingToPublish, ConfigError (`out_dir` holds something that is not a dataset)
     and OSError; in each case `out_dir` is as it was.
     """
-    out_dir = Path(out_dir)
+    out_dir, options = Path(out_dir), options or Publish()
     recover(out_dir)
     _refuse_foreign(out_dir, config)
     manifests = [read_manifest(part) for part in parts]
@@ -99,10 +95,10 @@ def publish(
     work.mkdir(parents=True)
     try:
         if styles is None:
-            forms = Forms(columns, rows_per_file, chat.of(columns) if chat else None, unique)
-            written = _with_splits(manifests, work, forms, splits or {}, seed)
+            forms = Forms(columns, options.rows_per_file, chat_form(options, columns), unique)
+            written = _with_splits(manifests, work, forms, options.splits, options.seed)
         else:
-            written = write_styles(manifests, work, columns, rows_per_file, styles)
+            written = write_styles(manifests, work, columns, options.rows_per_file, styles)
         stats = {
             "version": _VERSION,
             "fingerprint": fingerprint,

@@ -257,7 +257,7 @@ def shards_figure(run: Facts) -> Figure | None:
     return Figure("Samples per task", caption, columns(bars, across, zero(top), table, legend))
 
 
-_REASONS = (("k1", "stop", "finished"), ("k2", "length", "cut off"))
+_REASONS = (("k1", "stop", "finished"), ("k2", "length", "cut off"), ("k4", "unclosed", "never answered"))
 
 
 def lengths_figure(run: Facts) -> Figure | None:

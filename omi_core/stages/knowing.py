@@ -23,6 +23,7 @@ from omi_core.teachers.checkpoint import (
     vocabulary_size,
 )
 from omi_core.teachers.models import local_directory, read_template
+from omi_core.teachers.thinking import check_reasoning
 from omi_core.teachers.vllm_sampling import check_extra
 from omi_core.text.tokens import TokenCounter
 
@@ -36,6 +37,7 @@ def check_teacher(config: Generate, prompting: Prompting) -> None:
         check_endpoint(config.teacher, config.cluster)
     elif teacher.kind == "vllm":
         check_checkpoint(teacher, config.engine)
+        check_reasoning(teacher, config.sampling)
         if local_directory(teacher.model) is not None and not teacher.model.startswith("embedded:"):
             _check_prompts(teacher, prompting)
 
@@ -59,9 +61,7 @@ def _check_prompts(teacher: TeacherOptions, prompting: Prompting) -> None:
         raise ConfigError(f"{error}; put the model's own there") from None
     try:
         tokenizer = AutoTokenizer.from_pretrained(teacher.model, local_files_only=True)
-    except (
-        Exception
-    ):  # of many kinds; the engine may know a tokenizer that this library does not, and will tell
+    except Exception:  # of many kinds; an engine that knows a tokenizer unknown here will tell
         return
     known = vocabulary_size(teacher)
     if known is not None and tokenizer.vocab_size > known:

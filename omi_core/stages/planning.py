@@ -175,6 +175,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     It has the fingerprint that the other would have had with these options, and gives the same dataset.
     """
     origin = open_to_continue(source)
+    schema.refuse_for_imports(config)
     if left := count_keys(gate.missing(origin)):
         raise ConfigError(f"input={source.root}: {left} of its samples are missing; finish that run first")
     again, sections = schema.reduced_again(origin.config, config)

@@ -11,7 +11,6 @@ from omi_core import options
 from omi_core.config import Generate
 from omi_core.metrics import share
 from omi_core.publish.card import CardInfo
-from omi_core.publish.chat import chat_form
 from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.records import Seen
@@ -42,10 +41,7 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
         card=_card(run, counts),
         config={"fingerprint": run.plan.fingerprint, **run.plan.content},
         counts=counts,
-        rows_per_file=run.config.publish.rows_per_file,
-        splits=run.config.publish.splits,
-        seed=run.config.publish.seed,
-        chat=chat_form(run.config.publish),
+        options=run.config.publish,
         styles=task_of(run.config).styles(run.config, lambda: records_of(run)),
         hole=hole(run.plan, found.done),
     )

@@ -8,16 +8,18 @@ from inspect import isabstract
 
 from omi_core import plugins
 from omi_core.options import ConfigError
-from omi_core.teachers import teacher
 from omi_core.teachers.ranks import Follower, RankGroup
-from omi_core.teachers.teacher_options import Engine, Sampling, TeacherOptions
+from omi_core.teachers.teacher import Request, Teacher, Texts
+from omi_core.teachers.teacher_options import OFF, Engine, Sampling, TeacherOptions
+
+__all__ = ["GROUP", "KINDS", "Request", "Teacher", "Texts", "added", "check_added", "open_teacher", "serve"]
 
 GROUP = "omi.teachers"
 KINDS = ("vllm", "endpoint", "rehearsal")
 
 
 @cache
-def added() -> Mapping[str, type[teacher.Teacher]]:
+def added() -> Mapping[str, type[Teacher]]:
     """The kinds of teachers of other packages, by name; none where one of these packages is broken."""
     try:
         return check_added()
@@ -25,15 +27,13 @@ def added() -> Mapping[str, type[teacher.Teacher]]:
         return {}
 
 
-def check_added() -> dict[str, type[teacher.Teacher]]:
+def check_added() -> dict[str, type[Teacher]]:
     """As `added`. Raises ConfigError, which names the package, when a kind cannot be used."""
-    out: dict[str, type[teacher.Teacher]] = {}
+    out: dict[str, type[Teacher]] = {}
     for name, kind in plugins.load(GROUP).items():
         label = f"package {plugins.package(GROUP, name)}: teacher {name}"
-        if not (isinstance(kind, type) and issubclass(kind, teacher.Teacher)) or isabstract(kind):
-            raise ConfigError(
-                f"{label} is not a class made from omi_core.teachers.teacher.Teacher; repair it"
-            )
+        if not (isinstance(kind, type) and issubclass(kind, Teacher)) or isabstract(kind):
+            raise ConfigError(f"{label} is not a class made from omi_core.teachers.Teacher; repair it")
         if kind.name != name:
             raise ConfigError(f"{label} has the name {kind.name!r}, not that of its entry point; repair it")
         if hasattr(TeacherOptions(), name) or name in KINDS:
@@ -44,7 +44,7 @@ def check_added() -> dict[str, type[teacher.Teacher]]:
 
 def open_teacher(
     teacher: TeacherOptions, engine: Engine, sampling: Sampling, group: RankGroup | None = None
-) -> teacher.Teacher:
+) -> Teacher:
     """The running teacher; a context manager that ends its engine. `group` is for one that spans nodes.
 
     Raises:
@@ -53,7 +53,8 @@ def open_teacher(
     if teacher.kind == "rehearsal":
         from omi_core.teachers.rehearsal import RehearsalTeacher
 
-        return RehearsalTeacher(teacher.rehearsal, engine, sampling)
+        tags = None if teacher.reasoning == OFF else teacher.reasoning_tags
+        return RehearsalTeacher(teacher.rehearsal, engine, sampling, tags)
     if teacher.kind == "endpoint":
         from omi_core.teachers.endpoint import EndpointTeacher
 

@@ -10,13 +10,13 @@ import heapq
 import os
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 
 from omi_core.records import Sample
 from omi_core.teachers.teacher import EngineFailed, Request, Teacher
 from omi_core.teachers.teacher_options import Engine, Rehearsal, Sampling
-from omi_core.text.reasoning import part
+from omi_core.text.reasoning import TAGS, joined, part
 
 # One of each kind that has broken a grader somewhere: towers, factorials, depth, size, control characters.
 HOSTILE: tuple[Callable[[random.Random], str], ...] = (
@@ -38,8 +38,15 @@ _TICK_SECONDS = 0.2
 class RehearsalTeacher(Teacher):
     """Draws samples from the stated distribution, `max_num_seqs` at once when a latency is set."""
 
-    def __init__(self, shares: Rehearsal, engine: Engine, sampling: Sampling) -> None:
-        self._shares = shares
+    def __init__(
+        self,
+        shares: Rehearsal,
+        engine: Engine,
+        sampling: Sampling,
+        tags: Sequence[str] | None = TAGS,
+    ) -> None:
+        """`tags` are those around thinking; None: it is not parted from the answer."""
+        self._shares, self._tags = shares, tags
         self._slots = engine.seats
         self._max_tokens = sampling.max_tokens
 
@@ -80,7 +87,7 @@ class RehearsalTeacher(Teacher):
         prompt = sum(len(message["content"]) for message in request.messages) // _CHARACTERS + 1
         tokens = len(text) // _CHARACTERS + 1
         tokens = self._max_tokens if finish == "length" else min(tokens, self._max_tokens)
-        thoughts, answer = part(text)
+        thoughts, answer = (None, text) if self._tags is None else part(text, self._tags)
         thought = 0 if thoughts is None else tokens - len(answer or "") // _CHARACTERS
         return request.sample(answer, finish, prompt, tokens, seconds, thoughts, thought)
 
@@ -104,8 +111,8 @@ class RehearsalTeacher(Teacher):
         draw = random.Random(request.seed ^ 2)  # what is said otherwise stays the same
         if draw.random() >= self._shares.thinking:
             return text, finish
-        close = "" if finish == "length" else "</think>\n\n"
-        text = f"<think>\n{trace(draw, self._shares.trace_tokens)}\n{close}{text}"
+        thoughts, tags = trace(draw, self._shares.trace_tokens), self._tags or TAGS
+        text = f"{tags[0]}\n{thoughts}" if finish == "length" else joined(thoughts, text, tags)
         most = self._max_tokens * _CHARACTERS
         return (text[:most], "length") if len(text) > most else (text, finish)
 

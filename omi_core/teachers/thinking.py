@@ -7,28 +7,38 @@ as everywhere; the others are asked for each text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from omi_core.options import ConfigError
 from omi_core.teachers.chat_prompt import control_pattern
-from omi_core.teachers.teacher_options import OFF, TAGGED, TeacherOptions
+from omi_core.teachers.teacher_options import OFF, TAGGED, Sampling, TeacherOptions
 from omi_core.text import reasoning
 
 # gpt-oss writes channels; vLLM's parser for it only tells where they end.
 _CHANNELS = {"openai_gptoss": ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>")}
 
 
-def budget_arguments(teacher: TeacherOptions) -> dict[str, Any]:
-    """What vLLM's engine is given so that it can end thinking after some tokens.
+class ParserFailed(ValueError):
+    """vLLM's parser does not take a text; says why, in one line."""
 
-    Raises:
-        ConfigError: the teacher's thinking is not parted, or it spans nodes.
+
+def check_reasoning(teacher: TeacherOptions, sampling: Sampling) -> None:
+    """Raises ConfigError when thinking cannot be parted, or ended, as the options have it.
+
+    Of a parser only its name is looked up, and only where vLLM is installed.
     """
-    from vllm.config.reasoning import ReasoningConfig
-
-    if teacher.reasoning == OFF or teacher.nodes > 1:
+    if sampling.thinking_tokens is not None and (teacher.reasoning == OFF or teacher.nodes > 1):
         why = "with teacher.reasoning=none" if teacher.reasoning == OFF else "over several nodes"
         raise ConfigError(f"sampling.thinking_tokens: not possible {why}; omit it")
+    if teacher.reasoning not in (TAGGED, OFF, *_CHANNELS) and find_spec("vllm") is not None:
+        _parser_class(teacher.reasoning)
+
+
+def budget_arguments(teacher: TeacherOptions) -> dict[str, Any]:
+    """What vLLM's engine is given so that it can end thinking after some tokens."""
+    from vllm.config.reasoning import ReasoningConfig
+
     if teacher.reasoning == TAGGED:
         start, end = teacher.reasoning_tags
         return {"reasoning_config": ReasoningConfig(reasoning_start_str=start, reasoning_end_str=end)}
@@ -65,7 +75,11 @@ class Thinking:
         return not self._off and reasoning.inside(self._tokenizer.decode(list(prompt[-64:])), self.tags)
 
     def part(self, text: str, tokens: Sequence[int], opened: bool) -> tuple[str | None, str | None, int]:
-        """(reasoning, answer, tokens up to the answer); see `omi_core.text.reasoning.part`."""
+        """(reasoning, answer, tokens up to the answer); see `omi_core.text.reasoning.part`.
+
+        Raises:
+            ParserFailed: vLLM's parser does not take the text.
+        """
         if self._off:
             return None, text, 0
         if self._parser is not None:
@@ -86,22 +100,28 @@ class Thinking:
     def _asked(self, text: str) -> tuple[str | None, str | None]:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
-        trace, answer = self._parser.extract_reasoning(
-            text, ChatCompletionRequest.model_validate({"messages": []})
-        )
+        asked = ChatCompletionRequest.model_validate({"messages": []})
+        try:
+            trace, answer = self._parser.extract_reasoning(text, asked)
+        except Exception as error:  # it is vLLM's, the text a model's: anything may come of that
+            raise ParserFailed(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
         if trace is None:
             return None, answer or ""
         return trace.strip(), answer.lstrip() if answer is not None else None
 
 
-def _parser(name: str, tokenizer: Any) -> Any:
+def _parser_class(name: str) -> Any:
     from vllm.reasoning import ReasoningParserManager
 
     try:
-        cls = ReasoningParserManager.get_reasoning_parser(name)
+        return ReasoningParserManager.get_reasoning_parser(name)
     except KeyError:
         there = ", ".join([TAGGED, OFF, *ReasoningParserManager.list_registered()])
         raise ConfigError(f"teacher.reasoning={name}: vLLM has no such parser; one of {there}") from None
+
+
+def _parser(name: str, tokenizer: Any) -> Any:
+    cls = _parser_class(name)
     try:
         return cls(tokenizer)
     except (RuntimeError, ValueError) as error:

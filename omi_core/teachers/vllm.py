@@ -21,11 +21,11 @@ from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.models import read_template
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Message, Request, Teacher
-from omi_core.teachers.thinking import Thinking, budget_arguments
+from omi_core.teachers.thinking import ParserFailed, Thinking, budget_arguments
 from omi_core.teachers.vllm_sampling import sampling_params
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
+    from vllm import CompletionOutput, SamplingParams
 
 _WATCH_SECONDS = 0.5
 # An error of one request, such as a cache that could not be loaded, is worth another try, says vLLM.
@@ -170,16 +170,7 @@ class VllmTeacher(Teacher):
             done = running.pop(output.request_id)
             best = output.outputs[0]
             if (reason := finished(best.finish_reason)) is not None:
-                trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
-                yield done.request.sample(
-                    answer,
-                    reason,
-                    len(output.prompt_token_ids or ()),
-                    len(best.token_ids),
-                    time.monotonic() - done.admitted,
-                    trace,
-                    thought,
-                )
+                yield self._sample(done, best, reason, len(output.prompt_token_ids or ()))
             elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
             elif done.tries < _TRIES:
@@ -192,6 +183,16 @@ class VllmTeacher(Teacher):
                 )
         if given_up:
             raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
+
+    def _sample(self, done: _Running, best: CompletionOutput, reason: str, prompt_tokens: int) -> Sample:
+        try:
+            trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
+        except ParserFailed as error:
+            return done.request.refused(f"ParserFailed: {error}", prompt_tokens)
+        seconds = time.monotonic() - done.admitted
+        return done.request.sample(
+            answer, reason, prompt_tokens, len(best.token_ids), seconds, trace, thought
+        )
 
     def _tokenize(self, request: Request) -> list[int]:
         # The samples of a record follow each other with one prompt: tokenize it once.

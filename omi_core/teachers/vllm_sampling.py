@@ -15,6 +15,7 @@ _OWN = (
     *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "stop_token_ids"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty"),
 )
+_OPTIONS = (*_OWN, "thinking_tokens")
 _SET = (
     *("n", "seed", "output_kind", "stream_interval", "detokenize", "skip_clone"),
     "output_text_buffer_length",
@@ -24,7 +25,7 @@ _OTHERS = (
     *("allowed_token_ids", "bad_words", "extra_args", "flat_logprobs", "ignore_eos"),
     *("include_stop_str_in_output", "logit_bias", "logprob_token_ids", "logprobs", "min_tokens"),
     *("prompt_logprobs", "repetition_detection", "skip_reading_prefix_cache", "skip_special_tokens"),
-    *("spaces_between_special_tokens", "structured_outputs", "thinking_token_budget", "watermarking"),
+    *("spaces_between_special_tokens", "structured_outputs", "watermarking"),
 )
 
 
@@ -54,8 +55,8 @@ def check_extra(sampling: Sampling) -> None:
 
         others = [name for name in SamplingParams.__struct_fields__ if name[0] != "_"]
     for name in sampling.extra:
-        if name in _OWN:
-            raise ConfigError(f"sampling.extra.{name}: has an option of its own, sampling.{name}")
+        if (own := {"thinking_token_budget": "thinking_tokens"}.get(name, name)) in _OPTIONS:
+            raise ConfigError(f"sampling.extra.{name}: has an option of its own, sampling.{own}")
         if name in _SET:
             raise ConfigError(f"sampling.extra.{name}: is set by the suite itself; omit it")
         if name not in others:

@@ -19,7 +19,6 @@ import random
 import re
 import resource
 from collections import Counter, defaultdict
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +77,30 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def ours(pairs: list[Pair]) -> tuple[list[Verdict], float, dict[str, int]]:
+def ours(pairs: list[Pair]) -> tuple[list[Verdict], float]:
     start = cpu_seconds()
     with Grader(workers=1) as grader:
         verdicts = grader.compare_many(pairs)
-        report = asdict(grader.counts)
-    return verdicts, cpu_seconds() - start, report
+    return verdicts, cpu_seconds() - start
+
+
+def settled_by(pairs: list[Pair]) -> dict[str, float]:
+    """Shares of the distinct pairs by the step that settles them."""
+    with Grader(workers=1) as grader:
+        steps = Counter(_step(grader, *pair) for pair in {tuple(sorted(pair)) for pair in pairs})
+    names = ("string", "integer", "exact", "refused", "worker")
+    return {step: round(steps[step] / steps.total(), 4) for step in names}
+
+
+def _step(grader: Grader, a: str, b: str) -> str:
+    if a == b:
+        return "string"
+    verdict = grader.quick(a, b)
+    if verdict is None:
+        return "worker"
+    if verdict is Verdict.UNKNOWN:
+        return "refused"
+    return "integer" if all(re.fullmatch(r"-?[1-9][0-9]{0,30}|0", each) for each in (a, b)) else "exact"
 
 
 def theirs(pairs: list[Pair]) -> tuple[list[bool], float]:
@@ -97,11 +114,10 @@ def theirs(pairs: list[Pair]) -> tuple[list[bool], float]:
 
 
 def measure(name: str, pairs: list[Pair], baseline: int, show: bool) -> dict[str, Any]:
-    verdicts, seconds, report = ours(pairs)
+    verdicts, seconds = ours(pairs)
     unknown = {frozenset(pair) for pair, v in zip(pairs, verdicts, strict=True) if v is Verdict.UNKNOWN}
-    distinct = sum(report[step] for step in ("integer", "exact", "refused", "worker")) + report["string"]
     sample = pairs[:baseline]
-    mine, my_seconds, _ = ours(sample)
+    mine, my_seconds = ours(sample)
     their, their_seconds = theirs(sample)
     outcomes = Counter((m.value, t) for m, t in zip(mine, their, strict=True))
     if show:
@@ -111,10 +127,7 @@ def measure(name: str, pairs: list[Pair], baseline: int, show: bool) -> dict[str
     return {
         "set": name,
         "pairs": len(pairs),
-        "settled_by": {
-            step: round(report[step] / distinct, 4)
-            for step in ("string", "integer", "exact", "refused", "worker")
-        },
+        "settled_by": settled_by(pairs),
         "unknown": len(unknown),
         "us": 1e6 * seconds / len(pairs),
         "baseline_pairs": len(sample),

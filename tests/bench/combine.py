@@ -21,6 +21,7 @@ from omi_core.combine.combine_options import load_combine, load_mix
 from omi_core.combine.combining import combine
 from omi_core.combine.mixing import make_mix
 from omi_core.publish import CardInfo, part_path, publish
+from omi_core.publish.publish_options import Publish
 from tests.bench.journals import measured
 from tests.bench.publish import synthesise
 
@@ -29,7 +30,11 @@ def published(place: Path, parts: int) -> dict[str, Any]:
     """Publish the parts as the dataset of a run, with chat messages."""
     card = CardInfo("bench", task="solutions", teacher="bench", prompt="none", source="bench", samples=1)
     paths = [part_path(place, number) for number in range(parts)]
-    return {"rows": publish(paths, place / "dataset", card=card, config={}, chat="answer")["rows"]}
+    return {
+        "rows": publish(paths, place / "dataset", card=card, config={}, options=Publish(chat="answer"))[
+            "rows"
+        ]
+    }
 
 
 def combined(place: Path, values: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers import open_teacher
+from omi_core.teachers.vllm_engine import seats
 
 Texts = dict[tuple[int, int], str]
 DEFAULTS = ["data.size=512", "samples=8"]
@@ -192,7 +193,7 @@ def main() -> None:
             start_up = time.perf_counter() - began
             engine: Any = teacher._engine  # type: ignore[attr-defined]
             llm = plain_llm(engine, engine.model_config.model)
-            watched = Watched(engine, config.engine.max_num_seqs)
+            watched = Watched(engine, seats(config.teacher, config.engine))
             asked = same_requests(run, teacher)
 
             def shard() -> tuple[dict[str, float], Texts]:

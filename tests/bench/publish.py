@@ -36,6 +36,7 @@ import orjson
 import zstandard
 
 from omi_core.publish import CardInfo, PartWriter, part_path, publish, read_part
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import SOLUTIONS
 from tests.bench.journals import WORDS, measured
 
@@ -113,7 +114,7 @@ def run(place: Path, parts: int, splits: dict[str, int], chat: str | None) -> di
     """Publish, and count the rows written over all splits and forms."""
     card = CardInfo("bench", task="solutions", teacher="bench", prompt="none", source="bench", samples=1)
     paths = [part_path(place, number) for number in range(parts)]
-    stats = publish(paths, place / "dataset", card=card, config={}, splits=splits, chat=chat)
+    stats = publish(paths, place / "dataset", card=card, config={}, options=Publish(splits=splits, chat=chat))
     written = sum(split["rows"] for split in stats["splits"].values()) * (1 if chat is None else 2)
     size = sum(path.stat().st_size for path in (place / "dataset").rglob("*") if path.is_file())
     return {"rows": written, "bytes": size}

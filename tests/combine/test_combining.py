@@ -16,6 +16,7 @@ from omi_core.combine.combining import Outcome, combine
 from omi_core.combine.sources import InputDamaged
 from omi_core.options import ConfigError
 from omi_core.publish import NothingToPublish, part_path, verify
+from omi_core.publish.publish_options import Publish
 from omi_core.store.files import LockTaken, lock
 from tests.combine.conftest import Dataset, contents, read_rows, solution, write_lines
 from tests.conftest import Here
@@ -73,8 +74,10 @@ def test_splits_and_chat_messages_are_published_as_of_a_run(dataset: Dataset, co
     assert len(small) == 12 and len({row["problem"] for row in small}) == 10
     assert read_rows(made.dataset, "small", "chat/data")[0]["answer"] == "5"
     # The same rows published by one run draw the same split.
-    one = dataset("one", rows, splits={"small": 12}, seed=42)
+    one = dataset("one", rows, options=Publish(splits={"small": 12}))
     assert read_rows(one / "dataset", "small") == small
+    again = combined(one, out="again", publish={**publish, "seed": 7})
+    assert read_rows(again.dataset, "small") != small
     verify(made.dataset)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from omi_core.publish import verify
+from omi_core.publish.publish_options import Publish
 from tests.combine.conftest import Dataset, chat, contents, solution, write_lines
 from tests.crashing import DIE_AT
 
@@ -41,7 +42,7 @@ def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
     """The arguments of each command, on inputs that take a second or so."""
     for number in range(2):
         rows = [solution(f"{number} {at // 4}", f"{at} " * 20 + "\\boxed{5}") for at in range(2000)]
-        dataset(f"run{number}", rows, chat="answer")
+        dataset(f"run{number}", rows, options=Publish(chat="answer"))
     write_lines(tmp_path / "code.jsonl", [chat(f"c{at}") for at in range(2000)])
     write_lines(tmp_path / "keep.jsonl", [{"problem": f"0 {at}"} for at in range(0, 500, 2)])
     return {

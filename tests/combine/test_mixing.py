@@ -14,7 +14,7 @@ from omi_core.combine.combining import Outcome
 from omi_core.combine.mixing import make_mix
 from omi_core.options import ConfigError
 from omi_core.publish import verify
-from omi_core.publish.chat import ChatForm
+from omi_core.publish.publish_options import Publish
 from tests.combine.conftest import Dataset, chat, contents, read_rows, solution, write_lines
 
 Mixing = Callable[..., Outcome]
@@ -134,7 +134,9 @@ def test_rows_that_are_no_conversation_are_counted_by_reason(mixed: Mixing, tmp_
 def test_chat_messages_of_a_dataset_and_other_mixtures_are_inputs(
     mixed: Mixing, dataset: Dataset, files: dict[str, Path]
 ) -> None:
-    run = dataset("run", [solution("p1"), solution("p2")], chat=ChatForm("expected_answer"), teacher="strong")
+    run = dataset(
+        "run", [solution("p1"), solution("p2")], options=Publish(chat="expected_answer"), teacher="strong"
+    )
     made = mixed({"ours": {"path": run}, "math": {"path": files["math"], "limit": 2}})
     rows = [row for row in read_rows(made.dataset) if row["source"] == "ours"]
     assert sorted(row["messages"][0]["content"] for row in rows) == ["p1", "p2"]

@@ -17,6 +17,7 @@ from omi_core.decontaminate.questions import read_problems, read_sets
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
+from omi_core.publish.publish_options import Publish
 from tests.conftest import Here
 
 
@@ -69,7 +70,13 @@ def test_of_a_dataset_all_rows_are_read_and_no_split_twice(tmp_path: Path, given
             part.write({name: str(number) for name in texts})
         part.finish()
     card = CardInfo(name="n", task="solutions", teacher="t", prompt="p", source="s", samples=1)
-    publish([part.path], tmp_path / "run/dataset", card=card, config={}, splits={"train_3": 3, "small": 2})
+    publish(
+        [part.path],
+        tmp_path / "run/dataset",
+        card=card,
+        config={},
+        options=Publish(splits={"train_3": 3, "small": 2}),
+    )
     found = read_problems(str(tmp_path / given), "problem", Skipped())
     assert [problem.text for problem in found] == ["0", "1", "2", "3", "4"]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import polars as pl
+import pytest
 
 from tests.conftest import Here
 from tests.jobs.reducing import LISTS, ONE_PER_ROW, Reduce, write_jsonl
@@ -81,3 +82,20 @@ def test_the_same_command_again_does_nothing_and_a_changed_input_is_refused(
     code, _, err = here("reduce", *command)
     assert code == 2
     assert err.startswith("error: run.dir=run: was made with another config (input ")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("data.answer=a", "data.limit=2", "data.name=mine", "data.on_bad_row=skip", "data.problem=q"),
+        *("solution=[a]", "finish_reason=f", "reasoning=[t]", "reasoning_tags=[a,b]"),
+    ],
+)
+def test_what_says_how_files_are_read_is_refused_for_a_run(
+    reduce: Reduce, here: Here, tmp_path: Path, word: str
+) -> None:
+    reduce(ONE_PER_ROW)
+    code, _, err = here("reduce", "input=run", word, "run.dir=again")
+    option = word.partition("=")[0]
+    assert (code, err) == (2, f"error: {option}: not read with input=RUN, whose samples are there; omit it\n")
+    assert not (tmp_path / "again").exists()

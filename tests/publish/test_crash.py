@@ -24,13 +24,14 @@ PROGRAM = (
 import sys
 from pathlib import Path
 from omi_core.publish import CardInfo, publish
+from omi_core.publish.publish_options import Publish
 
 directory, kill_at = Path(sys.argv[1]), int(sys.argv[2])
 die_at(kill_at, "mkdir", "fsync", "rename", "unlink", "rmdir")
 card = CardInfo(name="new", task="solutions", teacher="tiny", prompt="concise", source="demo", samples=4)
 publish(
-    sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={}, rows_per_file=5000,
-    splits={"small": 3000, "large": 15000}, chat=ChatForm("answer"),
+    sorted(directory.glob("new/*.zst")), directory / "ds", card=card, config={},
+    options=Publish(rows_per_file=5000, splits={"small": 3000, "large": 15000}, chat="answer"),
 )
 print(made())
 """

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, NothingToPublish, PartError, publish, read_stats, shards, verify
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import PUBLISHED, clean_text
 from tests.published import published_file
 
@@ -58,7 +59,11 @@ def test_both_formats_hold_the_rows_in_order(tmp_path: Path, card: CardInfo, wri
     data = rows(10, votes=3, agreement=0.75, teacher=None)
     out = tmp_path / "ds"
     stats = publish(
-        write_parts(tmp_path / "r", [data[:4], data[4:]]), out, card=card, config={}, rows_per_file=4
+        write_parts(tmp_path / "r", [data[:4], data[4:]]),
+        out,
+        card=card,
+        config={},
+        options=Publish(rows_per_file=4),
     )
     assert jsonl(out) == pq.read_table(out / "data").to_pylist() == data
     assert stats == read_stats(out)
@@ -78,7 +83,11 @@ def test_the_content_hash_is_that_of_the_json_lines(
     tmp_path: Path, card: CardInfo, write_parts: WriteParts
 ) -> None:
     stats = publish(
-        write_parts(tmp_path / "r", [rows(9)]), tmp_path / "ds", card=card, config={}, rows_per_file=4
+        write_parts(tmp_path / "r", [rows(9)]),
+        tmp_path / "ds",
+        card=card,
+        config={},
+        options=Publish(rows_per_file=4),
     )
     files = sorted((tmp_path / "ds/jsonl").iterdir())
     lines = b"".join(zstandard.ZstdDecompressor().decompressobj().decompress(f.read_bytes()) for f in files)
@@ -120,7 +129,9 @@ def test_any_rows_in_any_parts_make_the_same_bytes(
     with mock.patch.object(shards, "ROWS_PER_GROUP", 2), mock.patch.object(shards, "BYTES_PER_GROUP", 300):
         for name, parts in (("whole", [data]), ("spread", spread)):
             paths = write_parts(tmp_path / f"parts-{name}", parts)
-            publish(paths, tmp_path / name, card=card, config={"seed": 1}, rows_per_file=per_file)
+            publish(
+                paths, tmp_path / name, card=card, config={"seed": 1}, options=Publish(rows_per_file=per_file)
+            )
     assert contents(tmp_path / "whole") == contents(tmp_path / "spread")
     verify(tmp_path / "whole")
     first = {(clean_text(r["problem"]), clean_text(r["generated_solution"])): r for r in reversed(data)}
@@ -241,7 +252,9 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_verify_finds(tmp_path: Path, card: CardInfo, write_parts: WriteParts, fault: str) -> None:
     out = tmp_path / "ds"
-    publish(write_parts(tmp_path / "r", [rows(10)]), out, card=card, config={}, rows_per_file=4)
+    publish(
+        write_parts(tmp_path / "r", [rows(10)]), out, card=card, config={}, options=Publish(rows_per_file=4)
+    )
     edit, message = FAULTS[fault]
     edit(out)
     with pytest.raises(ValueError, match=message):

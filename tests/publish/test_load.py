@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from omi_core.publish import CardInfo, publish
-from omi_core.publish.chat import ChatForm
+from omi_core.publish.publish_options import Publish
 
 SAMPLES = Path(__file__).resolve().parents[2] / "../shared/data/real_samples/openmathinstruct2_100.jsonl"
 
@@ -28,7 +28,11 @@ def test_load_dataset_gives_back_rows_splits_and_messages_in_order(
     # Twelve files: were they not read in the order of their numbers, the rows would be shuffled.
     splits = {"train_20": 20, "train_1M": 1_000_000}
     publish(
-        parts, tmp_path / "ds", card=card, config={}, rows_per_file=9, splits=splits, chat=ChatForm("answer")
+        parts,
+        tmp_path / "ds",
+        card=card,
+        config={},
+        options=Publish(rows_per_file=9, splits=splits, chat="answer"),
     )
     loaded = load_dataset(str(tmp_path / "ds"), cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train", "train_20", "train_1M"]

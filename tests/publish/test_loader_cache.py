@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from omi_core.publish import SCHEMAS, CardInfo, PartWriter, Styles, publish
-from omi_core.publish.chat import ChatForm
+from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import Schema
 
 pytestmark = pytest.mark.filterwarnings(
@@ -51,7 +51,7 @@ _FILLING: dict[str, Any] = {
 # task -> options of publish, and the (configuration, split)s that it gives
 FORMS: dict[str, tuple[dict[str, Any], list[tuple[str | None, str]]]] = {
     "solutions": (
-        {"splits": {"few": 7}, "chat": ChatForm("answer")},
+        {"options": Publish(rows_per_file=10, splits={"few": 7}, chat="answer")},
         [(None, "train"), (None, "few"), ("chat", "train"), ("chat", "few")],
     ),
     "problems": ({}, [(None, "train")]),
@@ -87,7 +87,7 @@ def published(task: str, about: str, place: Path) -> Path:
             part.write(row)
         part.finish()
     card = CardInfo(name="n", task=task, teacher="t", prompt="p", source="s", samples=1)
-    publish([part.path], place, card=card, config={}, rows_per_file=10, **FORMS[task][0])
+    publish([part.path], place, card=card, config={}, **FORMS[task][0])
     for path in [*place.rglob("*"), place]:
         os.utime(path, (10**9, 10**9))
     return place

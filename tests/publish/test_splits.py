@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from omi_core.publish import CardInfo, publish, read_stats, verify
-from omi_core.publish.chat import ChatForm
+from omi_core.publish.publish_options import Publish
 from tests.conftest import SmallDisk
 from tests.published import published_file
 
@@ -83,9 +83,7 @@ def dataset(tmp_path: Path, card: CardInfo, write_parts: WriteParts) -> Path:
         tmp_path / "ds",
         card=card,
         config={},
-        rows_per_file=8,
-        splits=SPLITS,
-        chat=ChatForm("expected_answer"),
+        options=Publish(rows_per_file=8, splits=SPLITS, chat="expected_answer"),
     )
     return tmp_path / "ds"
 
@@ -150,7 +148,9 @@ def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(
     tmp_path: Path, card: CardInfo, write_parts: WriteParts
 ) -> None:
     parts = write_parts(tmp_path / "r", [rows(5)])
-    publish(parts, tmp_path / "ds", card=card, config={}, splits={"no": 1, "100": 2, "1e3": 3})
+    publish(
+        parts, tmp_path / "ds", card=card, config={}, options=Publish(splits={"no": 1, "100": 2, "1e3": 3})
+    )
     header = (tmp_path / "ds/README.md").read_text().split("---\n", 2)[1]
     (config,) = yaml.safe_load(header)["configs"]
     assert [file["split"] for file in config["data_files"]] == ["train", "no", "100", "1e3"]
@@ -161,7 +161,9 @@ def test_the_seed_draws_the_splits_and_nothing_else(
 ) -> None:
     parts = write_parts(tmp_path / "r", [rows(20)])
     for seed in (42, 43):
-        publish(parts, tmp_path / f"{seed}", card=card, config={}, splits={"small": 7}, seed=seed)
+        publish(
+            parts, tmp_path / f"{seed}", card=card, config={}, options=Publish(splits={"small": 7}, seed=seed)
+        )
     one, other = contents(tmp_path / "42"), contents(tmp_path / "43")
     assert parquet(tmp_path / "42", "small") != parquet(tmp_path / "43", "small")
     assert {name for name in one if one[name] != other.get(name)} == {
@@ -213,9 +215,7 @@ def test_any_rows_in_any_parts_make_the_same_splits_and_messages(
             tmp_path / name,
             card=card,
             config={},
-            rows_per_file=5,
-            splits={"s": size},
-            chat=ChatForm("answer"),
+            options=Publish(rows_per_file=5, splits={"s": size}, chat="answer"),
         )
     assert contents(tmp_path / "whole") == contents(tmp_path / "spread")
     verify(tmp_path / "whole")
@@ -271,13 +271,15 @@ def test_a_disk_that_fills_up_while_splits_are_written_leaves_the_old_dataset(
     before = contents(out)
     noise = [row | {"generated_solution": os.urandom(60).hex()} for row in rows(900)]
     parts = write_parts(tmp_path / "new", [noise])
-    options: dict[str, Any] = {"card": card, "config": {}, "rows_per_file": 400}
+    said: dict[str, Any] = {"card": card, "config": {}}
     with pytest.raises(OSError, match="No space left"):
-        publish(parts, out, **options, chat=ChatForm("answer"), splits={"large": 2500})
+        publish(parts, out, **said, options=Publish(rows_per_file=400, chat="answer", splits={"large": 2500}))
     assert contents(out) == before
     assert [path.name for path in disk.iterdir()] == ["ds"]
 
-    publish(parts, out, **options, chat=ChatForm("answer"))  # without the split there is room
+    publish(
+        parts, out, **said, options=Publish(rows_per_file=400, chat="answer")
+    )  # without the split there is room
     subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
-    publish(parts, out, **options, chat=ChatForm("answer"), splits={"large": 2500})
+    publish(parts, out, **said, options=Publish(rows_per_file=400, chat="answer", splits={"large": 2500}))
     verify(out)

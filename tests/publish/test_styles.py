@@ -16,6 +16,7 @@ import yaml
 import zstandard
 
 from omi_core.publish import CardInfo, PartError, PartWriter, Styles, publish, read_stats, verify
+from omi_core.publish.publish_options import Publish
 from omi_core.tasks.dialogues import DIALOGUES
 from tests.published import published_file
 
@@ -64,7 +65,9 @@ def write(directory: Path, parts: list[Rows]) -> list[Path]:
 
 def published(place: Path, parts: list[Rows], wanted: Styles, rows_per_file: int = 8) -> Path:
     paths = write(place / "reduce", parts)
-    publish(paths, place / "ds", card=CARD, config={}, rows_per_file=rows_per_file, styles=wanted)
+    publish(
+        paths, place / "ds", card=CARD, config={}, options=Publish(rows_per_file=rows_per_file), styles=wanted
+    )
     return place / "ds"
 
 

@@ -1,4 +1,4 @@
-"""Windows of the reduce stage: bounded in records and in samples, and no record is cut or lost."""
+"""Windows of the reduce stage: bounded in records, samples and characters, and no record is cut or lost."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def test_a_window_ends_with_enough_records_or_samples(
     windows = list(reduce._windows(iter(readings)))
     assert [len(window) for window in windows] == expected
     assert [reading for window in windows for reading in window] == readings
+
+
+def test_a_window_ends_with_enough_characters_of_text_and_thinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduce, "WINDOW_CHARACTERS", 10)
+    sizes = [(4, 6), (3, 0), (3, 3), (0, 20), (1, 1)]
+    readings = [
+        (
+            Record.make(ordinal, f"p{ordinal}", None, "s"),
+            [Sample(ordinal, "r", 0, "t" * text, "stop", 1, 1, 0.1, None, "r" * thinking)],
+        )
+        for ordinal, (text, thinking) in enumerate(sizes)
+    ]
+    windows = list(reduce._windows(iter(readings)))
+    assert [[reading[0].ordinal for reading in window] for window in windows] == [[0], [1, 2, 3], [4]]

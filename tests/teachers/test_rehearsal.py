@@ -117,3 +117,14 @@ def test_a_long_trace_has_the_length_that_was_asked_for() -> None:
     samples = [sample for sample in teacher.generate(iter(requests(4, 1))) if sample is not None]
     assert all(sample.reasoning_tokens == pytest.approx(120_000, rel=0.01) for sample in samples)
     assert len({sample.reasoning for sample in samples}) == 4
+
+
+@pytest.mark.parametrize(("tags", "apart"), [(("[T]", "[/T]"), True), (None, False)])
+def test_thinking_is_written_in_the_tags_of_the_teacher_and_parted_where_it_asks_so(
+    tags: tuple[str, str] | None, apart: bool
+) -> None:
+    shares = Rehearsal(thinking=1.0, hostile=0.0, overlong=0.0)
+    teacher = RehearsalTeacher(shares, Engine(), Sampling(max_tokens=600), tags)
+    (sample,) = (sample for sample in teacher.generate(iter(requests(1, 1))) if sample is not None)
+    assert (sample.reasoning is not None) == apart
+    assert ("</think>" in sample.text) == (not apart) and "[/T]" not in sample.text

@@ -10,7 +10,7 @@ import pytest
 
 from omi_core.options import ConfigError
 from omi_core.teachers.chat_api import Again, read_completion
-from omi_core.teachers.teacher_options import TeacherOptions
+from omi_core.teachers.teacher_options import Sampling, TeacherOptions
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -111,3 +111,33 @@ def test_a_parser_that_vllm_does_not_have_or_that_does_not_fit_is_told_in_a_line
             thinking("deepseek_r1")
     finally:
         VOCABULARY["</think>"] = 2
+
+
+def test_a_text_that_a_parser_of_vllm_does_not_take_is_told_and_does_not_end_the_task() -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from omi_core.teachers.thinking import ParserFailed
+
+    def fails(text: str, request: object) -> None:
+        raise RecursionError(f"too deep\nin {text}")
+
+    parts = thinking("tags")
+    parts._parser = SimpleNamespace(extract_reasoning=fails)
+    with pytest.raises(ParserFailed, match=r"^RecursionError: too deep in it$"):
+        parts.part("it", [1], False)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reasoning": "none"}, "sampling.thinking_tokens: not possible with teacher.reasoning=none"),
+        ({"nodes": 2}, "sampling.thinking_tokens: not possible over several nodes"),
+        ({"reasoning": "qwen9"}, "teacher.reasoning=qwen9: vLLM has no such parser"),
+    ],
+)
+def test_what_cannot_be_parted_is_told_before_anything_is_loaded(options: dict[str, Any], said: str) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from omi_core.teachers.thinking import check_reasoning
+
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        check_reasoning(TeacherOptions(**options), Sampling(thinking_tokens=9))
+    check_reasoning(TeacherOptions(reasoning="deepseek_r1"), Sampling(thinking_tokens=9))
