@@ -25,9 +25,11 @@ from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish.published import dataset_directory, dataset_glob
+from omi_core.records import Record
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.knowing import check_teacher, name_weights, settle_sampling
+from omi_core.stages.reduce import readings, windows
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, fingerprint
@@ -35,6 +37,7 @@ from omi_core.store.index import index_path
 from omi_core.store.keys import count_keys, settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
+from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.tokenizers import tokenizer_digest
@@ -55,8 +58,7 @@ def plan_generate(config: Generate) -> Run[Generate]:
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped(config.data.on_bad_row)
-        records = task_of(config).records(_with_files(config), skipped)
-        count, digest = write_records(layout.records, records)
+        count, digest = write_records(layout.records, _records(config, skipped))
         skipped.write(layout.skipped_rows)
         return _plan(content | {"input": digest}, count, Prompting(config).samples, True, skipped)
 
@@ -78,6 +80,24 @@ def generate_content(config: Generate) -> dict[str, Any]:
     content["prompt"] = prompting.content()
     name_weights(config.teacher, content["teacher"])
     return content
+
+
+def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
+    """The records of a new run. Raises ConfigError as `Task.records`, or the run to read is not whole."""
+    task, given = task_of(config), config.data.path
+    if not task.reads_run or given is None or not Path(given).is_dir():
+        return task.records(_with_files(config), skipped)
+    source = open_to_continue(Layout(Path(given)))
+    if (other := task_of(source.config)).name != DEFAULT_TASK:
+        raise ConfigError(
+            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {DEFAULT_TASK}"
+        )
+    if published_whole(source) is None:
+        raise ConfigError(f"data.path={given}: not published whole; finish that run first")
+    seen = Survey((0, source.plan.records), source.plan.samples)
+    solved = dataclasses.replace(source.config, cluster=config.cluster)
+    read = readings(source, 0, source.plan.records, seen)
+    return task.records_of_run(config, solved, windows(read), skipped)
 
 
 def _with_files(config: Generate) -> Generate:

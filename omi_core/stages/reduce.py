@@ -114,7 +114,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
                 schema=task.schema,
             )
         )
-        for window in _windows(_readings(run, first, last, seen)):
+        for window in windows(readings(run, first, last, seen)):
             for row in reducer.reduce(window):
                 writer.write(row)
             progress(len(window))
@@ -123,7 +123,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
         return writer.finish(reducer.counts(), seen.seen()[0])
 
 
-def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
+def readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
     """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`."""
     records = Records(run.layout.records).slice(first, last)
     for samples in read_samples(run.layout.journals(), first, last, on_frames=seen.add):
@@ -136,7 +136,8 @@ def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading
         yield record, []
 
 
-def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
+def windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
+    """Readings in lists of bounded size."""
     window: list[Reading] = []
     samples = size = 0
     for reading in readings:

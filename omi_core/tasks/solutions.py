@@ -61,12 +61,20 @@ class SolutionsReducer(Reducer):
     def close(self) -> None:
         self._grader.close()
 
-    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+    def judged(self, window: Sequence[Reading]) -> Iterator[tuple[Record, list[Sample], Judged]]:
+        """The records of a window, of each the samples that came to an end, and what was found of them."""
+        usable = [(record, self._answered(samples)) for record, samples in window]
+        for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
+            yield record, samples, outcome
+
+    def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
+        return self._judge.judge([record for record, _ in usable], answers)
+
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         judged: dict[str, Judged] = {}
         selected: list[Candidate] = []
-        outcomes = self._judge.judge([record for record, _ in usable], answers)
-        for (record, samples), outcome in zip(usable, outcomes, strict=True):
+        for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
             selected += self._selected(record, samples, outcome)
         for kept in self._after.apply(selected):
@@ -86,13 +94,13 @@ class SolutionsReducer(Reducer):
             for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
         ]
         for kept in self._before.apply(candidates):
-            reason = self._refusal(judged, verdicts[kept.index])
+            reason = self.refusal(judged, verdicts[kept.index])
             if reason is None:
                 yield kept
             else:
                 self._counts[f"selection/{reason}"] += 1
 
-    def _refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
+    def refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
         """Why a sample is not kept for its answer, or None."""
         if verdict is None:
             return "no_answer"
