@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
@@ -21,13 +21,15 @@ class Judged:
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
-    `by_vote` tells that it is the majority's, not a ground truth.
+    `by_vote` tells that it is the majority's, not a ground truth. `picks` says how often each sample was
+    picked, where that decides.
     """
 
     expected: list[str | None]
     answers: list[str | None]
     verdicts: list[Verdict | None]
     by_vote: bool
+    picks: Sequence[int] | None = None
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -49,8 +51,8 @@ class Judged:
 class Judge:
     """Votes on records and compares every answer with the ground truth, in bulk.
 
-    The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's.
-    Outcomes are added to `counts`.
+    The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's;
+    or, where picks are given, the one whose samples were picked most often. Outcomes are added to `counts`.
     """
 
     def __init__(self, grader: Grader, expected: str, counts: Counter[str]) -> None:
@@ -58,8 +60,16 @@ class Judge:
         self._expected = expected
         self._counts = counts
 
-    def judge(self, records: Sequence[Record], answers: Sequence[list[str | None]]) -> list[Judged]:
-        """The outcome of each record, from the answers of its samples (None: the sample has none)."""
+    def judge(
+        self,
+        records: Sequence[Record],
+        answers: Sequence[list[str | None]],
+        picks: Sequence[Sequence[int]] | None = None,
+    ) -> list[Judged]:
+        """The outcome of each record, from the answers of its samples (None: the sample has none).
+
+        `picks` are of each record how often its samples were picked.
+        """
         votes = vote_many(answers, self._grader)
         pairs: list[tuple[str, str]] = []
         for record, given in zip(records, answers, strict=True):
@@ -67,13 +77,16 @@ class Judge:
             pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
         out = []
-        for record, given, vote in zip(records, answers, votes, strict=True):
+        for at, (record, given, vote) in enumerate(zip(records, answers, votes, strict=True)):
             held = None
             if record.expected_answer is not None:
                 held = [self._held(record, answer, graded) for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
             self._count_vote(vote)
-            out.append(self._outcome(given, held, vote))
+            if picks is None:
+                out.append(self._outcome(given, held, vote))
+            else:
+                out.append(self._picked(given, held, vote, picks[at]))
         return out
 
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
@@ -92,15 +105,38 @@ class Judge:
             return Judged(
                 [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
             )
-        members = set(vote.members)
-        majority: list[Verdict | None] = [
-            None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
-            for at, answer in enumerate(given)
-        ]
-        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True)
+        judged = Judged(
+            [vote.answer] * len(given), given, _members(given, frozenset(vote.members)), by_vote=True
+        )
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
+
+    def _picked(
+        self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int]
+    ) -> Judged:
+        """The class of answers that was picked most often; of equal ones the larger, then the earlier."""
+        classes: dict[int, list[int]] = {}
+        for at, number in enumerate(vote.classes):
+            if number is not None:
+                classes.setdefault(number, []).append(at)
+        tally = [(sum(picks[at] for at in each), len(each), -each[0]) for each in classes.values()]
+        best = max(tally, default=(0, 0, 0))
+        if best[0] == 0:
+            self._counts["picks/records_without"] += 1
+            return Judged([None] * len(given), given, _members(given, ()), by_vote=False, picks=picks)
+        members = next(each for each in classes.values() if each[0] == -best[2])
+        spelt = Counter(given[at] for at in members).most_common(1)[0][0]  # of equal ones the first
+        self._counts["picks/records"] += 1
+        self._counts["picks/majority"] += members[0] in vote.members
+        if held is not None:
+            self._counts["picks/truth_records"] += 1
+            for name, chosen in (("picked", members), ("voted", vote.members)):
+                equal = any(held[at][1] is Verdict.EQUAL for at in chosen)
+                self._counts[f"picks/{name}_equal"] += equal
+        return Judged(
+            [spelt] * len(given), given, _members(given, frozenset(members)), by_vote=False, picks=picks
+        )
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:
@@ -123,3 +159,11 @@ class Judge:
             self._counts[f"{path}/draws"] += drawn.number
             self._counts[f"{path}/majority"] += drawn.majority
             self._counts[f"{path}/solved"] += drawn.solved
+
+
+def _members(given: Sequence[str | None], members: Collection[int]) -> list[Verdict | None]:
+    """The verdicts on samples by whether they are among these; None for one without an answer."""
+    return [
+        None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
+        for at, answer in enumerate(given)
+    ]

@@ -39,6 +39,7 @@ from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
 from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
+from omi_core.tasks.picks import Picks, picks_hash
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.tokenizers import tokenizer_digest
 
@@ -124,6 +125,7 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
             config.teacher.model = _absolute(config.teacher.model) or ""
         config.teacher.lora = _absolute(config.teacher.lora)
         config.teacher.chat_template = _absolute(config.teacher.chat_template)
+    config.answers.picks = _absolute(config.answers.picks)
     for section in vars(config).values():
         if hasattr(section, "tokenizer"):
             section.tokenizer = _absolute(section.tokenizer)
@@ -206,6 +208,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
+    if again.answers.picks is not None:
+        _check_picks(origin, again.answers.picks)
     if isinstance(again, Reduce) and (notice := _without_token_limit(again)) is not None:
         print(notice, file=sys.stderr)
     changed = {
@@ -227,6 +231,15 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     return _make(again, f"{source.root.name}-again", kept | changed, fill)
 
 
+def _check_picks(run: Run[Any], given: str) -> None:
+    """Raises ConfigError when they cannot be read, or were picked from another run, as far as its first
+    records tell; the reduce stage looks at all."""
+    picks = Picks(given)
+    seen = Survey((0, run.plan.records), run.plan.samples)
+    for record, samples in next(windows(readings(run, 0, run.plan.records, seen)), []):
+        picks.of(record.id, samples)
+
+
 def _link(path: Path, target: Path) -> None:
     """The same bytes under another name: a finished journal is never written again. A copy across disks."""
     try:
@@ -237,12 +250,14 @@ def _link(path: Path, target: Path) -> None:
 
 
 def chosen_content(config: Generate | Reduce) -> dict[str, Any]:
-    """The options that decide the dataset, with tokenizers by their bytes; the input adds more."""
+    """The options that decide the dataset, with tokenizers and picks by their bytes; the input adds more."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
     content = schema.content(config)
     for name, section in content.items():
         if isinstance(section, dict) and section.get("tokenizer") is not None:
             section["tokenizer"] = tokenizer_digest(section["tokenizer"], name)
+    if picks := content.get("answers", {}).get("picks"):
+        content["answers"]["picks"] = picks_hash(picks)
     return content
 
 

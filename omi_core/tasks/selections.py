@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -196,16 +197,16 @@ class Choices(Task):
         options, count = config.selections, 0
         mixed = options.keep == "right"
         with SolutionsReducer(solved, None) as reducer:
-            for record, samples, judged in (each for window in windows for each in reducer.judged(window)):
+            for record, samples, judged in chain.from_iterable(map(reducer.judged, windows)):
                 known = reducer.refusal(judged, Verdict.EQUAL) is None
                 pool = _pool(samples, judged.verdicts, known, options.max_chars)
                 right = [each["right"] for each in pool]
-                if reason := _useless(right, known, options):
+                expected = next(filter(None, judged.expected), None)
+                if reason := _useless(right, known, options) or (None if expected else "no_truth"):
                     skipped.add(reason, f"record {record.id}")
                     continue
                 draw = Random(digest128("groups", config.seed, record.id))
                 groups = draw_groups(draw, right, options.groups, (options.fewest, options.most), mixed)
-                expected = next(filter(None, judged.expected))
                 extra = {"record": record.id, "candidates": pool, "groups": groups}
                 yield Record.make(count, record.text, expected, record.source, extra)
                 count += 1

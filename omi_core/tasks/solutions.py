@@ -9,6 +9,7 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Self
 
 from omi_core import filters
@@ -21,9 +22,10 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
+from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.tasks.settings import Config
-from omi_core.tasks.task import Chosen, Task
+from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
@@ -45,6 +47,7 @@ class SolutionsReducer(Reducer):
         self._after = filters.build(
             {name: options[name] for name in options if name not in early}, extract=self._extract
         )
+        self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
 
@@ -69,7 +72,8 @@ class SolutionsReducer(Reducer):
 
     def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
-        return self._judge.judge([record for record, _ in usable], answers)
+        picks = self._picks and [self._picks.of(record.id, samples) for record, samples in usable]
+        return self._judge.judge([record for record, _ in usable], answers, picks)
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         judged: dict[str, Judged] = {}
@@ -77,8 +81,23 @@ class SolutionsReducer(Reducer):
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
             selected += self._selected(record, samples, outcome)
-        for kept in self._after.apply(selected):
-            yield self._row(kept, judged[kept.record_id])
+        kept = self._after.apply(selected)
+        for one in kept if self._picks is None else self._most_picked(kept, usable, judged):
+            yield self._row(one, judged[one.record_id])
+
+    def _most_picked(
+        self, kept: list[Candidate], usable: Sequence[Reading], judged: Mapping[str, Judged]
+    ) -> Iterator[Candidate]:
+        """Of each record's samples the one that was picked most often; of equal ones the first."""
+        picks = {
+            (record.id, sample.index): count
+            for record, samples in usable
+            for sample, count in zip(samples, judged[record.id].picks or (), strict=True)
+        }
+        for record_id, group in groupby(kept, lambda one: one.record_id):
+            several = list(group)
+            self._counts["selection/other_solution"] += len(several) - 1
+            yield max(several, key=lambda one: (picks[record_id, one.index], -one.index))
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
@@ -104,6 +123,8 @@ class SolutionsReducer(Reducer):
         """Why a sample is not kept for its answer, or None."""
         if verdict is None:
             return "no_answer"
+        if judged.picks is not None and not any(judged.picks):
+            return "no_pick"
         if verdict is Verdict.UNKNOWN:
             return "unknown"
         if verdict is Verdict.NOT_EQUAL:
@@ -228,6 +249,14 @@ class Solutions(Task):
         if answers.pattern is not None and "pattern" not in answers.methods:
             if config.data.answer_format != "pattern":
                 raise ConfigError("answers.pattern: not used; add pattern to answers.methods, or omit it")
+        if answers.expected == "picked" and hasattr(config, "teacher"):
+            raise ConfigError(
+                "answers.expected=picked: there is nothing to pick from yet; give it to jobs.reduce input=RUN"
+            )
+        if answers.expected == "picked" and answers.picks is None:
+            raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        if answers.expected != "picked" and answers.picks is not None:
+            raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
             Extractor(answers.methods, answers.pattern)
         except ValueError as error:
@@ -262,6 +291,15 @@ class Solutions(Task):
         self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        picks = counts.get("picks", {})
+        records, truths = picks.get("records", 0), picks.get("truth_records", 0)
+        return {
+            "picked answers that are the majority's": (picks.get("majority", 0), records),
+            "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
+            "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),
+        }
 
     def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
         votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""
