@@ -19,7 +19,7 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Template
 from omi_core.tasks import known
 
-TASKS = ("solutions", "problems", "dialogues", "verdicts")
+TASKS = ("solutions", "problems", "dialogues", "verdicts", "selections")
 SECTIONS = [
     (task, path.name.removesuffix(".yaml"))
     for path in sorted(files("omi_core.prompts").iterdir(), key=lambda path: path.name)
@@ -44,21 +44,24 @@ def test_every_section_that_comes_with_the_suite_renders_in_all_its_styles(task:
     loaded = prompts.load(known()[task].form, name, styles=("all",))
     assert len({template.style for template in loaded}) == len(loaded)
     for template in loaded:
-        *head, last = template.messages("THE TEXT", other="THE OTHER")
+        *head, last = template.messages("THE TEXT", other="THE OTHER", candidates="THE CANDIDATES")
         roles = [message["role"] for message in head if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
         assert last["role"] == "user" and last["content"].count("THE TEXT") == 1
         assert ("THE OTHER" in last["content"]) == (task == "verdicts")
+        assert ("THE CANDIDATES" in last["content"]) == (task == "selections")
         assert all(message["content"].strip() and "{{" not in message["content"] for message in (*head, last))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_but_one(task: str) -> None:
+def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_that_writes(
+    task: str,
+) -> None:
     name = known()[task].form.default
     assert prompts.load(known()[task].form, None, styles=("all",)) == prompts.load(
         known()[task].form, name, styles=("all",)
     )
-    assert (task == "verdicts") == ((task, "tiny") not in SECTIONS)
+    assert (task in ("verdicts", "selections")) == ((task, "tiny") not in SECTIONS)
 
 
 HOSTILE = [
