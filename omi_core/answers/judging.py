@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
@@ -77,16 +77,14 @@ class Judge:
             pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
         out = []
-        for at, (record, given, vote) in enumerate(zip(records, answers, votes, strict=True)):
+        picked = picks if picks is not None else [None] * len(records)
+        for record, given, vote, counts in zip(records, answers, votes, picked, strict=True):
             held = None
             if record.expected_answer is not None:
                 held = [self._held(record, answer, graded) for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
             self._count_vote(vote)
-            if picks is None:
-                out.append(self._outcome(given, held, vote))
-            else:
-                out.append(self._picked(given, held, vote, picks[at]))
+            out.append(self._outcome(given, held, vote, counts))
         return out
 
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
@@ -100,14 +98,16 @@ class Judge:
         unequal = set(verdicts.values()) == {Verdict.NOT_EQUAL}
         return record.expected_answer, Verdict.NOT_EQUAL if unequal else Verdict.UNKNOWN
 
-    def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
+    def _outcome(
+        self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int] | None
+    ) -> Judged:
+        if picks is not None:
+            return self._picked(given, held, vote, picks)
         if held is not None and self._expected == "truth":
             return Judged(
                 [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
             )
-        judged = Judged(
-            [vote.answer] * len(given), given, _members(given, frozenset(vote.members)), by_vote=True
-        )
+        judged = Judged([vote.answer] * len(given), given, _verdicts(given, vote.members), by_vote=True)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
@@ -116,17 +116,16 @@ class Judge:
         self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int]
     ) -> Judged:
         """The class of answers that was picked most often; of equal ones the larger, then the earlier."""
-        classes: dict[int, list[int]] = {}
-        for at, number in enumerate(vote.classes):
+        sizes, tally = Counter(vote.classes), Counter[int]()
+        for number, count in zip(vote.classes, picks, strict=True):
             if number is not None:
-                classes.setdefault(number, []).append(at)
-        tally = [(sum(picks[at] for at in each), len(each), -each[0]) for each in classes.values()]
-        best = max(tally, default=(0, 0, 0))
-        if best[0] == 0:
+                tally[number] += count
+        best = max(tally, key=lambda number: (tally[number], sizes[number], -number), default=-1)
+        if not tally[best]:
             self._counts["picks/records_without"] += 1
-            return Judged([None] * len(given), given, _members(given, ()), by_vote=False, picks=picks)
-        members = next(each for each in classes.values() if each[0] == -best[2])
-        spelt = Counter(given[at] for at in members).most_common(1)[0][0]  # of equal ones the first
+            nothing: list[str | None] = [None] * len(given)
+            return Judged(nothing, given, _verdicts(given, ()), by_vote=False, picks=[0] * len(given))
+        members = [at for at, number in enumerate(vote.classes) if number == best]
         self._counts["picks/records"] += 1
         self._counts["picks/majority"] += members[0] in vote.members
         if held is not None:
@@ -134,9 +133,8 @@ class Judge:
             for name, chosen in (("picked", members), ("voted", vote.members)):
                 equal = any(held[at][1] is Verdict.EQUAL for at in chosen)
                 self._counts[f"picks/{name}_equal"] += equal
-        return Judged(
-            [spelt] * len(given), given, _members(given, frozenset(members)), by_vote=False, picks=picks
-        )
+        spelt = Counter(given[at] for at in members).most_common(1)[0][0]  # of equal ones the first
+        return Judged([spelt] * len(given), given, _verdicts(given, members), by_vote=False, picks=picks)
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:
@@ -161,9 +159,10 @@ class Judge:
             self._counts[f"{path}/solved"] += drawn.solved
 
 
-def _members(given: Sequence[str | None], members: Collection[int]) -> list[Verdict | None]:
+def _verdicts(given: Sequence[str | None], members: Sequence[int]) -> list[Verdict | None]:
     """The verdicts on samples by whether they are among these; None for one without an answer."""
+    right = set(members)
     return [
-        None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
+        None if answer is None else Verdict.EQUAL if at in right else Verdict.NOT_EQUAL
         for at, answer in enumerate(given)
     ]

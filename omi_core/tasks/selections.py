@@ -7,6 +7,7 @@ it `jobs.reduce answers.expected=picked` chooses one solution of many.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -232,16 +233,11 @@ class Choices(Task):
         return f"picks {row['selected']}{judged}", [row["prompt"], row["generated_selection"]]
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        picks = {
-            name: counts.get("picks", {}).get(name, 0) for name in ("replies", "read", "judged", "right")
-        }
+        picks = Counter(counts.get("picks", {}))
         return {
             "replies that pick a solution": (picks["read"], picks["replies"]),
             "picks that are right": (picks["right"], picks["judged"]),
-            "picks that would be right by chance": (
-                counts.get("picks", {}).get("chance_ppm", 0) / _PPM,
-                picks["judged"],
-            ),
+            "picks that would be right by chance": (picks["chance_ppm"] / _PPM, picks["judged"]),
         }
 
 

@@ -9,7 +9,6 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any, Self
 
 from omi_core import filters
@@ -81,23 +80,13 @@ class SolutionsReducer(Reducer):
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
             selected += self._selected(record, samples, outcome)
-        kept = self._after.apply(selected)
-        for one in kept if self._picks is None else self._most_picked(kept, usable, judged):
-            yield self._row(one, judged[one.record_id])
-
-    def _most_picked(
-        self, kept: list[Candidate], usable: Sequence[Reading], judged: Mapping[str, Judged]
-    ) -> Iterator[Candidate]:
-        """Of each record's samples the one that was picked most often; of equal ones the first."""
-        picks = {
-            (record.id, sample.index): count
-            for record, samples in usable
-            for sample, count in zip(samples, judged[record.id].picks or (), strict=True)
-        }
-        for record_id, group in groupby(kept, lambda one: one.record_id):
-            several = list(group)
-            self._counts["selection/other_solution"] += len(several) - 1
-            yield max(several, key=lambda one: (picks[record_id, one.index], -one.index))
+        chosen: set[str] = set()
+        for kept in self._after.apply(selected):
+            if self._picks is not None and kept.record_id in chosen:
+                self._counts["selection/other_solution"] += 1
+            else:
+                chosen.add(kept.record_id)
+                yield self._row(kept, judged[kept.record_id])
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
@@ -106,12 +95,15 @@ class SolutionsReducer(Reducer):
         return answer
 
     def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
-        """The samples of a record whose answer is the expected one."""
+        """A record's samples whose answer is the expected one; where picks decide, the most picked first."""
         verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
             candidate(record, sample, answer, expected or "")
             for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
         ]
+        if judged.picks is not None:
+            picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
+            candidates.sort(key=lambda one: -picks[one.index])
         for kept in self._before.apply(candidates):
             reason = self.refusal(judged, verdicts[kept.index])
             if reason is None:
