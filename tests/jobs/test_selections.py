@@ -131,12 +131,17 @@ def test_other_picks_than_when_the_run_was_planned_are_refused(here: Here, tmp_p
     done(here, *SOLVED)
     done(here, *ALL)
     done(here, *CHOOSE, "run.dir=chosen")
+    before = files_of(tmp_path / "chosen")
     shutil.rmtree(tmp_path / "chosen/dataset")
     shutil.rmtree(tmp_path / "chosen/reduce")
     shutil.rmtree(tmp_path / "picks")
     done(here, *ALL, "seed=3")
     code, _, err = here("resume", "chosen")
     assert code == 2 and "was published anew since this run was planned" in err
+    shutil.rmtree(tmp_path / "picks")
+    done(here, *ALL)
+    done(here, "resume", "chosen")
+    assert files_of(tmp_path / "chosen") == before
 
 
 INPUTS = [
@@ -170,6 +175,18 @@ def test_solutions_made_elsewhere_are_picked_from_as_well(here: Here, tmp_path: 
     done(here, *ALL)
     done(here, *CHOOSE, "run.dir=chosen")
     assert [row["expected_answer"] for row in rows(tmp_path / "chosen")] == [str(a + 1) for a in range(8)]
+
+
+def test_thinking_before_picks_is_published_later_as_well(here: Here, tmp_path: Path) -> None:
+    done(here, *SOLVED)
+    out = done(here, *SELECT, "teacher.rehearsal.thinking=0.9", "run.dir=picked")
+    assert "thinking is left out" in out
+    done(here, "reduce", "input=picked", "publish.reasoning=column", "run.dir=again", "cluster.workers=1")
+    found = rows(tmp_path / "again")
+    assert [row["generated_selection"] for row in found] == [
+        row["generated_selection"] for row in rows(tmp_path / "picked")
+    ]
+    assert sum(row["reasoning"] is not None and row["reasoning_tokens"] > 0 for row in found) > len(found) / 2
 
 
 def test_the_plan_shows_the_prompt(here: Here) -> None:
