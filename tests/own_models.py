@@ -12,17 +12,16 @@ from omi_core.teachers.models import model_path
 HIDDEN, RANK = 128, 4
 
 
-def make_adapter(path: Path) -> Path:
-    """A LoRA adapter of the embedded model that adds noise to the queries and keys of every layer."""
+def make_adapter(path: Path, size: float = 1.0) -> Path:
+    """A LoRA adapter of the embedded model that adds noise of this size to every layer's queries and keys."""
     import torch
     from safetensors.torch import save_file
 
     path.mkdir()
     generator = torch.Generator().manual_seed(0)
     weights = {
-        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": torch.randn(
-            (RANK, HIDDEN) if side == "A" else (HIDDEN, RANK), generator=generator
-        )
+        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": size
+        * torch.randn((RANK, HIDDEN) if side == "A" else (HIDDEN, RANK), generator=generator)
         for layer in range(4)
         for name in ("q_proj", "k_proj")
         for side in "AB"

@@ -26,6 +26,7 @@ SMALL: dict[str, list[str]] = {
     "sample_cost": ["--samples", "50"],
     "status": ["--tasks", "50"],
     "tokens": ["--samples", "64", "--repeat", "1"],
+    "traces": ["--samples", "16", "--kilobytes", "20"],
 }
 
 

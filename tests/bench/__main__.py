@@ -18,6 +18,7 @@ BENCHES: dict[str, list[str]] = {
     "sample_cost": ["--samples", "5000"],
     "journals": ["--keys", "200000", "--journals", "50"],
     "publish": ["--rows", "1000000", "--only", "splits"],
+    "traces": ["--samples", "2000"],
     "combine": ["--rows", "50000"],
     "status": ["--tasks", "2000"],
     "answers": [str(DATA), "--pairs", "200"],

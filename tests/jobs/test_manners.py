@@ -55,7 +55,7 @@ def manners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list
                 f"teacher.model={model_path('embedded:thinking')}",
                 "teacher.reasoning=qwen3",
             ],
-            "LoRA": [*OWN, model, f"teacher.lora={make_adapter(place / 'adapter')}"],
+            "LoRA": [*OWN, model, f"teacher.lora={make_adapter(place / 'adapter', 0.1)}"],
             "quantised": [
                 *OWN,
                 f"teacher.model={quantise(place / 'integers')}",

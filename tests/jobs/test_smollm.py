@@ -41,7 +41,7 @@ def options(smollm_model: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     teacher = ["teacher=model", f"teacher.model={smollm_model}", "teacher.dtype=float32"]
-    engine = ["engine.max_num_seqs=8", "engine.queue=2", "engine.kv_cache_gb=0.25"]
+    engine = ["engine.max_num_seqs=8", "engine.queue=2", "engine.kv_cache_gb=0.5"]
     run = ["cluster.workers=1", "run.flush_samples=2", "run.dir=run"]
     return [*teacher, *engine, *run, f"sampling.max_tokens={TOKENS}", "sampling.top_p=1"]
 
@@ -157,3 +157,18 @@ def test_verdicts_have_a_row_for_each_pair(job: Job, options: list[str], tmp_pat
     assert len(rows) == counts["judged"]["pairs"] == 4
     assert {row["forward"] for row in rows} | {row["backward"] for row in rows} <= {"yes", "no", None}
     assert sum(counts["replies"].values()) == 8
+
+
+def test_selections_pick_among_its_own_solutions(job: Job, options: list[str], tmp_path: Path) -> None:
+    lenient = ["answers.pattern=([0-9]+)", "answers.expected=majority", "answers.min_votes=1"]
+    lenient += ["filters.no_boxed=false", "filters.unfinished=false", "sampling.stop=['.']"]
+    options = [word for word in options if word != "run.dir=run"]
+    carried_out(job, "data.size=6", "samples=6", *lenient, *options, "run.dir=solved")
+    assert (tmp_path / "solved/dataset").is_dir()
+    asked = ["task=selections", "data=file", "data.path=solved", "selections.keep=all", "selections.most=3"]
+    carried_out(job, *asked, "selections.groups=2", *options, "run.dir=run")
+    records = orjson.loads((tmp_path / "run/plan.json").read_bytes())["records"]
+    rows, counts = accounted(tmp_path / "run", 2 * records)
+    assert counts["picks"]["replies"] == counts["samples"]
+    assert all(1 <= row["selected"] <= row["candidates"] <= 3 for row in rows)
+    assert all(row["selected_solution"] in row["prompt"] for row in rows)

@@ -30,7 +30,7 @@ def test_a_window_ends_with_enough_records_or_samples(
         )
         for ordinal, count in enumerate(samples)
     ]
-    windows = list(reduce._windows(iter(readings)))
+    windows = list(reduce.windows(iter(readings)))
     assert [len(window) for window in windows] == expected
     assert [reading for window in windows for reading in window] == readings
 
@@ -45,5 +45,5 @@ def test_a_window_ends_with_enough_characters_of_text_and_thinking(monkeypatch: 
         )
         for ordinal, (text, thinking) in enumerate(sizes)
     ]
-    windows = list(reduce._windows(iter(readings)))
+    windows = list(reduce.windows(iter(readings)))
     assert [[reading[0].ordinal for reading in window] for window in windows] == [[0], [1, 2, 3], [4]]
