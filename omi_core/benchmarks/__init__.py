@@ -7,8 +7,8 @@ A file says where its set is read, how answers stand there, how many rows it has
     source: https://github.com/openai/grade-school-math
     licence: MIT
 
-Nothing of a test set comes with this project. A benchmark of one's own is such a file, with `data.path` in place
-of `data.hub`.
+Nothing of a test set comes with this project. A benchmark of one's own is such a file, with `data.path` in
+place of `data.hub`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _ANSWERS = ("answer", "final_answer", "solution")
 class Benchmark:
     """A test set. `licence` is None where none is known: contest problems belong to those who set them.
 
-    `choices` is the column with the list of choices, of which `data.answer` holds the letter or the number from 0.
-    `level` and `subject` are columns, too, by which results are listed where a row has them.
+    `choices` is the column with the list of choices, of which `data.answer` holds the letter or the number
+    from 0. `level` and `subject` are columns, too, by which results are listed where a row has them.
     """
 
     data: Data = section(Data)

@@ -66,9 +66,8 @@ def _rows(name: str, source: str, column: str | None) -> Iterator[tuple[str, Row
     elif name in benchmarks.known():
         yield from hub_rows(_known(name))
     else:
-        raise ConfigError(
-            f"test={name}: no known test set{did_you_mean(name, list(benchmarks.known()))}; give test=[{name}=FILE]"
-        )
+        near = did_you_mean(name, list(benchmarks.known()))
+        raise ConfigError(f"test={name}: no known test set{near}; give test=[{name}=FILE]")
 
 
 def _known(name: str) -> Data:
