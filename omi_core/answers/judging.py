@@ -21,13 +21,14 @@ class Judged:
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
-    `by_vote` tells that it is the majority's, not a ground truth.
+    `by_vote` tells that it is the majority's, not a ground truth. `classes` are those of the `Vote`.
     """
 
     expected: list[str | None]
     answers: list[str | None]
     verdicts: list[Verdict | None]
     by_vote: bool
+    classes: tuple[int | None, ...]
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -89,15 +90,14 @@ class Judge:
 
     def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
         if held is not None and self._expected == "truth":
-            return Judged(
-                [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
-            )
+            expected, verdicts = [right for right, _ in held], [verdict for _, verdict in held]
+            return Judged(expected, given, verdicts, by_vote=False, classes=vote.classes)
         members = set(vote.members)
         majority: list[Verdict | None] = [
             None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
             for at, answer in enumerate(given)
         ]
-        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True)
+        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True, classes=vote.classes)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged

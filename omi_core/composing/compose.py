@@ -27,7 +27,7 @@ class Root:
     load: Callable[[Mapping[str, Any]], Any]
 
 
-COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
+COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix")
 
 
 @cache
@@ -37,6 +37,9 @@ def command_root(name: str) -> Root:
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
 
         schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
+    elif name == "evaluate":
+        from omi_core.protocol import Evaluate as schema
+        from omi_core.protocol import load_evaluate as load
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load

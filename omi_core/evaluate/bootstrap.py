@@ -23,6 +23,11 @@ def intervals(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return _around(values, np.broadcast_to(added, (2 * _ADDED, values.shape[1])), seed)
 
 
+def plain_intervals(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `intervals`, of values of any size, such as numbers of tokens; nothing is added."""
+    return _around(values, values[:0], seed)
+
+
 def sampling_intervals(
     right: np.ndarray, n: int, table: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +80,7 @@ def _around(values: np.ndarray, added: np.ndarray, seed: int) -> tuple[np.ndarra
     drawn = _means(np.concatenate([values, added]), seed)
     low, high = np.percentile(drawn, _LEVEL, axis=0)
     mean = values.mean(axis=0)
-    return np.minimum(np.maximum(low, added.min()), mean), np.maximum(high, mean)
+    return np.minimum(low, mean), np.maximum(high, mean)
 
 
 def _means(values: np.ndarray, seed: int) -> np.ndarray:

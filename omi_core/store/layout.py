@@ -11,6 +11,7 @@ RUN/
   generate/0001-00000.1.flight, .1.crash          while task 0 runs, and after its engine crashed (`flight`)
   reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
   dataset/              what is published
+  evaluation/           in place of it, what a run against benchmarks comes to
   summary.json          times and rates of the last command (never part of the dataset)
 """
 
@@ -59,6 +60,7 @@ class Layout:
     lock = _Below(".lock")
     generate = _Below("generate")
     dataset = _Below("dataset")
+    evaluation = _Below("evaluation")
     logs = _Below("logs")
     summary = _Below("summary.json")
 

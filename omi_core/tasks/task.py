@@ -38,7 +38,7 @@ class Task(ABC):
     None for the first. `figures` are those of METRICS that only rows of this kind have.
     `skipped` says in words why input rows are left out. `made_from` is what the input holds. `has_styles`:
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
-    and `publish.chat` are.
+    and `publish.chat` are. `scored`: samples are graded and scored, and nothing is published.
     """
 
     name: ClassVar[str]
@@ -56,6 +56,7 @@ class Task(ABC):
     made_from: ClassVar[str] = "problems"
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
 
     def check(self, config: Config) -> None:  # noqa: B027
         """Raises ConfigError when options of the task's sections do not go together."""
