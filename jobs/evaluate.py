@@ -1,9 +1,11 @@
 """Evaluate a model on benchmarks: every answer is graded, and the figures come with their error bars.
 
-    python -m jobs.evaluate model=Qwen/Qwen2.5-1.5B-Instruct benchmarks=[gsm8k,math,amc23] +cluster=selene
-    python -m jobs.evaluate teacher=qwen25_math_72b benchmarks=[aime24] samples=16 tasks=4 +cluster=selene
-    python -m jobs.evaluate teacher=tiny benchmarks=[gsm8k=test.jsonl] limit=20 min.gsm8k=0.5
-    python -m jobs.evaluate model=models/mine benchmarks=[my_set.yaml] samples=8 plan=true
+    python -m jobs.evaluate teacher=rehearsal benchmarks=[gsm8k=train.jsonl] limit=10      # a local file
+    python -m jobs.evaluate teacher=tiny benchmarks=[gsm8k=train.jsonl] limit=10 samples=16 plan=true
+    python -m jobs.evaluate teacher=rehearsal benchmarks=[gsm8k=train.jsonl] limit=10 min.gsm8k=0.1
+
+model=HUB_ID or model=DIRECTORY is the model, or teacher=NAME one with all its options; benchmarks=[gsm8k,math]
+are read from the hub.
 
 The run is in runs/evaluations-<benchmarks>-<teacher>-<fingerprint>, or in run.dir; what it comes to is in
 evaluation/ below. It is continued, watched and cancelled as any run. The exit code is 0 whatever the score.
