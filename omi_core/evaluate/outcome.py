@@ -37,10 +37,19 @@ class Scored:
     protocol: Mapping[str, Any]
     figures: Sequence[EvaluationFigure]
 
+    @property
+    def samples(self) -> int:
+        """Samples of each problem."""
+        return max((figure.samples for figure in self.figures), default=0)
+
     def tallies(self) -> list[Tally]:
         """The verdicts of all samples. Raises ValueError when the file is damaged."""
-        with open(self.directory / PROBLEMS, "rb") as file:
-            return read_tallies(file)
+        path = self.directory / PROBLEMS
+        try:
+            with path.open("rb") as file:
+                return read_tallies(file)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: damaged; score the run again") from error
 
 
 def write_outcome(

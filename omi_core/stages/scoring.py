@@ -13,7 +13,7 @@ from omi_core.evaluate.tables import header, lines, markdown, notes
 from omi_core.publish.card import CardInfo
 from omi_core.publish.parts import read_part
 from omi_core.stages.run import Run
-from omi_core.terminal import terminal
+from omi_core.terminal import print_table
 
 
 def score_run(
@@ -43,19 +43,8 @@ def score_run(
 
 def show_scores(run: Run[Any]) -> None:
     """Prints the table of an evaluation. Raises ValueError when it is damaged."""
-    from rich import box
-    from rich.table import Table
-
     found = read_outcome(run.layout.evaluation)
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for name in header(run.plan.samples):
-        table.add_column(name, justify="left" if name == "benchmark" else "right", no_wrap=True)
-    for row in lines(found.figures):
-        table.add_row(*row)
-    console = terminal()
-    # Better lines longer than the terminal than figures cut off.
-    console.width = max(console.width, terminal(width=10_000).measure(table).maximum)
-    console.print(table, crop=False)
+    print_table(header(run.plan.samples), lines(found.figures))
     for note in notes(found.figures):
-        console.print(note, markup=False)
+        print(note)
     print(f"evaluation: {run.layout.evaluation}")
