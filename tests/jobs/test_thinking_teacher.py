@@ -69,3 +69,12 @@ def test_thinking_that_max_tokens_cuts_off_is_counted_and_not_published(job: Job
     assert unclosed and len(unclosed) == counts["finish"][UNCLOSED]
     assert all(sample.reasoning and not sample.text for sample in unclosed)
     assert all("\\boxed{" in row["generated_solution"] for row in rows)
+
+
+def test_an_option_of_the_chat_template_makes_it_reply_at_once(job: Job, tmp_path: Path) -> None:
+    samples, rows, counts = made(
+        job, tmp_path, "samples=4", "+teacher.chat_template_kwargs.enable_thinking=false"
+    )
+    assert not any(sample.reasoning for sample in samples)
+    assert counts["tokens"].get("reasoning", 0) == 0
+    assert rows and all("\\boxed{" in row["generated_solution"] for row in rows)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from omi_core import prompts
@@ -19,34 +17,10 @@ from omi_core.tasks import known
 from omi_core.teachers.models import model_path
 from omi_core.teachers.teacher import Request
 from omi_core.teachers.vllm import VllmTeacher
+from tests.own_models import make_adapter
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not installed")
-
-HIDDEN, RANK = 128, 4
-
-
-def make_adapter(path: Path) -> Path:
-    """A LoRA adapter of the embedded model that adds noise to the queries and keys of every layer."""
-    import torch
-    from safetensors.torch import save_file
-
-    path.mkdir()
-    generator = torch.Generator().manual_seed(0)
-    weights = {
-        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": torch.randn(
-            (RANK, HIDDEN) if side == "A" else (HIDDEN, RANK), generator=generator
-        )
-        for layer in range(4)
-        for name in ("q_proj", "k_proj")
-        for side in "AB"
-    }
-    save_file(weights, path / "adapter_model.safetensors")
-    stated = {"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * RANK, "target_modules": ["q_proj", "k_proj"]}
-    (path / "adapter_config.json").write_bytes(
-        orjson.dumps(stated | {"bias": "none", "task_type": "CAUSAL_LM"})
-    )
-    return path
 
 
 @pytest.fixture(scope="module")
