@@ -19,6 +19,7 @@ from omi_core.cluster_options import Canary, Cluster
 from omi_core.config import AnyTeacher, Generate, RunOptions, load_generate
 from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
+from omi_core.publish.published import dataset_files
 from omi_core.tasks.evaluations import GRADED
 from omi_core.teachers.models import lacks_chat_template
 from omi_core.teachers.teacher_options import Engine, Sampling
@@ -53,6 +54,9 @@ class Evaluate:
     min: dict[str, float] = option(
         {}, "least pass@1 of benchmarks, min.gsm8k=0.9: below it the command ends with exit code 1"
     )
+    training_data: str | None = option(
+        None, "data=RUN, a dataset or files: says how many of the questions stand in this training data"
+    )
     seed: int = option(0, "seed of the samples", ge=0)
     teacher: AnyTeacher = section(AnyTeacher)  # type: ignore[valid-type]
     prompt: Prompt = section(Prompt)
@@ -71,10 +75,12 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line asks for: the run, and the least share that is to be right, by benchmark."""
+    """What a command line asks for: the run, the least share that is to be right, by benchmark, and the
+    training data that may hold its questions."""
 
     generate: Generate
     least: Mapping[str, float]
+    training_data: str | None = None
 
     @property
     def plan(self) -> bool:
@@ -114,7 +120,9 @@ def load_evaluate(values: Mapping[str, Any]) -> Asked:
             "evaluation": {"benchmarks": words, "limit": config.limit},
         }
     )
-    return Asked(generate, config.min)
+    if config.training_data is not None:
+        dataset_files("data", config.training_data)  # a mistake now, not after GPU hours
+    return Asked(generate, config.min, config.training_data)
 
 
 def _name_model(config: Evaluate) -> None:

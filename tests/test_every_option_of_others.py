@@ -57,7 +57,10 @@ SHOWN: dict[str, str] = {
         if key.startswith(("teacher.", "prompt.", "sampling.", "answers.", "engine.", "cluster.", "run."))
         or key in ("samples", "seed", "tasks", "reduce_tasks", "canary", "plan")
     },
-    **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
+    **{
+        f"evaluate.{key}": _EVALUATE
+        for key in ("model", "benchmarks", "limit", "temperature", "min", "training_data")
+    },
     **{
         f"{command}.root": "jobs/test_compare.py"
         for command in ("status", "compare", "report", "logs", "explore")

@@ -10,6 +10,8 @@ from omi_core.inputs import Row, RowReader, Skipped, cell, described, one_text, 
 from omi_core.options import ConfigError
 from omi_core.records import Record
 
+_CHOICES = "\n\nThe answer is the letter of one of these:\n"
+
 
 def by_name(words: Sequence[str]) -> dict[str, Benchmark]:
     """The benchmarks of `benchmarks=[…]` by name. Raises ConfigError: as `find`, or one is given twice."""
@@ -58,6 +60,11 @@ def _told(benchmark: Benchmark, row: Row) -> dict[str, str]:
     return {key: value for key, value in said.items() if value is not None}
 
 
+def question_of(record: Record) -> str:
+    """The problem as the benchmark has it, without the choices that were put below."""
+    return record.text.partition(_CHOICES)[0] if "choices" in record.extra else record.text
+
+
 def _choices(row: Row, column: str, where: str) -> list[str]:
     value = cell(row, column, where, "choices")
     texts = [one_text(item) for item in value] if isinstance(value, list) else []
@@ -77,7 +84,7 @@ def _with_choices(text: str, answer: str, choices: Sequence[str], where: str) ->
         shown = repr(answer[:20])
         raise ConfigError(f"choices: {where} has the answer {shown}, neither a letter nor a number of them")
     listed = "\n".join(f"({letter}) {choice}" for letter, choice in zip(letters, choices, strict=True))
-    return f"{text}\n\nThe answer is the letter of one of these:\n{listed}", right
+    return f"{text}{_CHOICES}{listed}", right
 
 
 # `B`, `(B)`, `B.` and `(B) 12`, also in \text{}; `A cell` is not one.

@@ -1,4 +1,4 @@
-"""`jobs.evaluate` on a real Slurm: the chain of any run, cancelled and resumed, ends in one machine's bytes."""
+"""`jobs.evaluate` on a real Slurm: the chain of a run, cancelled and resumed, ends in one machine's bytes."""
 
 from __future__ import annotations
 

@@ -306,6 +306,30 @@ def test_a_trial_takes_the_first_problems_of_each(here: Here, tmp_path: Path) ->
     assert [found[name, None, "pass", 1]["problems"] for name in ("a", "b")] == [4, 4]
 
 
+@pytest.mark.parametrize("word", ["data", "training_data"])
+def test_the_questions_that_training_data_holds_are_counted(here: Here, tmp_path: Path, word: str) -> None:
+    texts = [
+        "A baker has 4 trays of 12 rolls and sells 30 of them today. How many are left?",
+        "Which regular polygon has angles of 150 degrees at every corner, by its number of sides?",
+    ]
+    rows = [{"problem": text, "answer": "5", "options": ["5", "6"]} for text in texts]
+    names = [benchmark(tmp_path, "a", rows), benchmark(tmp_path, "b", rows, "choices: options", "answer")]
+    (tmp_path / "b.jsonl").write_bytes(
+        b"".join(
+            orjson.dumps(row | {"answer": "A", "problem": row["problem"] + " Say it."}) + b"\n"
+            for row in rows
+        )
+    )
+    (tmp_path / "train.jsonl").write_bytes(orjson.dumps({"problem": texts[0].upper()}) + b"\n")
+    words = ("evaluate", *REHEARSED, f"benchmarks=[{','.join(names)}]", "run.dir=run")
+    code, out, _ = here(*words, f"{word}=train.jsonl")
+    assert code == 0 and "a: 1 of 2 questions (50.0%) stand in train.jsonl, in 1 of its 1 problems" in out
+    assert "b: 1 of 2 questions" in out
+    assert len((tmp_path / "run/contamination.jsonl").read_bytes().splitlines()) >= 1
+    code, _, err = here(*words, f"{word}=nowhere.jsonl")
+    assert code == 2 and err == "error: data=nowhere.jsonl: no such file\n"
+
+
 REAL = ("gsm8k", "math", "amc23", "aime24", "olympiadbench")
 
 
