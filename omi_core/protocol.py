@@ -57,6 +57,11 @@ class Evaluate:
     training_data: str | None = option(
         None, "data=RUN, a dataset or files: says how many of the questions stand in this training data"
     )
+    judge: str | None = option(
+        None,
+        "teacher that is asked about answers that no rule could decide, or a finished run of task=rulings",
+    )
+    judge_wrong: bool = option(False, "the judge is asked about answers that are wrong, too")
     seed: int = option(0, "seed of the samples", ge=0)
     teacher: AnyTeacher = section(AnyTeacher)  # type: ignore[valid-type]
     prompt: Prompt = section(Prompt)
@@ -75,12 +80,17 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line asks for: the run, the least share that is to be right, by benchmark, and the
-    training data that may hold its questions."""
+    """What a command line asks for: the run, and what is asked of it besides.
+
+    `least` are shares that are to be right, by benchmark; `training_data` may hold its questions; `judge` is
+    a teacher or a run.
+    """
 
     generate: Generate
     least: Mapping[str, float]
     training_data: str | None = None
+    judge: str | None = None
+    judge_wrong: bool = False
 
     @property
     def plan(self) -> bool:
@@ -122,7 +132,9 @@ def load_evaluate(values: Mapping[str, Any]) -> Asked:
     )
     if config.training_data is not None:
         dataset_files("data", config.training_data)  # a mistake now, not after GPU hours
-    return Asked(generate, config.min, config.training_data)
+    if config.judge_wrong and config.judge is None:
+        raise ConfigError("judge_wrong: there is no judge; give judge=TEACHER")
+    return Asked(generate, config.min, config.training_data, config.judge, config.judge_wrong)
 
 
 def _name_model(config: Evaluate) -> None:

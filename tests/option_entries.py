@@ -77,6 +77,7 @@ EVALUATION = {
     "samples": 1,
     "evaluation.benchmarks": ["problems.yaml"],
 }
+RULINGS = {"task.name": "rulings", "data.origin": "file", "data.path": "pairs.jsonl"}
 HUB = {"data.origin": "hub", "data.hub": "a/b"}
 REHEARSED = {"teacher.kind": "rehearsal", "data.size": 4, "samples": 2, "run.dir": "made"}
 SLURM = {
@@ -240,6 +241,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "teacher.evaluation_prompt": Shown(
         "jobs/test_evaluate.py", "test_a_teacher_is_asked_as_its_family_was_trained_for"
     ),
+    "rulings.wrong": Change(True, records, RULINGS),
     "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
     "publish.rows_per_file": Change(5),
     "publish.provenance": Change(False),

@@ -59,7 +59,16 @@ SHOWN: dict[str, str] = {
     },
     **{
         f"evaluate.{key}": _EVALUATE
-        for key in ("model", "benchmarks", "limit", "temperature", "min", "training_data")
+        for key in (
+            "model",
+            "benchmarks",
+            "limit",
+            "temperature",
+            "min",
+            "training_data",
+            "judge",
+            "judge_wrong",
+        )
     },
     **{
         f"{command}.root": "jobs/test_compare.py"

@@ -3,6 +3,7 @@
 evaluation.json   one row for each benchmark, metric and k, with its interval
 evaluation.csv    the same
 problems.jsonl    every problem with the verdicts of its samples (`tallies`)
+pairs.jsonl       answers that are undecided or wrong beside the right ones, to be read or judged
 README.md         the table, to be read
 stats.json        counts of the reduce stage; config.json: the configuration
 """
@@ -19,11 +20,12 @@ from typing import Any
 import orjson
 
 from omi_core.evaluate.figures import EvaluationFigure, all_figures
-from omi_core.evaluate.tallies import Tally, problem_lines, read_tallies
+from omi_core.evaluate.tallies import Tally, by_problem, pair_lines, problem_line, read_tallies
 from omi_core.publish.dataset import STATS, made_whole
 from omi_core.records import digest128
 
-FIGURES, TABLE, PROBLEMS = "evaluation.json", "evaluation.csv", "problems.jsonl"
+FIGURES, TABLE = "evaluation.json", "evaluation.csv"
+PROBLEMS, PAIRS = "problems.jsonl", "pairs.jsonl"
 _VERSION = 1
 
 
@@ -70,8 +72,10 @@ def write_outcome(
     seed = int(fingerprint[:8], 16)
     with made_whole(out_dir, config) as work:
         path = work / PROBLEMS
-        with path.open("wb") as file:
-            file.writelines(problem_lines(rows))
+        with path.open("wb") as file, (work / PAIRS).open("wb") as pairs:
+            for group in by_problem(rows):
+                file.write(problem_line(group))
+                pairs.writelines(pair_lines(group))
         with path.open("rb") as file:
             tallies = read_tallies(file)
         figures = [figure for tally in tallies for figure in all_figures(tally, seed)]
@@ -86,7 +90,7 @@ def write_outcome(
             "counts": counts,
             "rows": sum(tally.verdicts.size for tally in tallies),
             "content_hash": digest128("evaluation", path.read_bytes()),
-            "files": [FIGURES, TABLE, PROBLEMS],
+            "files": [FIGURES, TABLE, PROBLEMS],  # where nothing is wrong there are no pairs
         }
         _write(work / STATS, stats)
         _write(work / "config.json", config)

@@ -6,6 +6,7 @@ tokens, and whether it came to its end. All figures are made of it; scores join 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -53,21 +54,48 @@ class Tally:
         )
 
 
-def problem_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """The lines of `problems.jsonl`, from the rows of graded samples in the order of the run."""
-    for _, group in groupby(rows, itemgetter("record_id")):
-        samples = list(group)
-        first = samples[0]
+Rows = Sequence[Mapping[str, Any]]
+
+
+def by_problem(rows: Iterable[Mapping[str, Any]]) -> Iterator[Rows]:
+    """The rows of graded samples, in the order of the run, those of a problem together."""
+    return (list(group) for _, group in groupby(rows, itemgetter("record_id")))
+
+
+def problem_line(samples: Rows) -> bytes:
+    """The line of `problems.jsonl` for a problem."""
+    first = samples[0]
+    line = {
+        "benchmark": first["benchmark"],
+        "row": first["benchmark_row"],
+        "record_id": first["record_id"],
+        "level": first["level"],
+        "subject": first["subject"],
+        "verdicts": [row["verdict"] for row in samples],
+        "votes": [row["vote"] for row in samples],
+        "tokens": [row["completion_tokens"] for row in samples],
+        "unfinished": [row["finish"] != _ENDED for row in samples],
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def pair_lines(samples: Rows) -> Iterator[bytes]:
+    """A line for each answer that is undecided or wrong, and how many samples gave it."""
+    counts = Counter(
+        (row["given_answer"], row["expected_answer"], row["verdict"])
+        for row in samples
+        if row["verdict"] in (UNDECIDED, WRONG)
+    )
+    first = samples[0]
+    for (given, expected, verdict), count in counts.items():
         line = {
             "benchmark": first["benchmark"],
             "row": first["benchmark_row"],
-            "record_id": first["record_id"],
-            "level": first["level"],
-            "subject": first["subject"],
-            "verdicts": [row["verdict"] for row in samples],
-            "votes": [row["vote"] for row in samples],
-            "tokens": [row["completion_tokens"] for row in samples],
-            "unfinished": [row["finish"] != _ENDED for row in samples],
+            "problem": first["problem"],
+            "expected_answer": expected,
+            "given_answer": given,
+            "verdict": verdict,
+            "samples": count,
         }
         yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 

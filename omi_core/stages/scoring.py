@@ -8,11 +8,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from omi_core.evaluate.outcome import read_outcome, write_outcome
+import orjson
+
+from omi_core.answers.yes_no import YES
+from omi_core.evaluate.outcome import PAIRS, read_outcome, write_outcome
 from omi_core.evaluate.tables import header, lines, markdown, notes
+from omi_core.evaluate.tallies import RIGHT, UNDECIDED, WRONG
+from omi_core.inputs import file_rows
+from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo
 from omi_core.publish.parts import read_part
+from omi_core.publish.published import dataset_files
 from omi_core.stages.run import Run
+from omi_core.tasks.rulings import PAIR
 from omi_core.terminal import print_table
 
 
@@ -41,10 +49,56 @@ def score_run(
     )
 
 
+def undecided_pairs(run: Run[Any], wrong: bool) -> int:
+    """How many answers a judge is to be asked about: undecided ones, or `wrong` ones, too."""
+    with (run.layout.evaluation / PAIRS).open("rb") as file:
+        return sum(wrong or orjson.loads(line)["verdict"] == UNDECIDED for line in file)
+
+
+def score_judged(run: Run[Any], parts: Sequence[Path], rulings: Path, name: str) -> None:
+    """Makes RUN/judged-NAME of the parts of a run: the figures with a judge's rulings. Shows them.
+
+    Raises:
+        ConfigError: `rulings` is not the dataset of a run of that task.
+    """
+    said: dict[tuple[str, ...], str] = {}
+    for path in dataset_files("judge", str(rulings)):
+        for where, row in file_rows(path):
+            if not {*PAIR, "same"} <= row.keys():
+                raise ConfigError(f"judge={rulings}: {where} holds no ruling; give a run of task=rulings")
+            if row["same"] is not None:
+                said[tuple(row[key] for key in PAIR)] = RIGHT if row["same"] == YES else WRONG
+    before = read_outcome(run.layout.evaluation)
+    title = f"Evaluation of {before.teacher}, judged by {name}"
+    directory = run.layout.root / f"judged-{name}"
+    protocol = {**before.protocol, "judge": name}
+    write_outcome(
+        directory,
+        (_ruled(row, said) for row in chain.from_iterable(map(read_part, parts))),
+        fingerprint=run.plan.fingerprint,
+        about={"teacher": before.teacher, "rehearsal": before.rehearsal, "protocol": protocol},
+        config={"fingerprint": run.plan.fingerprint, "judge": name},
+        counts={},
+        table=partial(markdown, title, protocol),
+    )
+    print(f"\nwith the rulings of {name} on {len(said):,} answers:")
+    _show(directory)
+
+
+def _ruled(row: dict[str, Any], said: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """A graded sample with the judge's verdict, where there is one; what is proved right stays so."""
+    ruling = said.get(tuple(row[key] for key in PAIR)) if row["verdict"] in (UNDECIDED, WRONG) else None
+    return row if ruling is None else row | {"verdict": ruling}
+
+
 def show_scores(run: Run[Any]) -> None:
     """Prints the table of an evaluation. Raises ValueError when it is damaged."""
-    found = read_outcome(run.layout.evaluation)
-    print_table(header(run.plan.samples), lines(found.figures))
+    _show(run.layout.evaluation)
+
+
+def _show(directory: Path) -> None:
+    found = read_outcome(directory)
+    print_table(header(found.samples), lines(found.figures))
     for note in notes(found.figures):
         print(note)
-    print(f"evaluation: {run.layout.evaluation}")
+    print(f"evaluation: {directory}")

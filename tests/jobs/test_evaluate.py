@@ -202,6 +202,8 @@ def test_the_exit_code_is_0_whatever_the_score_and_1_below_what_is_asked_for(
             ["teacher=rehearsal", "benchmarks=[mine.yaml]", "answers.min_votes=3"],
             "answers.min_votes: not read",
         ),
+        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "judge=nobody"], "teacher=nobody"),
+        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "judge_wrong=true"], "there is no judge"),
         (["teacher=rehearsal", "benchmarks=[choices.yaml]"], "neither a letter nor a number"),
     ],
 )
@@ -328,6 +330,47 @@ def test_the_questions_that_training_data_holds_are_counted(here: Here, tmp_path
     assert len((tmp_path / "run/contamination.jsonl").read_bytes().splitlines()) >= 1
     code, _, err = here(*words, f"{word}=nowhere.jsonl")
     assert code == 2 and err == "error: data=nowhere.jsonl: no such file\n"
+
+
+@pytest.mark.parametrize("more", [(), ("judge_wrong=true",)])
+def test_a_judge_rules_on_what_is_undecided_and_both_figures_are_kept(
+    here: Here, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    rows = [{"problem": f"How many are {n}?", "answer": "infinitely many"} for n in range(12)]
+    name = benchmark(tmp_path, "mine", rows)
+    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "samples=3", "run.dir=run")
+    words += ("teacher.rehearsal.wrong=0.5", "teacher.rehearsal.hostile=0")
+    assert here(*words)[0] == 0
+    before = outcome(tmp_path / "run")
+    code, out, err = here(*words, "judge=rehearsal", *more)
+    assert code == 0, err
+    assert "with the rulings of rehearsal" in out and outcome(tmp_path / "run") == before
+    judged = read_outcome(tmp_path / f"run/judged-rehearsal{'-all' if more else ''}")
+    old = read_outcome(tmp_path / "run/evaluation")
+    shares = [
+        {figure.metric: figure for figure in each.figures if figure.k in (1, None)} for each in (old, judged)
+    ]
+    assert shares[1]["undecided"].value < shares[0]["undecided"].value
+    assert shares[0]["pass"].value <= shares[1]["pass"].value
+    from omi_core import open_run
+
+    (rulings,) = (path for path in (tmp_path / "run").iterdir() if path.name.startswith("rulings"))
+    ruled = list(open_run(rulings).rows())
+    lines = (tmp_path / "run/evaluation/pairs.jsonl").read_bytes().splitlines()
+    pairs = [orjson.loads(line) for line in lines]
+    asked_about = {(row["problem"], row["given_answer"]) for row in ruled}
+    assert asked_about == {
+        (pair["problem"], pair["given_answer"]) for pair in pairs if more or pair["verdict"] == "undecided"
+    }
+    again = here(*words, f"judge={rulings}", *more)
+    assert again[0] == 0 and (tmp_path / f"run/judged-{rulings.name}").is_dir()
+
+
+def test_a_judge_without_a_question_is_not_asked(here: Here, tmp_path: Path) -> None:
+    name = benchmark(tmp_path, "mine", sums(3))
+    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "run.dir=run", "judge=rehearsal")
+    code, out, _ = here(*words, "teacher.rehearsal.hostile=0", "teacher.rehearsal.wrong=0")
+    assert code == 0 and "nothing to ask" in out
 
 
 REAL = ("gsm8k", "math", "amc23", "aime24", "olympiadbench")
