@@ -57,6 +57,9 @@ class Evaluate:
     training_data: str | None = option(
         None, "data=RUN, a dataset or files: says how many of the questions stand in this training data"
     )
+    scores: str | None = option(
+        None, "files of scores, record_id, sample and score: adds the best of k and the vote weighed by them"
+    )
     judge: str | None = option(
         None,
         "teacher that is asked about answers that no rule could decide, or a finished run of task=rulings",
@@ -91,6 +94,7 @@ class Asked:
     training_data: str | None = None
     judge: str | None = None
     judge_wrong: bool = False
+    scores: str | None = None
 
     @property
     def plan(self) -> bool:
@@ -134,7 +138,9 @@ def load_evaluate(values: Mapping[str, Any]) -> Asked:
         dataset_files("data", config.training_data)  # a mistake now, not after GPU hours
     if config.judge_wrong and config.judge is None:
         raise ConfigError("judge_wrong: there is no judge; give judge=TEACHER")
-    return Asked(generate, config.min, config.training_data, config.judge, config.judge_wrong)
+    if config.scores is not None:
+        dataset_files("scores", config.scores)
+    return Asked(generate, config.min, config.training_data, config.judge, config.judge_wrong, config.scores)
 
 
 def _name_model(config: Evaluate) -> None:

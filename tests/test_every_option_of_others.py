@@ -68,6 +68,7 @@ SHOWN: dict[str, str] = {
             "training_data",
             "judge",
             "judge_wrong",
+            "scores",
         )
     },
     **{

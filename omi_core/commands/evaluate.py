@@ -21,14 +21,28 @@ def evaluate(asked: Asked) -> int:
     if asked.judge and not Path(asked.judge).is_dir():  # a mistake now, not after GPU hours
         compose_values("generate", ["task=rulings", f"teacher={asked.judge}"])
     code = generate(asked.generate)
-    if code or asked.plan or not (asked.least or asked.training_data or asked.judge):
+    if code or asked.plan or not (asked.least or asked.training_data or asked.judge or asked.scores):
         return code
     run = plan_generate(asked.generate)
     if asked.training_data:
         _search(run, asked.training_data)
+    if asked.scores:
+        _score(run, asked.scores)
     if asked.judge and (code := _judge(asked, run)):
         return code
     return _check(asked, run) if asked.least else 0
+
+
+def _score(run: Run[Generate], given: str) -> None:
+    """Shows the figures that scores make, once the evaluation is there."""
+    from omi_core.report.facts import run_facts
+    from omi_core.stages.run import published
+    from omi_core.stages.scoring import score_by
+
+    if published(run) is None:
+        print("scores: wait for the evaluation; the same command reads them then", file=sys.stderr)
+        return
+    score_by(run, [part.path for part in run_facts(run.layout.root).parts], given)
 
 
 def _judge(asked: Asked, run: Run[Generate]) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from omi_core.evaluate.bootstrap import intervals, plain_intervals, sampling_intervals
-from omi_core.evaluate.estimators import majority_at_k, pass_at_k
+from omi_core.evaluate.estimators import best_at_k, majority_at_k, pass_at_k, weighted_at_k
 from omi_core.evaluate.tallies import NONE, RIGHT, UNDECIDED, Tally
 
 PASS, MAJORITY = "pass", "majority"
+# By scores, where there are such: the best one, and the vote in which they weigh.
+BEST, WEIGHTED = "best", "weighted"
 # Of samples: shares in [0, 1], but for the tokens.
 NO_ANSWER, UNFINISHED, OPEN, TOKENS = "no_answer", "unfinished", "undecided", "tokens"
 _MOST_K = 64
@@ -69,18 +71,18 @@ def ks(n: int) -> list[int]:
 
 
 def all_figures(tally: Tally, seed: int) -> Iterator[EvaluationFigure]:
-    """Every figure of a benchmark, then those of its levels and subjects."""
-    passed, voted = per_problem(tally, seed)
-    upper = _if_right(tally, passed, voted, seed)
-    yield from _figures(tally, None, passed, voted, upper, ks(tally.samples), seed)
+    """Every figure of a benchmark, then those of its levels and subjects; with scores those by score, too."""
+    found = per_problem(tally, seed)
+    upper = _if_right(tally, found, seed)
+    yield from _figures(tally, None, found, upper, ks(tally.samples), seed)
     yield from _of_samples(tally, seed)
     for by in ("level", "subject"):
         names = [problem[by] for problem in tally.problems]
         for name in sorted({name for name in names if name is not None}, key=_natural):
             at = np.array([place for place, other in enumerate(names) if other == name])
-            part = tally.part(at)
-            parts = (passed[at], voted[at], [each[at] for each in upper])
-            yield from _figures(part, (by, name), *parts, sorted({1, tally.samples}), seed)
+            values, most = ({key: each[at] for key, each in of.items()} for of in (found, upper))
+            chosen = sorted({1, tally.samples})
+            yield from _figures(tally.part(at), (by, name), values, most, chosen, seed)
 
 
 def _natural(name: str) -> tuple[bool, float, str]:
@@ -91,30 +93,38 @@ def _natural(name: str) -> tuple[bool, float, str]:
         return True, 0.0, name
 
 
-def per_problem(tally: Tally, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(pass@k, maj@k) of each problem, of shape (problems, n); samples that are undecided count as wrong."""
-    right = tally.having(RIGHT)
-    return pass_at_k(right.sum(axis=1), tally.samples), majority_at_k(tally.votes, right, seed)
+def per_problem(tally: Tally, seed: int) -> dict[str, np.ndarray]:
+    """Metric → values by problem and k, of shape (problems, n); samples that are undecided count as wrong."""
+    return _estimates(tally, tally.having(RIGHT), seed)
 
 
-def _if_right(tally: Tally, passed: np.ndarray, voted: np.ndarray, seed: int) -> list[np.ndarray]:
+def _estimates(tally: Tally, right: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    found = {
+        PASS: pass_at_k(right.sum(axis=1), tally.samples),
+        MAJORITY: majority_at_k(tally.votes, right, seed),
+    }
+    if tally.scores is not None:
+        found[BEST] = best_at_k(tally.scores, right)
+        found[WEIGHTED] = weighted_at_k(tally.votes, right, tally.scores, seed)
+    return found
+
+
+def _if_right(tally: Tally, found: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """The same where samples that are undecided count as right."""
     at = np.flatnonzero(tally.having(UNDECIDED).any(axis=1))
-    upper = [passed.copy(), voted.copy()]
+    upper = {metric: values.copy() for metric, values in found.items()}
     if len(at):
         part = tally.part(at)
-        right = part.having(RIGHT, UNDECIDED)
-        upper[0][at] = pass_at_k(right.sum(axis=1), part.samples)
-        upper[1][at] = majority_at_k(part.votes, right, seed)
+        for metric, values in _estimates(part, part.having(RIGHT, UNDECIDED), seed).items():
+            upper[metric][at] = values
     return upper
 
 
 def _figures(
     tally: Tally,
     group: tuple[str, str] | None,
-    passed: np.ndarray,
-    voted: np.ndarray,
-    upper: Sequence[np.ndarray],
+    found: Mapping[str, np.ndarray],
+    upper: Mapping[str, np.ndarray],
     chosen: Sequence[int],
     seed: int,
 ) -> Iterator[EvaluationFigure]:
@@ -124,7 +134,7 @@ def _figures(
         right = tally.having(RIGHT).sum(axis=1)
         table = pass_at_k(np.arange(n + 1), n)[:, columns]
         again = sampling_intervals(right, n, table, seed)
-    for metric, values, of_upper in ((PASS, passed, upper[0]), (MAJORITY, voted, upper[1])):
+    for metric, values in found.items():
         low, high = intervals(values[:, columns], seed)
         for at, k in enumerate(chosen):
             anew = again if metric == PASS else None
@@ -138,7 +148,7 @@ def _figures(
                 float(high[at]),
                 None if anew is None else float(anew[0][at]),
                 None if anew is None else float(anew[1][at]),
-                float(of_upper[:, k - 1].mean()),
+                float(upper[metric][:, k - 1].mean()),
                 len(tally.problems),
                 n,
             )

@@ -63,9 +63,11 @@ def write_outcome(
     config: Mapping[str, Any],
     counts: Mapping[str, Any],
     table: Callable[[Sequence[EvaluationFigure]], str],
+    scores: Mapping[tuple[str, int], float] | None = None,
 ) -> dict[str, Any]:
     """Makes the figures of graded rows and puts them in place, whole or not at all; returns stats.json.
 
+    `scores` are those of samples, by record id and sample; a KeyError says which one is missing.
     `about` is `teacher`, `rehearsal` and `protocol` of evaluation.json; `table` writes figures as Markdown.
     The same rows make the same bytes. Memory: about 20 bytes for each sample.
     """
@@ -78,6 +80,8 @@ def write_outcome(
                 pairs.writelines(pair_lines(group))
         with path.open("rb") as file:
             tallies = read_tallies(file)
+        if scores is not None:
+            tallies = [tally.scored(scores) for tally in tallies]
         figures = [figure for tally in tallies for figure in all_figures(tally, seed)]
         said = {"version": _VERSION, **about, "rows": [figure.to_json() for figure in figures]}
         _write(work / FIGURES, said)

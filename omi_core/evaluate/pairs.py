@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omi_core.evaluate.bootstrap import Difference, paired
-from omi_core.evaluate.figures import per_problem
+from omi_core.evaluate.figures import MAJORITY, PASS, per_problem
 from omi_core.evaluate.outcome import Scored
 from omi_core.evaluate.tallies import Tally
 
@@ -60,7 +60,7 @@ def _pairs(one: Tally, other: Tally) -> Iterator[Pair]:
         per_problem(tally.part(np.array(at)), _SEED)
         for tally, at in zip((one, other), zip(*common, strict=True), strict=True)
     )
-    yield Pair(one.benchmark, "pass@1", len(common), paired(first[0][:, 0], second[0][:, 0], _SEED))
+    yield Pair(one.benchmark, "pass@1", len(common), paired(first[PASS][:, 0], second[PASS][:, 0], _SEED))
     if one.samples == other.samples > 1:
-        voted = paired(first[1][:, -1], second[1][:, -1], _SEED)
+        voted = paired(first[MAJORITY][:, -1], second[MAJORITY][:, -1], _SEED)
         yield Pair(one.benchmark, f"maj@{one.samples}", len(common), voted)

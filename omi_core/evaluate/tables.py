@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from omi_core.evaluate.figures import MAJORITY, NO_ANSWER, OPEN, PASS, TOKENS, UNFINISHED, EvaluationFigure
+from omi_core.evaluate.figures import (
+    BEST,
+    MAJORITY,
+    NO_ANSWER,
+    OPEN,
+    PASS,
+    TOKENS,
+    UNFINISHED,
+    WEIGHTED,
+    EvaluationFigure,
+)
 
 Found = dict[tuple[str, int | None], EvaluationFigure]
 
@@ -26,9 +36,13 @@ def shown(figure: EvaluationFigure) -> str:
     return f"{value} ({figure.low * 100:.1f} to {figure.high * 100:.1f})"
 
 
-def header(samples: int) -> list[str]:
+_SEVERAL = {MAJORITY: "maj", PASS: "pass", BEST: "rm", WEIGHTED: "weighted"}
+
+
+def header(figures: Sequence[EvaluationFigure]) -> list[str]:
     """The columns of `lines`."""
-    several = [f"maj@{samples} %", f"pass@{samples} %"] if samples > 1 else []
+    samples, there = max(figure.samples for figure in figures), {figure.metric for figure in figures}
+    several = [f"{name}@{samples} %" for metric, name in _SEVERAL.items() if metric in there and samples > 1]
     return [
         "benchmark",
         "problems",
@@ -45,7 +59,10 @@ def lines(figures: Sequence[EvaluationFigure]) -> Iterator[list[str]]:
     """A row for each benchmark."""
     for name, found in whole(figures).items():
         single = found[PASS, 1]
-        several = [found[metric, single.samples] for metric in (MAJORITY, PASS)] if single.samples > 1 else []
+        several = []
+        if single.samples > 1:
+            keys = [(metric, single.samples) for metric in _SEVERAL]
+            several = [found[key] for key in keys if key in found]
         shares = (found[name, None] for name in (NO_ANSWER, UNFINISHED, OPEN))
         yield [
             name,
@@ -70,7 +87,7 @@ def notes(figures: Sequence[EvaluationFigure]) -> Iterator[str]:
 
 def markdown(title: str, protocol: Mapping[str, object], figures: Sequence[EvaluationFigure]) -> str:
     """The README of an evaluation."""
-    head = header(max(figure.samples for figure in figures))
+    head = header(figures)
     table = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *lines(figures))]
     said = "; ".join(f"{name} {value}" for name, value in protocol.items())
     listed = [f"- {note}" for note in notes(figures)]

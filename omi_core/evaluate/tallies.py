@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -25,8 +25,8 @@ class Tally:
     """The samples of one benchmark; arrays have the shape (problems, samples of each).
 
     `verdicts` are indices of VERDICTS, `votes` classes in the vote or -1, `tokens` those generated, and
-    `unfinished` says what a token limit or an error has cut off. `problems` tells which they are: record_id,
-    row, level and subject of each.
+    `unfinished` says what a token limit or an error has cut off; `scores` are a reward model's. `problems`
+    tells which they are: record_id, row, level and subject of each.
     """
 
     benchmark: str
@@ -35,6 +35,7 @@ class Tally:
     votes: np.ndarray
     tokens: np.ndarray
     unfinished: np.ndarray
+    scores: np.ndarray | None = None
 
     @property
     def samples(self) -> int:
@@ -51,7 +52,16 @@ class Tally:
             self.benchmark,
             [self.problems[at] for at in chosen],
             *(each[chosen] for each in (self.verdicts, self.votes, self.tokens, self.unfinished)),
+            scores=None if self.scores is None else self.scores[chosen],
         )
+
+    def scored(self, scores: Mapping[tuple[str, int], float]) -> Tally:
+        """The same with the scores of its samples. Raises KeyError: that of one is missing."""
+        found = [
+            [scores[problem["record_id"], sample] for sample in range(self.samples)]
+            for problem in self.problems
+        ]
+        return replace(self, scores=np.array(found))
 
 
 Rows = Sequence[Mapping[str, Any]]

@@ -13,6 +13,7 @@ RUN/
   dataset/              what is published
   evaluation/           in place of it, what a run against benchmarks comes to
   rulings-NAME/, judged-NAME/   of such a run: what a judge was asked, a run, and the figures with its rulings
+  scored-NAME/          of such a run: the figures with those by the scores of a file
   contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
   summary.json          times and rates of the last command (never part of the dataset)
 """

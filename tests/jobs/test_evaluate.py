@@ -373,6 +373,35 @@ def test_a_judge_without_a_question_is_not_asked(here: Here, tmp_path: Path) -> 
     assert code == 0 and "nothing to ask" in out
 
 
+def test_scores_choose_the_best_of_k_and_weigh_votes(here: Here, tmp_path: Path) -> None:
+    """Scores that know what is right find it whenever any sample is right."""
+    from omi_core.publish.parts import read_part
+
+    name = benchmark(tmp_path, "mine", sums(10))
+    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "samples=4", "run.dir=run")
+    words += ("teacher.rehearsal.wrong=0.5",)
+    assert here(*words)[0] == 0
+    scores = [
+        {"record_id": row["record_id"], "sample": row["sample"], "score": float(row["verdict"] == "right")}
+        for row in read_part(tmp_path / "run/reduce/of-00001/part-00000.jsonl.zst")
+    ]
+    (tmp_path / "known.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in scores))
+    code, out, err = here(*words, "scores=known.jsonl")
+    assert code == 0 and "rm@4 %" in out and "weighted@4 %" in out, err
+    found = {
+        (figure.metric, figure.k): figure.value
+        for figure in read_outcome(tmp_path / "run/scored-known").figures
+    }
+    for k in range(1, 5):
+        assert found["best", k] == found["pass", k]
+    assert found["weighted", 4] == found["pass", 4]
+    (tmp_path / "few.jsonl").write_bytes(orjson.dumps(scores[0]) + b"\n")
+    code, _, err = here(*words, "scores=few.jsonl")
+    assert code == 2 and "is missing; score all" in err and not (tmp_path / "run/scored-few").exists()
+    (tmp_path / "bad.jsonl").write_bytes(b'{"record_id": "x", "sample": 0, "score": "high"}\n')
+    assert "holds no score" in here(*words, "scores=bad.jsonl")[2]
+
+
 REAL = ("gsm8k", "math", "amc23", "aime24", "olympiadbench")
 
 
