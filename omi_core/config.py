@@ -325,12 +325,10 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
     known = tasks.known()
     if isinstance(config, Generate) and config.style and not known[task].has_styles:
         raise ConfigError(f"style: {task} have none; omit it")
-    if not known[task].solves:
-        solving = ", ".join(name for name in known if known[name].solves)
-        plain_publish = Publish()
-        for key in ("splits", "chat", "reasoning", "reasoning_key"):
-            if getattr(config.publish, key) != getattr(plain_publish, key):
-                raise ConfigError(f"publish.{key}: only of {solving}; not read by task={task}")
+    for key in ("splits", "chat", "reasoning", "reasoning_key"):
+        reading = [name for name in known if known[name].solves or key in known[name].schema.optional]
+        if task not in reading and getattr(config.publish, key) != getattr(Publish(), key):
+            raise ConfigError(f"publish.{key}: only of {', '.join(reading)}; not read by task={task}")
 
 
 def load_reduce(values: Mapping[str, Any]) -> Reduce:

@@ -69,6 +69,7 @@ Entry = Change | Shown | Refused
 
 DIALOGUES = {"task.name": "dialogues", "style": ["debate"]}
 PROBLEMS = {"task.name": "problems", "style": ["similar"]}
+SELECTIONS = {"task.name": "selections"}
 TEXTS = DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
 FILE = {"data.origin": "file", "data.path": "problems.jsonl"}
 ANSWERED = FILE | {"data.answer": "answer"}
@@ -218,6 +219,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.deadline": Change(1.0),
     "answers.memory_gb": Change(2.0),
     "answers.expected": Change("majority"),
+    "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
     "answers.min_agreement": Change(0.5),
     "answers.min_votes": Change(3),
     "filters.tokenizer": Change(TOKENIZER, chain, {"teacher.model": "embedded:weak"}),
@@ -243,6 +245,11 @@ GENERATE: dict[str, Entry] = of_filters() | {
     ),
     "rulings.wrong": Change(True, records, RULINGS),
     "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
+    "selections.groups": Change(2, beside=SELECTIONS),
+    "selections.fewest": Change(3, beside=SELECTIONS),
+    "selections.most": Change(4, beside=SELECTIONS),
+    "selections.max_chars": Change(9, beside=SELECTIONS),
+    "selections.keep": Change("all", beside=SELECTIONS),
     "publish.rows_per_file": Change(5),
     "publish.provenance": Change(False),
     "publish.splits": Change({"ten": 10}),

@@ -26,7 +26,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sampling": {"top_p": 1.1}}, "sampling.top_p=1.1: must be at most 1"),
     ({"sampling": {"stop": "x"}}, "sampling.stop"),
     ({"samples": 2, "sampling": {"temperature": 0}}, "samples=2: with sampling.temperature=0"),
-    ({"task": {"name": "poems"}}, "task.name=poems: not one of solutions, problems, dialogues, verdicts"),
+    (
+        {"task": {"name": "poems"}},
+        "task.name=poems: not one of solutions, problems, dialogues, verdicts, selections",
+    ),
     ({"answers": {"methods": ["magic"]}}, "answers: extraction methods ['magic']"),
     ({"answers": {"pattern": "("}}, "answers: final-answer pattern '('"),
     ({"answers": {"policy": {"percent": "half"}}}, "answers.policy.percent=half: not one of"),

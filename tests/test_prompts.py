@@ -19,7 +19,7 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Template
 from omi_core.tasks import known
 
-TASKS = ("solutions", "problems", "dialogues", "verdicts")
+TASKS = ("solutions", "problems", "dialogues", "verdicts", "selections")
 SECTIONS = [
     (task, path.name.removesuffix(".yaml"))
     for path in sorted(files("omi_core.prompts").iterdir(), key=lambda path: path.name)
@@ -53,12 +53,14 @@ def test_every_section_that_comes_with_the_suite_renders_in_all_its_styles(task:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_but_one(task: str) -> None:
+def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all_that_writes(
+    task: str,
+) -> None:
     name = known()[task].form.default
     assert prompts.load(known()[task].form, None, styles=("all",)) == prompts.load(
         known()[task].form, name, styles=("all",)
     )
-    assert (task == "verdicts") == ((task, "tiny") not in SECTIONS)
+    assert (task in ("verdicts", "selections")) == ((task, "tiny") not in SECTIONS)
 
 
 HOSTILE = [

@@ -23,8 +23,14 @@ class Answers:
     memory_gb: float = option(1.0, "memory of one comparing worker", gt=0)
     expected: str = option(
         "truth",
-        "truth: the ground truth, if there is one; majority: always the vote, which the truth only measures",
-        choices=("truth", "majority"),
+        "truth: the ground truth, if there is one; majority: always the vote, which the truth only measures; "
+        "picked: the answer that answers.picks has most often, and of its solutions the most picked one",
+        choices=("truth", "majority", "picked"),
+    )
+    picks: str | None = option(
+        None,
+        "for answers.expected=picked: run of task=selections selections.keep=all on the run that is reduced",
+        late=True,
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
     min_votes: int | None = option(

@@ -21,7 +21,8 @@ class Judged:
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
-    `by_vote` tells that it is the majority's, not a ground truth. `classes` are those of the `Vote`.
+    `by_vote` tells that it is the majority's, not a ground truth. `classes` are those of the `Vote`. `picks`
+    says how often each sample was picked, where that decides.
     """
 
     expected: list[str | None]
@@ -29,6 +30,7 @@ class Judged:
     verdicts: list[Verdict | None]
     by_vote: bool
     classes: tuple[int | None, ...]
+    picks: Sequence[int] | None = None
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -50,8 +52,8 @@ class Judged:
 class Judge:
     """Votes on records and compares every answer with the ground truth, in bulk.
 
-    The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's.
-    Outcomes are added to `counts`.
+    The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's;
+    or, where picks are given, the one whose samples were picked most often. Outcomes are added to `counts`.
     """
 
     def __init__(self, grader: Grader, expected: str, counts: Counter[str]) -> None:
@@ -59,8 +61,16 @@ class Judge:
         self._expected = expected
         self._counts = counts
 
-    def judge(self, records: Sequence[Record], answers: Sequence[list[str | None]]) -> list[Judged]:
-        """The outcome of each record, from the answers of its samples (None: the sample has none)."""
+    def judge(
+        self,
+        records: Sequence[Record],
+        answers: Sequence[list[str | None]],
+        picks: Sequence[Sequence[int]] | None = None,
+    ) -> list[Judged]:
+        """The outcome of each record, from the answers of its samples (None: the sample has none).
+
+        `picks` are of each record how often its samples were picked.
+        """
         votes = vote_many(answers, self._grader)
         pairs: list[tuple[str, str]] = []
         for record, given in zip(records, answers, strict=True):
@@ -68,13 +78,14 @@ class Judge:
             pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
         out = []
-        for record, given, vote in zip(records, answers, votes, strict=True):
+        picked = picks if picks is not None else [None] * len(records)
+        for record, given, vote, counts in zip(records, answers, votes, picked, strict=True):
             held = None
             if record.expected_answer is not None:
                 held = [self._held(record, answer, graded) for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
             self._count_vote(vote)
-            out.append(self._outcome(given, held, vote))
+            out.append(self._outcome(given, held, vote, counts))
         return out
 
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
@@ -88,19 +99,44 @@ class Judge:
         unequal = set(verdicts.values()) == {Verdict.NOT_EQUAL}
         return record.expected_answer, Verdict.NOT_EQUAL if unequal else Verdict.UNKNOWN
 
-    def _outcome(self, given: list[str | None], held: list[Held] | None, vote: Vote) -> Judged:
+    def _outcome(
+        self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int] | None
+    ) -> Judged:
+        if picks is not None:
+            return self._picked(given, held, vote, picks)
         if held is not None and self._expected == "truth":
             expected, verdicts = [right for right, _ in held], [verdict for _, verdict in held]
             return Judged(expected, given, verdicts, by_vote=False, classes=vote.classes)
-        members = set(vote.members)
-        majority: list[Verdict | None] = [
-            None if answer is None else Verdict.EQUAL if at in members else Verdict.NOT_EQUAL
-            for at, answer in enumerate(given)
-        ]
+        majority = _verdicts(given, vote.members)
         judged = Judged([vote.answer] * len(given), given, majority, by_vote=True, classes=vote.classes)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
+
+    def _picked(
+        self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int]
+    ) -> Judged:
+        """The class of answers that was picked most often; of equal ones the larger, then the earlier."""
+        sizes, tally = Counter(vote.classes), Counter[int]()
+        for number, count in zip(vote.classes, picks, strict=True):
+            if number is not None:
+                tally[number] += count
+        best = max(tally, key=lambda number: (tally[number], sizes[number], -number), default=-1)
+        if not tally[best]:
+            self._counts["picks/records_without"] += 1
+            nothing: list[str | None] = [None] * len(given)
+            none = [0] * len(given)
+            return Judged(nothing, given, _verdicts(given, ()), False, vote.classes, none)
+        members = [at for at, number in enumerate(vote.classes) if number == best]
+        self._counts["picks/records"] += 1
+        self._counts["picks/majority"] += members[0] in vote.members
+        if held is not None:
+            self._counts["picks/truth_records"] += 1
+            for name, chosen in (("picked", members), ("voted", vote.members)):
+                equal = any(held[at][1] is Verdict.EQUAL for at in chosen)
+                self._counts[f"picks/{name}_equal"] += equal
+        spelt = Counter(given[at] for at in members).most_common(1)[0][0]  # of equal ones the first
+        return Judged([spelt] * len(given), given, _verdicts(given, members), False, vote.classes, picks)
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:
@@ -123,3 +159,12 @@ class Judge:
             self._counts[f"{path}/draws"] += drawn.number
             self._counts[f"{path}/majority"] += drawn.majority
             self._counts[f"{path}/solved"] += drawn.solved
+
+
+def _verdicts(given: Sequence[str | None], members: Sequence[int]) -> list[Verdict | None]:
+    """The verdicts on samples by whether they are among these; None for one without an answer."""
+    right = set(members)
+    return [
+        None if answer is None else Verdict.EQUAL if at in right else Verdict.NOT_EQUAL
+        for at, answer in enumerate(given)
+    ]

@@ -9,9 +9,10 @@ A template file is YAML, one section per task:
       styles: {one: words for {{style}}, another: {user: …}}     # optional
 
 A style is words that take the place of `{{style}}`, or a mapping with its own `system`, `user` or `examples`.
-A section may also be the name of a template of the suite: it is then that one's section. `{{text}}`, and in
-verdicts `{{other}}`, are replaced verbatim and in one pass; nothing else in a template is special, so LaTeX
-braces need no escapes. The whole rendered template is part of a run's fingerprint.
+A section may also be the name of a template of the suite: it is then that one's section. `{{text}}`, in
+verdicts `{{other}}` and in selections `{{candidates}}` are replaced verbatim and in one pass; nothing else in
+a template is special, so LaTeX braces need no escapes. The whole rendered template is part of a run's
+fingerprint.
 """
 
 from __future__ import annotations

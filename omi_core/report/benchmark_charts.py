@@ -16,7 +16,7 @@ from omi_core.report.svg import percent
 # As many curves as there are colours to tell them apart.
 _MOST_CURVES = 6
 _NAMES = {PASS: "pass", MAJORITY: "maj"}
-_POINTS = Axis([-1, -0.5, 0, 0.5, 1], lambda value: f"{value * 100:+.0f}")
+_WIDTHS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of an axis of differences, to either side
 
 
 def evaluation_figures(runs: Sequence[Facts], names: Sequence[str]) -> Iterator[Figure]:
@@ -127,7 +127,10 @@ def difference_figures(runs: Sequence[Facts], names: Sequence[str]) -> Iterator[
         legend = [("k1", "resolved"), ("k0", "not resolved: the interval holds 0")]
         table = Table(["", "problems", "difference"], body)
         caption = "Points more than the first, problem by problem, with 95 % intervals."
-        yield Figure(f"Against {first}", caption, bar_rows(rows, _POINTS, table, legend))
+        most = max(max(abs(bar.start), abs(bar.end)) for row in rows for bar in row.bars)
+        width = next((width for width in _WIDTHS if width >= most), 2.0)
+        axis = Axis([width * half / 2 for half in range(-2, 3)], lambda value: f"{value * 100:+g}")
+        yield Figure(f"Against {first}", caption, bar_rows(rows, axis, table, legend))
 
 
 def graded_examples(run: Facts, most: int) -> Iterator[tuple[str, list[str]]]:

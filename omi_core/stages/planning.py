@@ -25,9 +25,11 @@ from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError
 from omi_core.publish.published import dataset_directory, dataset_glob
+from omi_core.records import Record
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.knowing import check_teacher, name_weights, settle_sampling
+from omi_core.stages.reduce import readings, windows
 from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, fingerprint
@@ -35,7 +37,9 @@ from omi_core.store.index import index_path
 from omi_core.store.keys import count_keys, settled_so_far
 from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
+from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
+from omi_core.tasks.picks import Picks, picks_hash
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.tokenizers import tokenizer_digest
 
@@ -55,8 +59,7 @@ def plan_generate(config: Generate) -> Run[Generate]:
 
     def fill(layout: Layout, content: dict[str, Any]) -> Plan:
         skipped = Skipped(config.data.on_bad_row)
-        records = task_of(config).records(_with_files(config), skipped)
-        count, digest = write_records(layout.records, records)
+        count, digest = write_records(layout.records, _records(config, skipped))
         skipped.write(layout.skipped_rows)
         return _plan(content | {"input": digest}, count, Prompting(config).samples, True, skipped)
 
@@ -78,6 +81,24 @@ def generate_content(config: Generate) -> dict[str, Any]:
     content["prompt"] = prompting.content()
     name_weights(config.teacher, content["teacher"])
     return content
+
+
+def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
+    """The records of a new run. Raises ConfigError as `Task.records`, or the run to read is not whole."""
+    task, given = task_of(config), config.data.path
+    if not task.reads_run or given is None or not Path(given).is_dir():
+        return task.records(_with_files(config), skipped)
+    source = open_to_continue(Layout(Path(given)))
+    if (other := task_of(source.config)).name != DEFAULT_TASK:
+        raise ConfigError(
+            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {DEFAULT_TASK}"
+        )
+    if published_whole(source) is None:
+        raise ConfigError(f"data.path={given}: not published whole; finish that run first")
+    seen = Survey((0, source.plan.records), source.plan.samples)
+    solved = dataclasses.replace(source.config, cluster=config.cluster)
+    read = readings(source, 0, source.plan.records, seen)
+    return task.records_of_run(config, solved, windows(read), skipped)
 
 
 def _with_files(config: Generate) -> Generate:
@@ -104,6 +125,7 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
             config.teacher.model = _absolute(config.teacher.model) or ""
         config.teacher.lora = _absolute(config.teacher.lora)
         config.teacher.chat_template = _absolute(config.teacher.chat_template)
+    config.answers.picks = _absolute(config.answers.picks)
     for section in vars(config).values():
         if hasattr(section, "tokenizer"):
             section.tokenizer = _absolute(section.tokenizer)
@@ -186,6 +208,8 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
+    if again.answers.picks is not None:
+        _check_picks(origin, again.answers.picks)
     if isinstance(again, Reduce) and (notice := _without_token_limit(again)) is not None:
         print(notice, file=sys.stderr)
     changed = {
@@ -207,6 +231,15 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     return _make(again, f"{source.root.name}-again", kept | changed, fill)
 
 
+def _check_picks(run: Run[Any], given: str) -> None:
+    """Raises ConfigError when they cannot be read, or were picked from another run, as far as its first
+    records tell; the reduce stage looks at all."""
+    picks = Picks(given)
+    seen = Survey((0, run.plan.records), run.plan.samples)
+    for record, samples in next(windows(readings(run, 0, run.plan.records, seen)), []):
+        picks.of(record.id, samples)
+
+
 def _link(path: Path, target: Path) -> None:
     """The same bytes under another name: a finished journal is never written again. A copy across disks."""
     try:
@@ -217,12 +250,14 @@ def _link(path: Path, target: Path) -> None:
 
 
 def chosen_content(config: Generate | Reduce) -> dict[str, Any]:
-    """The options that decide the dataset, with tokenizers by their bytes; the input adds more."""
+    """The options that decide the dataset, with tokenizers and picks by their bytes; the input adds more."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
     content = schema.content(config)
     for name, section in content.items():
         if isinstance(section, dict) and section.get("tokenizer") is not None:
             section["tokenizer"] = tokenizer_digest(section["tokenizer"], name)
+    if picks := content.get("answers", {}).get("picks"):
+        content["answers"]["picks"] = picks_hash(picks)
     return content
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from omi_core.options import ConfigError
 from omi_core.publish.parts import (
     PartError,
     PartManifest,
@@ -25,6 +26,7 @@ from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.store.seen import Survey, survey
 from omi_core.tasks import task_of
+from omi_core.tasks.picks import picks_hash
 from omi_core.tasks.reducing import Reading
 
 WINDOW = 256
@@ -96,12 +98,18 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
     Raises:
         Stopped: `stop` was asked for; nothing of the part is left.
         FrameDamaged: a journal is broken in the middle.
+        ConfigError: the picks that decide are gone, or others than when the run was planned.
     """
     first, last = part_range(run.plan.records, parts, part)
     folder = run.layout.parts(parts)
     folder.mkdir(parents=True, exist_ok=True)
     seen = Survey((first, last), run.plan.samples)
     task = task_of(run.config)
+    if (planned := run.plan.content.get("answers", {}).get("picks")) is not None:
+        if planned != picks_hash(given := run.config.answers.picks):
+            raise ConfigError(
+                f"answers.picks={given}: was published anew since this run was planned; start another run"
+            )
     samples = run.plan.samples if run.plan.complete else None
     with ExitStack() as stack:
         reducer = stack.enter_context(task.reducer(run.config, samples, lambda: records_of(run)))
@@ -114,7 +122,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
                 schema=task.schema,
             )
         )
-        for window in _windows(_readings(run, first, last, seen)):
+        for window in windows(readings(run, first, last, seen)):
             for row in reducer.reduce(window):
                 writer.write(row)
             progress(len(window))
@@ -123,7 +131,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
         return writer.finish(reducer.counts(), seen.seen()[0])
 
 
-def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
+def readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
     """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`."""
     records = Records(run.layout.records).slice(first, last)
     for samples in read_samples(run.layout.journals(), first, last, on_frames=seen.add):
@@ -136,7 +144,8 @@ def _readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading
         yield record, []
 
 
-def _windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
+def windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
+    """Readings in lists of bounded size."""
     window: list[Reading] = []
     samples = size = 0
     for reading in readings:

@@ -106,7 +106,7 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
 
 
 def _leaves_thinking_out(config: Generate | Reduce) -> bool:
-    return task_of(config).solves and config.publish.reasoning == "drop"
+    return "reasoning" in task_of(config).schema.optional and config.publish.reasoning == "drop"
 
 
 def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:

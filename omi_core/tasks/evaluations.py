@@ -143,7 +143,7 @@ class Evaluations(Task):
 
     name = GRADED.task
     about = "problems of benchmarks are solved and graded (jobs.evaluate)"
-    position = 50
+    position = 60
     sections = {"evaluation": Evaluation, "answers": Answers}
     reduced = ("answers",)
     form = Form(DEFAULT_TASK, "solution", "step_by_step")
@@ -164,7 +164,7 @@ class Evaluations(Task):
                 f"run.min_coverage={config.run.min_coverage:g}: an evaluation takes every sample; omit it"
             )
         for key, value, field in leaves(config.answers):
-            if key in ("expected", "min_agreement", "min_votes") and value != default_of(field):
+            if key in ("expected", "min_agreement", "min_votes", "picks") and value != default_of(field):
                 raise ConfigError(f"answers.{key}: not read by task={self.name}; omit it")
 
     def content(self, config: Config, values: dict[str, Any]) -> None:

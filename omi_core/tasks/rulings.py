@@ -94,7 +94,7 @@ class AnswerRulings(Task):
 
     name = RULED.task
     about = "a judge says whether answers that no rule could compare are right"
-    position = 60
+    position = 70
     sections = {"rulings": Rulings}
     form = Form(RULED.task, "ruling", "grade", ("text", "expected", "given"))
     texts = Texts(

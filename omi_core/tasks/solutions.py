@@ -21,9 +21,10 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
+from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Reading, Reducer, candidate
 from omi_core.tasks.settings import Config
-from omi_core.tasks.task import Chosen, Task
+from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
@@ -45,6 +46,7 @@ class SolutionsReducer(Reducer):
         self._after = filters.build(
             {name: options[name] for name in options if name not in early}, extract=self._extract
         )
+        self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
 
@@ -61,16 +63,30 @@ class SolutionsReducer(Reducer):
     def close(self) -> None:
         self._grader.close()
 
-    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+    def judged(self, window: Sequence[Reading]) -> Iterator[tuple[Record, list[Sample], Judged]]:
+        """The records of a window, of each the samples that came to an end, and what was found of them."""
+        usable = [(record, self._answered(samples)) for record, samples in window]
+        for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
+            yield record, samples, outcome
+
+    def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
+        picks = self._picks and [self._picks.of(record.id, samples) for record, samples in usable]
+        return self._judge.judge([record for record, _ in usable], answers, picks)
+
+    def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         judged: dict[str, Judged] = {}
         selected: list[Candidate] = []
-        outcomes = self._judge.judge([record for record, _ in usable], answers)
-        for (record, samples), outcome in zip(usable, outcomes, strict=True):
+        for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
             selected += self._selected(record, samples, outcome)
+        chosen: set[str] = set()
         for kept in self._after.apply(selected):
-            yield self._row(kept, judged[kept.record_id])
+            if self._picks is not None and kept.record_id in chosen:
+                self._counts["selection/other_solution"] += 1
+            else:
+                chosen.add(kept.record_id)
+                yield self._row(kept, judged[kept.record_id])
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
@@ -79,23 +95,28 @@ class SolutionsReducer(Reducer):
         return answer
 
     def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
-        """The samples of a record whose answer is the expected one."""
+        """A record's samples whose answer is the expected one; where picks decide, the most picked first."""
         verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
             candidate(record, sample, answer, expected or "")
             for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
         ]
+        if judged.picks is not None:
+            picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
+            candidates.sort(key=lambda one: -picks[one.index])
         for kept in self._before.apply(candidates):
-            reason = self._refusal(judged, verdicts[kept.index])
+            reason = self.refusal(judged, verdicts[kept.index])
             if reason is None:
                 yield kept
             else:
                 self._counts[f"selection/{reason}"] += 1
 
-    def _refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
+    def refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
         """Why a sample is not kept for its answer, or None."""
         if verdict is None:
             return "no_answer"
+        if judged.picks is not None and not any(judged.picks):
+            return "no_pick"
         if verdict is Verdict.UNKNOWN:
             return "unknown"
         if verdict is Verdict.NOT_EQUAL:
@@ -220,6 +241,14 @@ class Solutions(Task):
         if answers.pattern is not None and "pattern" not in answers.methods:
             if config.data.answer_format != "pattern":
                 raise ConfigError("answers.pattern: not used; add pattern to answers.methods, or omit it")
+        if answers.expected == "picked" and hasattr(config, "teacher"):
+            raise ConfigError(
+                "answers.expected=picked: there is nothing to pick from yet; give it to jobs.reduce input=RUN"
+            )
+        if answers.expected == "picked" and answers.picks is None:
+            raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        if answers.expected != "picked" and answers.picks is not None:
+            raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
             Extractor(answers.methods, answers.pattern)
         except ValueError as error:
@@ -254,6 +283,15 @@ class Solutions(Task):
         self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
+
+    def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        picks = counts.get("picks", {})
+        records, truths = picks.get("records", 0), picks.get("truth_records", 0)
+        return {
+            "picked answers that are the majority's": (picks.get("majority", 0), records),
+            "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
+            "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),
+        }
 
     def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
         votes = f", {row['votes']} of {row['voters']} votes" if row.get("votes") is not None else ""

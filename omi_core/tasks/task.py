@@ -7,7 +7,7 @@ the group `omi.tasks`. Nothing else lists tasks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from omi_core.inputs import Skipped
@@ -20,7 +20,7 @@ from omi_core.teachers.teacher import Texts
 
 if TYPE_CHECKING:
     from omi_core.publish.styles import Styles
-    from omi_core.tasks.reducing import Reducer
+    from omi_core.tasks.reducing import Reading, Reducer
 
 Counts = Mapping[str, Any]
 Chosen = dict[str, dict[str, Any]]
@@ -38,7 +38,8 @@ class Task(ABC):
     None for the first. `figures` are those of METRICS that only rows of this kind have.
     `skipped` says in words why input rows are left out. `made_from` is what the input holds. `has_styles`:
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
-    and `publish.chat` are. `scored`: samples are graded and scored, and nothing is published.
+    and `publish.chat` are. `reads_run`: the input is a finished run of solutions, see `records_of_run`.
+    `scored`: samples are graded and scored, and nothing is published.
     """
 
     name: ClassVar[str]
@@ -57,6 +58,7 @@ class Task(ABC):
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
     scored: ClassVar[bool] = False
+    reads_run: ClassVar[bool] = False
 
     def check(self, config: Config) -> None:  # noqa: B027
         """Raises ConfigError when options of the task's sections do not go together."""
@@ -71,6 +73,15 @@ class Task(ABC):
         Raises:
             ConfigError: a file or column is missing; or a bad row, as `skipped` has it.
         """
+
+    def records_of_run(
+        self, config: Config, solved: Config, windows: Iterable[Sequence[Reading]], skipped: Skipped
+    ) -> Iterator[Record]:
+        """As `records`, of a task that `reads_run`, where `data.path` names one.
+
+        `solved` is the config of that run, `windows` are its records with their samples, in order.
+        """
+        raise NotImplementedError
 
     def prompts(self, config: Config) -> int:
         """Prompts of a record in one style; each is answered `config.samples` times."""

@@ -33,7 +33,8 @@ def continued(chain: Chain, undisturbed: Dataset) -> bool:
 def test_what_a_user_cancels_ends_the_chain_and_is_not_sent_again(
     cluster: Cluster, chain: Chain, undisturbed: Dataset, which: str
 ) -> None:
-    chain.submit(*SLOW, "tasks=3", "cluster.throttle=2")
+    # So slow that no task has ended before the command to cancel is typed.
+    chain.submit(*SLOW, "teacher.rehearsal.latency=1.5", "tasks=3", "cluster.throttle=2")
     array = chain.job("generate")
     cluster.wait_for(lambda: cluster.job(f"{array}_1").state == "RUNNING", 30, "two tasks run, one waits")
     cluster.run("scancel", {"running": f"{array}_0", "pending": f"{array}_2", "all": array}[which])

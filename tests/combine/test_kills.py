@@ -97,6 +97,7 @@ def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     assert {entry.name for entry in out.iterdir()} == {".lock", f"{command}.json", "dataset"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["combine", "mix"])
 def test_killed_at_random_moments_it_makes_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str

@@ -48,7 +48,10 @@ MISTAKES = [
     (["publish.splits.small=0"], "publish.splits.small=0: must be at least 1"),
     (["publish.splits.small=1M"], "publish.splits.small=1M: Value '1M' of type 'str' could not be converted"),
     (["publish.chat=question"], "publish.chat=question: not one of expected_answer, answer"),
-    (["task=poems"], "task=poems: no such choice; one of dialogues, problems, solutions, verdicts"),
+    (
+        ["task=poems"],
+        "task=poems: no such choice; one of dialogues, problems, selections, solutions, verdicts",
+    ),
     (["teacher=gpt9"], "teacher=gpt9: no such choice; one of endpoint, llama31_405b"),
     (["cluster=local"], "cluster: choose it with a plus, +cluster=NAME"),
     (["+cluster=atlantis"], "cluster=atlantis: no such choice; one of juwels_booster, local, perlmutter"),

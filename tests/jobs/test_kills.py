@@ -28,7 +28,9 @@ EACH = [
 RUNS = {
     "solutions": ["samples=6", "publish.splits.small=200", "publish.chat=answer"],
     "dialogues": ["task=dialogues", "variants.longest=true", "variants.mix=0.3"],
+    "selections": ["task=selections", "data=file", "selections.groups=6"],
 }
+SOLVED = ["teacher=rehearsal", "data.size=120", "samples=6", "cluster.workers=1", "run.dir=solved"]
 
 
 def dataset(directory: Path) -> dict[str, bytes]:
@@ -46,12 +48,15 @@ def start(options: list[str], directory: Path, tasks: int) -> subprocess.Popen[b
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "task", [pytest.param(task, marks=pytest.mark.slow if task == "dialogues" else ()) for task in RUNS]
+    "task", [pytest.param(task, marks=() if task == "solutions" else pytest.mark.slow) for task in RUNS]
 )
 def test_any_history_of_kills_gives_the_same_dataset(
     job: Job, tmp_path: Path, long_form: Callable[[str], int], task: str
 ) -> None:
     options = EACH + RUNS[task]
+    if task == "selections":
+        assert job("generate", *SOLVED, timeout=120).returncode == 0
+        options.append(f"data.path={tmp_path / 'solved'}")
     assert job("generate", *options, "run.dir=undisturbed", timeout=120).returncode == 0
     expected = dataset(tmp_path / "undisturbed")
     draw = random.Random(7)

@@ -40,8 +40,7 @@ def options(smollm_model: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a command needs to run a few samples of the model on a CPU that others use, too."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    teacher = ["teacher=llama31_8b", "teacher.name=smollm2", f"teacher.model={smollm_model}"]
-    teacher += ["teacher.dtype=float32", "teacher.max_model_len=2048"]
+    teacher = ["teacher=model", f"teacher.model={smollm_model}", "teacher.dtype=float32"]
     engine = ["engine.max_num_seqs=8", "engine.queue=2", "engine.kv_cache_gb=0.25"]
     run = ["cluster.workers=1", "run.flush_samples=2", "run.dir=run"]
     return [*teacher, *engine, *run, f"sampling.max_tokens={TOKENS}", "sampling.top_p=1"]

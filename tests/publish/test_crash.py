@@ -99,6 +99,7 @@ def test_killed_at_any_call_that_changes_names_the_old_dataset_or_the_new_is_the
     assert len(set(cards)) == 2, "kills must fall on both sides of the swap"
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_run_again_it_makes_the_same_bytes(scene: Path) -> None:
     begin = time.monotonic()
     run(scene).communicate()

@@ -30,6 +30,7 @@ STYLED = Styles(STYLES, longest=True)
 def rows_of(schema: Schema, about: str) -> Rows:
     """24 rows of a schema; `about` is a letter that stands in each."""
     texts = {"solutions": "problem", "problems": "problem", "verdicts": "problem", "dialogues": "text"}
+    texts["selections"] = "problem"
     made = []
     for number in range(24):
         if schema.task == "mixture":
@@ -45,7 +46,7 @@ def rows_of(schema: Schema, about: str) -> Rows:
 
 
 _FILLING: dict[str, Any] = {
-    "tokens": 5, "test_index": 1, "score": 0.5, "contaminated": True
+    "tokens": 5, "test_index": 1, "score": 0.5, "contaminated": True, "selected": 1, "right": True
 }  # fmt: skip
 
 # task -> options of publish, and the (configuration, split)s that it gives
@@ -56,6 +57,7 @@ FORMS: dict[str, tuple[dict[str, Any], list[tuple[str | None, str]]]] = {
     ),
     "problems": ({}, [(None, "train")]),
     "verdicts": ({}, [(None, "train")]),
+    "selections": ({}, [(None, "train")]),
     "mixture": ({"unique": None}, [(None, "train")]),
     "dialogues": ({"styles": STYLED}, [(name, "train") for name in (None, *STYLES, "longest")]),
 }
