@@ -421,6 +421,23 @@ def test_real_sets_are_evaluated_from_their_files(here: Here, shared_data: Path,
     assert levels >= {f"Level {number}" for number in range(1, 6)}
 
 
+@pytest.mark.vllm
+@pytest.mark.timeout(600)
+def test_a_teacher_of_another_world_solves_next_to_nothing_of_real_sets(
+    job: Job, shared_data: Path, tmp_path: Path
+) -> None:
+    """And is never stopped for it: a model that cannot answer is a result."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    words = ",".join(f"{name}={shared_data / name / 'test.jsonl'}" for name in REAL)
+    options = ("teacher=tiny", f"benchmarks=[{words}]", "limit=6", "cluster.workers=1", "run.dir=run")
+    done = job("evaluate", *options, timeout=500)
+    assert done.returncode == 0, done.stderr
+    found = figures(tmp_path / "run")
+    for name in REAL:
+        row = found[name, None, "pass", 1]
+        assert row["value"] <= 0.5 and row["high"] > row["value"] and row["problems"] == 6
+
+
 def test_a_damaged_outcome_is_told_and_scored_again(here: Here, tmp_path: Path) -> None:
     name = benchmark(tmp_path, "mine", sums(4))
     words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "run.dir=run")
