@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, overload
 from omi_core.config import Generate, Reduce
 from omi_core.options import ConfigError
 from omi_core.pipeline.definition import Pipeline, is_pipeline
+from omi_core.protocol import Asked
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.names import pattern_of
 from omi_core.records import Record, Sample
-from omi_core.stages.run import Run, records_of
+from omi_core.stages.run import Run, outcome, records_of
 from omi_core.store.journal import read_samples
 from omi_core.store.layout import Layout
 
@@ -54,8 +55,8 @@ class OpenRun:
 
     @property
     def stats(self) -> dict[str, Any] | None:
-        """`stats.json` of its dataset; None while it is not published."""
-        return read_stats(self.run.layout.dataset)
+        """`stats.json` of its dataset or its evaluation; None while there is none."""
+        return read_stats(outcome(self.run))
 
     def records(self) -> Iterator[Record]:
         """What is asked of the teacher, in the order of the input."""
@@ -93,8 +94,8 @@ class OpenRun:
 def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | None = None) -> Any:
     """The config of `python -m jobs.COMMAND WORDS`, checked; of `pipeline` the Pipeline. Nothing is made.
 
-    `command` is generate, reduce, decontaminate, combine, mix or pipeline. In `config_dir` lie YAML groups of
-    one's own.
+    `command` is generate, evaluate, reduce, decontaminate, combine, mix or pipeline. In `config_dir` lie YAML
+    groups of one's own.
 
     Raises:
         ConfigError: what the command itself would refuse.
@@ -117,8 +118,10 @@ def plan(config: Generate) -> Run[Generate]: ...
 @overload
 def plan(config: Reduce) -> Run[Reduce]: ...
 @overload
+def plan(config: Asked) -> Run[Generate]: ...
+@overload
 def plan(config: Pipeline) -> Pipeline: ...
-def plan(config: Generate | Reduce | Pipeline) -> Run[Any] | Pipeline:
+def plan(config: Generate | Reduce | Asked | Pipeline) -> Run[Any] | Pipeline:
     """Reads the input and writes the plan of a run or a pipeline into its directory, unless it is there.
 
     With the option `plan=true` it is planned, and nothing is written.
@@ -138,6 +141,8 @@ def plan(config: Generate | Reduce | Pipeline) -> Run[Any] | Pipeline:
         return config
     if isinstance(config, Reduce):
         return plan_reduce(config)
+    if isinstance(config, Asked):
+        config = config.generate
     return plan_to_submit(config) if config.cluster.kind == "slurm" else plan_generate(config)
 
 

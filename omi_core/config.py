@@ -307,8 +307,9 @@ def reduced_again(config: AnyConfig, again: Reduce) -> tuple[AnyConfig, list[str
 
 
 def _unread(task: str) -> list[str]:
-    """The sections that other tasks read. They stay out of a run's fingerprint."""
-    return [name for other in tasks.known().values() if other.name != task for name in other.sections]
+    """The sections that only other tasks read. They stay out of a run's fingerprint."""
+    own = tasks.known()[task].sections
+    return [name for other in tasks.known().values() for name in other.sections if name not in own]
 
 
 def refuse_unread(task: str, config: Generate | Reduce) -> None:

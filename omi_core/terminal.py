@@ -5,7 +5,7 @@ rich would take `[b]` for markup and `:100:` for an emoji, and swallow or change
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +31,15 @@ def plain_table(title: str = "", columns: Sequence[str] = (), right: Collection[
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left")
     return made
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table whose first column is flush left; rather wider than the terminal than cut off."""
+    table = plain_table(columns=headers, right=headers[1:])
+    for row in rows:
+        table.add_row(*row)
+    for column in table.columns:
+        column.no_wrap = True
+    console = terminal()
+    console.width = max(console.width, terminal(width=10_000).measure(table).maximum)
+    console.print(table, crop=False)

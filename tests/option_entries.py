@@ -73,6 +73,12 @@ SELECTIONS = {"task.name": "selections"}
 TEXTS = DIALOGUES | {"data.origin": "file", "data.path": "texts.jsonl"}
 FILE = {"data.origin": "file", "data.path": "problems.jsonl"}
 ANSWERED = FILE | {"data.answer": "answer"}
+EVALUATION = {
+    "task.name": "evaluations",
+    "samples": 1,
+    "evaluation.benchmarks": ["problems.yaml"],
+}
+RULINGS = {"task.name": "rulings", "data.origin": "file", "data.path": "pairs.jsonl"}
 HUB = {"data.origin": "hub", "data.hub": "a/b"}
 REHEARSED = {"teacher.kind": "rehearsal", "data.size": 4, "samples": 2, "run.dir": "made"}
 SLURM = {
@@ -232,6 +238,12 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "conversations.tokenizer": Change(TOKENIZER, beside=DIALOGUES),
     "variants.longest": Change(True, beside=DIALOGUES),
     "variants.mix": Change(0.5, beside=DIALOGUES),
+    "evaluation.benchmarks": Change(["other.yaml"], records, EVALUATION),
+    "evaluation.limit": Change(1, records, EVALUATION),
+    "teacher.evaluation_prompt": Shown(
+        "jobs/test_evaluate.py", "test_a_teacher_is_asked_as_its_family_was_trained_for"
+    ),
+    "rulings.wrong": Change(True, records, RULINGS),
     "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
     "selections.groups": Change(2, beside=SELECTIONS),
     "selections.fewest": Change(3, beside=SELECTIONS),

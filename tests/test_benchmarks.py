@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from omi_core.benchmarks import BENCHMARKS
+from omi_core import benchmarks
 from omi_core.inputs import Skipped, read_records
-from omi_core.options import check
+from omi_core.options import ConfigError, check
 
 ROOT = Path(__file__).parents[1]
-# Fields by which the files that are at hand differ from the hub's, and how many problems they hold.
-FILES = {"gsm8k": ({}, 1319), "math": ({}, 5000), "amc23": ({"problem": "problem"}, 40), "aime24": ({}, 30)}
+BENCHMARKS = benchmarks.known()
+FILES = ("gsm8k", "math", "amc23", "aime24", "olympiadbench")  # those at hand
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -35,12 +34,44 @@ def test_training_data_of_the_same_set_is_another_split_of_the_same(name: str) -
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_question_of_a_real_file_has_its_answer(name: str, shared_data: Path) -> None:
-    changed, count = FILES[name]
-    path = str(shared_data / name / "test.jsonl")
+    """By its path alone: files of a set differ from the hub's in the names of columns."""
+    _, found = benchmarks.find(f"{name}={shared_data / name / 'test.jsonl'}")
     skipped = Skipped()
-    data = replace(BENCHMARKS[name].data, origin="file", path=path, **changed)
-    assert sum(record.expected_answer is not None for record in read_records(data, None, skipped)) == count
+    answers = [record.expected_answer for record in read_records(found.data, None, skipped)]
+    assert len(answers) == found.rows and None not in answers
     assert skipped.counts == {}
+
+
+def test_a_benchmark_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "data: {path: rows.jsonl, answer: a}\nrows: 2\nsource: me\nlevel: l\n"
+    )
+    name, found = benchmarks.find(str(tmp_path / "mine.yaml"))
+    assert (name, found.rows, found.data.origin) == ("mine", 2, "file")
+    assert (found.data.path, found.columns) == (str(tmp_path / "rows.jsonl"), ["l"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("data: {path: x.jsonl}", "no data.answer"),
+        ("data: {path: x.jsonl, answer: a}\nrow: 3", "row: no such option .did you mean rows"),
+        ("data: {path: x.jsonl, answer: 3}", "data.answer=3: not a value"),
+        ("rows: 3", "no section 'data'"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_benchmark_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=f"^benchmarks=.*mine.yaml: .*{says}"):
+        benchmarks.find(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize("word", ["gms8k", "gms8k=x.jsonl", "nowhere.yaml", "gsm8k=nowhere.jsonl"])
+def test_a_benchmark_that_there_is_not_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match="^benchmarks=") as caught:
+        benchmarks.find(word)
+    assert "gms8k" not in word or "did you mean gsm8k" in str(caught.value)
 
 
 def test_the_docs_list_what_there_is() -> None:

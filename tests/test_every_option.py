@@ -41,6 +41,11 @@ def _named_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [said | {"url": f"u/{n}"} for n in range(2)]
     for name, lines in (("problems", rows), ("other", rows[:1]), ("texts", texts)):
         (tmp_path / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    pair = {"problem": "p", "expected_answer": "1", "given_answer": "2", "benchmark": "b", "verdict": "wrong"}
+    (tmp_path / "pairs.jsonl").write_bytes(orjson.dumps(pair))
+    for name in ("problems", "other"):
+        text = f"data: {{path: {name}.jsonl, answer: answer, answer_format: gsm8k}}"
+        (tmp_path / f"{name}.yaml").write_text(text)
     (tmp_path / "template.jinja").write_text("{{ messages }}")
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter/adapter_config.json").write_text('{"r": 8}')

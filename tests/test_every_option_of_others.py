@@ -19,6 +19,7 @@ import pytest
 from omi_core.commands import status
 from omi_core.store import ledger
 from tests.conftest import Here
+from tests.option_entries import GENERATE
 from tests.pausing import replace_pauses
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +48,29 @@ TYPED: dict[str, list[str]] = {
 _WORDS, _DECONTAMINATE = "composing/test_words.py", "jobs/test_decontaminate.py"
 _COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
 _GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
+_EVALUATE = "jobs/test_evaluate.py"
 SHOWN: dict[str, str] = {
+    # It makes a run of jobs.generate.
+    **{
+        f"evaluate.{key}": "option_entries.py"
+        for key in GENERATE
+        if key.startswith(("teacher.", "prompt.", "sampling.", "answers.", "engine.", "cluster.", "run."))
+        or key in ("samples", "seed", "tasks", "reduce_tasks", "canary", "plan")
+    },
+    **{
+        f"evaluate.{key}": _EVALUATE
+        for key in (
+            "model",
+            "benchmarks",
+            "limit",
+            "temperature",
+            "min",
+            "training_data",
+            "judge",
+            "judge_wrong",
+            "scores",
+        )
+    },
     **{
         f"{command}.root": "jobs/test_compare.py"
         for command in ("status", "compare", "report", "logs", "explore")
@@ -120,7 +143,8 @@ def options_of(here: Here, command: str) -> set[str]:
     code, page, _ = here(command, "--help=all")
     if code != 0:
         _, page, _ = here(command, "--help")
-    return set(re.findall(r"^  ([a-z][a-z_.]*)=", page, flags=re.M))
+    found = set(re.findall(r"^  ([a-z][a-z_.]*)=", page, flags=re.M))
+    return {name for name in found if not any(other.startswith(f"{name}.") for other in found)}  # no groups
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS - {"generate", "reduce"}))

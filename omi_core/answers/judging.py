@@ -21,14 +21,15 @@ class Judged:
 
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
-    `by_vote` tells that it is the majority's, not a ground truth. `picks` says how often each sample was
-    picked, where that decides.
+    `by_vote` tells that it is the majority's, not a ground truth. `classes` are those of the `Vote`. `picks`
+    says how often each sample was picked, where that decides.
     """
 
     expected: list[str | None]
     answers: list[str | None]
     verdicts: list[Verdict | None]
     by_vote: bool
+    classes: tuple[int | None, ...]
     picks: Sequence[int] | None = None
     voters: int = field(init=False)
     votes: int = field(init=False)
@@ -104,10 +105,10 @@ class Judge:
         if picks is not None:
             return self._picked(given, held, vote, picks)
         if held is not None and self._expected == "truth":
-            return Judged(
-                [right for right, _ in held], given, [verdict for _, verdict in held], by_vote=False
-            )
-        judged = Judged([vote.answer] * len(given), given, _verdicts(given, vote.members), by_vote=True)
+            expected, verdicts = [right for right, _ in held], [verdict for _, verdict in held]
+            return Judged(expected, given, verdicts, by_vote=False, classes=vote.classes)
+        majority = _verdicts(given, vote.members)
+        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True, classes=vote.classes)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
@@ -124,7 +125,8 @@ class Judge:
         if not tally[best]:
             self._counts["picks/records_without"] += 1
             nothing: list[str | None] = [None] * len(given)
-            return Judged(nothing, given, _verdicts(given, ()), by_vote=False, picks=[0] * len(given))
+            none = [0] * len(given)
+            return Judged(nothing, given, _verdicts(given, ()), False, vote.classes, none)
         members = [at for at, number in enumerate(vote.classes) if number == best]
         self._counts["picks/records"] += 1
         self._counts["picks/majority"] += members[0] in vote.members
@@ -134,7 +136,7 @@ class Judge:
                 equal = any(held[at][1] is Verdict.EQUAL for at in chosen)
                 self._counts[f"picks/{name}_equal"] += equal
         spelt = Counter(given[at] for at in members).most_common(1)[0][0]  # of equal ones the first
-        return Judged([spelt] * len(given), given, _verdicts(given, members), by_vote=False, picks=picks)
+        return Judged([spelt] * len(given), given, _verdicts(given, members), False, vote.classes, picks)
 
     def _count_vote(self, vote: Vote) -> None:
         if vote.voters:

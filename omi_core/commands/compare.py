@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from omi_core.commands import finding
 from omi_core.options import ConfigError, option
-from omi_core.terminal import terminal
+from omi_core.terminal import print_table, terminal
 
 if TYPE_CHECKING:
     from omi_core.report.comparison import Row
+    from omi_core.report.facts import Facts
 
 
 @dataclass
@@ -35,7 +36,9 @@ def main(config: Compare, runs: list[Path]) -> int:
     for target in (config.csv, config.json):
         _check_target(target)
     try:
-        rows = rows_of([run_facts(run) for run in runs])
+        found = [run_facts(run) for run in runs]
+        rows = rows_of(found)
+        scored = _scored(rows, found)
     except ConfigError:
         raise
     except ValueError as error:  # a file of the run is damaged
@@ -45,7 +48,52 @@ def main(config: Compare, runs: list[Path]) -> int:
         quiet |= _write(target, data)
     if not quiet:
         _show(rows)
+        for part in scored:
+            print_table(*part.table)
+            for note in part.notes:
+                print(note)
     return 0
+
+
+class _Part(NamedTuple):
+    """A table, and what is to be said below it."""
+
+    table: tuple[Sequence[str], Sequence[Sequence[str]]]
+    notes: Sequence[str]
+
+
+def _scored(rows: Sequence[Row], runs: Sequence[Facts]) -> list[_Part]:
+    """Of runs against benchmarks the figures with intervals, and how the others differ from the first.
+
+    Raises:
+        ValueError: a file of an evaluation is damaged.
+    """
+    from omi_core.evaluate.pairs import pairs_of
+    from omi_core.evaluate.tables import lines, notes
+    from omi_core.report.overview import labels
+
+    scored = [(name, run.evaluation) for name, run in zip(labels(rows), runs, strict=True) if run.evaluation]
+    if not scored:
+        return []
+    head = ["run", "benchmark", "problems", "samples", "pass@1 %", "maj@n %", "pass@n %"]
+    body = []
+    for name, one in scored:
+        for benchmark, problems, *shares, _, _, _, _ in lines(one.figures):
+            several = shares if one.samples > 1 else [*shares, "-", "-"]
+            body.append([name, benchmark, problems, str(one.samples), *several])
+    said = dict.fromkeys(note for _, one in scored for note in notes(one.figures))
+    parts = [_Part((head, body), list(said))]
+    (first, base), *others = scored
+    pairs = [
+        [name, pair.benchmark, pair.metric, f"{pair.problems:,}", pair.told]
+        for name, other in others
+        for pair in pairs_of(base, other)
+    ]
+    if pairs:
+        parts.append(
+            _Part(([f"against {first}", "benchmark", "metric", "problems", "difference"], pairs), ())
+        )
+    return parts
 
 
 def _check_target(target: str | None) -> None:

@@ -21,6 +21,10 @@ OFTEN = {
         *("teacher.model", "sampling.temperature", "sampling.max_tokens", "answers.expected"),
         *("publish.chat", "plan", "run.dir"),
     ),
+    "evaluate": (
+        *("model", "benchmarks", "limit", "samples", "temperature", "min", "tasks", "teacher.model"),
+        *("sampling.max_tokens", "prompt.examples", "plan", "run.dir"),
+    ),
     "reduce": (
         *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
         *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),
@@ -117,13 +121,14 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
+    composing = ("Generate", "Evaluate")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)
         if folder.is_dir() and folder.name in names and not folder.name.startswith("__")
     ]
-    if schema.__name__ != "Generate":
-        out = []  # only jobs.generate composes groups
+    if schema.__name__ not in composing:
+        out = []  # the others compose no groups
     if "cluster" in names:
         out.append(("cluster", "+", files("cluster_profiles") / "cluster"))
     return out

@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,22 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Root:
-    """The config of a command: its schema, and how composed values become a checked instance of it."""
+    """The config of a command: its schema, and how composed values become a checked instance of it.
+
+    `typed` are words of the command line for options of another name, where a group has the word.
+    """
 
     schema: type
     load: Callable[[Mapping[str, Any]], Any]
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    def in_grammar(self, word: str, sweep: bool = False) -> str:
+        """A word as Hydra has to be given it."""
+        name, equals, value = word.partition("=")
+        return in_grammar(f"{self.typed.get(name, name)}{equals}{value}", self.schema, sweep)
 
 
-COMMANDS = ("generate", "reduce", "decontaminate", "combine", "mix")
+COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix")
 
 
 @cache
@@ -37,6 +46,9 @@ def command_root(name: str) -> Root:
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
 
         schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
+    elif name == "evaluate":
+        from omi_core.protocol import Evaluate as schema
+        from omi_core.protocol import load_evaluate as load
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load
@@ -44,7 +56,7 @@ def command_root(name: str) -> Root:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
-    return Root(schema, load)
+    return Root(schema, load, {"data": "training_data"} if name == "evaluate" else {})
 
 
 def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:
@@ -55,9 +67,9 @@ def compose_values(name: str, words: Sequence[str], folder: Path | None = None) 
     Raises:
         ConfigError: a word that the command would refuse.
     """
-    schema = command_root(name).schema
+    root = command_root(name)
     with _hydra(name, folder) as compose:
-        return compose([in_grammar(word, schema) for word in words])
+        return compose([root.in_grammar(word) for word in words])
 
 
 def compose_cells(name: str, line: CommandLine) -> list[Values]:
@@ -66,8 +78,8 @@ def compose_cells(name: str, line: CommandLine) -> list[Values]:
     Raises:
         ConfigError: as `compose_values`.
     """
-    schema = command_root(name).schema
-    words = [in_grammar(word, schema, line.sweep) for word in line.options]
+    root = command_root(name)
+    words = [root.in_grammar(word, line.sweep) for word in line.options]
     with _hydra(name, line.folder) as compose:
         return [compose(cell) for cell in (_cells(words) if line.sweep else [words])]
 
@@ -134,7 +146,7 @@ def show_views(name: str, line: CommandLine) -> None:
     schema = command_root(name).schema
     store_schema(name)
     folder = [] if line.folder is None else ["--config-dir", str(line.folder.absolute())]
-    words = [in_grammar(word, schema) for word in line.options]
+    words = [command_root(name).in_grammar(word) for word in line.options]
     before, sys.argv = sys.argv, [name, *line.views, *folder, *words]
     try:
         main = hydra.main(version_base="1.3", config_path="pkg://hydra_conf", config_name=name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from omi_core.benchmarks import BENCHMARKS
+from omi_core import benchmarks
 from omi_core.decontaminate.hits import Questions
 from omi_core.inputs import BadRow, Number, Row, Skipped, cell, file_rows, hub_rows, local_files, problem_text
 from omi_core.inputs.data_options import Data
@@ -31,7 +31,7 @@ def read_sets(given: Sequence[str], column: str | None = None) -> list[Questions
     """
     if not given:
         raise ConfigError(
-            f"test=[]: missing; give test=[NAME=FILE,...], or names out of {', '.join(BENCHMARKS)}"
+            f"test=[]: missing; give test=[NAME=FILE,...], or names out of {', '.join(benchmarks.known())}"
         )
     sets: dict[str, Questions] = {}
     for word in given:
@@ -63,17 +63,17 @@ def _rows(name: str, source: str, column: str | None) -> Iterator[tuple[str, Row
             yield from file_rows(path, (column,) if column else None)
     elif source:
         yield from hub_rows(replace(_known(name), hub=source))
-    elif name in BENCHMARKS:
+    elif name in benchmarks.known():
         yield from hub_rows(_known(name))
     else:
-        raise ConfigError(
-            f"test={name}: no known test set{did_you_mean(name, list(BENCHMARKS))}; give test=[{name}=FILE]"
-        )
+        near = did_you_mean(name, list(benchmarks.known()))
+        raise ConfigError(f"test={name}: no known test set{near}; give test=[{name}=FILE]")
 
 
 def _known(name: str) -> Data:
     """What is read of the hub for a name; by default the split `test`."""
-    return BENCHMARKS[name].data if name in BENCHMARKS else Data(split="test")
+    known = benchmarks.known()
+    return known[name].data if name in known else Data(split="test")
 
 
 @dataclass(frozen=True, slots=True)

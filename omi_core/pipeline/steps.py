@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omi_core import options
-from omi_core.benchmarks import BENCHMARKS
+from omi_core import benchmarks, options
 from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.finishing import combine_datasets, mix_datasets
 from omi_core.combine.sources import open_source
@@ -140,8 +139,8 @@ def _check_decontaminate(values: Values, root: Path) -> None:
         read_sets(local, values["test_column"])
     for given in outside:
         name, _, source = given.partition("=")
-        if not source and name not in BENCHMARKS:
-            near = did_you_mean(name, list(BENCHMARKS))
+        if not source and name not in benchmarks.known():
+            near = did_you_mean(name, list(benchmarks.known()))
             raise ConfigError(f"test={given}: no known test set{near}; give test=[{name}=FILE]")
         if source.endswith((".jsonl", ".jsonl.zst", ".json", ".parquet")) and given not in local:
             raise ConfigError(f"test={given}: no such file")

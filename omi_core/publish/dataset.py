@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,16 +84,12 @@ def publish(
     and OSError; in each case `out_dir` is as it was.
     """
     out_dir, options = Path(out_dir), options or Publish()
-    recover(out_dir)
-    _refuse_foreign(out_dir, config)
-    manifests = [read_manifest(part) for part in parts]
-    totals = merge_counts(manifest.counts for manifest in manifests) if counts is None else counts
-    if not any(manifest.rows for manifest in manifests):
-        raise NothingToPublish(_why_empty(out_dir, totals))
-    fingerprint, columns = _agreed(manifests)
-    work = _beside(out_dir, "partial")
-    work.mkdir(parents=True)
-    try:
+    with made_whole(out_dir, config) as work:
+        manifests = [read_manifest(part) for part in parts]
+        totals = merge_counts(manifest.counts for manifest in manifests) if counts is None else counts
+        if not any(manifest.rows for manifest in manifests):
+            raise NothingToPublish(_why_empty(out_dir, totals))
+        fingerprint, columns = _agreed(manifests)
         if styles is None:
             forms = Forms(columns, options.rows_per_file, chat_form(options, columns), unique)
             written = _with_splits(manifests, work, forms, options.splits, options.seed)
@@ -114,12 +110,27 @@ def publish(
         _write_json(work / STATS, stats)
         _write_json(work / "config.json", config)
         (work / "README.md").write_text(render_card(card, columns, stats), encoding="utf-8")
+    return stats
+
+
+@contextmanager
+def made_whole(out_dir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
+    """A new directory to write what is to lie at `out_dir`, which takes its place at the end.
+
+    What is written there has a `stats.json`, and `config` as its `config.json`. An exception leaves `out_dir`
+    as it was. Raises ConfigError: something else lies there.
+    """
+    recover(out_dir)
+    _refuse_foreign(out_dir, config)
+    work = _beside(out_dir, "partial")
+    work.mkdir(parents=True)
+    try:
+        yield work
         fsync_tree(work)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     _swap_in(work, out_dir)
-    return stats
 
 
 def _with_splits(
@@ -188,6 +199,7 @@ def lacks(dataset_dir: Path, stats: Mapping[str, Any]) -> str | None:
 
 def _data_files(stats: Mapping[str, Any]) -> Iterator[str]:
     """Every data file that `stats.json` lists, from the dataset's directory on."""
+    yield from stats.get("files", ())
     folders = [("", stats.get("splits", {})), ("chat/", stats.get("chat", {}).get("splits", {}))]
     for prefix, splits in folders:
         for split in splits.values():

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from omi_core.evaluate.outcome import Scored, read_outcome
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
 from omi_core.publish.rows import DEFAULT_TASK
@@ -104,6 +105,12 @@ class Facts:
             return "generated"
         return "generating" if self.settled or self.attempts else "planned"
 
+    @cached_property
+    def evaluation(self) -> Scored | None:
+        """What a run against benchmarks came to. Raises ValueError when it is damaged."""
+        there = self.stats is not None and self.layout.evaluation.is_dir()
+        return read_outcome(self.layout.evaluation) if there else None
+
     @property
     def rows(self) -> int | None:
         return None if self.stats is None else self.stats["rows"]
@@ -172,7 +179,7 @@ def _gather(layout: Layout) -> Facts:
         if entry["stage"] in ("canary", "generate"):
             attempts.setdefault(entry["attempt"], entry["time"])
     shards, settled = _read_shards(layout, plan, _keeps_times(layout, attempts))
-    stats = read_stats(layout.dataset)
+    stats = read_stats(layout.dataset) or read_stats(layout.evaluation)
     if stats is not None and stats.get("fingerprint") != plan.fingerprint:
         stats = None
     parts = _finished_parts(layout, plan, settled)

@@ -12,6 +12,7 @@ from itertools import groupby, islice
 from omi_core.metrics import METRICS, count_text
 from omi_core.publish.parts import read_part
 from omi_core.report import html, overview, plots
+from omi_core.report.benchmark_charts import difference_figures, evaluation_figures, graded_examples
 from omi_core.report.charts import Table
 from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
@@ -36,19 +37,26 @@ def render_report(runs: Sequence[Facts], examples: int) -> str:
         title=names[0] if len(runs) == 1 else f"{len(runs)} runs side by side",
         style=html.packaged("report/style.css"),
         compared=_table_of_runs(rows),
-        side_by_side=overview.figures(runs, rows) if len(runs) > 1 else (),
+        side_by_side=_side_by_side(runs, rows, names) if len(runs) > 1 else (),
         sections=[
             {
                 "name": name,
                 "where": _where(run),
                 "warnings": list(_warnings(run)),
                 "tiles": list(_tiles(row)),
-                "figures": plots.figures(run),
+                "figures": [*evaluation_figures([run], [name]), *plots.figures(run)],
                 "examples": list(_examples(run, examples)),
             }
             for name, run, row in zip(names, runs, rows, strict=True)
         ],
     )
+
+
+def _side_by_side(runs: Sequence[Facts], rows: Sequence[Row], names: Sequence[str]) -> Iterator[plots.Figure]:
+    yield from difference_figures(runs, names)
+    if sum(run.evaluation is not None for run in runs) > 1:
+        yield from evaluation_figures(runs, names)
+    yield from overview.figures(runs, rows)
 
 
 def _table_of_runs(rows: Sequence[Row]) -> Table:
@@ -98,6 +106,12 @@ def _tiles(row: Row) -> Iterator[tuple[str, str]]:
 
 def _examples(run: Facts, most: int) -> Iterator[tuple[str, list[str]]]:
     """The first row of each of the first few problems: what it is, and its texts."""
+    if run.evaluation is not None:
+        if most:
+            yield from (
+                (_cut(about), [_cut(one) for one in texts]) for about, texts in graded_examples(run, most)
+            )
+        return
     task = known().get(run.task)
     if task is None or not most:  # its package is not installed here
         return

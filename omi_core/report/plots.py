@@ -62,6 +62,8 @@ def waterfall_figure(run: Facts) -> Figure | None:
     """From samples to rows."""
     if not run.counts or not run.counts.get("samples"):
         return None
+    if run.evaluation is not None:  # it keeps every sample
+        return None
     duplicates = run.stats["duplicates_dropped"] if run.stats else None
     made, passed = run.counts["samples"], waterfall(run.counts, duplicates)
     rows = [BarRow("samples", [Bar(0, made, "k1", f"{count_text(made)} samples")], count_text(made))]

@@ -25,7 +25,7 @@ from omi_core.stages.generate import ShardReport, run_shard
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
-from omi_core.stages.run import Run, is_current, open_to_continue, published
+from omi_core.stages.run import Run, is_current, open_to_continue, outcome, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.store.files import write_json
@@ -103,12 +103,15 @@ def reduce(root: str, numbers: list[int], stop: Stop) -> int:
 
 
 def publish(root: str, numbers: list[int], stop: Stop) -> int:
-    """The dataset, once every part is there. Damaged parts are sent again, in a chain of their own."""
+    """The dataset or the evaluation, once every part is there.
+
+    Damaged parts are sent again, in a chain of their own.
+    """
     run, parts = open_to_continue(Layout(Path(root))), numbers[0]
     gates.pass_reduce(run, parts)
     try:
         with links.waited_lock(run.layout.lock):  # a command on the login node may publish the same run
-            recover(run.layout.dataset)
+            recover(outcome(run))
             stats = published(run)
             if stats is None or not is_current(run, stats):
                 publish_run(run, parts)

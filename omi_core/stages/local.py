@@ -25,7 +25,7 @@ from omi_core.stages.reduce import (
     part_range,
     run_part,
 )
-from omi_core.stages.run import Run, published_whole
+from omi_core.stages.run import Run, outcome, published_whole
 from omi_core.stages.stopping import Stop, Stopped
 from omi_core.store import ledger
 from omi_core.store.attempts import new_attempt
@@ -52,7 +52,7 @@ def run_locally(run: Run, stop: Stop) -> dict[str, Any]:
         LockTaken: another process works on this run.
     """
     with lock(run.layout.lock):
-        recover(run.layout.dataset)
+        recover(outcome(run))
         stats = published_whole(run)
         if stats is not None:
             return stats

@@ -1,4 +1,4 @@
-"""The publish stage: the parts of a run become its dataset, with card and statistics."""
+"""The publish stage: the parts of a run become its dataset, with card and statistics; or its evaluation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_m
 from omi_core.records import Seen
 from omi_core.stages.reduce import part_paths, survey_parts
 from omi_core.stages.run import Run, hole, records_of
+from omi_core.stages.scoring import score_run
 from omi_core.tasks import rates, task_of
 from omi_core.teachers.address import SERVER_DEFAULTS
 
 
 def publish_run(run: Run, parts: int) -> dict[str, Any]:
-    """Publishes the parts of a run; returns the content of `stats.json`.
+    """Publishes the parts of a run, or scores them; returns the content of `stats.json`.
 
     Raises:
         PartError: a part is missing, damaged, or not made of the samples that are there now.
@@ -35,11 +36,15 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     counts["skipped_input_rows"] = dict(run.plan.skipped)
     if run.plan.chunks:
         counts["chunks"] = dict(run.plan.chunks)
+    config = {"fingerprint": run.plan.fingerprint, **run.plan.content}
+    card = _card(run, counts)
+    if task_of(run.config).scored:
+        return score_run(run, paths, config, counts, card)
     return publish(
         paths,
         run.layout.dataset,
-        card=_card(run, counts),
-        config={"fingerprint": run.plan.fingerprint, **run.plan.content},
+        card=card,
+        config=config,
         counts=counts,
         options=run.config.publish,
         styles=task_of(run.config).styles(run.config, lambda: records_of(run)),

@@ -21,6 +21,7 @@ from omi_core.store.keys import count_keys, missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.plan import Plan, Records, read_plan
 from omi_core.store.resumable import shown
+from omi_core.tasks import task_of
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 
@@ -132,9 +133,14 @@ def published_as(dataset: Path, fingerprint: str) -> dict[str, Any] | None:
         return None
 
 
+def outcome(run: Run[Any]) -> Path:
+    """Where what the run comes to is put: its dataset, or its evaluation."""
+    return run.layout.evaluation if task_of(run.config).scored else run.layout.dataset
+
+
 def published(run: Run[Any]) -> dict[str, Any] | None:
-    """The statistics of the run's dataset, as `published_as`."""
-    return published_as(run.layout.dataset, run.plan.fingerprint)
+    """The statistics of the run's dataset, or of its evaluation, as `published_as`."""
+    return published_as(outcome(run), run.plan.fingerprint)
 
 
 def published_whole(run: Run[Any]) -> dict[str, Any] | None:

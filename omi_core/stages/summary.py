@@ -14,6 +14,7 @@ from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError, read_part
 from omi_core.stages.reduce import made_part, part_count, part_paths
 from omi_core.stages.run import Run
+from omi_core.stages.scoring import show_scores
 from omi_core.store.files import write_json
 from omi_core.store.manifests import read_manifests, working_seconds
 from omi_core.store.plan import Plan
@@ -74,6 +75,9 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
     """Prints the summary of a published run and keeps the same figures in summary.json."""
     from rich.text import Text
 
+    if task_of(run.config).scored:
+        show_scores(run)
+        return
     figures = summarize(run, stats)
     write_json(run.layout.summary, figures)
     console = terminal()

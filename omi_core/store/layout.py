@@ -11,6 +11,10 @@ RUN/
   generate/0001-00000.1.flight, .1.crash          while task 0 runs, and after its engine crashed (`flight`)
   reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
   dataset/              what is published
+  evaluation/           in place of it, what a run against benchmarks comes to
+  rulings-NAME/, judged-NAME/   of such a run: what a judge was asked, a run, and the figures with its rulings
+  scored-NAME/          of such a run: the figures with those by the scores of a file
+  contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
   summary.json          times and rates of the last command (never part of the dataset)
 """
 
@@ -59,6 +63,7 @@ class Layout:
     lock = _Below(".lock")
     generate = _Below("generate")
     dataset = _Below("dataset")
+    evaluation = _Below("evaluation")
     logs = _Below("logs")
     summary = _Below("summary.json")
 

@@ -39,6 +39,7 @@ class Task(ABC):
     `skipped` says in words why input rows are left out. `made_from` is what the input holds. `has_styles`:
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
     and `publish.chat` are. `reads_run`: the input is a finished run of solutions, see `records_of_run`.
+    `scored`: samples are graded and scored, and nothing is published.
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class Task(ABC):
     made_from: ClassVar[str] = "problems"
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
     reads_run: ClassVar[bool] = False
 
     def check(self, config: Config) -> None:  # noqa: B027

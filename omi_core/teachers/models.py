@@ -35,6 +35,16 @@ def local_directory(model: str) -> Path | None:
     return path if path.is_dir() else None
 
 
+def lacks_chat_template(teacher: TeacherOptions) -> bool:
+    """Whether the model lies in a directory that has no chat template: a base model."""
+    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    if directory is None or teacher.chat_template is not None:
+        return False
+    config = directory / "tokenizer_config.json"
+    named = config.is_file() and b'"chat_template"' in config.read_bytes()
+    return not named and not any(directory.glob("chat_template.*"))
+
+
 def read_template(teacher: TeacherOptions) -> str | None:
     """The text of `teacher.chat_template`; None where the model's own is used.
 

@@ -102,6 +102,9 @@ class TeacherOptions:
         "sampling.max_tokens and 8192 for the prompt",
         ge=16,
     )
+    evaluation_prompt: str | None = option(
+        None, "the template that jobs.evaluate asks it with; null: step_by_step", transient=True
+    )
     lora: str | None = option(None, "directory of a LoRA adapter", late=True)
     chat_template: str | None = option(
         None, "file of a chat template (Jinja) in place of the model's own", late=True

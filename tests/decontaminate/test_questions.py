@@ -10,7 +10,7 @@ import orjson
 import polars as pl
 import pytest
 
-from omi_core.benchmarks import BENCHMARKS
+from omi_core import benchmarks
 from omi_core.config import Data
 from omi_core.decontaminate import questions
 from omi_core.decontaminate.questions import read_problems, read_sets
@@ -46,7 +46,7 @@ def test_a_test_set_of_a_file(tmp_path: Path, row: dict[str, Any], column: str |
     assert (questions.name, questions.texts) == ("mine", ["Q"])
 
 
-@pytest.mark.parametrize("name", [*BENCHMARKS, "mine=someone/something", "math=someone/math"])
+@pytest.mark.parametrize("name", [*benchmarks.known(), "mine=someone/something", "math=someone/math"])
 def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     asked: list[Data] = []
 
@@ -57,8 +57,9 @@ def test_a_test_set_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> No
     monkeypatch.setattr(questions, "hub_rows", rows)
     assert [questions.texts for questions in read_sets([name])] == [["Q"]]
     known, _, hub = name.partition("=")
-    assert asked[0].hub == (hub or BENCHMARKS[known].data.hub)
-    assert asked[0].split == (BENCHMARKS[known].data.split if known in BENCHMARKS else "test")
+    sets = benchmarks.known()
+    assert asked[0].hub == (hub or sets[known].data.hub)
+    assert asked[0].split == (sets[known].data.split if known in sets else "test")
 
 
 @pytest.mark.parametrize("given", ["run", "run/dataset", "run/dataset/data/train-*.parquet"])

@@ -172,3 +172,19 @@ def test_selections_pick_among_its_own_solutions(job: Job, options: list[str], t
     assert counts["picks"]["replies"] == counts["samples"]
     assert all(1 <= row["selected"] <= row["candidates"] <= 3 for row in rows)
     assert all(row["selected_solution"] in row["prompt"] for row in rows)
+
+
+def test_it_is_evaluated_on_real_problems_with_an_interval(
+    job: Job, tmp_path: Path, smollm_model: Path, shared_data: Path, options: list[str]
+) -> None:
+    """Near nothing is right: the interval says how near."""
+    sets = ",".join(f"{name}={shared_data / name / 'test.jsonl'}" for name in ("gsm8k", "amc23"))
+    engine = [word for word in options if word.startswith(("engine.", "cluster.", "run."))]
+    words = [f"model={smollm_model}", "teacher.dtype=float32", "teacher.max_model_len=2048", *engine]
+    done = job("evaluate", *words, f"benchmarks=[{sets}]", "limit=6", "sampling.max_tokens=128", timeout=1200)
+    assert done.returncode == 0, done.stderr
+    rows = orjson.loads((tmp_path / "run/evaluation/evaluation.json").read_bytes())["rows"]
+    found = {row["benchmark"]: row for row in rows if row["metric"] == "pass"}
+    assert found.keys() == {"gsm8k", "amc23"}
+    for row in found.values():
+        assert row["low"] <= row["value"] < row["high"] and row["problems"] == 6
