@@ -70,6 +70,12 @@ def size(journals: Path) -> int:
     return sum(path.stat().st_size for path in journals.glob("*.zst")) if journals.is_dir() else 0
 
 
+def test_stats_and_card_say_that_the_server_adds_defaults_of_its_own(undisturbed: dict[str, bytes]) -> None:
+    (note,) = orjson.loads(undisturbed["stats.json"])["notes"]
+    assert "the server adds defaults of its own" in note
+    assert "the server adds defaults of its own" in undisturbed["README.md"].decode()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2], ids=str)
 def test_a_run_that_was_ended_by_a_signal_goes_on_at_another_server(
     here: Here, tmp_path: Path, undisturbed: dict[str, bytes], number: signal.Signals
