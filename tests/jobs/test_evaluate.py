@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,7 +73,9 @@ def test_an_evaluation_is_a_table_a_file_of_figures_and_every_verdict(here: Here
         assert row["low"] <= row["value"] <= row["high"]
     with (tmp_path / "run/evaluation/evaluation.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(found)
-    assert here("status", "run")[0] == 0 and not (tmp_path / "run/dataset").exists()
+    code, shown, _ = here("status", "run")
+    assert code == 0 and re.search(r"evaluation +102 rows", shown)
+    assert not (tmp_path / "run/dataset").exists()
     again = here("evaluate", *REHEARSED, f"benchmarks=[{first},{second}]", "samples=6", "run.dir=run")
     assert again[0] == 0 and "nothing to do" in again[2] and "pass@1 %" in again[1]
 
