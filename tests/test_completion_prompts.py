@@ -29,7 +29,8 @@ def content(**values: Any) -> dict[str, Any]:
 def test_every_template_has_a_plain_form_with_all_its_texts_in_order(task: str, name: str) -> None:
     form = known()[task].form
     for template in prompts.load(form, name, styles=("all",)):
-        text = completion(template, form.reply, "THE TEXT", other="THE OTHER")
+        fields = {field: f"THE {field.upper()}" for field in form.fields}
+        text = completion(template, form.reply, **fields)
         assert text.endswith(f"\n\n{form.reply.capitalize()}:\n")
         place = 0
         for words in (*(words for _, words in template.turns), "THE TEXT"):
