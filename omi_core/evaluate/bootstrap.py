@@ -38,8 +38,10 @@ def sampling_intervals(
     """
     rng = np.random.default_rng(seed)
     shares = (right + 0.5) / (n + 1)  # Jeffreys: a problem with all samples right may have been lucky
-    means = [table[rng.binomial(n, shares)].mean(axis=0) for _ in range(DRAWS)]
-    low, high = np.percentile(means, _LEVEL, axis=0)
+    step = max(1, _CELLS // (len(right) * table.shape[1]))
+    sizes = (min(step, DRAWS - start) for start in range(0, DRAWS, step))
+    means = [table[rng.binomial(n, shares, (many, len(shares)))].mean(axis=1) for many in sizes]
+    low, high = np.percentile(np.concatenate(means), _LEVEL, axis=0)
     mean = table[right].mean(axis=0)
     return np.minimum(low, mean), np.maximum(high, mean)
 

@@ -425,6 +425,7 @@ def test_real_sets_are_evaluated_from_their_files(here: Here, shared_data: Path,
 
 
 @pytest.mark.vllm
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_teacher_of_another_world_solves_next_to_nothing_of_real_sets(
     job: Job, shared_data: Path, tmp_path: Path
