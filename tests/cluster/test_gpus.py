@@ -15,7 +15,7 @@ import pytest
 from tests.cluster.chain import SITE, Chain, files
 from tests.cluster.cluster import Cluster
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 Dataset = dict[str, bytes]
 # One core for each GPU, whatever the machine has.
@@ -84,7 +84,7 @@ def test_vllm_in_several_replicas_makes_what_one_does(
     for node in cluster.nodes[1:]:
         cluster.drain(node)
     submit(chain, "cluster.gpus_per_node=2", f"tasks={jobs}")
-    assert chain.dataset(240) == tiny
+    assert chain.dataset(600) == tiny
     tasks = chain.manifests()
     assert sorted(gpu for task in tasks for gpu in task["gpus"]) == [str(gpu) for gpu in range(2 * jobs)]
     assert {task["teacher"]["engine"] for task in tasks} == {"vllm"}
@@ -108,7 +108,7 @@ def test_an_engine_that_is_killed_is_started_again_by_its_task(
     chain.begun()
     (engine,) = engines(chain)
     os.kill(engine, signal.SIGKILL)
-    assert chain.dataset(240) == tiny
+    assert chain.dataset(600) == tiny
     (task,) = chain.manifests()
     assert task["restarts"] == 1
     assert chain.attempts() == 1
