@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.chain import SITE, SLOW, WORK, Chain
+from tests.cluster.chain import LONG, SITE, WORK, Chain
 from tests.cluster.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
@@ -131,7 +131,8 @@ def test_drained_nodes_are_told_and_waited_for(chain: Chain, cluster: Cluster, u
 def test_running_tasks_are_not_given_up_for_one_that_cannot_start(
     chain: Chain, cluster: Cluster, undisturbed: Dataset
 ) -> None:
-    chain.submit(*SLOW, "tasks=2", "cluster.throttle=1", "cluster.time=60")
+    # The first task is still at work when the command is typed, on a busy machine as well.
+    chain.submit(*LONG, "tasks=2", "cluster.throttle=1", "cluster.time=60")
     cluster.wait_for(lambda: bool(chain.processes("generate")), 60, "a task runs")
     with updated(cluster, "batch", MaxTime="00:30:00"):
         before = ids(chain)
