@@ -225,6 +225,8 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
     if not config.sampling.from_model:  # else it is not known yet
         check_temperature(config)
     check_tags("teacher.reasoning_tags", config.teacher.reasoning_tags)
+    if config.sampling.thinking_tokens is not None and config.teacher.reasoning == OFF:
+        raise ConfigError("sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them")
     if config.teacher.kind == "endpoint" and config.teacher.reasoning not in (TAGGED, OFF):
         raise ConfigError(
             f"teacher.reasoning={config.teacher.reasoning}: give the parser to the server; omit it here"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from omi_core import benchmarks
+from omi_core.benchmarks.reading import read_benchmark
+from omi_core.decontaminate.questions import read_sets
 from omi_core.inputs import Skipped, read_records
+from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, check
 
 ROOT = Path(__file__).parents[1]
@@ -81,3 +86,35 @@ def test_the_docs_list_what_there_is() -> None:
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         assert f"`{found.data.hub}`, {found.data.split}" in row
         assert row.endswith(f"| {found.source} | {found.licence or 'not known'} |")
+
+
+@pytest.mark.parametrize(
+    ("read", "key", "instead"),
+    [
+        (
+            lambda: list(read_benchmark("gsm8k", BENCHMARKS["gsm8k"], None, Skipped())),
+            "benchmarks=gsm8k=openai/gsm8k",
+            "benchmarks=[gsm8k=FILE]",
+        ),
+        (lambda: read_sets(["gsm8k"]), "test=gsm8k=openai/gsm8k", "test=[gsm8k=FILE]"),
+        (lambda: read_sets(["mine=a/b"]), "test=mine=a/b", "test=[mine=FILE]"),
+        (
+            lambda: list(read_records(Data(origin="hub", hub="a/b"), None, Skipped())),
+            "data.hub=a/b",
+            "data.path=FILE",
+        ),
+    ],
+)
+def test_a_hub_that_cannot_be_read_is_told_with_the_option_that_names_a_file(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], Any], key: str, instead: str
+) -> None:
+    def lost(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no way there")
+
+    monkeypatch.setattr("datasets.load_dataset", lost)
+    with pytest.raises(ConfigError) as told:
+        read()
+    assert str(told.value) == (
+        f"{key}: cannot be read (ConnectionError: no way there); without a connection give a local file, "
+        f"{instead}"
+    )

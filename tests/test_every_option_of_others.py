@@ -48,7 +48,7 @@ TYPED: dict[str, list[str]] = {
 _WORDS, _DECONTAMINATE = "composing/test_words.py", "jobs/test_decontaminate.py"
 _COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
 _GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
-_EVALUATE = "jobs/test_evaluate.py"
+_EVALUATE, _BESIDES = "jobs/test_evaluate.py", "jobs/test_evaluate_besides.py"
 SHOWN: dict[str, str] = {
     # It makes a run of jobs.generate.
     **{
@@ -57,20 +57,8 @@ SHOWN: dict[str, str] = {
         if key.startswith(("teacher.", "prompt.", "sampling.", "answers.", "engine.", "cluster.", "run."))
         or key in ("samples", "seed", "tasks", "reduce_tasks", "canary", "plan")
     },
-    **{
-        f"evaluate.{key}": _EVALUATE
-        for key in (
-            "model",
-            "benchmarks",
-            "limit",
-            "temperature",
-            "min",
-            "training_data",
-            "judge",
-            "judge_wrong",
-            "scores",
-        )
-    },
+    **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
+    **{f"evaluate.{key}": _BESIDES for key in ("training_data", "judge", "judge_wrong", "scores")},
     **{
         f"{command}.root": "jobs/test_compare.py"
         for command in ("status", "compare", "report", "logs", "explore")

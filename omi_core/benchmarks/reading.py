@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from omi_core.benchmarks import Benchmark, find
-from omi_core.inputs import Row, RowReader, Skipped, cell, described, one_text, read_rows
+from omi_core.inputs import HubUnreadable, Row, RowReader, Skipped, cell, described, one_text, read_rows
 from omi_core.options import ConfigError
 from omi_core.records import Record
 
@@ -28,13 +28,13 @@ def read_benchmark(name: str, benchmark: Benchmark, limit: int | None, skipped: 
     """The problems of a benchmark, ordinals from 0; each row is one, also where two are the same.
 
     Raises:
-        ConfigError: it cannot be read, a row is a bad one, or there are more or fewer rows than it should
-        have.
+        ConfigError: it cannot be read, a row is a bad one, it has no problems, or more or fewer rows than it
+            should have.
     """
     record_of = RowReader(benchmark.data, None, skipped)
     columns = [*record_of.columns, *(name for name in (benchmark.choices,) if name is not None)]
-    rows = 0
-    for where, row in read_rows(benchmark.data, [*columns, *benchmark.columns], None, skipped.bad):
+    rows = usable = 0
+    for where, row in _rows(name, benchmark, [*columns, *benchmark.columns], skipped):
         if rows == limit:
             return
         found = record_of(row, where)
@@ -45,12 +45,25 @@ def read_benchmark(name: str, benchmark: Benchmark, limit: int | None, skipped: 
                 extra["choices"] = _choices(row, benchmark.choices, where)
                 text, answer = _with_choices(text, answer or "", extra["choices"], where)
             yield Record.make(rows, text, answer, name, extra)
+            usable += 1
         rows += 1
+    if not usable:
+        raise ConfigError(f"benchmarks={name}: holds no problems; omit it, or give the file with its rows")
     if benchmark.rows is not None and rows != benchmark.rows and limit is None:
         raise ConfigError(
             f"benchmarks={name}: has {rows:,} rows in place of {benchmark.rows:,}; give the whole set, or a "
             "YAML file of your own that says how many there are"
         )
+
+
+def _rows(
+    name: str, benchmark: Benchmark, columns: Sequence[str], skipped: Skipped
+) -> Iterator[tuple[str, Row]]:
+    try:
+        yield from read_rows(benchmark.data, columns, None, skipped.bad)
+    except HubUnreadable as error:
+        key, instead = f"benchmarks={name}", f"benchmarks=[{name}=FILE]"
+        raise HubUnreadable(error.hub, error.why, key, instead) from error
 
 
 def _told(benchmark: Benchmark, row: Row) -> dict[str, str]:

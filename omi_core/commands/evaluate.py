@@ -8,18 +8,20 @@ from pathlib import Path
 from omi_core import options
 from omi_core.config import Generate
 from omi_core.evaluate.outcome import PAIRS
+from omi_core.options import ConfigError
 from omi_core.protocol import Asked
 from omi_core.stages.run import Run
+from omi_core.store.layout import Layout
+from omi_core.tasks.rulings import RULED
 
 
 def evaluate(asked: Asked) -> int:
     """Makes the evaluation here, or submits it. Returns the exit code: 1 also where a share is too low."""
     from omi_core.commands.making import generate
-    from omi_core.composing.compose import compose_values
     from omi_core.stages.planning import plan_generate
 
-    if asked.judge and not Path(asked.judge).is_dir():  # a mistake now, not after GPU hours
-        compose_values("generate", ["task=rulings", f"teacher={asked.judge}"])
+    if asked.judge:
+        _check_judge(asked, asked.judge)
     code = generate(asked.generate)
     if code or asked.plan or not (asked.least or asked.training_data or asked.judge or asked.scores):
         return code
@@ -31,6 +33,22 @@ def evaluate(asked: Asked) -> int:
     if asked.judge and (code := _judge(asked, run)):
         return code
     return _check(asked, run) if asked.least else 0
+
+
+def _check_judge(asked: Asked, given: str) -> None:
+    """Raises ConfigError when there is no such judge: a mistake now, not after GPU hours."""
+    from omi_core.publish.published import dataset_of
+    from omi_core.stages.planning import generate_content
+
+    if Path(given).is_dir():
+        dataset_of("judge", given, RULED.task, "give a teacher, or a published run of task=rulings")
+        return
+    try:
+        generate_content(_of_judge(asked, Path("run")))
+    except ConfigError as error:
+        raise ConfigError(
+            f"judge={given}: {error}; a judge with options of its own is a run of task=rulings, judge=RUN"
+        ) from error
 
 
 def _score(run: Run[Generate], given: str) -> None:
@@ -61,7 +79,7 @@ def _judge(asked: Asked, run: Run[Generate]) -> int:
     assert asked.judge is not None
     name, given = Path(asked.judge).name, Path(asked.judge)
     if not given.is_dir():
-        config = _of_judge(asked, run)
+        config = _of_judge(asked, run.layout.root)
         name += "-all" if asked.judge_wrong else ""
         given = Path(config.run.dir or "")
         if code := generate(config):
@@ -74,13 +92,13 @@ def _judge(asked: Asked, run: Run[Generate]) -> int:
     return 0
 
 
-def _of_judge(asked: Asked, run: Run[Generate]) -> Generate:
-    """The run in which a teacher rules, with the cluster and engine of the evaluation."""
+def _of_judge(asked: Asked, root: Path) -> Generate:
+    """The run in which a teacher rules on the evaluation in `root`, with its cluster and engine."""
     from omi_core.composing.compose import compose_values
     from omi_core.config import load_generate
 
-    pairs = run.layout.evaluation / PAIRS
-    place = run.layout.root / f"rulings-{asked.judge}{'-all' if asked.judge_wrong else ''}"
+    pairs = Layout(root).evaluation / PAIRS
+    place = root / f"rulings-{asked.judge}{'-all' if asked.judge_wrong else ''}"
     words = ["task=rulings", f"teacher={asked.judge}", "prompt=grade", "data=file", f"run.dir={place}"]
     words += [f"data.path={pairs.absolute()}", f"rulings.wrong={str(asked.judge_wrong).lower()}"]
     words += ["sampling.temperature=0", "sampling.max_tokens=1024"]

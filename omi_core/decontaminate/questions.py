@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 
 from omi_core import benchmarks
 from omi_core.decontaminate.hits import Questions
-from omi_core.inputs import BadRow, Number, Row, Skipped, cell, file_rows, hub_rows, local_files, problem_text
+from omi_core.inputs import (
+    BadRow,
+    HubUnreadable,
+    Number,
+    Row,
+    Skipped,
+    cell,
+    file_rows,
+    hub_rows,
+    local_files,
+    problem_text,
+)
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.publish.published import dataset_files
@@ -61,10 +72,12 @@ def _rows(name: str, source: str, column: str | None) -> Iterator[tuple[str, Row
     if source.endswith(_FILES):
         for path in local_files(f"test={name}", source):
             yield from file_rows(path, (column,) if column else None)
-    elif source:
-        yield from hub_rows(replace(_known(name), hub=source))
-    elif name in benchmarks.known():
-        yield from hub_rows(_known(name))
+    elif source or name in benchmarks.known():
+        known = _known(name)
+        try:
+            yield from hub_rows(replace(known, hub=source) if source else known)
+        except HubUnreadable as error:
+            raise HubUnreadable(error.hub, error.why, f"test={name}", f"test=[{name}=FILE]") from error
     else:
         near = did_you_mean(name, list(benchmarks.known()))
         raise ConfigError(f"test={name}: no known test set{near}; give test=[{name}=FILE]")

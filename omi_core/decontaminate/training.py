@@ -29,7 +29,7 @@ def find_held(records: Iterable[Record], given: str, pairs: Path) -> Results:
     sets = [Questions(name, questions) for name, questions in texts.items()]
     usual = Decontaminate()
     search = NgramSearch(sets, share=usual.share, length=usual.length, methods=usual.methods)
-    problems = read_problems(given, usual.column, Skipped("stop", "data"))
+    problems = read_problems(given, usual.column, Skipped("stop", None))
     return decontaminate(problems, sets, search, Files(pairs), usual.top)
 
 

@@ -1,8 +1,10 @@
 """Error bars: how far a mean over problems might have come out otherwise.
 
 Problems are drawn again with replacement, `DRAWS` times. What differs from one problem to the next holds the
-chance of sampling, too, so these intervals cover both. Two right and two wrong problems are added before
-(Agresti and Coull, 1998): without them 0 of 30 would read as certainty. Intervals are those of 95 %.
+chance of sampling, too, so these intervals cover both. Two good and two bad problems are added before
+(Agresti and Coull, 1998): without them 0 of 30 would read as certainty. With one sample a problem these are a
+right and a wrong one; where problems differ by less, as means over many samples do, so do those added.
+Intervals are those of 95 %.
 """
 
 from __future__ import annotations
@@ -17,10 +19,18 @@ _LEVEL = (2.5, 97.5)
 _CELLS = 1 << 21  # of an array at once
 
 
-def intervals(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(low, high) of the means of columns; `values` in [0, 1], of shape (problems, columns)."""
-    added = np.repeat([0.0, 1.0], _ADDED)[:, None]
-    return _around(values, np.broadcast_to(added, (2 * _ADDED, values.shape[1])), seed)
+def intervals(values: np.ndarray, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of the means of columns; `values` in [0, 1], of shape (problems, columns).
+
+    `samples` are those of each problem: means over them differ by chance at least. A few problems that
+    happen to be alike tell little of how alike others are, either.
+    """
+    mean = values.mean(axis=0)
+    most = np.sqrt(mean * (1 - mean))  # how far values with this mean can differ, when all are 0 or 1
+    share = np.divide(values.std(axis=0), most, out=np.ones_like(mean), where=most > 0)
+    share = np.clip(share, min(samples, len(values)) ** -0.5, 1.0)
+    added = np.repeat([mean - share * mean, mean + share * (1 - mean)], _ADDED, axis=0)
+    return _around(values, added, seed)
 
 
 def plain_intervals(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,9 +76,13 @@ class Difference:
 
 
 def paired(first: np.ndarray, second: np.ndarray, seed: int) -> Difference:
-    """The difference of two means over the same problems, each of shape (problems,), drawn together."""
+    """The difference of two means over the same problems, each of shape (problems,), drawn together.
+
+    Added are a gain and a loss as large as the largest difference (Agresti and Min, 2005).
+    """
     apart = (second - first)[:, None]
-    low, high = _around(apart, np.array([[-1.0], [1.0]]), seed)
+    largest = np.abs(apart).max() or 1.0
+    low, high = _around(apart, np.array([[-largest], [largest]]), seed)
     return Difference(
         float(apart.mean()),
         float(low[0]),

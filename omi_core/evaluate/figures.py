@@ -135,7 +135,7 @@ def _figures(
         table = pass_at_k(np.arange(n + 1), n)[:, columns]
         again = sampling_intervals(right, n, table, seed)
     for metric, values in found.items():
-        low, high = intervals(values[:, columns], seed)
+        low, high = intervals(values[:, columns], tally.samples, seed)
         for at, k in enumerate(chosen):
             anew = again if metric == PASS else None
             yield EvaluationFigure(
@@ -166,7 +166,7 @@ def _of_samples(tally: Tally, seed: int) -> Iterator[EvaluationFigure]:
     found = [(*shares, TOKENS), np.hstack([means, tokens]).mean(axis=0)]
     bounds = [
         np.concatenate(pair)
-        for pair in zip(intervals(means, seed), plain_intervals(tokens, seed), strict=True)
+        for pair in zip(intervals(means, tally.samples, seed), plain_intervals(tokens, seed), strict=True)
     ]
     for name, value, low, high in zip(*found, *bounds, strict=True):
         counts = (len(tally.problems), tally.samples)

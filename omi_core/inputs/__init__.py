@@ -8,12 +8,13 @@ or counts them by reason with their places, and the plan keeps that account.
 from omi_core.inputs.cells import cell, described, last_answer, one_text, only_item, problem_text
 from omi_core.inputs.columns import RowReader, read_records
 from omi_core.inputs.numbers import Number, json_form
-from omi_core.inputs.origins import hub_rows, read_rows
+from omi_core.inputs.origins import HubUnreadable, hub_rows, read_rows
 from omi_core.inputs.row_files import Row, file_rows, local_files
 from omi_core.inputs.skipped import BadRow, OnBad, Skipped, refuse
 
 __all__ = [
     "BadRow",
+    "HubUnreadable",
     "Number",
     "OnBad",
     "Row",

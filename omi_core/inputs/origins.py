@@ -30,6 +30,16 @@ class World:
 WORLDS: dict[str, World] = {}
 
 
+class HubUnreadable(ConfigError):
+    """A dataset on the hub cannot be read; says why, in one line, and what to give instead."""
+
+    def __init__(self, hub: str, why: str, key: str = "data.hub", instead: str = "data.path=FILE") -> None:
+        super().__init__(
+            f"{key}={hub}: cannot be read ({why}); without a connection give a local file, {instead}"
+        )
+        self.hub, self.why = hub, why
+
+
 def read_rows(
     data: Data, columns: Sequence[str] | None = None, texts: Sequence[str] | None = (), bad: OnBad = refuse
 ) -> Iterator[tuple[str, Row]]:
@@ -80,10 +90,7 @@ def _hub_tables(data: Data, config: str | None) -> Iterator[pa.Table]:
         )
         yield from stream.with_format("arrow").iter(batch_size=_HUB_BATCH)
     except Exception as error:  # the hub client raises many kinds; all mean "not available"
-        raise ConfigError(
-            f"data.hub={data.hub}: cannot be read ({type(error).__name__}: {_short(error)}); "
-            "without a connection give a local file, data.path=FILE"
-        ) from error
+        raise HubUnreadable(data.hub, f"{type(error).__name__}: {_short(error)}") from error
 
 
 def _short(error: BaseException) -> str:

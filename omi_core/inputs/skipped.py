@@ -40,13 +40,14 @@ def refuse(fault: BadRow) -> None:
 class Skipped:
     """Rows left out of the plan: how many per reason, and where the first of each were.
 
-    `on_bad_row` says what a bad row does, "stop" or "skip"; `option` is the name of that choice. Rows that
+    `on_bad_row` says what a bad row does, "stop" or "skip"; `option` is the name of that choice, None where
+    there is none. Rows that
     are whole but of no use, such as an empty problem, are always left out. `chunks` counts documents, their
     chunks, and the cuts inside sentences, formulas and words.
     """
 
     on_bad_row: str = "stop"
-    option: str = "data.on_bad_row"
+    option: str | None = "data.on_bad_row"
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     listed: list[dict[str, str]] = field(default_factory=list)
@@ -69,7 +70,8 @@ class Skipped:
             ConfigError: the input stops at bad rows; the line names the option by which it would not.
         """
         if self.on_bad_row == "stop":
-            raise ConfigError(f"{fault}; to leave out such rows, {self.option}=skip") from fault
+            hint = "" if self.option is None else f"; to leave out such rows, {self.option}=skip"
+            raise ConfigError(f"{fault}{hint}") from fault
         self.add(fault.reason, fault.where, str(fault))
 
     def write(self, path: Path) -> None:

@@ -11,6 +11,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import STATS, read_stats
 from omi_core.publish.names import pattern_of
 from omi_core.publish.splits import TRAIN
+from omi_core.store.files import read_json
 
 
 def dataset_directory(path: Path) -> Path | None:
@@ -19,6 +20,25 @@ def dataset_directory(path: Path) -> Path | None:
         if (directory / STATS).is_file():
             return directory
     return None
+
+
+def dataset_of(key: str, given: str, task: str, needed: str) -> tuple[Path, dict[str, Any]]:
+    """The dataset of a run of `task` that the option `key` names, and its configuration.
+
+    Raises:
+        ConfigError: there is none; `needed` says what to give.
+    """
+    label = f"{key}={given}"
+    dataset = dataset_directory(Path(given))
+    if dataset is None:
+        raise ConfigError(f"{label}: is not published; {needed}")
+    try:
+        made = read_json(dataset / "config.json")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{label}: {error}") from error
+    if made.get("task", {}).get("name") != task:
+        raise ConfigError(f"{label}: holds no {task}; {needed}")
+    return dataset, made
 
 
 def dataset_files(key: str, given: str) -> list[Path]:

@@ -88,6 +88,10 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     task, given = task_of(config), config.data.path
     if not task.reads_run or given is None or not Path(given).is_dir():
         return task.records(_with_files(config), skipped)
+    if not Layout(Path(given)).plan.exists():
+        raise ConfigError(
+            f"data.path={given}: not a run directory; task={task.name} reads the samples of a run"
+        )
     source = open_to_continue(Layout(Path(given)))
     if (other := task_of(source.config)).name != DEFAULT_TASK:
         raise ConfigError(

@@ -83,10 +83,11 @@ def score_by(run: Run[Any], parts: Sequence[Path], given: str) -> None:
     """
     scores: dict[tuple[str, int], float] = {}
     for where, row in _rows_of("scores", given, ["record_id", "sample", "score"]):
-        score = row.get("score")
-        if not isinstance(score, int | float) or not math.isfinite(score):
+        record, sample, score = (row.get(name) for name in ("record_id", "sample", "score"))
+        number = float(score) if isinstance(score, int | float) else math.nan
+        if not (isinstance(record, str) and isinstance(sample, int) and math.isfinite(number)):
             raise ConfigError(f"scores={given}: {where} holds no score; give record_id, sample and score")
-        scores[row.get("record_id"), row.get("sample")] = float(score)  # type: ignore[index]
+        scores[record, sample] = number
     name = Path(given).name.partition(".")[0]
     try:
         rows = chain.from_iterable(map(read_part, parts))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from omi_core import benchmarks
-from omi_core.answers import Extractor, Grader, Verdict, WorkerLimits
+from omi_core.answers import Extractor, Verdict
 from omi_core.answers.answer_options import Answers
 from omi_core.answers.judging import Judge, Judged
 from omi_core.benchmarks.reading import by_name, chosen_letter, read_benchmark
@@ -23,7 +23,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, Column, Schema
 from omi_core.records import Record, Sample
 from omi_core.tasks import solutions
-from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.tasks.reducing import Reading, Reducer, open_grader
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Task
 
@@ -76,12 +76,7 @@ class EvaluationsReducer(Reducer):
         self._extract = Extractor(config.answers.methods, config.answers.pattern)
 
     def __enter__(self) -> Self:
-        answers = self._config.answers
-        self._grader = Grader(
-            answers.policy,
-            workers=self._config.cluster.workers or None,
-            limits=WorkerLimits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
-        )
+        self._grader = open_grader(self._config)
         self._judge = Judge(self._grader, "truth", self._counts)
         return self
 
@@ -173,6 +168,7 @@ class Evaluations(Task):
             del values[name]
 
     def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
+        skipped.option = None  # a benchmark is read whole, or its figures are of another set
         ordinal = 0
         for name, benchmark in by_name(config.evaluation.benchmarks).items():
             for record in read_benchmark(name, benchmark, config.evaluation.limit, skipped):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy as np
 from omi_core.inputs import file_rows
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import read_stats
-from omi_core.publish.published import dataset_directory, dataset_files
+from omi_core.publish.published import dataset_files, dataset_of
 from omi_core.records import Sample, digest128
-from omi_core.store.files import read_json
 
 _COLUMNS = ("record_id", "sample", "selected_solution")
 _NEEDED = "give a published run of task=selections with selections.keep=all"
@@ -28,16 +26,11 @@ def picks_hash(given: str) -> str:
         ConfigError: there is none, or it does not hold every pick and what was picked.
     """
     label = f"answers.picks={given}"
-    dataset = dataset_directory(Path(given))
-    if dataset is None:
-        raise ConfigError(f"{label}: is not published; {_NEEDED}")
+    dataset, made = dataset_of("answers.picks", given, "selections", _NEEDED)
     try:
         stats: dict[str, Any] = read_stats(dataset) or {}
-        made = read_json(dataset / "config.json")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"{label}: {error}") from error
-    if made.get("task", {}).get("name") != "selections" or "content_hash" not in stats:
-        raise ConfigError(f"{label}: holds no selections; {_NEEDED}")
     if made["selections"]["keep"] != "all":
         raise ConfigError(f"{label}: holds only picks that are right; {_NEEDED}")
     if missing := [name for name in _COLUMNS if name not in stats["columns"]]:

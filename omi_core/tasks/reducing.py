@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from omi_core.answers import Grader, WorkerLimits
 from omi_core.filters.chain import FilterChain
 from omi_core.finish import UNCLOSED
 from omi_core.records import Candidate, Record, Sample
@@ -98,6 +99,13 @@ class Reducer(ABC):
                 self._counts["quarantined"] += 1
                 self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
         return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
+
+
+def open_grader(config: Config) -> Grader:
+    """The grader of a run's answers, to be closed; its workers have the limits that the options set."""
+    answers = config.answers
+    limits = WorkerLimits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30))
+    return Grader(answers.policy, workers=config.cluster.workers or None, limits=limits)
 
 
 def candidate(record: Record, sample: Sample, answer: str | None = None, expected: str = "") -> Candidate:

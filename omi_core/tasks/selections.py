@@ -186,9 +186,10 @@ class Choices(Task):
             raise ConfigError(f"selections.fewest={chosen.fewest}: more than selections.most={chosen.most}")
 
     def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
+        path = config.data.path
+        what = "data.path: missing" if path is None else f"data.path={path}: not a run"
         raise ConfigError(
-            f"data.path={config.data.path}: not a run; task=selections picks among the solutions of one, "
-            "data=file data.path=RUN"
+            f"{what}; task=selections picks among the solutions of a run, data=file data.path=RUN"
         )
 
     def records_of_run(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from omi_core import filters
-from omi_core.answers import Extractor, Grader, Verdict, WorkerLimits
+from omi_core.answers import Extractor, Verdict
 from omi_core.answers.answer_options import Answers
 from omi_core.answers.judging import Judge, Judged
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
@@ -22,7 +22,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
-from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.reducing import Reading, Reducer, candidate, open_grader
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -51,13 +51,8 @@ class SolutionsReducer(Reducer):
         self.provenance = provenance(config)
 
     def __enter__(self) -> Self:
-        answers = self._config.answers
-        self._grader = Grader(
-            answers.policy,
-            workers=self._config.cluster.workers or None,
-            limits=WorkerLimits(cpu_seconds=answers.deadline, memory_bytes=int(answers.memory_gb * 2**30)),
-        )
-        self._judge = Judge(self._grader, answers.expected, self._counts)
+        self._grader = open_grader(self._config)
+        self._judge = Judge(self._grader, self._config.answers.expected, self._counts)
         return self
 
     def close(self) -> None:

@@ -28,9 +28,8 @@ def check_reasoning(teacher: TeacherOptions, sampling: Sampling) -> None:
 
     Of a parser only its name is looked up, and only where vLLM is installed.
     """
-    if sampling.thinking_tokens is not None and (teacher.reasoning == OFF or teacher.nodes > 1):
-        why = "with teacher.reasoning=none" if teacher.reasoning == OFF else "over several nodes"
-        raise ConfigError(f"sampling.thinking_tokens: not possible {why}; omit it")
+    if sampling.thinking_tokens is not None and teacher.nodes > 1:
+        raise ConfigError("sampling.thinking_tokens: not possible over several nodes; omit it")
     if teacher.reasoning not in (TAGGED, OFF, *_CHANNELS) and find_spec("vllm") is not None:
         _parser_class(teacher.reasoning)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.chain import SITE, Chain, files
 from tests.cluster.cluster import Cluster
-from tests.jobs.test_evaluate import benchmark, sums
+from tests.jobs.evaluating import benchmark, sums
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 

@@ -112,21 +112,42 @@ def test_sixty_four_samples_are_counted_like_nine() -> None:
 # --- intervals
 
 
-def simulated(seed: int, problems: int, n: int) -> tuple[np.ndarray, float]:
+def simulated(
+    seed: int, problems: int, n: int, population: tuple[float, float] = (1.2, 0.8)
+) -> tuple[np.ndarray, float]:
     """(right samples of each problem, the share that is right in the whole population of problems)."""
     rng = np.random.default_rng(seed)
-    a, b = 1.2, 0.8
+    a, b = population
     return rng.binomial(n, rng.beta(a, b, problems)), a / (a + b)
+
+
+def coverage(problems: int, n: int, population: tuple[float, float]) -> tuple[float, float]:
+    """In which share of 200 evaluations the interval of pass@1 holds the truth, and how wide it is."""
+    covered, width = 0, 0.0
+    for seed in range(200):
+        right, truth = simulated(seed, problems, n, population)
+        low, high = intervals(pass_at_k(right, n)[:, :1], n, seed)
+        covered += low[0] <= truth <= high[0]
+        width += high[0] - low[0]
+    return covered / 200, width / 200
 
 
 @pytest.mark.parametrize(("problems", "n"), [(30, 1), (40, 8), (300, 4)])
 def test_intervals_cover_the_truth_in_about_95_percent_of_evaluations(problems: int, n: int) -> None:
-    covered = 0
-    for seed in range(200):
-        right, truth = simulated(seed, problems, n)
-        low, high = intervals(pass_at_k(right, n)[:, :1], seed)
-        covered += low[0] <= truth <= high[0]
-    assert 0.91 <= covered / 200 <= 0.99  # 95 % of 200, give or take 2.6 standard deviations
+    covered, _ = coverage(problems, n, (1.2, 0.8))
+    assert 0.91 <= covered <= 0.99  # 95 % of 200, give or take 2.6 standard deviations
+
+
+@pytest.mark.parametrize("population", [(19, 1), (1, 19), (8, 2)])
+def test_so_they_do_where_problems_differ_little_and_are_as_narrow_as_that(
+    population: tuple[float, float],
+) -> None:
+    covered, width = coverage(60, 16, population)
+    assert 0.91 <= covered <= 0.99
+    a, b = population
+    share = a / (a + b)
+    variance = share * (1 - share) * (1 / (a + b + 1) + 1 / 16 * (a + b) / (a + b + 1))
+    assert 0.9 < width / (2 * 1.96 * (variance / 60) ** 0.5) < 1.25
 
 
 def test_intervals_over_samples_cover_what_the_same_problems_would_come_to() -> None:
@@ -143,13 +164,13 @@ def test_intervals_over_samples_cover_what_the_same_problems_would_come_to() -> 
 @pytest.mark.parametrize(("problems", "width"), [(40, 0.15), (30, 0.175)])
 def test_small_sets_carry_wide_intervals(problems: int, width: float) -> None:
     half = np.arange(problems) % 2
-    low, high = intervals(half[:, None].astype(float), 0)
+    low, high = intervals(half[:, None].astype(float), 1, 0)
     assert (high[0] - low[0]) / 2 == pytest.approx(width, abs=0.02)
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])
 def test_all_wrong_or_all_right_is_no_certainty(right: float) -> None:
-    low, high = intervals(np.full((30, 1), right), 0)
+    low, high = intervals(np.full((30, 1), right), 1, 0)
     assert high[0] - low[0] > 0.1 and low[0] <= right <= high[0]
 
 
@@ -161,8 +182,16 @@ def test_a_difference_of_the_same_problems_is_resolved_where_that_of_others_is_n
     found = paired(first, second, 0)
     assert (found.value, found.gained, found.lost) == (pytest.approx(0.07), 14, 0)
     assert found.resolved and not paired(first, first, 0).resolved
-    apart = intervals(first[:, None], 0)[1][0] - intervals(second[:, None], 0)[0][0]
+    apart = intervals(first[:, None], 1, 0)[1][0] - intervals(second[:, None], 1, 0)[0][0]
     assert apart > 0  # taken apart, their intervals overlap
+
+
+def test_small_differences_that_all_point_one_way_are_resolved() -> None:
+    """One sample of four is lost in 10 of 40 problems, and none is gained."""
+    first = np.full(40, 0.75)
+    second = np.where(np.arange(40) < 10, 0.5, first)
+    found = paired(first, second, 0)
+    assert (found.gained, found.lost, found.resolved) == (0, 10, True)
 
 
 def test_the_interval_of_a_difference_covers_the_truth_in_about_95_percent() -> None:

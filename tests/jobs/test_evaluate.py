@@ -17,39 +17,10 @@ import pytest
 
 from omi_core.evaluate.outcome import read_outcome
 from omi_core.evaluate.tallies import VERDICTS, Tally
-from omi_core.options import ConfigError
 from omi_core.protocol import load_evaluate
 from tests.conftest import Here, Job
 from tests.evaluate.test_estimators import counted
-
-REHEARSED = ("teacher=rehearsal", "cluster.workers=1")
-
-
-def benchmark(
-    place: Path, name: str, rows: list[dict[str, Any]], more: str = "", answer: str = "answer"
-) -> str:
-    """A YAML file of a benchmark, and the file of its rows."""
-    (place / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    text = f"data: {{path: {name}.jsonl, answer: {answer}}}\nrows: {len(rows)}\nsource: made here\n{more}\n"
-    (place / f"{name}.yaml").write_text(text)
-    return f"{name}.yaml"
-
-
-def sums(count: int) -> list[dict[str, Any]]:
-    return [
-        {"problem": f"What is {n} + 3?", "answer": str(n + 3), "level": f"Level {n % 3}", "type": "sums"}
-        for n in range(count)
-    ]
-
-
-def outcome(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (directory / "evaluation").iterdir()}
-
-
-def figures(directory: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """(benchmark, part, metric, k) → row of evaluation.json."""
-    said = orjson.loads((directory / "evaluation/evaluation.json").read_bytes())
-    return {(row["benchmark"], row["part"], row["metric"], row["k"]): row for row in said["rows"]}
+from tests.jobs.evaluating import REHEARSED, benchmark, figures, outcome, sums
 
 
 def test_an_evaluation_is_a_table_a_file_of_figures_and_every_verdict(here: Here, tmp_path: Path) -> None:
@@ -181,47 +152,6 @@ def test_the_exit_code_is_0_whatever_the_score_and_1_below_what_is_asked_for(
     assert here(*words, "min.mine=0")[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["benchmarks=[mine.yaml]"], "model: missing; give model="),
-        (["teacher=rehearsal"], "benchmarks=[]: missing; give some of aime24"),
-        (["teacher=rehearsal", "benchmarks=[gms8k]"], "no such benchmark (did you mean gsm8k?)"),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml,mine.yaml]"], "mine is given twice"),
-        (["teacher=rehearsal", "benchmarks=[short.yaml]"], "has 3 rows in place of 5"),
-        (["teacher=rehearsal", "model=x", "benchmarks=[mine.yaml]"], "teacher=rehearsal is another one"),
-        (
-            ["teacher=rehearsal", "benchmarks=[mine.yaml]", "min.other=0.5"],
-            "min.other: not one of the benchm",
-        ),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "min.mine=90"], "90 % is 0.9"),
-        (
-            ["teacher=rehearsal", "benchmarks=[mine.yaml]", "temperature=0", "sampling.temperature=1"],
-            "give one of them",
-        ),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "temperature=0", "samples=2"], "are the same"),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "run.min_coverage=0.5"], "takes every sample"),
-        (
-            ["teacher=rehearsal", "benchmarks=[mine.yaml]", "answers.min_votes=3"],
-            "answers.min_votes: not read",
-        ),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "judge=nobody"], "teacher=nobody"),
-        (["teacher=rehearsal", "benchmarks=[mine.yaml]", "judge_wrong=true"], "there is no judge"),
-        (["teacher=rehearsal", "benchmarks=[choices.yaml]"], "neither a letter nor a number"),
-    ],
-)
-def test_a_mistake_is_told_in_one_line_and_leaves_nothing(
-    here: Here, tmp_path: Path, words: list[str], says: str
-) -> None:
-    benchmark(tmp_path, "mine", sums(3))
-    benchmark(tmp_path, "short", sums(3))
-    (tmp_path / "short.yaml").write_text("data: {path: short.jsonl, answer: answer}\nrows: 5")
-    benchmark(tmp_path, "choices", [{"problem": "Which?", "answer": "E", "of": ["1", "2"]}], "choices: of")
-    code, _, err = here("evaluate", *words, "run.dir=run")
-    assert code == 2 and err.count("\n") == 1 and says in err
-    assert not (tmp_path / "run").exists()
-
-
 def asked(tmp_path: Path, **values: Any) -> Any:
     name = str(tmp_path / benchmark(tmp_path, "mine", sums(2)))
     return load_evaluate({"benchmarks": [name], "teacher": {"model": "", "name": ""}} | values).generate
@@ -311,100 +241,6 @@ def test_a_trial_takes_the_first_problems_of_each(here: Here, tmp_path: Path) ->
     assert [found[name, None, "pass", 1]["problems"] for name in ("a", "b")] == [4, 4]
 
 
-@pytest.mark.parametrize("word", ["data", "training_data"])
-def test_the_questions_that_training_data_holds_are_counted(here: Here, tmp_path: Path, word: str) -> None:
-    texts = [
-        "A baker has 4 trays of 12 rolls and sells 30 of them today. How many are left?",
-        "Which regular polygon has angles of 150 degrees at every corner, by its number of sides?",
-    ]
-    rows = [{"problem": text, "answer": "5", "options": ["5", "6"]} for text in texts]
-    names = [benchmark(tmp_path, "a", rows), benchmark(tmp_path, "b", rows, "choices: options", "answer")]
-    (tmp_path / "b.jsonl").write_bytes(
-        b"".join(
-            orjson.dumps(row | {"answer": "A", "problem": row["problem"] + " Say it."}) + b"\n"
-            for row in rows
-        )
-    )
-    (tmp_path / "train.jsonl").write_bytes(orjson.dumps({"problem": texts[0].upper()}) + b"\n")
-    words = ("evaluate", *REHEARSED, f"benchmarks=[{','.join(names)}]", "run.dir=run")
-    code, out, _ = here(*words, f"{word}=train.jsonl")
-    assert code == 0 and "a: 1 of 2 questions (50.0%) stand in train.jsonl, in 1 of its 1 problems" in out
-    assert "b: 1 of 2 questions" in out
-    assert len((tmp_path / "run/contamination.jsonl").read_bytes().splitlines()) >= 1
-    code, _, err = here(*words, f"{word}=nowhere.jsonl")
-    assert code == 2 and err == "error: data=nowhere.jsonl: no such file\n"
-
-
-@pytest.mark.parametrize("more", [(), ("judge_wrong=true",)])
-def test_a_judge_rules_on_what_is_undecided_and_both_figures_are_kept(
-    here: Here, tmp_path: Path, more: tuple[str, ...]
-) -> None:
-    rows = [{"problem": f"How many are {n}?", "answer": "infinitely many"} for n in range(12)]
-    name = benchmark(tmp_path, "mine", rows)
-    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "samples=3", "run.dir=run")
-    words += ("teacher.rehearsal.wrong=0.5", "teacher.rehearsal.hostile=0")
-    assert here(*words)[0] == 0
-    before = outcome(tmp_path / "run")
-    code, out, err = here(*words, "judge=rehearsal", *more)
-    assert code == 0, err
-    assert "with the rulings of rehearsal" in out and outcome(tmp_path / "run") == before
-    judged = read_outcome(tmp_path / f"run/judged-rehearsal{'-all' if more else ''}")
-    old = read_outcome(tmp_path / "run/evaluation")
-    shares = [
-        {figure.metric: figure for figure in each.figures if figure.k in (1, None)} for each in (old, judged)
-    ]
-    assert shares[1]["undecided"].value < shares[0]["undecided"].value
-    assert shares[0]["pass"].value <= shares[1]["pass"].value
-    from omi_core import open_run
-
-    (rulings,) = (path for path in (tmp_path / "run").iterdir() if path.name.startswith("rulings"))
-    ruled = list(open_run(rulings).rows())
-    lines = (tmp_path / "run/evaluation/pairs.jsonl").read_bytes().splitlines()
-    pairs = [orjson.loads(line) for line in lines]
-    asked_about = {(row["problem"], row["given_answer"]) for row in ruled}
-    assert asked_about == {
-        (pair["problem"], pair["given_answer"]) for pair in pairs if more or pair["verdict"] == "undecided"
-    }
-    again = here(*words, f"judge={rulings}", *more)
-    assert again[0] == 0 and (tmp_path / f"run/judged-{rulings.name}").is_dir()
-
-
-def test_a_judge_without_a_question_is_not_asked(here: Here, tmp_path: Path) -> None:
-    name = benchmark(tmp_path, "mine", sums(3))
-    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "run.dir=run", "judge=rehearsal")
-    code, out, _ = here(*words, "teacher.rehearsal.hostile=0", "teacher.rehearsal.wrong=0")
-    assert code == 0 and "nothing to ask" in out
-
-
-def test_scores_choose_the_best_of_k_and_weigh_votes(here: Here, tmp_path: Path) -> None:
-    """Scores that know what is right find it whenever any sample is right."""
-    from omi_core.publish.parts import read_part
-
-    name = benchmark(tmp_path, "mine", sums(10))
-    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "samples=4", "run.dir=run")
-    words += ("teacher.rehearsal.wrong=0.5",)
-    assert here(*words)[0] == 0
-    scores = [
-        {"record_id": row["record_id"], "sample": row["sample"], "score": float(row["verdict"] == "right")}
-        for row in read_part(tmp_path / "run/reduce/of-00001/part-00000.jsonl.zst")
-    ]
-    (tmp_path / "known.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in scores))
-    code, out, err = here(*words, "scores=known.jsonl")
-    assert code == 0 and "rm@4 %" in out and "weighted@4 %" in out, err
-    found = {
-        (figure.metric, figure.k): figure.value
-        for figure in read_outcome(tmp_path / "run/scored-known").figures
-    }
-    for k in range(1, 5):
-        assert found["best", k] == found["pass", k]
-    assert found["weighted", 4] == found["pass", 4]
-    (tmp_path / "few.jsonl").write_bytes(orjson.dumps(scores[0]) + b"\n")
-    code, _, err = here(*words, "scores=few.jsonl")
-    assert code == 2 and "is missing; score all" in err and not (tmp_path / "run/scored-few").exists()
-    (tmp_path / "bad.jsonl").write_bytes(b'{"record_id": "x", "sample": 0, "score": "high"}\n')
-    assert "holds no score" in here(*words, "scores=bad.jsonl")[2]
-
-
 REAL = ("gsm8k", "math", "amc23", "aime24", "olympiadbench")
 
 
@@ -452,8 +288,3 @@ def test_a_damaged_outcome_is_told_and_scored_again(here: Here, tmp_path: Path) 
     (tmp_path / "run/evaluation/evaluation.json").write_text("{}")
     with pytest.raises(ValueError, match=r"evaluation\.json: damaged .*score the run again"):
         read_outcome(tmp_path / "run/evaluation")
-
-
-def test_no_model_and_no_benchmark_are_mistakes_in_python_too() -> None:
-    with pytest.raises(ConfigError, match="^model: missing"):
-        load_evaluate({"benchmarks": ["gsm8k"], "teacher": {"model": "", "name": ""}})

@@ -41,6 +41,10 @@ MISTAKES = [
     (["task=dialogues", "conversations.tokenizer=nowhere"], "conversations.tokenizer=nowhere: no such file"),
     (["data=openwebmath", "data.path=no.parquet"], "data.path=no.parquet: no such file"),
     (["data=openwebmath", "task=solutions"], "documents.source: not read by task=solutions"),
+    (
+        ["teacher.reasoning=none", "sampling.thinking_tokens=5"],
+        "sampling.thinking_tokens: not with teacher.reasoning=none; omit one of them",
+    ),
     (["samples=2", "sampling.temperature=0"], "samples=2: with sampling.temperature=0"),
     (["sampling.temperature=-1"], "sampling.temperature=-1.0: must be at least 0"),
     (["publish.splits.train=5"], "publish.splits.train: not a name for a split"),

@@ -145,7 +145,9 @@ def test_other_picks_than_when_the_run_was_planned_are_refused(here: Here, tmp_p
 
 
 INPUTS = [
-    ("data.path=nowhere", "data.path=nowhere: not a run; task=selections picks among the solutions of one, "),
+    ("data.path=null", "data.path: missing; task=selections picks among the solutions of a run, data=file"),
+    ("data.path=nowhere", "data.path=nowhere: not a run; task=selections picks among the solutions of a run"),
+    ("data.path=right/dataset", "data.path=right/dataset: not a run directory; task=selections reads"),
     ("data.path=a.jsonl", "data.path=a.jsonl: not a run; "),
     ("data.path=right", "data.path=right: holds selections; task=selections takes a run of solutions"),
     ("data.path=half", "data.path=half: not published whole; finish that run first"),

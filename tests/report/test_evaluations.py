@@ -10,7 +10,7 @@ import pytest
 from omi_core.evaluate.outcome import read_outcome
 from omi_core.evaluate.pairs import pairs_of
 from tests.conftest import Here
-from tests.jobs.test_evaluate import REHEARSED, benchmark, sums
+from tests.jobs.evaluating import REHEARSED, benchmark, sums
 
 
 @pytest.fixture

@@ -129,7 +129,6 @@ def test_a_text_that_a_parser_of_vllm_does_not_take_is_told_and_does_not_end_the
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"reasoning": "none"}, "sampling.thinking_tokens: not possible with teacher.reasoning=none"),
         ({"nodes": 2}, "sampling.thinking_tokens: not possible over several nodes"),
         ({"reasoning": "qwen9"}, "teacher.reasoning=qwen9: vLLM has no such parser"),
     ],
