@@ -131,7 +131,7 @@ def graders(config: Generate | Reduce) -> Any:
     """What the grader of the reduce stage is made with."""
     made: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi_core.tasks.solutions.Grader", lambda *words, **named: made.append((words, named)))
+        patch.setattr("omi_core.tasks.reducing.Grader", lambda *words, **named: made.append((words, named)))
         task_of(config).reducer(config, None, lambda: ()).__enter__()
     return made
 
