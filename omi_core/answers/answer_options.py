@@ -33,6 +33,17 @@ class Answers:
         late=True,
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
+    min_pass_rate: float | None = option(
+        None,
+        "drop records with a smaller share of right samples, failed ones left out; without a ground truth "
+        "of samples in the majority",
+        ge=0,
+        le=1,
+        late=True,
+    )
+    max_pass_rate: float | None = option(
+        None, "drop records with a larger one: problems that are too easy", ge=0, le=1, late=True
+    )
     min_votes: int | None = option(
         None,
         "drop records with fewer samples that give the expected answer; null: 2 where a vote decides among "

@@ -43,6 +43,10 @@ class Judged:
     def agreement(self) -> float:
         return self.votes / self.voters if self.voters else 0.0
 
+    def pass_rate(self, tried: int) -> float:
+        """The share of `tried` samples whose answer is the expected one; 0 of none."""
+        return self.votes / tried if tried else 0.0
+
     @property
     def contested(self) -> bool:
         """Whether the vote was decided by a single voice against others."""
@@ -54,9 +58,13 @@ class Judge:
 
     The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's;
     or, where picks are given, the one whose samples were picked most often. Outcomes are added to `counts`.
+    Votes of fewer samples are drawn from the first `most_drawn` of a record, or from all.
     """
 
-    def __init__(self, grader: Grader, expected: str, counts: Counter[str]) -> None:
+    def __init__(
+        self, grader: Grader, expected: str, counts: Counter[str], most_drawn: int | None = None
+    ) -> None:
+        self._most_drawn = most_drawn
         self._grader = grader
         self._expected = expected
         self._counts = counts
@@ -154,7 +162,7 @@ class Judge:
         self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
         # The members of a class are equal to each other, so any of them speaks for the majority.
         self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
-        for drawn in count_draws(vote.classes, verdicts):
+        for drawn in count_draws(vote.classes[: self._most_drawn], verdicts[: self._most_drawn]):
             path = f"truth/draws/{drawn.size}"
             self._counts[f"{path}/draws"] += drawn.number
             self._counts[f"{path}/majority"] += drawn.majority

@@ -47,8 +47,11 @@ class Reducer(ABC):
             self._counts["rows"] += 1
             yield row
         for _, samples in window:
+            made = len(_drawn(samples))
             self._counts["records"] += 1
-            self._counts["samples"] += len(samples)
+            self._counts["samples"] += made
+            if made < len(samples):
+                self._counts["unneeded"] += len(samples) - made
             self._counts["records_without_samples"] += not samples
             if self._samples is not None:
                 self._counts["missing_samples"] += self._samples - len(samples)
@@ -87,6 +90,7 @@ class Reducer(ABC):
         return self._counts["rows"]
 
     def _answered(self, samples: list[Sample]) -> list[Sample]:
+        samples = _drawn(samples)
         for sample in samples:
             self._counts[f"finish/{sample.finish_reason}"] += 1
             self._counts["tokens/prompt"] += sample.prompt_tokens
@@ -99,6 +103,11 @@ class Reducer(ABC):
                 self._counts["quarantined"] += 1
                 self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
         return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
+
+
+def _drawn(samples: list[Sample]) -> list[Sample]:
+    """Those that are samples, and do not only say that none was needed."""
+    return [sample for sample in samples if sample.drawn]
 
 
 def open_grader(config: Config) -> Grader:

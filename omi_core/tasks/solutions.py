@@ -6,6 +6,7 @@ What was generated elsewhere and comes in by `jobs.reduce` is of this task, too.
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from omi_core import filters
 from omi_core.answers import Extractor, Verdict
 from omi_core.answers.answer_options import Answers
 from omi_core.answers.judging import Judge, Judged
+from omi_core.answers.settling import is_settled
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
@@ -24,7 +26,7 @@ from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Reading, Reducer, candidate, open_grader
 from omi_core.tasks.settings import Config
-from omi_core.tasks.task import Chosen, Counts, Task
+from omi_core.tasks.task import Chosen, Counts, Settling, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
@@ -49,10 +51,13 @@ class SolutionsReducer(Reducer):
         self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
+        self._tried: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self._grader = open_grader(self._config)
-        self._judge = Judge(self._grader, self._config.answers.expected, self._counts)
+        adaptive = getattr(self._config, "adaptive", None)
+        most = None if adaptive is None else adaptive.first
+        self._judge = Judge(self._grader, self._config.answers.expected, self._counts, most)
         return self
 
     def close(self) -> None:
@@ -63,6 +68,10 @@ class SolutionsReducer(Reducer):
         usable = [(record, self._answered(samples)) for record, samples in window]
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             yield record, samples, outcome
+
+    def reduce(self, window: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        self._tried = {record.id: tried(samples) for record, samples in window}
+        yield from super().reduce(window)
 
     def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
@@ -99,8 +108,9 @@ class SolutionsReducer(Reducer):
         if judged.picks is not None:
             picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
             candidates.sort(key=lambda one: -picks[one.index])
+        rate = judged.pass_rate(self._tried[record.id])
         for kept in self._before.apply(candidates):
-            reason = self.refusal(judged, verdicts[kept.index])
+            reason = self.refusal(judged, verdicts[kept.index]) or self._unwanted(rate)
             if reason is None:
                 yield kept
             else:
@@ -125,6 +135,13 @@ class SolutionsReducer(Reducer):
             return "few_votes"
         return None
 
+    def _unwanted(self, rate: float) -> str | None:
+        """Why a record with this share of right samples is not wanted, or None."""
+        least, most = self._config.answers.min_pass_rate, self._config.answers.max_pass_rate
+        if least is not None and rate < least:
+            return "too_hard"
+        return "too_easy" if most is not None and rate > most else None
+
     def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
         solution = candidate.solution
         if self._config.publish.reasoning == "inline" and candidate.reasoning is not None:
@@ -145,20 +162,53 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
             "reasoning": candidate.reasoning,
             "reasoning_tokens": candidate.reasoning_tokens,
+            "pass_rate": None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id]),
         }
         return row | {name: optional[name] for name in self.provenance}
+
+
+class SolutionsSettling(Settling):
+    """A record has enough when its vote is settled, or enough are right, as `adaptive.until` has it."""
+
+    def __init__(self, config: Config) -> None:
+        self._adaptive, self._most = config.adaptive, config.samples
+        self._reducer = SolutionsReducer(config, config.samples)
+
+    def __enter__(self) -> Self:
+        self._reducer.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reducer.close()
+
+    def wanted(self, record: Record, samples: Sequence[Sample]) -> int:
+        [(_, _, judged)] = self._reducer.judged([(record, list(samples))])
+        there, adaptive = len(samples), self._adaptive
+        if adaptive.until == "vote":
+            enough = is_settled(judged.classes, self._most - there, adaptive.confidence)
+        elif adaptive.until == "right":
+            enough = judged.votes >= adaptive.right
+        else:
+            return math.ceil(self._most * (1 - judged.votes / there))
+        return there if enough else self._most
 
 
 def provenance(config: Config) -> tuple[str, ...]:
     """The optional columns of the published rows."""
     counted = hasattr(config, "teacher")  # nothing counts the tokens of imports
-    columns = ("reasoning",) if config.publish.reasoning == "column" else ()
-    if not config.publish.provenance:
-        return columns
-    if columns and counted:
-        columns = (*columns, "reasoning_tokens")
-    own = ("solution_tokens", "teacher") if counted else ()
-    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns)
+    publish = config.publish
+    columns = ["reasoning"] if publish.reasoning == "column" else []
+    if publish.provenance:
+        if columns and counted:
+            columns.append("reasoning_tokens")
+        own = ["solution_tokens", "teacher"] if counted else []
+        columns = ["record_id", "sample", "votes", "voters", "agreement", *own, *columns]
+    return (*columns, "pass_rate") if publish.pass_rate else tuple(columns)
+
+
+def tried(samples: Sequence[Sample]) -> int:
+    """How many samples say something of their problem: all but those that failed."""
+    return sum(sample.drawn and sample.error is None for sample in samples)
 
 
 def tags_of(config: Config) -> Sequence[str]:
@@ -177,6 +227,18 @@ def filter_options(config: Config) -> Chosen:
         # Nothing counts the tokens of imports. New runs are planned without a limit; older ones may have one.
         options = dataclasses.replace(options, **dict.fromkeys(token_limits("filters", options)))
     return chosen("filters", options, lambda: tokenizer_file(named, teacher, "filters", otherwise))
+
+
+def _check_rates(config: Config) -> None:
+    """Raises ConfigError when bounds of pass rates are not bounds."""
+    answers, given = config.answers, config.data.pass_rate
+    bounds = (answers.min_pass_rate or 0.0, 1.0 if answers.max_pass_rate is None else answers.max_pass_rate)
+    if bounds[0] > bounds[1]:
+        raise ConfigError(
+            f"answers.min_pass_rate={bounds[0]:g}: more than answers.max_pass_rate={bounds[1]:g}"
+        )
+    if given and not (len(given) == 2 and 0 <= given[0] <= given[1] <= 1):
+        raise ConfigError(f"data.pass_rate={given}: give the least and the most, such as [0,0.3]")
 
 
 def right_answer(request: Request) -> str:
@@ -227,11 +289,13 @@ class Solutions(Task):
     )
     schema = SOLUTIONS
     figures = ("answered", "single_accuracy", "voted_accuracy", "solved", "agreement")
+    skipped = {"pass_rate": "of problems with another pass rate"}
     has_styles = False
     solves = True
 
     def check(self, config: Config) -> None:
         refuse_idle("filters", config.filters)
+        _check_rates(config)
         answers = config.answers
         if answers.pattern is not None and "pattern" not in answers.methods:
             if config.data.answer_format != "pattern":
@@ -267,6 +331,24 @@ class Solutions(Task):
     def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         return read_records(config.data, config.answers.pattern, skipped)
 
+    def records_of_run(
+        self, config: Config, solved: Config, windows: Iterable[Sequence[Reading]], skipped: Skipped
+    ) -> Iterator[Record]:
+        """The records of a run of whose samples a share in `data.pass_rate` is right."""
+        least, most = config.data.pass_rate
+        ordinal = 0
+        with SolutionsReducer(solved, None) as reducer:
+            for window in windows:
+                judged = reducer.judged(window)
+                for (record, samples), (_, _, outcome) in zip(window, judged, strict=True):
+                    if not least <= outcome.pass_rate(tried(samples)) <= most:
+                        skipped.add("pass_rate", f"record {record.ordinal}")
+                        continue
+                    yield dataclasses.replace(record, ordinal=ordinal)
+                    ordinal += 1
+                    if ordinal == config.data.limit:
+                        return
+
     def is_answer(self, config: Config) -> Callable[[str], bool]:
         extract = Extractor(config.answers.methods, config.answers.pattern)
         return lambda text: extract.answer(text) is not None
@@ -278,6 +360,9 @@ class Solutions(Task):
         self, config: Config, samples: int | None, records: Callable[[], Iterable[Record]]
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
+
+    def settling(self, config: Config) -> Settling | None:
+        return SolutionsSettling(config)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
         picks = counts.get("picks", {})
