@@ -354,7 +354,7 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
     known = tasks.known()
     if isinstance(config, Generate) and config.style and not known[task].has_styles:
         raise ConfigError(f"style: {task} have none; omit it")
-    for key in ("splits", "chat", "reasoning", "reasoning_key"):
+    for key in ("splits", "chat", "reasoning", "reasoning_key", "pass_rate"):
         reading = [name for name in known if known[name].solves or key in known[name].schema.optional]
         if task not in reading and getattr(config.publish, key) != getattr(Publish(), key):
             raise ConfigError(f"publish.{key}: only of {', '.join(reading)}; not read by task={task}")

@@ -11,6 +11,7 @@ import pytest
 from tests.bench.__main__ import BENCHES, HERE
 
 SMALL: dict[str, list[str]] = {
+    "adaptive": ["teacher=rehearsal", "data.size=20", "samples=8"],
     "answers": ["DATA", "--pairs", "20"],
     "bookkeeping": ["--records", "200", "--journals", "4", "--tasks", "20", "--times", "1"],
     "combine": ["--rows", "2000"],

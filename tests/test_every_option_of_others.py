@@ -73,6 +73,7 @@ SHOWN: dict[str, str] = {
     **{f"combine.publish.{key}": _COMBINE for key in ("splits", "chat", "provenance", "seed")},
     "combine.publish.reasoning": "jobs/test_thinking.py",
     "combine.publish.reasoning_key": "jobs/test_thinking.py",
+    "combine.publish.pass_rate": "stages/test_pass_rate.py",
     **{
         f"{command}.run.{key}": "combine"
         for command in ("combine", "mix")

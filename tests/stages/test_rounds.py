@@ -25,7 +25,7 @@ def sample(ordinal: int, index: int) -> Sample:
 
 
 class Shard:
-    """A record with ordinal n has enough with `enough[n]` samples, as can be seen when that many are there."""
+    """A record with ordinal n has enough with `enough[n]` samples, as is seen when they are there."""
 
     def __init__(self, enough: Sequence[int], adaptive: Adaptive, there: set[tuple[int, int]]) -> None:
         self.enough, self.there = enough, dict.fromkeys(there)
