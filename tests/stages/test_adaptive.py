@@ -102,7 +102,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(tmp_path: Path, after: 
 def test_hard_records_get_more_samples_than_easy_ones(tmp_path: Path) -> None:
     run, _ = made(tmp_path / "run", adaptive=RULES["difficulty"])
     per_record = counts(run)
-    right: Counter[int] = Counter()
+    right: Counter[str] = Counter()
     for row in open_run(run.layout.root).rows():
         right[row["record_id"]] += 1
     by_id = {record.id: per_record[record.ordinal] for record in open_run(run.layout.root).records()}
