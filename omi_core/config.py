@@ -114,7 +114,7 @@ class Generate:
         [], "how the prompt is varied: styles of a dialogue, of a new problem, or all; solutions have none"
     )
     samples: int = option(8, "samples per record and style", ge=1)
-    adaptive: Adaptive = section(Adaptive)
+    adaptive: Adaptive = section(Adaptive, late=True)
     seed: int = option(0, "seed of the run", ge=0)
     tasks: int = option(1, "array tasks that share the work", ge=1, transient=True)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
@@ -300,9 +300,8 @@ def content(config: Generate | Reduce) -> dict[str, Any]:
     task.content(config, values)
     for name in _unread(task.name):
         values.pop(name, None)
-    for name in ("style", "adaptive"):
-        if not values.get(name, True):
-            del values[name]
+    if not values.get("style", True):
+        del values["style"]
     used = {
         name: version
         for section in registry.SECTIONS

@@ -228,6 +228,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.deadline": Change(1.0),
     "answers.memory_gb": Change(2.0),
     "answers.expected": Change("majority"),
+    "answers.repair.keep": Change(2, beside={"answers.expected": "repair"}),
+    "answers.repair.share": Change(0.7, beside={"answers.expected": "repair"}),
     "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
     "answers.min_agreement": Change(0.5),
     "answers.min_votes": Change(3),

@@ -24,6 +24,7 @@ SMALL: dict[str, list[str]] = {
     "mutations": ["DATA", "--each", "5", "--rounds", "0", "--baseline", "1"],
     "publish": ["--rows", "2000"],
     "reduce": ["--samples", "500", "--per-problem", "16", "--plain", "32", "--repeat", "1"],
+    "repair": ["--size", "30", "--teachers", "rehearsal"],
     "sample_cost": ["--samples", "50"],
     "status": ["--tasks", "50"],
     "tokens": ["--samples", "64", "--repeat", "1"],

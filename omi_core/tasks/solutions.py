@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from omi_core import filters
 from omi_core.answers import Extractor, Verdict
-from omi_core.answers.answer_options import Answers
-from omi_core.answers.judging import Judge, Judged
+from omi_core.answers.answer_options import Answers, Repair
+from omi_core.answers.judging import KEPT, REPAIRED, SET_ASIDE, Judge, Judged
 from omi_core.answers.settling import is_settled
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
@@ -57,7 +57,8 @@ class SolutionsReducer(Reducer):
         self._grader = open_grader(self._config)
         adaptive = getattr(self._config, "adaptive", None)
         most = None if adaptive is None else adaptive.first
-        self._judge = Judge(self._grader, self._config.answers.expected, self._counts, most)
+        answers = self._config.answers
+        self._judge = Judge(self._grader, answers.expected, self._counts, most, answers.repair)
         return self
 
     def close(self) -> None:
@@ -118,6 +119,8 @@ class SolutionsReducer(Reducer):
 
     def refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
         """Why a sample is not kept for its answer, or None."""
+        if judged.truth == SET_ASIDE:
+            return SET_ASIDE
         if verdict is None:
             return "no_answer"
         if judged.picks is not None and not any(judged.picks):
@@ -162,6 +165,8 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
             "reasoning": candidate.reasoning,
             "reasoning_tokens": candidate.reasoning_tokens,
+            "ground_truth": judged.truth,
+            "replaced_answer": judged.replaced,
             "pass_rate": None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id]),
         }
         return row | {name: optional[name] for name in self.provenance}
@@ -203,7 +208,8 @@ def provenance(config: Config) -> tuple[str, ...]:
             columns.append("reasoning_tokens")
         own = ["solution_tokens", "teacher"] if counted else []
         columns = ["record_id", "sample", "votes", "voters", "agreement", *own, *columns]
-    return (*columns, "pass_rate") if publish.pass_rate else tuple(columns)
+    columns += ["pass_rate"] if publish.pass_rate else []
+    return (*columns, *(("ground_truth", "replaced_answer") if config.answers.expected == "repair" else ()))
 
 
 def tried(samples: Sequence[Sample]) -> int:
@@ -306,6 +312,8 @@ class Solutions(Task):
             )
         if answers.expected == "picked" and answers.picks is None:
             raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        if answers.expected != "repair" and answers.repair != Repair():
+            raise ConfigError("answers.repair: not used; set answers.expected=repair, or omit it")
         if answers.expected != "picked" and answers.picks is not None:
             raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
@@ -322,7 +330,7 @@ class Solutions(Task):
         least = config.answers.min_votes
         # What the oracle does not know is voted on, too.
         truth = config.data.answer is not None and config.data.answer_format != "oracle"
-        by_vote = not truth or config.answers.expected == "majority"
+        by_vote = not truth or config.answers.expected in ("majority", "repair")
         if least is None and by_vote:
             values["answers"]["min_votes"] = None
         elif least is not None and least <= 1:
@@ -365,9 +373,14 @@ class Solutions(Task):
         return SolutionsSettling(config)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        repair = counts.get("repair", {})
         picks = counts.get("picks", {})
         records, truths = picks.get("records", 0), picks.get("truth_records", 0)
+        judged = sum(repair.values())
         return {
+            "ground truths that were kept": (repair.get(KEPT, 0), judged),
+            "ground truths that the majority replaced": (repair.get(REPAIRED, 0), judged),
+            "problems set aside": (repair.get(SET_ASIDE, 0), judged),
             "picked answers that are the majority's": (picks.get("majority", 0), records),
             "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
             "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),
