@@ -24,7 +24,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
-from omi_core.tasks.reducing import Reading, Reducer, candidate, open_grader
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Settling, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -92,6 +92,39 @@ class SolutionsReducer(Reducer):
             else:
                 chosen.add(kept.record_id)
                 yield self._row(kept, judged[kept.record_id])
+
+    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
+        self._tried = {record.id: tried(samples)}
+        [(_, judged_samples, judged)] = self.judged([(record, list(samples))])
+        places = {sample.index: at for at, sample in enumerate(judged_samples)}
+        failed = super().fates(record, samples)
+        return [
+            self._fate(record, fate.sample, judged, places[fate.sample.index])
+            if fate.sample.index in places
+            else fate
+            for fate in failed
+        ]
+
+    def _fate(self, record: Record, sample: Sample, judged: Judged, at: int) -> Fate:
+        answer, verdict = judged.answers[at], judged.verdicts[at]
+        row: Candidate | None = candidate(record, sample, answer, judged.expected[at] or "")
+        outcome, place = "row", None
+        for item in (*self._before.filters, None, *self._after.filters):
+            if item is None:
+                reason = self.refusal(judged, verdict) or self._unwanted(
+                    judged.pass_rate(self._tried[record.id])
+                )
+                if reason is not None:
+                    outcome = reason
+                    break
+                continue
+            [after] = item.apply([row])
+            if after is None:
+                outcome, place = item.name, item.place(row)
+                break
+            row = after
+        told = None if verdict is None else verdict.value
+        return Fate(sample, outcome, answer, judged.classes[at], told, place)
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
