@@ -130,6 +130,19 @@ def test_shares_of_right_samples_are_not_those_of_hard_records(tmp_path: Path) -
     assert abs(one - other) < 0.06
 
 
+def test_a_task_that_reads_a_run_sees_its_samples_alone(tmp_path: Path) -> None:
+    run, _ = made(tmp_path / "run", teacher={"rehearsal": {"wrong": 0.5}})
+    words = {"task": {"name": "selections"}, "data": {"origin": "file", "path": str(run.layout.root)}}
+    plain = {"adaptive": {}, "samples": 1, "selections": {"keep": "all"}}
+    picks = planned(tmp_path / "picks", **words, **plain)
+    drawn = counts(run)
+    ordinals = {record.id: record.ordinal for record in open_run(run.layout.root).records()}
+    for record in open_run(picks.layout.root).records():
+        samples = {candidate["sample"] for candidate in record.extra["candidates"]}
+        assert max(samples) < drawn[ordinals[record.extra["record"]]]
+        assert all(candidate["text"] for candidate in record.extra["candidates"])
+
+
 def test_shards_say_how_many_samples_nobody_needed(tmp_path: Path) -> None:
     run, stats = made(tmp_path / "run", tasks=2)
     manifests = read_manifests(run.layout).values()
