@@ -41,6 +41,7 @@ from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
 from omi_core.tasks.picks import Picks, picks_hash
 from omi_core.tasks.prompting import Prompting
+from omi_core.teachers.teacher_options import LOADED
 from omi_core.teachers.tokenizers import tokenizer_digest
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
@@ -93,9 +94,10 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
             f"data.path={given}: not a run directory; task={task.name} reads the samples of a run"
         )
     source = open_to_continue(Layout(Path(given)))
-    if (other := task_of(source.config)).name != DEFAULT_TASK:
+    if (other := task_of(source.config)).name not in task.reads_run:
         raise ConfigError(
-            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {DEFAULT_TASK}"
+            f"data.path={given}: holds {other.name}; task={task.name} takes a run of "
+            f"{' or '.join(task.reads_run)}"
         )
     if published_whole(source) is None:
         raise ConfigError(f"data.path={given}: not published whole; finish that run first")
@@ -125,7 +127,7 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
     """Paths that the jobs read again become absolute: they work in another directory than this command."""
     if isinstance(config, Generate):
         config.prompt.path = _absolute(config.prompt.path)
-        if config.teacher.kind == "vllm":
+        if config.teacher.kind in LOADED:
             config.teacher.model = _absolute(config.teacher.model) or ""
         config.teacher.lora = _absolute(config.teacher.lora)
         config.teacher.chat_template = _absolute(config.teacher.chat_template)

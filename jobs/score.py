@@ -1,0 +1,17 @@
+"""Score the samples of a run, an evaluation or files by a reward model.
+
+    python -m jobs.score input=runs/solved teacher=rehearsal                 # no model: drawn scores
+    python -m jobs.score input=runs/solved model=/models/my-reward-model tasks=8
+    python -m jobs.score input=samples.jsonl solution=[responses] model=/models/my-reward-model
+
+model=HUB_ID or model=DIRECTORY is the reward model, or teacher=NAME one with all its options.
+
+The run is in runs/scores-<input>-<teacher>-<fingerprint>, or in run.dir; its dataset has a row for each
+sample. It is continued, watched and cancelled as any run. jobs.reduce and jobs.evaluate take it.
+"""
+
+from omi_core.commands.making import generate
+from omi_core.commands.shell import run_composed
+
+if __name__ == "__main__":
+    run_composed("score", generate, __doc__ or "")
