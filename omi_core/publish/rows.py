@@ -116,7 +116,7 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens"),
+    + ("reasoning", "reasoning_tokens", "score"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.

@@ -26,12 +26,12 @@ from omi_core.inputs import Skipped
 from omi_core.inputs.generations import read_generations
 from omi_core.options import ConfigError, option
 from omi_core.prompts import Form
-from omi_core.publish.rows import DEFAULT_TASK, Column, Schema, clean_text
-from omi_core.records import Record, Sample, digest128
+from omi_core.publish.rows import DEFAULT_TASK, clean_text
+from omi_core.records import Record, Sample
 from omi_core.store.layout import Layout
 from omi_core.tasks.evaluations import GRADED
 from omi_core.tasks.reducing import Reading, Reducer
-from omi_core.tasks.selections import SELECTIONS
+from omi_core.tasks.score_join import SCORES, text_digest
 from omi_core.tasks.settings import Config
 from omi_core.tasks.solutions import SolutionsReducer
 from omi_core.tasks.task import Counts, Task
@@ -39,17 +39,6 @@ from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.teacher_options import REWARD
 from omi_core.text.reasoning import TAGS
 
-SCORES = Schema(
-    "scores",
-    ("record_id", "sample", "score", "tokens", "right", "text_digest"),
-    (),
-    key=2,
-    own={
-        "tokens": Column(int, "tokens of problem and solution together", nullable=False),
-        "right": SELECTIONS.own["right"],
-        "text_digest": Column(str, "128-bit digest of the solution's text", nullable=False),
-    },
-)
 _RIGHT = {RIGHT: True, WRONG: False, NONE: False}
 
 
@@ -71,11 +60,6 @@ class SolutionsInFiles:
         transient=True,
     )
     reasoning_tags: list[str] = option(list(TAGS), "tags around thinking inside a solution", transient=True)
-
-
-def text_digest(text: str) -> str:
-    """What tells the text of a sample from any other: the same for a sample and for the row made of it."""
-    return digest128(clean_text(text))
 
 
 def read_score(text: str) -> float | None:

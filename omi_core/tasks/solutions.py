@@ -9,6 +9,7 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Self
 
 from omi_core import filters
@@ -23,6 +24,7 @@ from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Reading, Reducer, candidate, open_grader
+from omi_core.tasks.score_join import ScoreReader, ended_texts
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -46,6 +48,8 @@ class SolutionsReducer(Reducer):
         self._after = filters.build(
             {name: options[name] for name in options if name not in early}, extract=self._extract
         )
+        answers = config.answers
+        self._scores = ScoreReader("answers.scores", answers.scores) if answers.scores is not None else None
         self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
@@ -74,14 +78,45 @@ class SolutionsReducer(Reducer):
         selected: list[Candidate] = []
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
-            selected += self._selected(record, samples, outcome)
+            selected += self._selected(record, samples, outcome, self._scored(record, samples, outcome))
         chosen: set[str] = set()
-        for kept in self._after.apply(selected):
+        passed = self._after.apply(selected)
+        if self._config.answers.select == "best":
+            passed = list(self._best(passed))
+        for kept in passed:
             if self._picks is not None and kept.record_id in chosen:
                 self._counts["selection/other_solution"] += 1
             else:
                 chosen.add(kept.record_id)
                 yield self._row(kept, judged[kept.record_id])
+
+    def _scored(self, record: Record, samples: list[Sample], judged: Judged) -> list[float | None]:
+        """The scores of a record's samples. Raises ConfigError as `ScoreReader.of`."""
+        if self._scores is None:
+            return [None] * len(samples)
+        scores = self._scores.of(record.id, ended_texts(samples))
+        found = [at for at, score in enumerate(scores) if score is not None]
+        if found and not judged.by_vote and judged.picks is None and record.expected_answer is not None:
+            best = max(found, key=lambda at: (scores[at], -at))
+            self._counts["scores/truth_records"] += 1
+            self._counts["scores/best_equal"] += judged.verdicts[best] is Verdict.EQUAL
+        return scores
+
+    def _best(self, passed: Sequence[Candidate]) -> Iterator[Candidate]:
+        """Of each record those with the highest scores, each text once; of equal scores the first sample."""
+        for _, group in groupby(passed, lambda one: one.record_id):
+            several = list(group)
+            texts: dict[str, int] = {}
+            for one in sorted(several, key=lambda one: (-(one.score or 0.0), one.index)):
+                if one.score is not None and len(texts) < self._config.answers.top:
+                    texts.setdefault(one.solution, one.index)
+            for one in several:
+                if texts.get(one.solution) == one.index:
+                    yield one
+                else:
+                    self._counts[
+                        "selection/no_score" if one.score is None else "selection/other_solution"
+                    ] += 1
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
@@ -89,12 +124,16 @@ class SolutionsReducer(Reducer):
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
-    def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
+    def _selected(
+        self, record: Record, samples: list[Sample], judged: Judged, scores: Sequence[float | None]
+    ) -> Iterator[Candidate]:
         """A record's samples whose answer is the expected one; where picks decide, the most picked first."""
         verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
-            candidate(record, sample, answer, expected or "")
-            for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
+            candidate(record, sample, answer, expected or "", score)
+            for sample, answer, expected, score in zip(
+                samples, judged.answers, judged.expected, scores, strict=True
+            )
         ]
         if judged.picks is not None:
             picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
@@ -145,8 +184,29 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
             "reasoning": candidate.reasoning,
             "reasoning_tokens": candidate.reasoning_tokens,
+            "score": candidate.score,
         }
         return row | {name: optional[name] for name in self.provenance}
+
+
+def _check_scores(config: Config) -> None:
+    """Raises ConfigError when scores are needed and not given, or given where there can be none."""
+    answers = config.answers
+    if answers.scores is None:
+        needing = {
+            "answers.select": answers.select == "best",
+            "filters.min_score": config.filters.min_score is not None,
+        }
+        if key := next((key for key, asked in needing.items() if asked), None):
+            raise ConfigError(
+                f"{key}: needs scores; give a run of jobs.score as answers.scores=RUN, or omit it"
+            )
+    elif hasattr(config, "teacher"):
+        raise ConfigError("answers.scores: there is nothing to score yet; give it to jobs.reduce input=RUN")
+    if answers.select == "best" and answers.expected == "picked":
+        raise ConfigError("answers.select=best: picks choose already; omit it, or answers.expected=picked")
+    if answers.select != "best" and answers.top != 1:
+        raise ConfigError(f"answers.top={answers.top}: not used; set answers.select=best, or omit it")
 
 
 def provenance(config: Config) -> tuple[str, ...]:
@@ -158,7 +218,8 @@ def provenance(config: Config) -> tuple[str, ...]:
     if columns and counted:
         columns = (*columns, "reasoning_tokens")
     own = ("solution_tokens", "teacher") if counted else ()
-    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns)
+    scored = ("score",) if config.answers.scores is not None else ()
+    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns, *scored)
 
 
 def tags_of(config: Config) -> Sequence[str]:
@@ -242,6 +303,7 @@ class Solutions(Task):
             )
         if answers.expected == "picked" and answers.picks is None:
             raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        _check_scores(config)
         if answers.expected != "picked" and answers.picks is not None:
             raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
@@ -280,12 +342,16 @@ class Solutions(Task):
         return SolutionsReducer(config, samples)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        picks = counts.get("picks", {})
+        picks, scores = counts.get("picks", {}), counts.get("scores", {})
         records, truths = picks.get("records", 0), picks.get("truth_records", 0)
         return {
             "picked answers that are the majority's": (picks.get("majority", 0), records),
             "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
             "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),
+            "best-scored samples equal to the ground truth": (
+                scores.get("best_equal", 0),
+                scores.get("truth_records", 0),
+            ),
         }
 
     def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:
