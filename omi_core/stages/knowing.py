@@ -23,7 +23,7 @@ from omi_core.teachers.checkpoint import (
     vocabulary_size,
 )
 from omi_core.teachers.models import local_directory, read_template
-from omi_core.teachers.reward_head import read_head
+from omi_core.teachers.reward_head import read_head, step_token
 from omi_core.teachers.teacher_options import LOADED, REWARD
 from omi_core.teachers.thinking import check_reasoning
 from omi_core.teachers.vllm_sampling import check_extra
@@ -77,9 +77,11 @@ def _check_prompts(teacher: TeacherOptions, prompting: Prompting) -> None:
     if prompting.plain:
         return
     chat = ChatPrompt(tokenizer, read_template(teacher), teacher.chat_template_kwargs)
+    head = read_head(teacher) if teacher.kind == REWARD else None
+    end = step_token(teacher, tokenizer) if head is not None and head.stepwise else None
     try:
         for messages in prompting.probes():
-            chat.tokens(messages)
+            chat.tokens(messages) if end is None else chat.stepped(messages, end)
     except TemplateFailed as error:
         where = f"teacher.chat_template={teacher.chat_template}" if teacher.chat_template else model
         raise ConfigError(

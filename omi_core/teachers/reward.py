@@ -110,8 +110,10 @@ class RewardTeacher(VllmTeacher):
         """Raises ConfigError when transformers computes another score of these tokens."""
         import torch
         from transformers import AutoModelForSequenceClassification
+        from transformers.utils import logging
 
         if self._reference is None:
+            logging.disable_progress_bar()
             name, revision = self._options.model, self._options.revision
             self._reference = AutoModelForSequenceClassification.from_pretrained(
                 name, revision=revision, dtype=torch.float32
