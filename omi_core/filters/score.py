@@ -19,7 +19,7 @@ class MinScore(RowFilter):
         Example("5", None, options={"limit": -1.0}),
     )
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float = 0.0) -> None:
         self.limit = limit
 
     def solution_after(self, row: Candidate) -> str | None:

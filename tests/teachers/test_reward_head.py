@@ -14,8 +14,8 @@ from omi_core.options import ConfigError
 from omi_core.teachers.reward_head import RewardHead, read_head, step_token
 from omi_core.teachers.teacher_options import Reward
 
-ONE = {"id2label": {"0": "LABEL_0"}}
-FIVE = {"id2label": {str(number): "" for number in range(5)}}
+ONE: dict[str, Any] = {"id2label": {"0": "LABEL_0"}}
+FIVE: dict[str, Any] = {"id2label": {str(number): "" for number in range(5)}}
 
 
 def of(architecture: str, label: int | None = None, **stated: Any) -> RewardHead | None:
