@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omi_core.options import ConfigError
 from omi_core.publish import CardInfo, PartWriter, publish
 from omi_core.publish.publish_options import Publish
-from omi_core.tasks import score_join
-from omi_core.tasks.score_join import SCORES, ScoreReader, scores_hash, text_digest
+from omi_core.tasks import known, score_join
+from omi_core.tasks.score_join import ScoreReader, scores_hash, text_digest
 
 IDS = ["00" * 16, "ab" * 15 + "00", "ff" * 16, "ab" * 16, "00" * 15 + "01"]
 Row = tuple[str, int, float | None]
@@ -26,7 +26,7 @@ def text_of(record: str, sample: int) -> str:
 
 def published(place: Path, *rows: Row, task: str = "scores") -> str:
     """The dataset of a run of scores with these rows, in this order."""
-    with PartWriter(place, 0, fingerprint="f", schema=SCORES) as part:
+    with PartWriter(place, 0, fingerprint="f", schema=known()["scores"].schema) as part:
         for record, sample, score in rows:
             digest = text_digest(text_of(record, sample))
             row: dict[str, Any] = {"record_id": record, "sample": sample, "score": score, "tokens": 9}
