@@ -1,10 +1,11 @@
 """Score the samples of a run, an evaluation or files by a reward model.
 
-    python -m jobs.score input=runs/solved teacher=rehearsal                 # no model: drawn scores
-    python -m jobs.score input=runs/solved model=/models/my-reward-model tasks=8
-    python -m jobs.score input=samples.jsonl solution=[responses] model=/models/my-reward-model
+    python -m jobs.score input=samples.jsonl teacher=rehearsal               # no model: drawn scores
+    python -m jobs.score input=samples.jsonl teacher=rehearsal tasks=8 plan=true
+    python -m jobs.score input='out/*.parquet' data.problem=question solution=[responses] teacher=rehearsal
 
-model=HUB_ID or model=DIRECTORY is the reward model, or teacher=NAME one with all its options.
+input=RUN scores the samples of a run of solutions or of an evaluation. model=HUB_ID or model=DIRECTORY is
+the reward model, or teacher=NAME one with all its options.
 
 The run is in runs/scores-<input>-<teacher>-<fingerprint>, or in run.dir; its dataset has a row for each
 sample. It is continued, watched and cancelled as any run. jobs.reduce and jobs.evaluate take it.
