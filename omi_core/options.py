@@ -55,7 +55,7 @@ def option(
 def section(cls: type, *, transient: bool = False, late: bool = False, package: object = None) -> Any:
     """A nested schema; `transient` marks everything below it, `package` is the other package that adds it.
 
-    `late` is as of an option: the section stays out of the fingerprint while all in it is at its default.
+    A `late` one came when there were runs already, and has late options only.
     """
     meta = {"transient": transient, "late": late, "package": package}
     return dataclasses.field(default_factory=cls, metadata=meta)

@@ -89,17 +89,21 @@ def generate_content(config: Generate) -> dict[str, Any]:
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     """The records of a new run. Raises ConfigError as `Task.records`, or the run to read is not whole."""
     task, given = task_of(config), config.data.path
-    if not task.reads_run or given is None or not Path(given).is_dir():
+    if config.data.pass_rate and (given is None or not Path(given).is_dir()):
+        raise ConfigError("data.pass_rate: only with data.path=RUN, a run of solutions; omit it")
+    if config.data.pass_rate and not task.solves:
+        raise ConfigError(f"data.pass_rate: not read by task={task.name}; omit it")
+    samples_too = task.reads_run or bool(config.data.pass_rate)
+    if not samples_too or given is None or not Path(given).is_dir():
         return task.records(_with_files(config), skipped)
     if not Layout(Path(given)).plan.exists():
         raise ConfigError(
             f"data.path={given}: not a run directory; task={task.name} reads the samples of a run"
         )
     source = open_to_continue(Layout(Path(given)))
-    if (other := task_of(source.config)).name not in task.reads_run:
+    if (other := task_of(source.config)).name not in (takes := task.reads_run or (DEFAULT_TASK,)):
         raise ConfigError(
-            f"data.path={given}: holds {other.name}; task={task.name} takes a run of "
-            f"{' or '.join(task.reads_run)}"
+            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {' or '.join(takes)}"
         )
     if published_whole(source) is None:
         raise ConfigError(f"data.path={given}: not published whole; finish that run first")

@@ -21,7 +21,8 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.published import dataset_files, dataset_of
 from omi_core.publish.rows import Column, Schema, clean_text
-from omi_core.records import Sample, digest128
+from omi_core.records import Candidate, Sample, digest128
+from omi_core.tasks.settings import Config
 
 SCORES = Schema(
     "scores",
@@ -63,6 +64,48 @@ def scores_hash(given: str) -> str:
 def ended_texts(samples: Sequence[Sample]) -> list[tuple[int, str | None]]:
     """What `ScoreReader.of` is asked of a record's samples."""
     return [(each.index, each.text if each.finish_reason == "stop" else None) for each in samples]
+
+
+def best_scored(passed: Sequence[Candidate], top: int) -> tuple[list[Candidate], list[str]]:
+    """Of each record the `top` candidates with the highest scores, in their order, each text once.
+
+    Of equal scores the first sample's. Of each other candidate, why it is left out.
+    """
+    kept: list[Candidate] = []
+    left: list[str] = []
+    for _, group in groupby(passed, lambda one: one.record_id):
+        several = list(group)
+        scored = [(-one.score, one.index, one.solution) for one in several if one.score is not None]
+        texts: dict[str, int] = {}
+        for _, index, text in sorted(scored):
+            if len(texts) < top:
+                texts.setdefault(text, index)
+        for one in several:
+            if texts.get(one.solution) == one.index:
+                kept.append(one)
+            else:
+                left.append("no_score" if one.score is None else "other_solution")
+    return kept, left
+
+
+def check_scores(config: Config) -> None:
+    """Raises ConfigError when scores are needed and not given, or given where there can be none."""
+    answers = config.answers
+    needing = {
+        "answers.select": answers.select == "best",
+        "filters.min_score": config.filters.min_score is not None,
+    }
+    if answers.scores is None:
+        if key := next((key for key, asked in needing.items() if asked), None):
+            raise ConfigError(
+                f"{key}: needs scores; give a run of jobs.score as answers.scores=RUN, or omit it"
+            )
+    elif hasattr(config, "teacher"):
+        raise ConfigError("answers.scores: there is nothing to score yet; give it to jobs.reduce input=RUN")
+    if answers.select == "best" and answers.expected == "picked":
+        raise ConfigError("answers.select=best: picks choose already; omit it, or answers.expected=picked")
+    if answers.select != "best" and answers.top != 1:
+        raise ConfigError(f"answers.top={answers.top}: not used; set answers.select=best, or omit it")
 
 
 class ScoreReader:

@@ -208,7 +208,7 @@ def _counted(windows: Iterable[Sequence[Reading]], skipped: Skipped) -> Iterator
     for window in windows:
         for record, samples in window:
             for sample in samples:
-                if sample.finish_reason != "stop":
+                if sample.drawn and sample.finish_reason != "stop":
                     skipped.add("unfinished", f"sample {sample.index} of record {record.id}")
         yield window
 
@@ -220,15 +220,15 @@ def _judged(solved: Config, windows: Iterable[Sequence[Reading]]) -> Told:
     """Samples of a run of solutions, judged as that run judges them."""
     with SolutionsReducer(solved, None) as reducer:
         for record, samples, judged in chain.from_iterable(map(reducer.judged, windows)):
-            known = _is_known(reducer, judged)
+            known = _is_known(solved, reducer, judged)
             for sample, verdict in zip(samples, judged.verdicts, strict=True):
                 unknown = not known or verdict is Verdict.UNKNOWN
                 yield record, sample, None if unknown else verdict is Verdict.EQUAL
 
 
-def _is_known(reducer: SolutionsReducer, judged: Judged) -> bool:
-    """Whether there is a right answer: a ground truth, or a vote or picks that the run would publish."""
-    if judged.by_vote or judged.picks is not None:
+def _is_known(solved: Config, reducer: SolutionsReducer, judged: Judged) -> bool:
+    """Whether there is a right answer: a ground truth, or what the run would publish in its place."""
+    if judged.by_vote or solved.answers.expected != "truth":
         return reducer.refusal(judged, Verdict.EQUAL) is None
     return any(expected is not None for expected in judged.expected)
 
