@@ -23,11 +23,17 @@ def solved(chain: Chain) -> None:
     assert made.returncode == 0, made.stderr
 
 
+def begun(chain: Chain) -> bool:
+    """Whether every task has written samples; an engine takes a minute to start on a busy machine."""
+    journals = (chain.run / "generate").glob("*.jsonl.zst")
+    return sum(path.stat().st_size > 0 for path in journals) >= 2
+
+
 def killed_and_resumed(chain: Chain, words: tuple[str, ...], slow: tuple[str, ...]) -> None:
     """Scores on the cluster, and on this machine: both datasets are the same."""
     sent = chain.type("score", *words, *OFTEN, *slow, *SITE, "run.dir=run")
     assert sent.returncode == 0, sent.stderr
-    chain.begun()
+    chain.cluster.wait_for(lambda: begun(chain), 400, f"samples of every task; logs:\n{chain.logs()}")
     chain.kill("generate")
     assert chain.type("cancel", "run").returncode == 0
     chain.idle()
