@@ -94,8 +94,8 @@ class OpenRun:
 def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | None = None) -> Any:
     """The config of `python -m jobs.COMMAND WORDS`, checked; of `pipeline` the Pipeline. Nothing is made.
 
-    `command` is generate, evaluate, reduce, decontaminate, combine, mix or pipeline. In `config_dir` lie YAML
-    groups of one's own.
+    `command` is generate, evaluate, score, reduce, decontaminate, combine, mix or pipeline. In `config_dir`
+    lie YAML groups of one's own.
 
     Raises:
         ConfigError: what the command itself would refuse.

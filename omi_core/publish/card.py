@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omi_core.publish.names import pattern
-from omi_core.publish.rows import COLUMNS, DTYPES, MIXTURE, column_types
+from omi_core.publish.rows import COLUMNS, DTYPES, MIXTURE, column_types, meanings
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -263,7 +263,7 @@ def _chat(chat: Mapping[str, Any]) -> str:
 
 
 def _columns(columns: tuple[str, ...]) -> str:
-    rows = [(_code(name), DTYPES[kind], COLUMNS[name].about) for name, kind in column_types(columns).items()]
+    rows = [(_code(name), DTYPES[each.type], each.about) for name, each in meanings(columns).items()]
     return "## Columns\n\n" + _table(("column", "type", "meaning"), rows)
 
 

@@ -55,6 +55,7 @@ COLUMNS: dict[str, Column] = {
     "votes": Column(int, "generations of the record whose answer equals `expected_answer`"),
     "voters": Column(int, "generations of the record that gave an answer"),
     "agreement": Column(float, "votes / voters"),
+    "score": Column(float, "a reward model's score of it, null: it has none"),
     "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
     "teacher": Column(str, "the model that wrote it", repeats=True),
     "reasoning": Column(str, "what the teacher thought before the solution; null: nothing", long=True),
@@ -122,7 +123,7 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer"),
+    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer", "score"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.
@@ -135,17 +136,28 @@ SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, MIXTURE)}
 
 
 def register(schema: Schema) -> None:
-    """Makes a task's schema known, and the columns that no other has. Raises ValueError on a clash."""
+    """Makes a task's schema known, and its own columns. Raises ValueError on a clash.
+
+    A column of another schema may have the same name and type, and mean another thing: see `meanings`.
+    """
     if SCHEMAS.setdefault(schema.task, schema) != schema:
         raise ValueError(f"there are two kinds of rows called {schema.task}")
     for name, column in schema.own.items():
-        if COLUMNS.setdefault(name, column) != column:
-            raise ValueError(f"column {name!r} is known with another type or meaning")
+        if COLUMNS.setdefault(name, column).type is not column.type:
+            raise ValueError(f"column {name!r} is known with another type")
 
 
 def normal_text(text: str) -> str:
     """`text` for comparing it: Unicode NFKC, without case, white space as single blanks."""
     return " ".join(unicodedata.normalize("NFKC", clean_text(text)).casefold().split())
+
+
+def meanings(columns: Iterable[str]) -> dict[str, Column]:
+    """These columns as the rows that have them mean them; ValueError for a column that is not known."""
+    names = set(columns := tuple(columns))
+    column_types(columns)
+    own = next((each.own for each in SCHEMAS.values() if each.own and names.issuperset(each.required)), {})
+    return {name: own.get(name, COLUMNS[name]) for name in columns}
 
 
 def column_types(columns: Iterable[str]) -> dict[str, type]:

@@ -22,7 +22,7 @@ import zstandard
 from omi_core.publish.chat import messages_type
 from omi_core.publish.names import file_name
 from omi_core.publish.parts import LEVEL
-from omi_core.publish.rows import COLUMNS, column_types
+from omi_core.publish.rows import COLUMNS, meanings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,8 +49,8 @@ def arrow_schema(columns: Iterable[str]) -> pa.Schema:
     kinds = arrow_kinds()
     return pa.schema(
         [
-            pa.field(name, kinds[kind], nullable=COLUMNS[name].nullable)
-            for name, kind in column_types(columns).items()
+            pa.field(name, kinds[column.type], nullable=column.nullable)
+            for name, column in meanings(columns).items()
         ]
     )
 
