@@ -1,4 +1,4 @@
-"""Shuffling more rows than fit into memory: they are sorted by a hash of the seed, their input and their place.
+"""Shuffling more rows than fit into memory: sorted by a hash of the seed, their input and their place.
 
 Memory: one bucket, and a buffer for each; one byte for each row of an input, and 17 while rows of it are
 drawn.

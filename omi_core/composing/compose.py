@@ -36,7 +36,7 @@ class Root:
         return in_grammar(f"{self.typed.get(name, name)}{equals}{value}", self.schema, sweep)
 
 
-COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix")
+COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix", "preferences")
 
 
 @cache
@@ -52,6 +52,9 @@ def command_root(name: str) -> Root:
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load
+    elif name == "preferences":
+        from omi_core.preferences.preference_options import Preferences as schema
+        from omi_core.preferences.preference_options import load_preferences as load
     else:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
