@@ -19,7 +19,7 @@ Scored = Callable[..., str]
 
 @pytest.fixture
 def solved(here: Here, tmp_path: Path) -> Solved:
-    """(name, {problem: texts}, words) → the run of those solutions; the right answer of every problem is 5."""
+    """(name, {problem: texts}, words) → a run of those solutions; every problem has the answer 5."""
 
     def make(name: str, problems: dict[str, list[str]], *words: str, answer: str = "5") -> str:
         rows = [{"problem": text, "answer": answer, "said": said} for text, said in problems.items()]

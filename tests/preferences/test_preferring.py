@@ -200,5 +200,3 @@ def test_every_form_is_the_same_bytes_for_any_number_of_buckets_and_is_not_made_
     assert here(*words, "seed=7", "run.dir=one", "run.fresh=true")[0] == 0
     assert here(*words, "run.root=elsewhere")[0] == 0
     assert [path.name[:5] for path in (tmp_path / "elsewhere").iterdir()] == ["mine-"]
-
-
