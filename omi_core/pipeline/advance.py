@@ -3,8 +3,8 @@
 A step of `jobs.generate` or `jobs.evaluate` is a chain of jobs with one more link at its end, `advance`,
 which submits the steps that wait for it. Other steps are one job each, which does the same when its work is
 done. Whoever submits holds the pipeline's lock and writes down before and after what it submits, so that no
-step is submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these last jobs
-a rescue job waits for it to fail, and does its work, or sends it again.
+step is submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these
+last jobs a rescue job waits for it to fail, and does its work, or sends it again.
 """
 
 from __future__ import annotations
