@@ -210,7 +210,10 @@ def test_a_character_that_json_wrote_as_two_escapes_is_one(mine: Path) -> None:
         ("a: [", "not valid YAML"),
         ("a: 2020-13-45", "not valid YAML"),
         ("[" * 1500, "not valid YAML"),
-        ("other: {user: '{{text}}'}", "has no section 'solutions'; these have one: acemath, choices, concise"),
+        (
+            "other: {user: '{{text}}'}",
+            "has no section 'solutions'; these have one: acemath, choices, concise",
+        ),
         ("solutions: nowhere", "no such template; one of acemath, choices, concise"),
         ("solutions: consice", "did you mean concise?"),
         ("solutions: mind", "solutions: mind: has no section 'solutions'"),
