@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The graders of other suites on lines of JSON: `python other_graders.py NAME < in > out`.
 
 A line in has `output`, `gold` (the right answer) and `solution` (it at the end of the reference solution); a
