@@ -257,6 +257,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
         "jobs/test_evaluate.py", "test_a_teacher_is_asked_as_its_family_was_trained_for"
     ),
     "rulings.wrong": Change(True, records, RULINGS),
+    "audits.keep": Change("all", beside={"task.name": "audits"}),
     "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
     "selections.groups": Change(2, beside=SELECTIONS),
     "selections.fewest": Change(3, beside=SELECTIONS),
