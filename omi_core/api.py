@@ -95,7 +95,7 @@ class OpenRun:
 def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | None = None) -> Any:
     """The config of `python -m jobs.COMMAND WORDS`, checked; of `pipeline` the Pipeline. Nothing is made.
 
-    `command` is generate, evaluate, reduce, decontaminate, combine, mix, preferences or pipeline. In
+    `command` is generate, evaluate, score, reduce, decontaminate, combine, mix, preferences or pipeline. In
     `config_dir` lie YAML groups of one's own.
 
     Raises:

@@ -21,6 +21,7 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.published import dataset_files
 from omi_core.tasks.evaluations import GRADED
+from omi_core.tasks.score_join import ScoreReader
 from omi_core.teachers.models import lacks_chat_template
 from omi_core.teachers.teacher_options import Engine, Sampling
 
@@ -58,7 +59,9 @@ class Evaluate:
         None, "data=RUN, a dataset or files: says how many of the questions stand in this training data"
     )
     scores: str | None = option(
-        None, "files of scores, record_id, sample and score: adds the best of k and the vote weighed by them"
+        None,
+        "run of jobs.score on it, or files with record_id, sample and score: adds the best of k and the vote "
+        "weighed by them",
     )
     judge: str | None = option(
         None,
@@ -140,7 +143,7 @@ def load_evaluate(values: Mapping[str, Any], folder: Path | None = None) -> Aske
     if config.judge_wrong and config.judge is None:
         raise ConfigError("judge_wrong: there is no judge; give judge=TEACHER")
     if config.scores is not None:
-        dataset_files("scores", config.scores)
+        ScoreReader("scores", config.scores).check()
     besides = (config.training_data, config.judge, config.judge_wrong, config.scores, folder)
     return Asked(generate, config.min, *besides)
 

@@ -155,6 +155,7 @@ def test_every_public_name_is_there_and_typed() -> None:
     assert set(COMMANDS) == {
         "generate",
         "evaluate",
+        "score",
         "reduce",
         "decontaminate",
         "combine",

@@ -62,6 +62,16 @@ SHOWN: dict[str, str] = {
     **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
     **{f"evaluate.{key}": _BESIDES for key in ("training_data", "judge", "judge_wrong", "scores")},
     **{
+        f"score.{key}": "option_entries.py"
+        for key in GENERATE
+        if key.startswith(("teacher.", "prompt.", "engine.", "cluster.", "run.", "data."))
+        or key in ("seed", "tasks", "reduce_tasks", "canary", "plan")
+    },
+    **{
+        f"score.{key}": "jobs/test_score.py"
+        for key in ("input", "model", "solution", "finish_reason", "reasoning", "reasoning_tags")
+    },
+    **{
         f"{command}.root": "jobs/test_compare.py"
         for command in ("status", "compare", "report", "logs", "explore", "show")
     },

@@ -42,7 +42,7 @@ class Root:
         return in_grammar(f"{self.typed.get(name, name)}{equals}{value}", self.schema, sweep)
 
 
-COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix", "preferences")
+COMMANDS = ("generate", "evaluate", "score", "reduce", "decontaminate", "combine", "mix", "preferences")
 
 
 @cache
@@ -55,6 +55,9 @@ def command_root(name: str) -> Root:
     elif name == "evaluate":
         from omi_core.protocol import Evaluate as schema
         from omi_core.protocol import load_evaluate as load
+    elif name == "score":
+        from omi_core.score_options import Score as schema
+        from omi_core.score_options import load_score as load
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load

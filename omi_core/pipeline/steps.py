@@ -32,6 +32,7 @@ from omi_core.preferences.preference_options import Preferences, load_preference
 from omi_core.preferences.preferring import graded_inputs, make_preferences
 from omi_core.protocol import Asked, load_evaluate
 from omi_core.publish.dataset import read_stats
+from omi_core.score_options import load_score
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.stages.here import bring_home
 from omi_core.stages.planning import chosen_content, generate_content, plan_generate, plan_reduce
@@ -124,6 +125,11 @@ def _by_bytes(text: str) -> str:
     return f"{name}={digest}" if digest else text
 
 
+def _score_content(values: Values) -> Values:
+    config = load_score(values)
+    return generate_content(config) | {"input": _by_bytes(str(values["input"]))}
+
+
 def _check_generate(values: Values, root: Path) -> None:
     config = load_generate(placed(values, root))
     _check_site(config)
@@ -135,6 +141,13 @@ def _check_evaluate(values: Values, root: Path) -> None:
     config = _evaluation(placed(values, root))
     _check_site(config)
     _plan_first(config)
+
+
+def _check_score(values: Values, root: Path) -> None:
+    config = load_score(placed(values, root))
+    _check_site(config)
+    if PLACE not in values["input"]:
+        _plan_first(config)
 
 
 def _check_site(config: Generate) -> None:
@@ -226,6 +239,7 @@ COMMANDS = {
         generates=_evaluation,
         besides=("min", "training_data", "data", "scores", "judge", "judge_wrong"),
     ),
+    "score": Command(_score_content, _check_score, is_run=True, input="input", generates=load_score),
     "reduce": Command(_reduce_content, _check_reduce, is_run=True, input="input"),
     "decontaminate": Command(
         _content(Decontaminate, *_CHECK_FILES),
@@ -273,5 +287,6 @@ def compose_step(
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
     all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
     values = compose_values(name, all_words, config_dir)
-    config = command_root(name).checked(values, config_dir)
-    return values if isinstance(config, Asked) else options.written(config)
+    config = command_root(name).checked(values, config_dir)  # refused now what it would refuse
+    # Of what makes another config than its own options, these are kept.
+    return values if name in ("evaluate", "score") else options.written(config)

@@ -42,7 +42,7 @@ from omi_core.publish.publish_options import Publish
 from omi_core.publish.rows import RESPONSES
 from omi_core.records import digest128
 from omi_core.stages.reduce import made_part
-from omi_core.stages.run import solutions_run
+from omi_core.stages.run import run_of
 
 _FORMAT = 1  # raised when the same inputs and options would give other rows
 
@@ -60,7 +60,7 @@ def graded_inputs(config: Preferences) -> list[Graded]:
     """The inputs with their scores. Raises ConfigError as `make_preferences`."""
     found = []
     for at, given in enumerate(config.inputs):
-        run = solutions_run("inputs", given, "jobs.preferences")
+        run = run_of("inputs", given, "jobs.preferences")
         source = open_source("inputs", given)
         if not config.scores:
             found.append(Graded(given, run, source))
@@ -226,7 +226,12 @@ class _Preferring:
                 **{f"problems: {name.replace('_', ' ')}": n for name, n in counts["problems"].items()},
                 **{f"responses: {name}": counts["responses"][name] for name in ("right", "wrong")},
             },
-            rehearsal=any(each.source.rehearsal for each in self._inputs.values()),
+            rehearsal=any(
+                source.rehearsal
+                for each in self._inputs.values()
+                for source in (each.source, each.scores)
+                if source is not None
+            ),
             inputs=inputs,
             notes=notes,
             holds="preference data",

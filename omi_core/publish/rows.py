@@ -57,6 +57,7 @@ COLUMNS: dict[str, Column] = {
     "votes": Column(int, "generations of the record whose answer equals `expected_answer`"),
     "voters": Column(int, "generations of the record that gave an answer"),
     "agreement": Column(float, "votes / voters"),
+    "score": Column(float, "a reward model's score of it, null: it has none"),
     "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
     "teacher": Column(str, "the model that wrote it", repeats=True),
     "reasoning": Column(str, "what the teacher thought before the solution; null: nothing", long=True),
@@ -124,7 +125,7 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer"),
+    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer", "score"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.
@@ -181,12 +182,15 @@ SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, MIXTURE, RESPONSES, CON
 
 
 def register(schema: Schema) -> None:
-    """Makes a task's schema known, and the columns that no other has. Raises ValueError on a clash."""
+    """Makes a task's schema known, and its own columns. Raises ValueError on a clash.
+
+    A column of another schema may have the same name and type, and mean another thing: see `columns_of`.
+    """
     if SCHEMAS.setdefault(schema.task, schema) != schema:
         raise ValueError(f"there are two kinds of rows called {schema.task}")
     for name, column in schema.own.items():
-        if COLUMNS.setdefault(name, column) != column:
-            raise ValueError(f"column {name!r} is known with another type or meaning")
+        if COLUMNS.setdefault(name, column).type is not column.type:
+            raise ValueError(f"column {name!r} is known with another type")
 
 
 def normal_text(text: str) -> str:

@@ -98,11 +98,11 @@ def test_the_demo_of_reward_data_draws_from_both_teachers(here: Here, tmp_path: 
     wrong = ("teacher.rehearsal.wrong=0.5", "steps.reward_data.workers=1", "steps.reward_data.size=4")
     code, out, err = here("pipeline", *words, *one, *wrong, "run.dir=all")
     assert code == 0, err
-    verify(tmp_path / "all/03-reward_data/dataset")
-    inputs = orjson.loads((tmp_path / "all/03-reward_data/dataset/stats.json").read_bytes())["counts"][
+    verify(tmp_path / "all/05-reward_data/dataset")
+    inputs = orjson.loads((tmp_path / "all/05-reward_data/dataset/stats.json").read_bytes())["counts"][
         "inputs"
     ]
     assert inputs["1"]["read"] == inputs["2"]["read"] == 72
-    step = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"][2]
+    step = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"][4]
     assert step["state"] == "done" and 6 < step["rows_out"] <= 12
     assert here("pipeline", *words, *one, *wrong, "run.dir=all")[0] == 0
