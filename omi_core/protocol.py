@@ -89,7 +89,7 @@ class Asked:
     """What a command line asks for: the run, and what is asked of it besides.
 
     `least` are shares that are to be right, by benchmark; `training_data` may hold its questions; `judge` is
-    a teacher or a run.
+    a teacher or a run. In `folder` may lie groups of the user's own, with teachers that judge.
     """
 
     generate: Generate
@@ -98,14 +98,15 @@ class Asked:
     judge: str | None = None
     judge_wrong: bool = False
     scores: str | None = None
+    folder: Path | None = None
 
     @property
     def plan(self) -> bool:
         return self.generate.plan
 
 
-def load_evaluate(values: Mapping[str, Any]) -> Asked:
-    """The checked run that `jobs.evaluate` asks for.
+def load_evaluate(values: Mapping[str, Any], folder: Path | None = None) -> Asked:
+    """The checked run that `jobs.evaluate` asks for; groups of the user's own may lie in `folder`.
 
     Raises:
         ConfigError: as `load_generate`; or no model or benchmark is given, or there is no such benchmark.
@@ -143,7 +144,8 @@ def load_evaluate(values: Mapping[str, Any]) -> Asked:
         raise ConfigError("judge_wrong: there is no judge; give judge=TEACHER")
     if config.scores is not None:
         ScoreReader("scores", config.scores).check()
-    return Asked(generate, config.min, config.training_data, config.judge, config.judge_wrong, config.scores)
+    besides = (config.training_data, config.judge, config.judge_wrong, config.scores, folder)
+    return Asked(generate, config.min, *besides)
 
 
 def _name_model(config: Evaluate) -> None:

@@ -149,12 +149,13 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     contents: dict[str, dict[str, Any]] = {}
     for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
         command = COMMANDS[draft.command]
-        given = [*words.cluster, *words.generate] if draft.command == "generate" else []
+        given = list(words.cluster) if command.generates is not None else []
+        given += words.generate if draft.command == "generate" else []
         given += words.steps.get(draft.name, [])
         try:
             folder = step_directory(number, draft.name)
             values = compose_step(draft.command, folder, draft.options, given, words.folder)
-            if draft.command == "generate" and values["cluster"]["kind"] != cluster.kind:
+            if command.generates is not None and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
         except ConfigError as error:

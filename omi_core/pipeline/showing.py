@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from omi_core.config import load_generate
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
-from omi_core.pipeline.recipe import PLACE
+from omi_core.pipeline.steps import generate_of
 from omi_core.terminal import plain_table, terminal
 
 
@@ -26,15 +25,16 @@ def show_plan(pipeline: Pipeline, exists: bool) -> int:
 
 def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
     """How many samples a step is going to make, where that can be known."""
-    if step.command != "generate":
+    if not step.is_chain:
         return f"{step.folder}/{step.product}"
     from omi_core.stages.planning import plan_generate
     from omi_core.tasks.prompting import Prompting
 
-    config = load_generate(pipeline.config(step))
+    config = generate_of(step.command, pipeline.config(step))
     each = f"{Prompting(config).samples} samples by {config.teacher.name}"
-    read = (step.config["data"]["path"] or "").startswith(PLACE)
-    if read and not all(name in done for name in step.needs):
+    if (config.data.path or "").startswith(str(pipeline.root)) and not all(
+        name in done for name in step.needs
+    ):
         return f"records not known yet x {each}"
     config.plan = True
     run = plan_generate(config)

@@ -31,7 +31,7 @@ from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.knowing import check_teacher, name_weights, settle_sampling
 from omi_core.stages.reduce import JOINED, readings, windows
-from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
+from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config, run_of
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, fingerprint
 from omi_core.store.index import index_path
@@ -96,17 +96,7 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     samples_too = task.reads_run or bool(config.data.pass_rate)
     if not samples_too or given is None or not Path(given).is_dir():
         return task.records(_with_files(config), skipped)
-    if not Layout(Path(given)).plan.exists():
-        raise ConfigError(
-            f"data.path={given}: not a run directory; task={task.name} reads the samples of a run"
-        )
-    source = open_to_continue(Layout(Path(given)))
-    if (other := task_of(source.config)).name not in (takes := task.reads_run or (DEFAULT_TASK,)):
-        raise ConfigError(
-            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {' or '.join(takes)}"
-        )
-    if published_whole(source) is None:
-        raise ConfigError(f"data.path={given}: not published whole; finish that run first")
+    source = run_of("data.path", given, f"task={task.name}", task.reads_run or (DEFAULT_TASK,))
     seen = Survey((0, source.plan.records), source.plan.samples)
     solved = dataclasses.replace(source.config, cluster=config.cluster)
     read = readings(source, 0, source.plan.records, seen)
