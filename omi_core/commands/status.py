@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,33 +108,21 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
 
 def one_run(status: Status) -> list[RenderableType]:
     """One run, in full."""
-    from omi_core.slurm.times import in_words
-
     if status.state == "unreadable":
         return [f"unreadable: {status.note or ''}"]
-    rows = [("records", f"{status.records_done:,} of {status.records:,}")]
-    left = (
-        f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
-        if status.rate and status.eta is not None
-        else ""
-    )
-    rows.append(("samples", f"{status.samples_done:,} of {status.samples:,}{left}"))
+    rows = [("records", f"{status.records_done:,} of {status.records:,}"), ("samples", _samples(status))]
     if status.errors:
         rows.append(("quarantined", f"{status.errors:,}"))
     for stage, counts in status.tasks.items():
         rows.append((stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))))
         rows += [("", _waits(group)) for group in status.waiting if group.stage == stage]
-    if status.gpu_hours is not None:
-        each = status.gpu_hours_per_row
-        words = f", {each:.2e} per accepted sample" if each else ""
-        rows.append(("GPU hours", f"{status.gpu_hours:,.2f}{words}"))
-    if status.idle_share is not None:
-        rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
+    rows += _costs(status)
     made = [(METRICS["rows"], status.rows), (METRICS["tokens"], status.tokens)]
     if status.rows is not None:
         told = (f"{metric.show(value)} {metric.heading}" for metric, value in made if value is not None)
         scored = Layout(Path(status.root)).evaluation.is_dir()
         rows.append(("evaluation" if scored else "dataset", ", ".join(told)))
+        rows.append(("", str(status.result)))
     if status.missing:
         words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
         rows.append(("hole", words))
@@ -142,17 +130,76 @@ def one_run(status: Status) -> list[RenderableType]:
     if status.failures_before:
         rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
     shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
+    shown += _outcome(status)
     shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
     if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
         shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 
+def _outcome(status: Status) -> Iterator[Table]:
+    """What the run came to: the figures of its dataset, or the table of its evaluation."""
+    from omi_core.evaluate.outcome import read_outcome
+    from omi_core.evaluate.tables import header, lines
+    from omi_core.stages.summary import summary_table
+
+    if status.summary is None:
+        return
+    if "evaluation" not in status.summary:
+        yield summary_table("", status.summary)
+        return
+    figures = read_outcome(Path(str(status.result))).figures
+    table = plain_table(columns=header(figures), right=header(figures)[1:])
+    for row in lines(figures):
+        table.add_row(*row)
+    yield table
+
+
+def _samples(status: Status) -> str:
+    """How many samples are there, and how long the tasks at work take yet."""
+    from omi_core.slurm.times import in_words
+
+    words = f"{status.samples_done:,} of {status.samples:,}"
+    if status.samples:
+        words += f" ({status.samples_done / status.samples:.0%})"
+    if status.rate is not None and status.eta is not None:
+        words += f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
+        if status.samples_queued:
+            words += f" for the tasks that run; {status.samples_queued:,} samples wait for others"
+    return words
+
+
+def _costs(status: Status) -> Iterator[tuple[str, str]]:
+    """What the run takes, and what of it does no work."""
+    from omi_core.slurm.times import in_words
+
+    if status.gpu_hours is not None:
+        each = status.gpu_hours_per_row
+        words = f", {each:.2e} per accepted sample" if each else ""
+        yield "GPU hours", f"{status.gpu_hours:,.2f} allocated{words}"
+    if status.gpu_hours_worked is not None:
+        yield ("" if status.gpu_hours is not None else "GPU hours"), f"{status.gpu_hours_worked:,.2f} worked"
+    if status.idle_share is not None:
+        yield "idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"
+    for held in status.idle:
+        tasks = ", ".join(held.tasks[:3]) + (", …" if len(held.tasks) > 3 else "")
+        yield (
+            "GPUs idle",
+            f"{held.node}: {held.gpus:g} held, {held.why} for {in_words(held.seconds)} ({tasks})",
+        )
+    if status.begun_per_sample is not None:
+        kills = "" if status.begun_per_sample > 1 else "; nothing was lost to kills"
+        yield "tokens", f"at most {status.begun_per_sample:.3f} generated for each one needed{kills}"
+
+
 def _waits(group: WaitingGroup) -> str:
     """Why tasks wait, in words and in Slurm's."""
     words = f"{group.words} ({group.reason})" if group.words else group.reason
     urgent = "" if group.kind == "waits for its turn" else f"{group.kind}: "
-    return f"{group.count:,}: {urgent}{words}"
+    if group.starts is None:
+        return f"{group.count:,}: {urgent}{words}"
+    starts = time.strftime("%d %b %H:%M", time.localtime(group.starts))
+    return f"{group.count:,}: {urgent}{words}, expected to start {starts}"
 
 
 def _failure(group: FailureGroup) -> str:

@@ -27,6 +27,7 @@ from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
 from omi_core.stages.run import Run, is_current, open_to_continue, outcome, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
+from omi_core.stages.summary import show_summary
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.store.files import write_json
 from omi_core.store.layout import Layout
@@ -114,7 +115,8 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
             recover(outcome(run))
             stats = published(run)
             if stats is None or not is_current(run, stats):
-                publish_run(run, parts)
+                stats = publish_run(run, parts)
+            show_summary(run, stats)
     except PartError as error:
         print(f"publish: {error}", flush=True)
         discard_damaged(part_paths(run, parts))

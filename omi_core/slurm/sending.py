@@ -23,7 +23,7 @@ from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published
-from omi_core.stages.summary import announce
+from omi_core.stages.summary import announce, show_summary
 from omi_core.store import ledger
 from omi_core.store.files import lock, write_json
 from omi_core.store.keys import count_keys
@@ -61,6 +61,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
         with lock(run.layout.lock), ExitStack() as undo:
             announce(run, stats := published(run))
             if stats is not None and hole_of(stats) is None:
+                show_summary(run, stats)
                 return 0
             live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))

@@ -23,7 +23,7 @@ from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
 from omi_core.store.attempts import Attempt
 from omi_core.store.files import write_json
-from omi_core.store.flight import Flight, crash_counts, forget_kills
+from omi_core.store.flight import Flight, begun_so_far, crash_counts, forget_kills
 from omi_core.store.journal import JournalWriter
 from omi_core.store.keys import iter_keys
 from omi_core.store.manifests import before, read_manifest
@@ -45,11 +45,13 @@ class TooManyErrors(RuntimeError):
 class ShardReport:
     """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready.
 
-    `away` is how many of these seconds its server was not to be reached.
+    `away` is how many of these seconds its server was not to be reached. `begun` counts the samples that the
+    teacher got, in all sessions of the shard, and `samples` those that came back in this one.
     """
 
     keys: int
     samples: int = 0
+    begun: int = 0
     errors: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -111,6 +113,7 @@ def run_shard(
         wait=lock_wait,
         waiting=_say_once(lambda: not stop.asked()),
     ) as journal:
+        report.begun = _begun_before(run, attempt, task)
         forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
         there = len(journal.keys)
         shard = _Shard(run, attempt, task, teacher, stop, progress, journal, report)
@@ -189,7 +192,7 @@ class _Shard:
     def _fly(self, keys: Iterator[tuple[int, int]]) -> None:
         """Generates samples for these keys, and keeps on disk which records are in flight."""
         stem = self.run.layout.flight(self.attempt.number, self.task)
-        with closing(Flight(stem)) as flight, _last_words(flight.words_fd):
+        with closing(Flight(stem, self.report.begun)) as flight, _last_words(flight.words_fd):
             try:
                 with closing(self.teacher.generate(self._requests(keys, flight))) as finished:
                     for sample in finished:
@@ -206,6 +209,8 @@ class _Shard:
                 if not (self.stop.comes(_HEAR_SECONDS) or error.blameless):
                     flight.crashed(str(error))
                 raise
+            finally:
+                self.report.begun = flight.begun
 
     def _add(self, sample: Sample) -> None:
         self.journal.add(sample)
@@ -240,6 +245,14 @@ class _Shard:
             yield Request(
                 record, index, messages, sample_seed(seed, record.id, index), texts, prompting.plain
             )
+
+
+def _begun_before(run: Run[Generate], attempt: Attempt, task: int) -> int:
+    """Samples that earlier sessions of a shard have begun, whether they ended by themselves or not."""
+    prefix = f"{attempt.number:04d}-{task:05d}."
+    killed = begun_so_far(run.layout.generate, prefix).get((attempt.number, task), 0)
+    last = read_manifest(run.layout.shard_manifest(attempt.number, task)) or {}
+    return max(killed, last.get("begun", 0))
 
 
 def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:
