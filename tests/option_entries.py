@@ -289,6 +289,8 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "cluster.cpu_python": site("/opt/python"),
     "cluster.requeue": site(False),
     "cluster.max_requeues": site(3),
+    "wait": Shown("cluster/test_chain.py", "test_a_command_that_waits_ends_with_a_code_that_says_how"),
+    "notify": Shown("jobs/test_notify.py", "test_the_end_is_told_once_however_often_the_command_is_typed"),
     "cluster.after": Shown(
         "cluster/test_passed_options.py", "test_only_the_first_jobs_wait_for_another_and_a_comment_is_added"
     ),

@@ -29,6 +29,9 @@ class Resume(Where):
     cluster: dict[str, Any] = option(
         {}, "options of the cluster to change from now on, cluster.time=02:00:00"
     )
+    wait: bool = option(
+        False, "on Slurm: return when nothing waits or runs any more, with an exit code that says how"
+    )
 
 
 _MOVED_ASIDE = re.compile(r"\.old-\d+$")  # by run.fresh=true

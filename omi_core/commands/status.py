@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omi_core.commands.finding import Where, runs_in
+from omi_core.commands.waiting import exit_code, gather, wait_until_ended
 from omi_core.hints import to_continue
 from omi_core.metrics import METRICS
 from omi_core.options import option
@@ -31,28 +32,34 @@ if TYPE_CHECKING:
 class Options(Where):
     watch: bool = option(False, "refresh until no job is waiting or running")
     interval: float = option(30.0, "seconds between queries; Slurm's controller serves all users", ge=10)
+    wait: bool = option(False, "return when nothing waits or runs any more, with an exit code that says how")
+    exit_code: bool = option(False, "exit with a code that says how the runs stand; wait=true does, too")
+    idle_minutes: float = option(10.0, "GPUs without a sample for so long are told as idle", gt=0)
     json: bool = option(False, "print JSON, for scripts")
 
 
 def main(config: Options, runs: list[Path]) -> int:
-    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
-    from omi_core.pipeline.definition import is_pipeline
-    from omi_core.pipeline.state import gather_pipeline
-    from omi_core.slurm.run_status import ALIVE, gather_readable
+    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable.
 
+    Where the exit code is asked for, it is that of `waiting.exit_code`.
+    """
     show = _print_json if config.json else _screen(config.watch)
-    alive: set[str] = set()
-    while True:
-        found = [
-            gather_pipeline(path) if is_pipeline(path) else gather_readable(path)
-            for path in runs or runs_in(Path(config.root), pipelines=True)
-        ]
+
+    def look() -> list[Status | PipelineStatus]:
+        paths = runs or runs_in(Path(config.root), pipelines=True)
+        found = [gather(path, config.idle_minutes * 60) for path in paths]
+        if config.watch:
+            show(found, bool(runs))
+        return found
+
+    if config.watch:
+        found = wait_until_ended(look, config.interval, config.interval)
+    else:
+        found = wait_until_ended(look, config.interval) if config.wait else look()
         show(found, bool(runs))
-        # While the controller is away, what was alive is taken to be so still.
-        alive = {each.root for each in found if each.state in ALIVE or (each.root in alive and each.note)}
-        if not config.watch or not alive:
-            return int(bool(runs) and any(each.state == "unreadable" for each in found))
-        time.sleep(config.interval)
+    if config.wait or config.exit_code:
+        return exit_code(each.state for each in found)
+    return int(bool(runs) and any(each.state == "unreadable" for each in found))
 
 
 def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
@@ -70,13 +77,18 @@ def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], 
     console = terminal()
 
     def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
-        shown = [part for status in found for part in _one(status)] if in_full else all_runs(found)
+        shown = shown_in_full(found) if in_full else all_runs(found)
         if watch and console.is_terminal:
             console.clear()
             shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
         console.print(Group(*shown), soft_wrap=True)  # a command that is printed stays in one line
 
     return show
+
+
+def shown_in_full(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+    """Every run and pipeline in full, one below the other."""
+    return [part for status in found for part in _one(status)]
 
 
 def _one(status: Status | PipelineStatus) -> list[RenderableType]:

@@ -31,8 +31,9 @@ from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.retry_policy import TERMINATED, Cause, decide
 from omi_core.slurm.script import Job, submit_job
 from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
+from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import open_run
+from omi_core.stages.run import open_run, published
 from omi_core.store import ledger
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import Layout
@@ -84,11 +85,14 @@ def advance_job(run: str) -> int:
 
 def _published(root: Path) -> bool:
     """Whether a run is published; if not, what is missing of it is sent again. Raises ChainEnded."""
+    run = open_run(Layout(root))
     try:
-        gates.pass_publish(open_run(Layout(root)))
+        gates.pass_publish(run)
     except GoesOn as goes_on:
         print(f"not published yet: {goes_on}", flush=True)
         return False
+    if (stats := published(run)) is not None:  # publish may have been killed before it told
+        notify_published(run, stats)
     return True
 
 
@@ -132,6 +136,7 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
                 if step_progress.failure(pipeline, step) is None:
                     step_progress.note(pipeline, "failed", step, reason=reason)
                 print(f"failed: step {name}: {reason}; {to_continue(pipeline.root)}", flush=True)
+                notify_ended(pipeline.layout, pipeline.notify, "stopped", f"step {name}: {reason}")
                 return 1
             print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
             _send_patiently(pipeline, step)
@@ -181,6 +186,7 @@ def advance(pipeline: Pipeline) -> int:
         _send_ready(pipeline, _send_patiently)
         if len(step_progress.done_steps(pipeline)) == len(pipeline.steps):
             show_table(pipeline)
+            notify_end(pipeline.layout, pipeline.notify, "finished", pipeline.fingerprint)
     return 0
 
 

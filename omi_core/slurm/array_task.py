@@ -22,6 +22,7 @@ from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, UNWRITABLE
 from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.stages import here
 from omi_core.stages.generate import ShardReport, run_shard
+from omi_core.stages.notify import notify_published
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
@@ -117,6 +118,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
             if stats is None or not is_current(run, stats):
                 stats = publish_run(run, parts)
             show_summary(run, stats)
+        notify_published(run, stats)
     except PartError as error:
         print(f"publish: {error}", flush=True)
         discard_damaged(part_paths(run, parts))

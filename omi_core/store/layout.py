@@ -15,7 +15,8 @@ RUN/
   rulings-NAME/, judged-NAME/   of such a run: what a judge was asked, a run, and the figures with its rulings
   scored-NAME/          of such a run: the figures with those by the scores of a file
   contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
-  summary.json          times and rates of the last command (never part of the dataset)
+  summary.json          the figures that were printed at the end (never part of the dataset)
+  notified.json         the last end of which `notify` was told
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Layout:
     evaluation = _Below("evaluation")
     logs = _Below("logs")
     summary = _Below("summary.json")
+    notified = _Below("notified.json")
 
     @property
     def pipeline(self) -> Path | None:
