@@ -72,7 +72,7 @@ SHOWN: dict[str, str] = {
         for command in ("status", "compare", "report", "logs", "explore")
     },
     "resume.tasks": "cluster/test_resume.py",
-    "resume.cluster": _WORDS,
+    **{f"resume.{key}": _WORDS for key in ("cluster", "engine", "run", "reduce_tasks", "notify")},
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
         f"combine.{key}": _COMBINE

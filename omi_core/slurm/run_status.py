@@ -18,7 +18,7 @@ from omi_core.slurm import at_work, commands, reasons, states
 from omi_core.slurm.at_work import IdleGpus, Working
 from omi_core.slurm.failures import FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
-from omi_core.slurm.script import ON_GPUS, replicas
+from omi_core.slurm.script import ON_GPUS, canary_gpus, replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
 from omi_core.stages.run import Run, is_current, open_run, outcome, published
 from omi_core.stages.summary import summarize
@@ -139,7 +139,8 @@ def run_status(run: Run[Any], idle_s: float = IDLE_S) -> Status:
         begun |= begun_so_far(layout.generate, killed=not stages)
         busy = [each.shard for each in at_hand]
         status.begun_per_sample = at_work.begun_per_sample(layout, begun, manifests, busy)
-        status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, each)
+        of_canary = canary_gpus(run.config) or gpus
+        status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, of_canary, each)
         held = sum(held_seconds(manifest) for manifest in manifests.values())
         status.gpu_hours_worked = held * gpus / each / 3600 or None
         status.idle_share = _idle_share(manifests)
@@ -187,13 +188,16 @@ def _tell_work(
         status.samples_queued = max(0, status.samples - status.samples_done - left.samples)
 
 
-def _gpu_hours(entries: list[Entry], seen: Seen, manifests: Manifests, gpus: int, each: int) -> float | None:
+def _gpu_hours(
+    entries: list[Entry], seen: Seen, manifests: Manifests, node: int, of_canary: int, each: int
+) -> float | None:
     """GPUs times the time that jobs held them: by Slurm, else by the manifests of their shards."""
-    if not gpus:
+    if not node:
         return None
     total = 0.0
     for place in places(entries, each):
         state = seen.get(place.key)
+        gpus = of_canary if place.stage == "canary" else node
         if state is not None and state.state != GONE:
             total += (state.gpus or gpus) * (state.elapsed_s + state.elapsed_before_s)
             continue
@@ -227,4 +231,5 @@ def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
         return "planned"
     if status.note is not None:
         return "unknown"
-    return {"end": "ended", "cancel": "cancelled"}.get(entries[-1]["stage"], "stopped")
+    words = {"end": "ended", "refused": "ended", "cancel": "cancelled"}
+    return words.get(entries[-1]["stage"], "stopped")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
             keep = lacks_gate(stand, live)
             if not keep and not make_way(stand, run.layout.root, moved=_moved(run)):
                 return 0
+            undo.enter_context(_refusal_noted(run, by))
             ranges = gate.missing(run)
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
@@ -156,6 +157,18 @@ def _ask(run: Run[Generate], site: Site, mine: Shares) -> None:
             print(f"warning: {line}", file=sys.stderr)
 
 
+@contextmanager
+def _refusal_noted(run: Run[Any], by: str) -> Iterator[None]:
+    """Writes into the ledger why nothing was submitted, for jobs.status; a pipeline does that itself."""
+    try:
+        yield
+    except (ConfigError, commands.SlurmError) as error:
+        reason = " ".join(str(error).split())
+        if run.layout.pipeline is None and not isinstance(error, commands.NotInstalled):
+            ledger.append(run.layout.ledger, {"stage": "refused", "by": by, "reason": reason})
+        raise
+
+
 def _clear(run: Run[Generate], stand: Standing) -> None:
     """Cancels jobs that can never start, the last of the chain first; others take their place."""
     if stand.live:
@@ -182,7 +195,7 @@ def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
         SlurmError: Slurm does not answer.
     """
     entries = ledger.read(run.layout.ledger)
-    last = entries[-1]["stage"] if entries else None
+    last = ledger.last_stage(entries)
     live: list[dict[str, Any]] = []
 
     def cancelled() -> list[str]:

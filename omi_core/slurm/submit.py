@@ -21,7 +21,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
-from omi_core.slurm.script import ON_GPUS, Job, replicas, submit_job
+from omi_core.slurm.script import ON_GPUS, Job, account_of, canary_gpus, replicas, submit_job
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
 from omi_core.store import ledger
@@ -74,7 +74,7 @@ class Site:
 
 def ask_site(cluster: Cluster) -> Site:
     """What the user may submit now under this account, partition and qos. Raises SlurmError."""
-    limits = read_limits(cluster.partition, cluster.account, cluster.qos)
+    limits = read_limits(cluster.partition, account_of(cluster, on_gpus=True), cluster.qos)
     return Site(limits, 0 if limits.max_submit_jobs is None else queued_jobs())
 
 
@@ -206,6 +206,7 @@ class Chain:
     ) -> str:
         """Submits one job and writes it down, with what `entry` adds; returns its id."""
         layout, config = self._run.layout, self._run.config
+        gpus = canary_gpus(config) if stage == "canary" else None
         job = Job(
             name=f"{layout.root.name}.{stage}",
             stage=stage,
@@ -216,7 +217,8 @@ class Chain:
             token=self._run.plan.fingerprint[:12],
             exclude=exclude,
             nodes=config.teacher.nodes if stage in ON_GPUS else 1,
-            tasks=replicas(config) if stage in ON_GPUS else 1,
+            tasks=replicas(config) if stage in ON_GPUS and gpus is None else 1,
+            gpus=gpus,
         )
         identifier = f"<{stage}>" if self._dry else self._submit(job)
         self.submitted.append(Submitted(job, identifier))  # first: a ledger on a full disk must not hide it

@@ -323,6 +323,23 @@ def test_why_a_job_without_a_shard_failed_is_told_by_what_it_left(site: Site) ->
     assert group.message == "OSError: [Errno 28] No space left on device"
 
 
+def test_a_refusal_of_the_site_is_told_until_a_command_succeeds(site: Site) -> None:
+    site.note(stage="refused", by="generate", reason="cluster.partition=gqu: refused by Slurm")
+    assert groups(site.status()) == [
+        (1, "submission", "submission", "cluster.partition=gqu: refused by Slurm")
+    ]
+    assert site.status().state == "ended"
+    site.chain("7", "8")
+    site.squeue = [row("7_0", "CANCELLED"), row("7_1", "CANCELLED"), row("8", "CANCELLED")]
+    site.note(stage="refused", by="resume", reason="sbatch: not now")  # half a chain was taken back
+    assert groups(site.status()) == [(1, "submission", "submission", "sbatch: not now")]
+    site.chain("9")
+    site.squeue = [row("9_0", "RUNNING", start=NOW), row("9_1", "RUNNING", start=NOW)]
+    assert (site.status().failures, site.status().state) == ([], "running")
+    site.note(stage="refused", by="resume", reason="no")  # the chain goes on all the same
+    assert site.status().state == "running"
+
+
 def test_every_window_of_an_array_is_counted(site: Site) -> None:
     number = site.chain("7")
     site.note(stage="generate", attempt=number, job="8", array=[0, 2, 0], after=None)
