@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omi_core.cluster_options import Cluster
 from omi_core.config import load_generate
 from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
 from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
+from omi_core.pipeline.jobs_of_steps import job_of, pipeline_cluster
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.state import step_entries
 from omi_core.slurm import commands, gates, sending
@@ -29,7 +29,7 @@ from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
 from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.retry_policy import TERMINATED, Cause, decide
-from omi_core.slurm.script import Job, submit_job
+from omi_core.slurm.script import submit_job
 from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
 from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
@@ -298,24 +298,12 @@ def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
     cluster = pipeline_cluster(pipeline)
     after = dependency(first, pipeline.root)
     for stage in ("step", "rescue"):
-        job = Job(
-            name=f"{pipeline.root.name}.{step.name}",
-            stage=stage,
-            arguments=(str(pipeline.root), stage, step.name),
-            logs=pipeline.layout.logs,
-            token=pipeline.fingerprint[:12],
-            after=after,
-        )
+        job = job_of(pipeline, step, stage, after)
         identifier = submit_job(cluster, job)
         step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
         after = f"afternotok:{identifier}"
         if stage == "step":
             print(f"{step.command:>9}  job {identifier}", flush=True)
-
-
-def pipeline_cluster(pipeline: Pipeline) -> Cluster:
-    """The cluster that a pipeline's own jobs go to."""
-    return load_generate({"cluster": pipeline.cluster}).cluster
 
 
 def active_jobs(pipeline: Pipeline) -> list[str]:

@@ -81,11 +81,20 @@ def ask_site(cluster: Cluster) -> Site:
 class Chain:
     """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written.
 
-    `after` is the dependency of its first jobs. `submitted` lists the jobs so far; `unsent` is how many
+    `after` is the dependency of its first jobs. `of_pipeline` says that the run is a step, None as it lies on
+    disk. `submitted` lists the jobs so far; `unsent` is how many
     samples were left to the gate to submit.
     """
 
-    def __init__(self, run: Run[Generate], site: Site, dry: bool = False, after: str | None = None) -> None:
+    def __init__(
+        self,
+        run: Run[Generate],
+        site: Site,
+        dry: bool = False,
+        after: str | None = None,
+        of_pipeline: bool | None = None,
+    ) -> None:
+        self._of_pipeline = run.layout.pipeline is not None if of_pipeline is None else of_pipeline
         self._run = run
         self._site = site
         self._dry = dry
@@ -163,13 +172,13 @@ class Chain:
 
     def tail(self, publish: str) -> list[Submitted]:
         """What is behind the publish job of that id. Raises as `publish`."""
-        last = self._send("advance", after=f"afterany:{publish}") if self._run.layout.pipeline else publish
+        last = self._send("advance", after=f"afterany:{publish}") if self._of_pipeline else publish
         self._send("rescue", after=f"afternotok:{last}")
         return self.submitted
 
     def _fit(self, generate: int, beside: int) -> Fitting:
         """What there is room for of a chain with this many generate jobs."""
-        behind = 3 if self._run.layout.pipeline else 2  # publish, advance, rescue
+        behind = 3 if self._of_pipeline else 2  # publish, advance, rescue
         return fit(
             generate, part_count(self._run), beside, self._site.limits, self._site.queued, behind=behind
         )
