@@ -36,7 +36,7 @@ def main(config: Report, runs: list[Path]) -> int:
     except ValueError as error:  # a file of a run is damaged
         raise OSError(str(error)) from error
     write_atomic(out, page.encode())
-    others = "; it replaces the page of other runs" if before and mark_of(facts) not in before else ""
+    others = "; it replaces the page of other runs" if before and f'{mark_of(facts)}"' not in before else ""
     print(f"{out}: {len(runs)} run{'s' if len(runs) > 1 else ''}, {len(page.encode()):,} bytes{others}")
     return 0
 

@@ -16,7 +16,7 @@ _MOST_ROWS = 50
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkTable:
     """A table with its title, and a sentence on how to read it."""
 
     title: str
@@ -24,7 +24,7 @@ class Work:
     table: Table
 
 
-def work_tables(run: Facts) -> Iterator[Work]:
+def work_tables(run: Facts) -> Iterator[WorkTable]:
     """The tables that there is something to say in."""
     if run.attempts:
         yield _attempts(run)
@@ -34,7 +34,7 @@ def work_tables(run: Facts) -> Iterator[Work]:
         yield _failures(run)
 
 
-def _attempts(run: Facts) -> Work:
+def _attempts(run: Facts) -> WorkTable:
     shards: defaultdict[int, list[Shard]] = defaultdict(list)
     for shard in run.shards:
         shards[shard.attempt].append(shard)
@@ -57,10 +57,10 @@ def _attempts(run: Facts) -> Work:
         "requeued; one that was killed left no trace of it."
     )
     headers = ["attempt", "submitted", "tasks", "samples", "requeues", "failures left"]
-    return Work("Attempts", caption, Table(headers, rows))
+    return WorkTable("Attempts", caption, Table(headers, rows))
 
 
-def _nodes(run: Facts) -> Work:
+def _nodes(run: Facts) -> WorkTable:
     nodes: defaultdict[str, list[Shard]] = defaultdict(list)
     for shard in run.timed:
         nodes[shard.node or "not known"].append(shard)
@@ -75,10 +75,10 @@ def _nodes(run: Facts) -> Work:
         rows.append([name, count_text(len(of)), held, rate, count_text(failed[name])])
     caption = "Tasks that ended by themselves on each node; speed is that of one task."
     headers = ["node", "tasks", "time of tasks", "tokens/s", "failures left"]
-    return Work("Nodes", caption, Table(headers, rows[:_MOST_ROWS]))
+    return WorkTable("Nodes", caption, Table(headers, rows[:_MOST_ROWS]))
 
 
-def _failures(run: Facts) -> Work:
+def _failures(run: Facts) -> WorkTable:
     groups: dict[tuple[str, str, str], list[Failed]] = {}
     for each in run.failed:
         groups.setdefault((each.stage, each.cause, each.words), []).append(each)
@@ -88,4 +88,4 @@ def _failures(run: Facts) -> Work:
     ]
     caption = "What failed tasks left word of, also where others have done their work since."
     headers = ["stage", "tasks", "cause", "message", "nodes"]
-    return Work("Failures", caption, Table(headers, rows[:_MOST_ROWS]))
+    return WorkTable("Failures", caption, Table(headers, rows[:_MOST_ROWS]))

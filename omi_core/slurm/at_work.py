@@ -41,7 +41,7 @@ class IdleGpus:
 
 
 @dataclass(frozen=True)
-class Working:
+class ShardAtWork:
     """A shard whose job runs: `why` it may be idle, and `since` when, in seconds since the epoch.
 
     `begun` is when its teacher stood ready, None while it starts up.
@@ -66,7 +66,7 @@ class TimeLeft:
 
 def working(
     layout: Layout, found: Iterable[TaskPlace], seen: Mapping[TaskKey, TaskState], replicas: int
-) -> list[Working]:
+) -> list[ShardAtWork]:
     """The shards whose jobs run, of these places."""
     shards = []
     for place in found:
@@ -78,23 +78,23 @@ def working(
     return shards
 
 
-def _working(layout: Layout, shard: Shard, key: TaskKey, task: TaskState, start: float) -> Working:
+def _working(layout: Layout, shard: Shard, key: TaskKey, task: TaskState, start: float) -> ShardAtWork:
     journal = layout.journal(*shard)
     try:
         lock = journal.with_name(f"{journal.name}.lock").stat()
     except FileNotFoundError:
-        return Working(shard, task, key, STARTING, start, None)
+        return ShardAtWork(shard, task, key, STARTING, start, None)
     if lock.st_mtime < start - _SLACK_S:  # of the session before it was requeued
-        return Working(shard, task, key, STARTING, start, None)
+        return ShardAtWork(shard, task, key, STARTING, start, None)
     if not lock.st_size:
-        return Working(shard, task, key, ENDED, lock.st_mtime, lock.st_mtime)
+        return ShardAtWork(shard, task, key, ENDED, lock.st_mtime, lock.st_mtime)
     written = lock.st_mtime
     with suppress(FileNotFoundError):
         written = max(written, journal.stat().st_mtime)
-    return Working(shard, task, key, NO_SAMPLE, written, lock.st_mtime)
+    return ShardAtWork(shard, task, key, NO_SAMPLE, written, lock.st_mtime)
 
 
-def idle(shards: Iterable[Working], longer: float, gpus: float) -> list[IdleGpus]:
+def idle(shards: Iterable[ShardAtWork], longer: float, gpus: float) -> list[IdleGpus]:
     """GPUs that have done nothing for `longer` seconds, by node, the longest first; a shard has `gpus`."""
     now, found = time.time(), dict[tuple[str, str], IdleGpus]()
     for shard in shards:
@@ -110,7 +110,7 @@ def idle(shards: Iterable[Working], longer: float, gpus: float) -> list[IdleGpus
     return sorted(found.values(), key=lambda held: -held.seconds)
 
 
-def time_left(layout: Layout, shards: Sequence[Working], done: np.ndarray) -> TimeLeft | None:
+def time_left(layout: Layout, shards: Sequence[ShardAtWork], done: np.ndarray) -> TimeLeft | None:
     """How long the shards at work take yet, at the speed of all of them so far.
 
     What waits in the queue is not in it, and neither is the canary, whose shards are not to be given. None

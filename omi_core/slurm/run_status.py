@@ -15,7 +15,7 @@ from omi_core.hints import hint
 from omi_core.metrics import METRICS
 from omi_core.options import ConfigError
 from omi_core.slurm import at_work, commands, reasons, states
-from omi_core.slurm.at_work import IdleGpus, Working
+from omi_core.slurm.at_work import IdleGpus, ShardAtWork
 from omi_core.slurm.failures import FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
 from omi_core.slurm.script import ON_GPUS, canary_gpus, replicas
@@ -177,7 +177,7 @@ def _tasks(chain: list[Entry], seen: Seen) -> dict[str, dict[str, int]]:
 
 
 def _tell_work(
-    status: Status, run: Run[Any], chain: list[Entry], at_hand: list[Working], done: np.ndarray
+    status: Status, run: Run[Any], chain: list[Entry], at_hand: list[ShardAtWork], done: np.ndarray
 ) -> None:
     """Speed and time left of the tasks that generate. A canary tells neither: the array is not there yet."""
     arrays = {entry["job"] for entry in chain if entry["stage"] == "generate" and entry.get("job")}
