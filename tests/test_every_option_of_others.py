@@ -60,6 +60,8 @@ SHOWN: dict[str, str] = {
     "evaluate.wait": "cluster/test_chain.py",
     "evaluate.notify": "jobs/test_notify.py",
     "resume.wait": "cluster/test_chain.py",
+    "logs.failed": "commands/test_logs.py",
+    "logs.follow": "commands/test_logs.py",
     "status.wait": "commands/test_exit_codes.py",
     "status.exit_code": "commands/test_exit_codes.py",
     "status.idle_minutes": "commands/test_exit_codes.py",
