@@ -171,6 +171,14 @@ class Facts:
         return None if self.task_hours is None else self.task_hours * self.gpus
 
     @property
+    def gpu_hours_allocated(self) -> float | None:
+        """What Slurm charges, as the summary of the run has it; None where no job was asked for GPUs."""
+        try:
+            return read_json(self.layout.summary)["GPU hours"]["allocated"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
     def untimed(self) -> int:
         """Tasks that left samples but no times: killed, or still running."""
         return len(self.shards) - len(self.timed) if self.plan.complete else 0

@@ -19,6 +19,7 @@ from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, UNWRITABLE
+from omi_core.slurm.run_status import gpu_hours
 from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.stages import here
 from omi_core.stages.generate import ShardReport, run_shard
@@ -117,7 +118,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
             stats = published(run)
             if stats is None or not is_current(run, stats):
                 stats = publish_run(run, parts)
-            show_summary(run, stats)
+            show_summary(run, stats, gpu_hours(run))
         notify_published(run, stats)
     except PartError as error:
         print(f"publish: {error}", flush=True)

@@ -89,6 +89,16 @@ def gather_readable(root: Path, idle_s: float = IDLE_S) -> Status:
         return Status(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split()) or 'damaged'}")
 
 
+def gpu_hours(run: Run[Any]) -> dict[str, float]:
+    """GPU hours `allocated` to the jobs of a run, and `worked` by its shards, as far as they are known."""
+    try:
+        status = run_status(run)
+    except (ValueError, KeyError, OSError):  # a damaged file must not keep the summary of a dataset back
+        return {}
+    hours = {"allocated": status.gpu_hours, "worked": status.gpu_hours_worked}
+    return {name: value for name, value in hours.items() if value is not None}
+
+
 def run_status(run: Run[Any], idle_s: float = IDLE_S) -> Status:
     """The status of one run; works without Slurm's accounting, and says so in `note` without Slurm.
 

@@ -16,6 +16,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
+from omi_core.slurm.run_status import gpu_hours
 from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.standing import Standing, cancel_live, live_ids, refuse_at_work, standing, tell_cancelled
@@ -61,7 +62,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
         with lock(run.layout.lock), ExitStack() as undo:
             announce(run, stats := published(run))
             if stats is not None and hole_of(stats) is None:
-                show_summary(run, stats)
+                show_summary(run, stats, gpu_hours(run))
                 return 0
             live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))

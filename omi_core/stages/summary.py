@@ -82,9 +82,14 @@ def cuts(plan: Plan) -> str:
     return f"{plan.chunks['chunks']:,} of {plan.chunks['documents']:,} documents; cut inside: {found}"
 
 
-def show_summary(run: Run, stats: dict[str, Any]) -> None:
-    """Prints the summary of a published run and keeps the same figures in summary.json."""
+def show_summary(run: Run, stats: dict[str, Any], gpu_hours: Mapping[str, float] | None = None) -> None:
+    """Prints the summary of a published run and keeps the same figures in summary.json.
+
+    `gpu_hours` are those allocated and those worked, where the run was made by jobs with GPUs.
+    """
     figures = summarize(run, stats)
+    if gpu_hours:
+        figures["GPU hours"] = {name: round(hours, 4) for name, hours in gpu_hours.items()}
     write_json(run.layout.summary, figures)
     if task_of(run.config).scored:
         show_scores(run)
@@ -223,7 +228,7 @@ def _shown(value: Any, is_share: bool) -> str:
     if is_share:
         return share(value)
     if isinstance(value, float):
-        return f"{value:,.1f}"
+        return f"{value:,.1f}" if value >= 0.1 or not value else f"{value:.2g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -68,6 +68,6 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
         if isinstance(error, LocalEntryNotFoundError):
             why = "the hub cannot be reached, and the local cache has no copy"
         raise ConfigError(
-            f"teacher.model={model}: its tokenizer.json is not available ({why}); {way_out}, or a copy of the "
-            "model as teacher.model=DIRECTORY, or a mirror of the hub as HF_ENDPOINT in the environment"
+            f"teacher.model={model}: its tokenizer.json is not available ({why}); {way_out}, or a copy of "
+            "the model as teacher.model=DIRECTORY, or a mirror of the hub as HF_ENDPOINT in the environment"
         ) from error
