@@ -8,7 +8,7 @@ RUN/
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
   generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
-  generate/0001-00000.1.flight, .1.crash, .1.killed   while task 0 runs; after a crash; after a kill (`flight`)
+  generate/0001-00000.1.flight, .1.crash, .1.killed   while task 0 runs, after a crash, a kill (`flight`)
   report.html           the page of jobs.report, only if it was asked for
   reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
   dataset/              what is published
