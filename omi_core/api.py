@@ -69,7 +69,7 @@ class OpenRun:
             FrameDamaged: a journal is broken in the middle.
         """
         for samples in read_samples(self.run.layout.journals(), 0, self.run.plan.records):
-            yield from samples
+            yield from (sample for sample in samples if sample.drawn)
 
     def rows(self, split: str = "train") -> Iterator[dict[str, Any]]:
         """The rows of its dataset, of dialogues style after style. `train` has all, others are samples of it.

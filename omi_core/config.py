@@ -22,6 +22,7 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.publish_options import Publish
 from omi_core.stop_strings import check_stop
+from omi_core.tasks.adaptive_options import Adaptive
 from omi_core.teachers.checkpoint import name_of_model
 from omi_core.teachers.models import EMBEDDED
 from omi_core.teachers.teacher_options import OFF, TAGGED, Engine, Sampling, TeacherOptions
@@ -113,6 +114,7 @@ class Generate:
         [], "how the prompt is varied: styles of a dialogue, of a new problem, or all; solutions have none"
     )
     samples: int = option(8, "samples per record and style", ge=1)
+    adaptive: Adaptive = section(Adaptive, late=True)
     seed: int = option(0, "seed of the run", ge=0)
     tasks: int = option(1, "array tasks that share the work", ge=1, transient=True)
     reduce_tasks: int = option(1, "array tasks of the reduce stage", ge=1, transient=True)
@@ -239,6 +241,7 @@ def load_generate(values: Mapping[str, Any]) -> Generate:
         raise ConfigError(
             f"teacher.reasoning={config.teacher.reasoning}: give the parser to the server; omit it here"
         )
+    _check_adaptive(config)
     check_stop("sampling.stop", config.sampling.stop)
     check_stop("teacher.endpoint.extra.stop", config.teacher.endpoint.extra.get("stop"))
     refuse_unread(config.task.name, config)
@@ -255,6 +258,29 @@ def check_temperature(config: Generate) -> None:
         raise ConfigError(
             f"samples={config.samples}: with sampling.temperature=0 all samples are the same; "
             "set samples=1 or a temperature above 0"
+        )
+
+
+def _check_adaptive(config: Generate) -> None:
+    """Raises ConfigError when the options of adaptive sampling do not go together, or with the task."""
+    adaptive, plain, given = config.adaptive, Adaptive(), f"adaptive.first={config.adaptive.first}"
+    if adaptive.first is None:
+        for key, value, _ in options.leaves(adaptive):
+            if value != getattr(plain, key):
+                raise ConfigError(f"adaptive.{key}: not used; give adaptive.first, or omit it")
+        return
+    if tasks.task_of(config).settling(config) is None:
+        raise ConfigError(f"{given}: not read by task={config.task.name}; omit it")
+    if adaptive.first >= config.samples:
+        raise ConfigError(f"{given}: samples={config.samples} is the most, give more of these; or omit it")
+    for key, until in (("right", "right"), ("confidence", "vote")):
+        if adaptive.until != until and getattr(adaptive, key) != getattr(plain, key):
+            raise ConfigError(f"adaptive.{key}: only of adaptive.until={until}; omit it")
+    least = config.answers.min_votes
+    if adaptive.until == "vote" and least is not None and least > adaptive.first:
+        raise ConfigError(
+            f"answers.min_votes={least}: a record may end with adaptive.first={adaptive.first} samples; give "
+            f"adaptive.first={least} or more"
         )
 
 
@@ -335,7 +361,7 @@ def refuse_unread(task: str, config: Generate | Reduce) -> None:
     known = tasks.known()
     if isinstance(config, Generate) and config.style and not known[task].has_styles:
         raise ConfigError(f"style: {task} have none; omit it")
-    for key in ("splits", "chat", "reasoning", "reasoning_key"):
+    for key in ("splits", "chat", "reasoning", "reasoning_key", "pass_rate"):
         reading = [name for name in known if known[name].solves or key in known[name].schema.optional]
         if task not in reading and getattr(config.publish, key) != getattr(Publish(), key):
             raise ConfigError(f"publish.{key}: only of {', '.join(reading)}; not read by task={task}")

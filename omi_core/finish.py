@@ -15,6 +15,9 @@ _FINISHED = {
 # Of a sample whose thinking never came to an answer: no word of an engine.
 UNCLOSED = "unclosed"
 
+# Stands in a journal in place of a sample that adaptive sampling does not draw: its key is settled.
+UNNEEDED = "unneeded"
+
 
 def finished(word: Any) -> str | None:
     """How a sample of this finish reason ended, "stop" or "length" (a limit); None: it is not finished.

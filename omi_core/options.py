@@ -52,9 +52,13 @@ def option(
     return dataclasses.field(default=default, metadata=meta)
 
 
-def section(cls: type, *, transient: bool = False, package: object = None) -> Any:
-    """A nested schema; `transient` marks everything below it, `package` is the other package that adds it."""
-    return dataclasses.field(default_factory=cls, metadata={"transient": transient, "package": package})
+def section(cls: type, *, transient: bool = False, late: bool = False, package: object = None) -> Any:
+    """A nested schema; `transient` marks everything below it, `package` is the other package that adds it.
+
+    A `late` one came when there were runs already, and has late options only.
+    """
+    meta = {"transient": transient, "late": late, "package": package}
+    return dataclasses.field(default_factory=cls, metadata=meta)
 
 
 def load(cls: type[T], values: Mapping[str, Any]) -> T:

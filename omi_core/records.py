@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from omi_core.finish import UNNEEDED
+
 # The members of a line that are always there, in the order of the fields.
 _of_record = itemgetter("ordinal", "id", "text", "expected_answer", "source")
 _of_sample = itemgetter(
@@ -120,6 +122,11 @@ class Sample:
     error: str | None = None
     reasoning: str | None = None
     reasoning_tokens: int = 0
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a sample at all, not only the word that its record has enough without it."""
+        return self.finish_reason != UNNEEDED
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {

@@ -80,6 +80,7 @@ EVALUATION = {
 }
 RULINGS = {"task.name": "rulings", "data.origin": "file", "data.path": "pairs.jsonl"}
 HUB = {"data.origin": "hub", "data.hub": "a/b"}
+ADAPTIVE = {"samples": 16, "adaptive.first": 4}
 REHEARSED = {"teacher.kind": "rehearsal", "data.size": 4, "samples": 2, "run.dir": "made"}
 SLURM = {
     "cluster.kind": "slurm",
@@ -119,6 +120,14 @@ HOLE = Shown("cluster/test_parts.py", "test_a_run_published_with_a_hole_says_so_
 POISONED = Shown("stages/test_poison.py", "test_a_crash_of_the_whole_process_is_laid_at_the_same_door")
 GENERATE: dict[str, Entry] = of_filters() | {
     "task.name": Change("verdicts"),
+    "adaptive.first": Change(4, beside={"samples": 16}),
+    "adaptive.step": Change(3, beside=ADAPTIVE),
+    "adaptive.until": Change("right", beside=ADAPTIVE),
+    "adaptive.right": Change(2, beside=ADAPTIVE | {"adaptive.until": "right"}),
+    "adaptive.confidence": Change(0.9, beside=ADAPTIVE),
+    "data.pass_rate": Shown(
+        "stages/test_pass_rate.py", "test_a_second_run_takes_the_problems_that_were_too_hard"
+    ),
     "teacher.name": Change("other"),
     "teacher.kind": Change("rehearsal", beside={"teacher.model": "embedded:weak"}),
     "teacher.model": Change("embedded:weak"),
@@ -219,9 +228,13 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.deadline": Change(1.0),
     "answers.memory_gb": Change(2.0),
     "answers.expected": Change("majority"),
+    "answers.repair.keep": Change(2, beside={"answers.expected": "repair"}),
+    "answers.repair.share": Change(0.7, beside={"answers.expected": "repair"}),
     "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
     "answers.min_agreement": Change(0.5),
     "answers.min_votes": Change(3),
+    "answers.min_pass_rate": Change(0.1),
+    "answers.max_pass_rate": Change(0.9),
     "filters.tokenizer": Change(TOKENIZER, chain, {"teacher.model": "embedded:weak"}),
     "problems.source": Change("new", beside=PROBLEMS),
     "documents.text": Change(
@@ -244,6 +257,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
         "jobs/test_evaluate.py", "test_a_teacher_is_asked_as_its_family_was_trained_for"
     ),
     "rulings.wrong": Change(True, records, RULINGS),
+    "audits.keep": Change("all", beside={"task.name": "audits"}),
     "verdicts.questions": Change(2, beside={"task.name": "verdicts"}),
     "selections.groups": Change(2, beside=SELECTIONS),
     "selections.fewest": Change(3, beside=SELECTIONS),
@@ -252,6 +266,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "selections.keep": Change("all", beside=SELECTIONS),
     "publish.rows_per_file": Change(5),
     "publish.provenance": Change(False),
+    "publish.pass_rate": Change(True),
     "publish.splits": Change({"ten": 10}),
     "publish.seed": Change(1),
     "publish.chat": Change("answer"),
@@ -342,6 +357,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
 ELSEWHERE = {
     **{"data.path": "a.jsonl", "data.hub": "a/b", "data.hub_config": ["a"], "data.revision": "a"},
     **{"data.split": "test", "data.size": 3, "data.seed": 3, "data.origin": "hub"},
+    "data.pass_rate": [0.0, 0.3],
     **{"run.flush_samples": 2, "run.flush_seconds": 2.0, "run.min_coverage": 0.5},
     **{"run.max_crashes": 4, "run.max_error_rate": 0.5},
 }

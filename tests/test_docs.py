@@ -45,6 +45,8 @@ from tests.conftest import Here
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Their commands take long, and run the recipe that other tests run again and again.
+SLOW = ("tutorial-recipe.md", "pipeline")
 COMMANDS = [path.stem for path in sorted((ROOT / "jobs").glob("*.py")) if not path.stem.startswith("_")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -161,8 +163,11 @@ def embedding_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if {"bash", "python"} & {language for language, _ in blocks(page)}],
-    ids=lambda page: page.name,
+    [
+        pytest.param(page, id=page.name, marks=pytest.mark.slow if page.name in SLOW else ())
+        for page in PAGES
+        if {"bash", "python"} & {language for language, _ in blocks(page)}
+    ],
 )
 @pytest.mark.usefixtures("stand_ins", "embedding_model")
 def test_commands_and_code_of_a_page_run_in_order(here: Here, tmp_path: Path, page: Path) -> None:
@@ -194,10 +199,13 @@ def make_run(here: Here, root: Path, command: str) -> None:
             (root / f"logs/{job}_17_0.log").write_text("a line\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in COMMANDS],
+)
 @pytest.mark.usefixtures("stand_ins")
 def test_commands_of_a_docstring_run_in_order(here: Here, tmp_path: Path, command: str) -> None:
-    if command in ("cancel", "logs", "resume", "status"):
+    if command in ("cancel", "logs", "resume", "show", "status"):
         make_run(here, tmp_path / "runs/mine", command)
     doc = ast.get_docstring(ast.parse((ROOT / f"jobs/{command}.py").read_text()), clean=False) or ""
     examples = [line.strip() for line in doc.splitlines() if re.match(r" *python -m ", line)]

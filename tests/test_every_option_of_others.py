@@ -67,11 +67,12 @@ SHOWN: dict[str, str] = {
     "status.idle_minutes": "commands/test_exit_codes.py",
     "pipeline.wait": "cluster/test_pipeline.py",
     "pipeline.notify": "jobs/test_notify.py",
+    **{f"show.{key}": "jobs/test_show.py" for key in ("sample", "json")},
     **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
     **{f"evaluate.{key}": _BESIDES for key in ("training_data", "judge", "judge_wrong", "scores")},
     **{
         f"{command}.root": "jobs/test_compare.py"
-        for command in ("status", "compare", "report", "logs", "explore")
+        for command in ("status", "compare", "report", "logs", "explore", "show")
     },
     "resume.tasks": "cluster/test_resume.py",
     **{f"resume.{key}": _WORDS for key in ("cluster", "engine", "run", "reduce_tasks", "notify")},
@@ -83,6 +84,7 @@ SHOWN: dict[str, str] = {
     **{f"combine.publish.{key}": _COMBINE for key in ("splits", "chat", "provenance", "seed")},
     "combine.publish.reasoning": "jobs/test_thinking.py",
     "combine.publish.reasoning_key": "jobs/test_thinking.py",
+    "combine.publish.pass_rate": "stages/test_pass_rate.py",
     **{
         f"{command}.run.{key}": "combine"
         for command in ("combine", "mix")

@@ -19,7 +19,7 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Template
 from omi_core.tasks import known
 
-TASKS = ("solutions", "problems", "dialogues", "verdicts", "selections")
+TASKS = ("solutions", "problems", "dialogues", "verdicts", "selections", "audits")
 SECTIONS = [
     (task, path.name.removesuffix(".yaml"))
     for path in sorted(files("omi_core.prompts").iterdir(), key=lambda path: path.name)
@@ -60,7 +60,7 @@ def test_every_task_has_a_template_of_its_own_and_the_embedded_teachers_know_all
     assert prompts.load(known()[task].form, None, styles=("all",)) == prompts.load(
         known()[task].form, name, styles=("all",)
     )
-    assert (task in ("verdicts", "selections")) == ((task, "tiny") not in SECTIONS)
+    assert (task in ("verdicts", "selections", "audits")) == ((task, "tiny") not in SECTIONS)
 
 
 HOSTILE = [
@@ -211,7 +211,7 @@ def test_a_character_that_json_wrote_as_two_escapes_is_one(mine: Path) -> None:
         ("a: 2020-13-45", "not valid YAML"),
         ("[" * 1500, "not valid YAML"),
         ("other: {user: '{{text}}'}", "has no section 'solutions'; these have one: acemath, concise, gsm8k"),
-        ("solutions: nowhere", "no such template; one of acemath, concise"),
+        ("solutions: nowhere", "no such template; one of acemath, audit, "),
         ("solutions: consice", "did you mean concise?"),
         ("solutions: mind", "solutions: mind: has no section 'solutions'"),
         ("solutions: {user: 'no place'}", "has no 'user' text that contains {{text}}"),

@@ -9,6 +9,20 @@ from omi_core.options import option, section
 
 
 @dataclass
+class Repair:
+    """Of `answers.expected=repair`: when a ground truth is kept, and when the majority takes its place."""
+
+    keep: int = option(1, "fewest samples that agree with a ground truth that is kept", ge=1, late=True)
+    share: float = option(
+        0.5,
+        "least share of samples in a majority that takes the place of one with which none agrees",
+        gt=0,
+        le=1,
+        late=True,
+    )
+
+
+@dataclass
 class Answers:
     """How the final answer is found, compared and voted on."""
 
@@ -24,15 +38,28 @@ class Answers:
     expected: str = option(
         "truth",
         "truth: the ground truth, if there is one; majority: always the vote, which the truth only measures; "
+        "repair: the truth where samples agree with it, else a clear majority; "
         "picked: the answer that answers.picks has most often, and of its solutions the most picked one",
-        choices=("truth", "majority", "picked"),
+        choices=("truth", "majority", "repair", "picked"),
     )
+    repair: Repair = section(Repair, late=True)
     picks: str | None = option(
         None,
         "for answers.expected=picked: run of task=selections selections.keep=all on the run that is reduced",
         late=True,
     )
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
+    min_pass_rate: float | None = option(
+        None,
+        "drop records with a smaller share of right samples, failed ones left out; without a ground truth "
+        "of samples in the majority",
+        ge=0,
+        le=1,
+        late=True,
+    )
+    max_pass_rate: float | None = option(
+        None, "drop records with a larger one: problems that are too easy", ge=0, le=1, late=True
+    )
     min_votes: int | None = option(
         None,
         "drop records with fewer samples that give the expected answer; null: 2 where a vote decides among "

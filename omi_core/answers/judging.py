@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
+from omi_core.answers.answer_options import Repair
 from omi_core.records import Record
 
 _PPM = 1_000_000
+KEPT, REPAIRED, SET_ASIDE = "kept", "repaired", "set_aside"
 
 # What an answer is held against, and what came of it; None for a sample without an answer.
 Held = tuple[str | None, Verdict | None]
@@ -22,7 +25,8 @@ class Judged:
     The expected answer is the same for all samples, but where the ground truth is any of several: there it is
     the one that the sample equals, else the first. `votes` of the `voters` (samples with an answer) gave it.
     `by_vote` tells that it is the majority's, not a ground truth. `classes` are those of the `Vote`. `picks`
-    says how often each sample was picked, where that decides.
+    says how often each sample was picked, where that decides. `truth` tells what became of a ground truth
+    that may be repaired, None where it may not; `replaced` is one in whose place the majority stands.
     """
 
     expected: list[str | None]
@@ -31,6 +35,8 @@ class Judged:
     by_vote: bool
     classes: tuple[int | None, ...]
     picks: Sequence[int] | None = None
+    truth: str | None = None
+    replaced: str | None = None
     voters: int = field(init=False)
     votes: int = field(init=False)
 
@@ -43,6 +49,10 @@ class Judged:
     def agreement(self) -> float:
         return self.votes / self.voters if self.voters else 0.0
 
+    def pass_rate(self, tried: int) -> float:
+        """The share of `tried` samples whose answer is the expected one; 0 of none."""
+        return self.votes / tried if tried else 0.0
+
     @property
     def contested(self) -> bool:
         """Whether the vote was decided by a single voice against others."""
@@ -53,10 +63,22 @@ class Judge:
     """Votes on records and compares every answer with the ground truth, in bulk.
 
     The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's;
-    or, where picks are given, the one whose samples were picked most often. Outcomes are added to `counts`.
+    or, where picks are given, the one whose samples were picked most often. With "repair" a ground truth
+    stands where `repair.keep` samples agree with it; where none does, a majority of `repair.share` of all
+    samples takes its place; else the record is set aside. Outcomes are added to `counts`.
+    Votes of fewer samples are drawn from the first `most_drawn` of a record, or from all.
     """
 
-    def __init__(self, grader: Grader, expected: str, counts: Counter[str]) -> None:
+    def __init__(
+        self,
+        grader: Grader,
+        expected: str,
+        counts: Counter[str],
+        most_drawn: int | None = None,
+        repair: Repair | None = None,
+    ) -> None:
+        self._most_drawn = most_drawn
+        self._repair = repair if expected == "repair" else None
         self._grader = grader
         self._expected = expected
         self._counts = counts
@@ -85,7 +107,10 @@ class Judge:
                 held = [self._held(record, answer, graded) for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
             self._count_vote(vote)
-            out.append(self._outcome(given, held, vote, counts))
+            outcome = self._outcome(given, held, vote, counts)
+            if outcome.truth == REPAIRED:
+                outcome = dataclasses.replace(outcome, replaced=record.expected_answer)
+            out.append(outcome)
         return out
 
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
@@ -104,11 +129,19 @@ class Judge:
     ) -> Judged:
         if picks is not None:
             return self._picked(given, held, vote, picks)
-        if held is not None and self._expected == "truth":
+        truth = None
+        if held is not None and self._repair is not None:
+            truth = _repaired(self._repair, [verdict for _, verdict in held], vote, len(given))
+            self._counts[f"repair/{truth}"] += 1
+        if truth == SET_ASIDE:
+            nothing: list[str | None] = [None] * len(given)
+            return Judged(nothing, given, _verdicts(given, ()), False, vote.classes, truth=truth)
+        if held is not None and (self._expected == "truth" or truth == KEPT):
             expected, verdicts = [right for right, _ in held], [verdict for _, verdict in held]
-            return Judged(expected, given, verdicts, by_vote=False, classes=vote.classes)
+            return Judged(expected, given, verdicts, by_vote=False, classes=vote.classes, truth=truth)
         majority = _verdicts(given, vote.members)
-        judged = Judged([vote.answer] * len(given), given, majority, by_vote=True, classes=vote.classes)
+        answer = [vote.answer] * len(given)
+        judged = Judged(answer, given, majority, by_vote=True, classes=vote.classes, truth=truth)
         if judged.contested:
             self._counts["votes/single_vote"] += 1
         return judged
@@ -154,11 +187,19 @@ class Judge:
         self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
         # The members of a class are equal to each other, so any of them speaks for the majority.
         self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)
-        for drawn in count_draws(vote.classes, verdicts):
+        for drawn in count_draws(vote.classes[: self._most_drawn], verdicts[: self._most_drawn]):
             path = f"truth/draws/{drawn.size}"
             self._counts[f"{path}/draws"] += drawn.number
             self._counts[f"{path}/majority"] += drawn.majority
             self._counts[f"{path}/solved"] += drawn.solved
+
+
+def _repaired(repair: Repair, verdicts: Sequence[Verdict | None], vote: Vote, samples: int) -> str:
+    """What becomes of a ground truth, by the verdicts of the samples on it and their own vote."""
+    agree = sum(verdict is Verdict.EQUAL for verdict in verdicts)
+    if agree >= repair.keep:
+        return KEPT
+    return REPAIRED if not agree and vote.votes > 1 and vote.votes >= repair.share * samples else SET_ASIDE
 
 
 def _verdicts(given: Sequence[str | None], members: Sequence[int]) -> list[Verdict | None]:

@@ -100,8 +100,9 @@ def load_combine(values: Mapping[str, Any]) -> Combine:
     if not config.inputs:
         raise ConfigError("inputs: missing; give runs, datasets or files, e.g. inputs=[runs/a,runs/b]")
     check_splits(config.publish.splits)
-    if config.publish.reasoning != Publish().reasoning:
-        raise ConfigError("publish.reasoning: not read by jobs.combine, which keeps the column; omit it")
+    for key in ("reasoning", "pass_rate"):
+        if getattr(config.publish, key) != getattr(Publish(), key):
+            raise ConfigError(f"publish.{key}: not read by jobs.combine, which keeps the column; omit it")
     return config
 
 

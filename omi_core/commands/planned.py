@@ -25,6 +25,7 @@ from omi_core.stages.run import Run, published
 from omi_core.stages.summary import cuts
 from omi_core.store.keys import count_keys
 from omi_core.store.manifests import read_manifests
+from omi_core.tasks.adaptive_options import Adaptive
 from omi_core.tasks.prompting import Prompting
 
 _MESSAGE_CHARACTERS = 70
@@ -43,7 +44,10 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         _line("left out", f"{count:,} input rows: {reason} ({first})")
     if plan.chunks:
         _line("chunks", cuts(plan))
-    _line("samples", f"{plan.keys:,} ({plan.samples} per record), {missing:,} missing")
+    each = f"{plan.samples} per record" if run.whole == 1 else f"at most {plan.samples} per record"
+    _line("samples", f"{plan.keys:,} ({each}), {missing:,} missing")
+    if run.whole > 1:
+        _line("adaptive", _rule(config.adaptive))
     stats = None if new else published(run)
     hole = hole_of(stats) if stats is not None else None
     if hole is not None:
@@ -88,6 +92,17 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
 def _show_prompt(config: Generate) -> None:
     prompting = Prompting(config)
     print(f"\n== prompt, {config.prompt.format}\n{prompting.shown()}")
+
+
+def _rule(adaptive: Adaptive) -> str:
+    """When a record has samples enough."""
+    until = {
+        "vote": "its vote is settled"
+        + (f" with {adaptive.confidence:.4g}" if adaptive.confidence < 1 else ", whatever the rest would be"),
+        "right": f"{adaptive.right} are right",
+        "difficulty": "it has a share of the most as large as its share of wrong ones",
+    }[adaptive.until]
+    return f"{adaptive.first} samples of every record, then {adaptive.step} more at a time until {until}"
 
 
 def _line(name: str, words: str) -> None:

@@ -104,6 +104,10 @@ class Filter(ABC):
         """Whether a sample has a say in what the answer is. Asked where `before_answers` is set."""
         return True
 
+    def place(self, row: Candidate) -> tuple[int, int] | None:
+        """Where in the solution is what it drops the row for: start and end; None where that is no place."""
+        return None
+
     @classmethod
     def key(cls) -> str | None:
         """The name of the option in its section; None where the filter always runs."""

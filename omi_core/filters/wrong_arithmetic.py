@@ -103,6 +103,10 @@ class WrongArithmetic(RowFilter):
     def solution_after(self, row: Candidate) -> str | None:
         return row.solution if self.first_wrong(row.solution, row.problem) is None else None
 
+    def place(self, row: Candidate) -> tuple[int, int] | None:
+        found = self.first_wrong(row.solution, row.problem)
+        return None if found is None else (found.start, found.end)
+
     def first_wrong(self, text: str, problem: str = "") -> Equation | None:
         """The first statement of `text`, a solution of `problem`, that does not hold."""
         defined: frozenset[str] | None = None

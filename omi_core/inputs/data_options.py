@@ -50,6 +50,12 @@ class Data:
         choices=("stop", "skip"),
         transient=True,
     )
+    pass_rate: list[float] = option(
+        [],
+        "data.path=RUN of solutions: those of its problems with a share of right samples in [least, most]; "
+        "without a ground truth, of samples in the majority",
+        transient=True,
+    )
     limit: int | None = option(
         None, "read at most this many records (jobs.reduce: rows)", ge=1, transient=True
     )

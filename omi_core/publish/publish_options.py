@@ -13,6 +13,9 @@ class Publish:
 
     rows_per_file: int = option(500_000, "rows per parquet and jsonl.zst file", ge=1)
     provenance: bool = option(True, "add columns for record, sample, votes, agreement, tokens and teacher")
+    pass_rate: bool = option(
+        False, "add a column with the share of the problem's samples that are right", late=True
+    )
     splits: dict[str, int] = option(
         {}, "further splits, NAME: ROWS, by fair downsampling: first solutions first, then second ones, …"
     )

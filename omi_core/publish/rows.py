@@ -59,6 +59,13 @@ COLUMNS: dict[str, Column] = {
     "teacher": Column(str, "the model that wrote it", repeats=True),
     "reasoning": Column(str, "what the teacher thought before the solution; null: nothing", long=True),
     "reasoning_tokens": Column(int, "tokens of that thinking"),
+    "ground_truth": Column(
+        str, "kept, or repaired: the majority's answer took its place; null: there is none", repeats=True
+    ),
+    "replaced_answer": Column(str, "the ground truth before it was repaired", repeats=True),
+    "pass_rate": Column(
+        float, "share of the record's generations that are right; null: there is no ground truth"
+    ),
 }
 
 
@@ -115,7 +122,7 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens"),
+    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.

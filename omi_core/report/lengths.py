@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from omi_core.finish import UNNEEDED
 from omi_core.report.facts import Facts
 from omi_core.store.frames import Frame, FrameDamaged, read_frame
 
@@ -39,12 +40,15 @@ class Lengths:
 
 
 def lengths(run: Facts) -> Lengths | None:
-    """The lengths of a run's samples, refused ones left out; None where there are none."""
+    """The lengths of a run's samples, refused and unneeded ones left out; None where there are none."""
     frames = [frame for shard in run.shards for frame in shard.frames]
     pairs: list[tuple[int, int, str]] = []
     total = sum(frame.count for _, frame in frames)
     for path, frame in _spread(frames, min(FRAMES, max(SAMPLES * len(frames) // max(total, 1), 1))):
         pairs += _read(path, frame)
+    if not pairs:
+        return None
+    read, pairs = len(pairs), [pair for pair in pairs if pair[2] != UNNEEDED]
     if not pairs:
         return None
     # Imported samples have no token counts.
@@ -55,7 +59,7 @@ def lengths(run: Facts) -> Lengths | None:
     bins: list[Counter[str]] = [Counter() for _ in edges[1:]]
     for size, reason in sizes:
         bins[next(at for at in range(len(bins) - 1, -1, -1) if size >= edges[at])][reason] += 1
-    usable = total - sum(frame.errors for _, frame in frames)
+    usable = (total - sum(frame.errors for _, frame in frames)) * len(pairs) // read
     unit = "tokens" if tokens else "characters"
     return Lengths(unit, len(sizes), usable, ordered[len(ordered) // 2], edges, bins)
 

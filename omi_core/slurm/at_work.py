@@ -161,7 +161,7 @@ def begun_per_sample(
 def _brought_home(layout: Layout, shard: Shard, manifest: Mapping[str, Any] | None) -> int:
     """Samples in the journal of a shard that has ended."""
     if manifest is not None and manifest.get("finished"):
-        return manifest["keys"]
+        return manifest["keys"] - manifest.get("unneeded", 0)
     try:
         return sum(frame.count for frame in contents(layout.journal(*shard)).frames)
     except FileNotFoundError:

@@ -75,4 +75,4 @@ def _samples(run: Run[Generate], attempt: Attempt) -> Iterator[Sample]:
     """The samples of the canary's attempt."""
     keys = set(iter_keys(attempt.ranges, run.plan.samples))
     for samples in read_samples(run.layout.journals(), min(keys)[0], max(keys)[0] + 1):
-        yield from (sample for sample in samples if (sample.ordinal, sample.index) in keys)
+        yield from (sample for sample in samples if sample.drawn and (sample.ordinal, sample.index) in keys)

@@ -119,7 +119,7 @@ class Chain:
         now = self._fit(math.ceil(tasks / per_job), beside)
         array = shares.array
         if now.generate * per_job < tasks:
-            tasks, pieces = now.generate * per_job, split_ranges(array, tasks)
+            tasks, pieces = now.generate * per_job, split_ranges(array, tasks, self._run.whole)
             array = np.concatenate(pieces[:tasks])
             self.unsent = count_keys(shares.array) - count_keys(array)
         after, number = self._after, 0
@@ -187,8 +187,9 @@ class Chain:
         """An attempt over that many shards: array tasks times the replicas of each."""
         if self._dry:
             first = 1 if self._run.config.run.fresh else next_number(self._run.layout)
-            return Attempt(first + len(self.submitted), min(tasks, count_keys(ranges)), ranges)
-        return new_attempt(self._run.layout, ranges, tasks)
+            tasks = min(tasks, count_keys(ranges))
+            return Attempt(first + len(self.submitted), tasks, ranges, self._run.whole)
+        return new_attempt(self._run.layout, ranges, tasks, self._run.whole)
 
     def _arrays(self, attempt: Attempt, after: str | None, exclude: str | None, again: bool) -> list[str]:
         """The windows of a generate array: ids of their jobs."""

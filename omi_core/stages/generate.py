@@ -13,18 +13,20 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 from omi_core.config import Generate
-from omi_core.records import Sample, sample_seed
+from omi_core.finish import UNNEEDED
+from omi_core.records import Record, Sample, sample_seed
+from omi_core.stages.rounds import InOrder, Rounds, Wanted
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
 from omi_core.store.attempts import Attempt
 from omi_core.store.files import write_json
 from omi_core.store.flight import Flight, begun_so_far, crash_counts, forget_kills
-from omi_core.store.journal import JournalWriter
+from omi_core.store.journal import JournalWriter, read_samples
 from omi_core.store.keys import iter_keys
 from omi_core.store.manifests import before, read_manifest
 from omi_core.store.plan import Records
@@ -45,13 +47,15 @@ class TooManyErrors(RuntimeError):
 class ShardReport:
     """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready.
 
-    `away` is how many of these seconds its server was not to be reached. `begun` counts the samples that the
-    teacher got, in all sessions of the shard, and `samples` those that came back in this one.
+    `unneeded` counts the keys for which no sample was made, for their records had enough. `away` is how many
+    of these seconds its server was not to be reached. `begun` counts the samples that the teacher got, in all
+    sessions of the shard, and `samples` those that came back in this one.
     """
 
     keys: int
     samples: int = 0
     begun: int = 0
+    unneeded: int = 0
     errors: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -116,9 +120,11 @@ def run_shard(
         report.begun = _begun_before(run, attempt, task)
         forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
         there = len(journal.keys)
-        shard = _Shard(run, attempt, task, teacher, stop, progress, journal, report)
-        shard.generate_all()
-        report.finished = there + report.samples == report.keys
+        with ExitStack() as stack:
+            settling = task_of(run.config).settling(run.config) if run.whole > 1 else None
+            wanted = None if settling is None else stack.enter_context(settling).wanted
+            _Shard(run, attempt, task, teacher, stop, progress, journal, report, wanted).generate_all()
+        report.finished = there + report.samples + report.unneeded == report.keys
     report.teacher, report.away = teacher.describe(), round(teacher.away, 3)
     _write_manifest(run, attempt, task, report)
     return report
@@ -136,6 +142,7 @@ class _Shard:
     progress: Callable[[Sample], None]
     journal: JournalWriter
     report: ShardReport
+    wanted: Wanted | None
 
     def __post_init__(self) -> None:
         self.report.started, self._began = round(time.time(), 3), time.monotonic()
@@ -150,7 +157,7 @@ class _Shard:
         while True:
             try:
                 for keys in self._flights():
-                    self._fly(keys)
+                    self._fly(self._paced(keys))
                     self.journal.flush()  # a suspect that comes next may take the process with it
                     if self.stop.asked():
                         break
@@ -189,20 +196,40 @@ class _Shard:
         alone = [suspects[ordinal] for ordinal in sorted(suspects, key=lambda each: counts[each])]
         yield from (iter(keys) for keys in [crowd, *alone] if keys)
 
-    def _fly(self, keys: Iterator[tuple[int, int]]) -> None:
+    def _paced(self, keys: Iterator[tuple[int, int]]) -> InOrder:
+        """The keys as they are taken on: in order, or in rounds."""
+        if self.wanted is None:
+            return InOrder(keys)
+        share, samples = self.attempt.share(self.task), self.run.plan.samples
+        first, last = (
+            (int(share[0, 0]) // samples, int(share[-1, 1] - 1) // samples) if len(share) else (0, -1)
+        )
+        return Rounds(
+            keys,
+            samples,
+            self.run.config.adaptive,
+            self.wanted,
+            Records(self.run.layout.records).__getitem__,
+            read_samples(self.run.layout.journals(), first, last + 1),
+            self._settle,
+        )
+
+    def _settle(self, record: Record, indexes: list[int]) -> None:
+        """Writes down that a record has samples enough without these."""
+        for index in indexes:
+            sample = Sample(record.ordinal, record.id, index, "", UNNEEDED, 0, 0, 0.0)
+            self.journal.add(sample)
+            self.report.unneeded += 1
+            self.progress(sample)
+
+    def _fly(self, keys: InOrder) -> None:
         """Generates samples for these keys, and keeps on disk which records are in flight."""
         stem = self.run.layout.flight(self.attempt.number, self.task)
         with closing(Flight(stem, self.report.begun)) as flight, _last_words(flight.words_fd):
             try:
-                with closing(self.teacher.generate(self._requests(keys, flight))) as finished:
-                    for sample in finished:
-                        if sample is None:
-                            self.journal.flush_if_due()
-                        else:
-                            self._add(sample)
-                            flight.land(sample.ordinal)
-                        if self.stop.overdue():
-                            break  # leaving the generator abandons what is in flight
+                self._generate(keys, flight)
+                while keys.waiting and not self.stop.asked():  # a teacher may take an end for the last one
+                    self._generate(keys, flight)
             except EngineFailed as error:
                 # Out of memory is no single record's fault. A signal to stop often comes to every process
                 # of a job: the engine may have ended of it before this one hears of it.
@@ -211,6 +238,22 @@ class _Shard:
                 raise
             finally:
                 self.report.begun = flight.begun
+
+    def _generate(self, keys: InOrder, flight: Flight) -> None:
+        requests = _Requests(self.run, keys, flight, self.stop, self._admit)
+        with closing(self.teacher.generate(requests)) as finished:
+            for sample in finished:
+                if sample is None:
+                    self.journal.flush_if_due()
+                else:
+                    self._add(sample)
+                    flight.land(sample.ordinal)
+                    keys.landed(sample)
+                if self.stop.overdue():
+                    break  # leaving the generator abandons what is in flight
+
+    def _admit(self) -> None:
+        self.report.last_admitted = self._clock()
 
     def _add(self, sample: Sample) -> None:
         self.journal.add(sample)
@@ -228,23 +271,29 @@ class _Shard:
         error = f"EngineFailed: the engine crashed {crashes} times with it in flight, the last time: {words}"
         self._add(Sample(ordinal, record.id, index, "", "error", 0, 0, 0.0, error))
 
-    def _requests(self, keys: Iterator[tuple[int, int]], flight: Flight) -> Iterator[Request]:
-        """Requests for the keys, in order, until `stop` is asked for."""
-        seed, texts = self.run.config.seed, task_of(self.run.config).texts
-        prompting = Prompting(self.run.config)
-        records = Records(self.run.layout.records)
-        record = None
-        for ordinal, index in keys:
-            if self.stop.asked():
-                return
-            if record is None or record.ordinal != ordinal:
-                record = records[ordinal]
-            self.report.last_admitted = self._clock()
-            flight.take_off(ordinal)
-            messages = prompting.messages(record, index)
-            yield Request(
-                record, index, messages, sample_seed(seed, record.id, index), texts, prompting.plain
-            )
+
+class _Requests(Iterator[Request]):
+    """Requests for the keys, in order, until `stop` is asked for."""
+
+    def __init__(
+        self, run: Run[Generate], keys: InOrder, flight: Flight, stop: Stop, admit: Callable[[], None]
+    ) -> None:
+        self._seed, self._texts = run.config.seed, task_of(run.config).texts
+        self._prompting, self._records = Prompting(run.config), Records(run.layout.records)
+        self._keys, self._flight, self._stop, self._admit = keys, flight, stop, admit
+        self._record: Record | None = None
+
+    def __next__(self) -> Request:
+        if self._stop.asked():
+            raise StopIteration
+        ordinal, index = next(self._keys)
+        record = self._record
+        if record is None or record.ordinal != ordinal:
+            record = self._record = self._records[ordinal]
+        self._admit()
+        self._flight.take_off(ordinal)
+        messages, seed = self._prompting.messages(record, index), sample_seed(self._seed, record.id, index)
+        return Request(record, index, messages, seed, self._texts, self._prompting.plain)
 
 
 def _begun_before(run: Run[Generate], attempt: Attempt, task: int) -> int:

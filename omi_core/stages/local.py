@@ -92,7 +92,7 @@ def generate(run: Run, stop: Stop) -> None:
 def _generate_once(run: Run[Generate], ranges: np.ndarray, stop: Stop) -> None:
     config = run.config
     forget_kills(run.layout.generate, "")
-    attempt = new_attempt(run.layout, ranges, config.tasks)
+    attempt = new_attempt(run.layout, ranges, config.tasks, run.whole)
     entry = {"stage": "generate", "attempt": attempt.number, "tasks": attempt.tasks, "keys": attempt.keys}
     ledger.append(run.layout.ledger, entry)
     done = run.plan.keys - attempt.keys

@@ -86,7 +86,12 @@ def generate_content(config: Generate) -> dict[str, Any]:
 def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     """The records of a new run. Raises ConfigError as `Task.records`, or the run to read is not whole."""
     task, given = task_of(config), config.data.path
-    if not task.reads_run or given is None or not Path(given).is_dir():
+    if config.data.pass_rate and (given is None or not Path(given).is_dir()):
+        raise ConfigError("data.pass_rate: only with data.path=RUN, a run of solutions; omit it")
+    if config.data.pass_rate and not task.solves:
+        raise ConfigError(f"data.pass_rate: not read by task={task.name}; omit it")
+    samples_too = task.reads_run or bool(config.data.pass_rate)
+    if not samples_too or given is None or not Path(given).is_dir():
         return task.records(_with_files(config), skipped)
     if not Layout(Path(given)).plan.exists():
         raise ConfigError(

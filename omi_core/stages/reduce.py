@@ -122,7 +122,7 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
                 schema=task.schema,
             )
         )
-        for window in windows(readings(run, first, last, seen)):
+        for window in windows(readings(run, first, last, seen, unneeded=True)):
             for row in reducer.reduce(window):
                 writer.write(row)
             progress(len(window))
@@ -131,13 +131,16 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
         return writer.finish(reducer.counts(), seen.seen()[0])
 
 
-def readings(run: Run, first: int, last: int, seen: Survey) -> Iterator[Reading]:
-    """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`."""
+def readings(run: Run, first: int, last: int, seen: Survey, unneeded: bool = False) -> Iterator[Reading]:
+    """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`.
+
+    With `unneeded` what stands in a journal in place of a sample is among them.
+    """
     records = Records(run.layout.records).slice(first, last)
     for samples in read_samples(run.layout.journals(), first, last, on_frames=seen.add):
         for record in records:
             if record.ordinal == samples[0].ordinal:
-                yield record, samples
+                yield record, samples if unneeded else [sample for sample in samples if sample.drawn]
                 break
             yield record, []
     for record in records:

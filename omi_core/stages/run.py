@@ -34,6 +34,12 @@ class Run(Generic[Config]):
     plan: Plan
     config: Config
 
+    @property
+    def whole(self) -> int:
+        """Keys that belong together, so that one task takes them: a record's, where its samples decide."""
+        adaptive = getattr(self.config, "adaptive", None)
+        return 1 if adaptive is None or adaptive.first is None else self.plan.samples
+
 
 def open_run(layout: Layout) -> Run[Generate | Reduce]:
     """A run as its first command left it, to be looked at.

@@ -60,7 +60,8 @@ def announce(run: Run, stats: Mapping[str, Any] | None) -> None:
     plan, config = run.plan, run.config
     made = f"{plan.records:,} records"
     if isinstance(config, Generate):
-        made += f" x {plan.samples} samples by {config.teacher.name}"
+        most = "up to " if run.whole > 1 else ""
+        made += f" x {most}{plan.samples} samples by {config.teacher.name}"
     state = ""
     if stats is not None:
         hole = hole_of(stats)
@@ -154,6 +155,7 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "input": {
             "records": counts["records"],
             "samples": counts["samples"],
+            **({"samples not needed": counts["unneeded"]} if "unneeded" in counts else {}),
             **({} if hole is None else {"samples missing": hole.missing}),
             "quarantined": counts.get("quarantined", 0),
             **{

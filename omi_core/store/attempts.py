@@ -31,17 +31,21 @@ class AttemptDamaged(ValueError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """Number (from 1), number of tasks, and the flattened keys taken on: int64 ranges of shape (r, 2)."""
+    """Number (from 1), number of tasks, and the flattened keys taken on: int64 ranges of shape (r, 2).
+
+    Shares are cut at multiples of `whole` keys.
+    """
 
     number: int
     tasks: int
     ranges: np.ndarray
+    whole: int = 1
 
     def share(self, task: int) -> np.ndarray:
         """The key ranges of one task, shape (r, 2)."""
         if not 0 <= task < self.tasks:
             raise IndexError(f"attempt {self.number} has no task {task}, only {self.tasks}")
-        return one_share(self.ranges, self._ends, task, self.tasks)
+        return one_share(self.ranges, self._ends, task, self.tasks, self.whole)
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -56,15 +60,14 @@ class Attempt:
         return count_keys(self.ranges)
 
 
-def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
+def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int, whole: int = 1) -> Attempt:
     """Writes the next attempt, durably; two processes never get the same number."""
     keys = count_keys(ranges)
     tasks = max(1, min(tasks, keys))
     layout.generate.mkdir(exist_ok=True)
     temporary = layout.generate / f".attempt.{secrets.token_hex(4)}.tmp"
-    write_atomic(
-        temporary, orjson.dumps(with_check({"tasks": tasks, "keys": keys, "ranges": ranges.tolist()}))
-    )
+    row = {"tasks": tasks, "keys": keys, "ranges": ranges.tolist()} | ({"whole": whole} if whole > 1 else {})
+    write_atomic(temporary, orjson.dumps(with_check(row)))
     try:
         number = next_number(layout)
         while True:
@@ -75,7 +78,7 @@ def new_attempt(layout: Layout, ranges: np.ndarray, tasks: int) -> Attempt:
     finally:
         temporary.unlink()
     fsync_path(layout.generate)
-    return Attempt(number, tasks, ranges)
+    return Attempt(number, tasks, ranges, whole)
 
 
 def read_attempt(layout: Layout, number: int) -> Attempt:
@@ -86,7 +89,7 @@ def read_attempt(layout: Layout, number: int) -> Attempt:
         ranges = np.array(row["ranges"], dtype=np.int64).reshape(-1, 2)
         if count_keys(ranges) != row["keys"]:
             raise ValueError("its ranges do not hold its keys")
-        return Attempt(number, int(row["tasks"]), ranges)
+        return Attempt(number, int(row["tasks"]), ranges, int(row.get("whole", 1)))
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         again = hint("resume", layout.root)

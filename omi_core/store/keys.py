@@ -103,13 +103,14 @@ def count_keys(ranges: np.ndarray) -> int:
     return int((ranges[:, 1] - ranges[:, 0]).sum())
 
 
-def split_ranges(ranges: np.ndarray, parts: int) -> list[np.ndarray]:
+def split_ranges(ranges: np.ndarray, parts: int, whole: int = 1) -> list[np.ndarray]:
     """Cut `ranges`, shape (r, 2), into `parts` contiguous shares whose sizes differ by at most one key.
 
-    The larger shares come first; with fewer keys than parts the last ones are empty, shape (0, 2).
+    The larger shares come first; with fewer keys than parts the last ones are empty, shape (0, 2). Cuts are
+    made at multiples of `whole` only: later ones, where sizes alone would cut in between.
     """
     ends = running_sizes(ranges)
-    return [one_share(ranges, ends, part, parts) for part in range(parts)]
+    return [one_share(ranges, ends, part, parts, whole) for part in range(parts)]
 
 
 def running_sizes(ranges: np.ndarray) -> np.ndarray:
@@ -117,10 +118,12 @@ def running_sizes(ranges: np.ndarray) -> np.ndarray:
     return np.cumsum(ranges[:, 1] - ranges[:, 0])
 
 
-def one_share(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int) -> np.ndarray:
+def one_share(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int, whole: int = 1) -> np.ndarray:
     """One share of `split_ranges`, of `ranges` with these `running_sizes`."""
     small, larger = divmod(int(ends[-1]) if len(ends) else 0, parts)
     start, stop = (number * small + min(number, larger) for number in (part, part + 1))
+    if whole > 1:
+        start, stop = (_whole(ranges, ends, at, whole) for at in (start, stop))
     if start == stop:
         return np.empty((0, 2), dtype=np.int64)
     a = int(np.searchsorted(ends, start, "right"))
@@ -129,6 +132,19 @@ def one_share(ranges: np.ndarray, ends: np.ndarray, part: int, parts: int) -> np
     share[0, 0] = ranges[a, 1] - (ends[a] - start)
     share[-1, 1] = ranges[b, 1] - (ends[b] - stop)
     return share
+
+
+def _whole(ranges: np.ndarray, ends: np.ndarray, at: int, whole: int) -> int:
+    """`at`, a number of keys along the ranges, or as many more as complete a multiple of `whole`."""
+    if at in (0, int(ends[-1])):
+        return at
+    number = int(np.searchsorted(ends, at, "right"))
+    key = int(ranges[number, 1]) - (int(ends[number]) - at)
+    key = -(-key // whole) * whole
+    number = int(np.searchsorted(ranges[:, 1], key, "right"))
+    if number == len(ends):
+        return int(ends[-1])
+    return int(ends[number]) - int(ranges[number, 1]) + max(key, int(ranges[number, 0]))
 
 
 def iter_keys(ranges: np.ndarray, samples: int) -> Iterator[tuple[int, int]]:

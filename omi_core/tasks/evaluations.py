@@ -23,7 +23,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, Column, Schema
 from omi_core.records import Record, Sample
 from omi_core.tasks import solutions
-from omi_core.tasks.reducing import Reading, Reducer, open_grader
+from omi_core.tasks.reducing import Fate, Reading, Reducer, open_grader
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Task
 
@@ -98,6 +98,13 @@ class EvaluationsReducer(Reducer):
         for (record, samples), judged in zip(usable, outcomes, strict=True):
             for at, sample in enumerate(samples):
                 yield _row(record, sample, judged, at)
+
+    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
+        rows = self._rows([(record, list(samples))])
+        return [
+            Fate(sample, "row", row["given_answer"], row["vote"], row["verdict"])
+            for sample, row in zip(samples, rows, strict=True)
+        ]
 
     def _answer(self, record: Record, sample: Sample) -> str | None:
         """The last answer of a sample that came to its end; of choices the letter, where one is meant."""

@@ -5,15 +5,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from omi_core.answers import Grader, WorkerLimits
 from omi_core.filters.chain import FilterChain
-from omi_core.finish import UNCLOSED
+from omi_core.finish import UNCLOSED, UNNEEDED
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.settings import Config
 
 Reading = tuple[Record, list[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one sample.
+
+    `outcome` is "row", or the name that it is counted under where it is none; "" where only the whole run
+    tells. `group` is the class of its answer in the vote, `place` where in the text a filter found what it
+    drops.
+    """
+
+    sample: Sample
+    outcome: str
+    answer: str | None = None
+    group: int | None = None
+    verdict: str | None = None
+    place: tuple[int, int] | None = None
 
 
 class Reducer(ABC):
@@ -47,8 +65,11 @@ class Reducer(ABC):
             self._counts["rows"] += 1
             yield row
         for _, samples in window:
+            made = len(_drawn(samples))
             self._counts["records"] += 1
-            self._counts["samples"] += len(samples)
+            self._counts["samples"] += made
+            if made < len(samples):
+                self._counts["unneeded"] += len(samples) - made
             self._counts["records_without_samples"] += not samples
             if self._samples is not None:
                 self._counts["missing_samples"] += self._samples - len(samples)
@@ -56,6 +77,10 @@ class Reducer(ABC):
     @abstractmethod
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         """The rows of a window, from records with their samples that came to an answer."""
+
+    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
+        """What became of each sample of a record, as far as the record tells."""
+        return [Fate(sample, _failure(sample) or "") for sample in samples]
 
     def counts(self) -> dict[str, Any]:
         """Nested counts so far.
@@ -87,6 +112,7 @@ class Reducer(ABC):
         return self._counts["rows"]
 
     def _answered(self, samples: list[Sample]) -> list[Sample]:
+        samples = _drawn(samples)
         for sample in samples:
             self._counts[f"finish/{sample.finish_reason}"] += 1
             self._counts["tokens/prompt"] += sample.prompt_tokens
@@ -99,6 +125,20 @@ class Reducer(ABC):
                 self._counts["quarantined"] += 1
                 self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
         return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
+
+
+def _failure(sample: Sample) -> str | None:
+    """The name under which a sample is counted that never was one, or never came to an answer."""
+    if not sample.drawn:
+        return UNNEEDED
+    if sample.error is not None:
+        return "quarantined"
+    return "unclosed_reasoning" if sample.finish_reason == UNCLOSED else None
+
+
+def _drawn(samples: list[Sample]) -> list[Sample]:
+    """Those that are samples, and do not only say that none was needed."""
+    return [sample for sample in samples if sample.drawn]
 
 
 def open_grader(config: Config) -> Grader:

@@ -6,6 +6,7 @@ What was generated elsewhere and comes in by `jobs.reduce` is of this task, too.
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import Any, Self
 
 from omi_core import filters
 from omi_core.answers import Extractor, Verdict
-from omi_core.answers.answer_options import Answers
-from omi_core.answers.judging import Judge, Judged
+from omi_core.answers.answer_options import Answers, Repair
+from omi_core.answers.judging import KEPT, REPAIRED, SET_ASIDE, Judge, Judged
+from omi_core.answers.settling import is_settled
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
@@ -22,9 +24,9 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
-from omi_core.tasks.reducing import Reading, Reducer, candidate, open_grader
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
 from omi_core.tasks.settings import Config
-from omi_core.tasks.task import Chosen, Counts, Task
+from omi_core.tasks.task import Chosen, Counts, Settling, Task
 from omi_core.teachers.teacher import Request, Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
@@ -49,10 +51,14 @@ class SolutionsReducer(Reducer):
         self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
+        self._tried: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self._grader = open_grader(self._config)
-        self._judge = Judge(self._grader, self._config.answers.expected, self._counts)
+        adaptive = getattr(self._config, "adaptive", None)
+        most = None if adaptive is None else adaptive.first
+        answers = self._config.answers
+        self._judge = Judge(self._grader, answers.expected, self._counts, most, answers.repair)
         return self
 
     def close(self) -> None:
@@ -63,6 +69,10 @@ class SolutionsReducer(Reducer):
         usable = [(record, self._answered(samples)) for record, samples in window]
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             yield record, samples, outcome
+
+    def reduce(self, window: Sequence[Reading]) -> Iterator[dict[str, Any]]:
+        self._tried = {record.id: tried(samples) for record, samples in window}
+        yield from super().reduce(window)
 
     def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
@@ -83,6 +93,39 @@ class SolutionsReducer(Reducer):
                 chosen.add(kept.record_id)
                 yield self._row(kept, judged[kept.record_id])
 
+    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
+        self._tried = {record.id: tried(samples)}
+        [(_, judged_samples, judged)] = self.judged([(record, list(samples))])
+        places = {sample.index: at for at, sample in enumerate(judged_samples)}
+        failed = super().fates(record, samples)
+        return [
+            self._fate(record, fate.sample, judged, places[fate.sample.index])
+            if fate.sample.index in places
+            else fate
+            for fate in failed
+        ]
+
+    def _fate(self, record: Record, sample: Sample, judged: Judged, at: int) -> Fate:
+        answer, verdict = judged.answers[at], judged.verdicts[at]
+        row: Candidate | None = candidate(record, sample, answer, judged.expected[at] or "")
+        outcome, place = "row", None
+        for item in (*self._before.filters, None, *self._after.filters):
+            if item is None:
+                reason = self.refusal(judged, verdict) or self._unwanted(
+                    judged.pass_rate(self._tried[record.id])
+                )
+                if reason is not None:
+                    outcome = reason
+                    break
+                continue
+            [after] = item.apply([row])
+            if after is None:
+                outcome, place = item.name, item.place(row)
+                break
+            row = after
+        told = None if verdict is None else verdict.value
+        return Fate(sample, outcome, answer, judged.classes[at], told, place)
+
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
         answer = self._extract.answer(sample.text) if votes else None
@@ -99,8 +142,9 @@ class SolutionsReducer(Reducer):
         if judged.picks is not None:
             picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
             candidates.sort(key=lambda one: -picks[one.index])
+        rate = judged.pass_rate(self._tried[record.id])
         for kept in self._before.apply(candidates):
-            reason = self.refusal(judged, verdicts[kept.index])
+            reason = self.refusal(judged, verdicts[kept.index]) or self._unwanted(rate)
             if reason is None:
                 yield kept
             else:
@@ -108,6 +152,8 @@ class SolutionsReducer(Reducer):
 
     def refusal(self, judged: Judged, verdict: Verdict | None) -> str | None:
         """Why a sample is not kept for its answer, or None."""
+        if judged.truth == SET_ASIDE:
+            return SET_ASIDE
         if verdict is None:
             return "no_answer"
         if judged.picks is not None and not any(judged.picks):
@@ -124,6 +170,13 @@ class SolutionsReducer(Reducer):
         if judged.votes < least:
             return "few_votes"
         return None
+
+    def _unwanted(self, rate: float) -> str | None:
+        """Why a record with this share of right samples is not wanted, or None."""
+        least, most = self._config.answers.min_pass_rate, self._config.answers.max_pass_rate
+        if least is not None and rate < least:
+            return "too_hard"
+        return "too_easy" if most is not None and rate > most else None
 
     def _row(self, candidate: Candidate, judged: Judged) -> dict[str, Any]:
         solution = candidate.solution
@@ -145,20 +198,56 @@ class SolutionsReducer(Reducer):
             "teacher": self._teacher,
             "reasoning": candidate.reasoning,
             "reasoning_tokens": candidate.reasoning_tokens,
+            "ground_truth": judged.truth,
+            "replaced_answer": judged.replaced,
+            "pass_rate": None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id]),
         }
         return row | {name: optional[name] for name in self.provenance}
+
+
+class SolutionsSettling(Settling):
+    """A record has enough when its vote is settled, or enough are right, as `adaptive.until` has it."""
+
+    def __init__(self, config: Config) -> None:
+        self._adaptive, self._most = config.adaptive, config.samples
+        self._reducer = SolutionsReducer(config, config.samples)
+
+    def __enter__(self) -> Self:
+        self._reducer.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reducer.close()
+
+    def wanted(self, record: Record, samples: Sequence[Sample]) -> int:
+        [(_, _, judged)] = self._reducer.judged([(record, list(samples))])
+        there, adaptive = len(samples), self._adaptive
+        if adaptive.until == "vote":
+            enough = is_settled(judged.classes, self._most - there, adaptive.confidence)
+        elif adaptive.until == "right":
+            enough = judged.votes >= adaptive.right
+        else:
+            return math.ceil(self._most * (1 - judged.votes / there))
+        return there if enough else self._most
 
 
 def provenance(config: Config) -> tuple[str, ...]:
     """The optional columns of the published rows."""
     counted = hasattr(config, "teacher")  # nothing counts the tokens of imports
-    columns = ("reasoning",) if config.publish.reasoning == "column" else ()
-    if not config.publish.provenance:
-        return columns
-    if columns and counted:
-        columns = (*columns, "reasoning_tokens")
-    own = ("solution_tokens", "teacher") if counted else ()
-    return ("record_id", "sample", "votes", "voters", "agreement", *own, *columns)
+    publish = config.publish
+    columns = ["reasoning"] if publish.reasoning == "column" else []
+    if publish.provenance:
+        if columns and counted:
+            columns.append("reasoning_tokens")
+        own = ["solution_tokens", "teacher"] if counted else []
+        columns = ["record_id", "sample", "votes", "voters", "agreement", *own, *columns]
+    columns += ["pass_rate"] if publish.pass_rate else []
+    return (*columns, *(("ground_truth", "replaced_answer") if config.answers.expected == "repair" else ()))
+
+
+def tried(samples: Sequence[Sample]) -> int:
+    """How many samples say something of their problem: all but those that failed."""
+    return sum(sample.drawn and sample.error is None for sample in samples)
 
 
 def tags_of(config: Config) -> Sequence[str]:
@@ -177,6 +266,18 @@ def filter_options(config: Config) -> Chosen:
         # Nothing counts the tokens of imports. New runs are planned without a limit; older ones may have one.
         options = dataclasses.replace(options, **dict.fromkeys(token_limits("filters", options)))
     return chosen("filters", options, lambda: tokenizer_file(named, teacher, "filters", otherwise))
+
+
+def _check_rates(config: Config) -> None:
+    """Raises ConfigError when bounds of pass rates are not bounds."""
+    answers, given = config.answers, config.data.pass_rate
+    bounds = (answers.min_pass_rate or 0.0, 1.0 if answers.max_pass_rate is None else answers.max_pass_rate)
+    if bounds[0] > bounds[1]:
+        raise ConfigError(
+            f"answers.min_pass_rate={bounds[0]:g}: more than answers.max_pass_rate={bounds[1]:g}"
+        )
+    if given and not (len(given) == 2 and 0 <= given[0] <= given[1] <= 1):
+        raise ConfigError(f"data.pass_rate={given}: give the least and the most, such as [0,0.3]")
 
 
 def right_answer(request: Request) -> str:
@@ -227,11 +328,13 @@ class Solutions(Task):
     )
     schema = SOLUTIONS
     figures = ("answered", "single_accuracy", "voted_accuracy", "solved", "agreement")
+    skipped = {"pass_rate": "of problems with another pass rate"}
     has_styles = False
     solves = True
 
     def check(self, config: Config) -> None:
         refuse_idle("filters", config.filters)
+        _check_rates(config)
         answers = config.answers
         if answers.pattern is not None and "pattern" not in answers.methods:
             if config.data.answer_format != "pattern":
@@ -242,6 +345,8 @@ class Solutions(Task):
             )
         if answers.expected == "picked" and answers.picks is None:
             raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        if answers.expected != "repair" and answers.repair != Repair():
+            raise ConfigError("answers.repair: not used; set answers.expected=repair, or omit it")
         if answers.expected != "picked" and answers.picks is not None:
             raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
@@ -258,7 +363,7 @@ class Solutions(Task):
         least = config.answers.min_votes
         # What the oracle does not know is voted on, too.
         truth = config.data.answer is not None and config.data.answer_format != "oracle"
-        by_vote = not truth or config.answers.expected == "majority"
+        by_vote = not truth or config.answers.expected in ("majority", "repair")
         if least is None and by_vote:
             values["answers"]["min_votes"] = None
         elif least is not None and least <= 1:
@@ -266,6 +371,24 @@ class Solutions(Task):
 
     def records(self, config: Config, skipped: Skipped) -> Iterator[Record]:
         return read_records(config.data, config.answers.pattern, skipped)
+
+    def records_of_run(
+        self, config: Config, solved: Config, windows: Iterable[Sequence[Reading]], skipped: Skipped
+    ) -> Iterator[Record]:
+        """The records of a run of whose samples a share in `data.pass_rate` is right."""
+        least, most = config.data.pass_rate
+        ordinal = 0
+        with SolutionsReducer(solved, None) as reducer:
+            for window in windows:
+                judged = reducer.judged(window)
+                for (record, samples), (_, _, outcome) in zip(window, judged, strict=True):
+                    if not least <= outcome.pass_rate(tried(samples)) <= most:
+                        skipped.add("pass_rate", f"record {record.ordinal}")
+                        continue
+                    yield dataclasses.replace(record, ordinal=ordinal)
+                    ordinal += 1
+                    if ordinal == config.data.limit:
+                        return
 
     def is_answer(self, config: Config) -> Callable[[str], bool]:
         extract = Extractor(config.answers.methods, config.answers.pattern)
@@ -279,10 +402,18 @@ class Solutions(Task):
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
 
+    def settling(self, config: Config) -> Settling | None:
+        return SolutionsSettling(config)
+
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
+        repair = counts.get("repair", {})
         picks = counts.get("picks", {})
         records, truths = picks.get("records", 0), picks.get("truth_records", 0)
+        judged = sum(repair.values())
         return {
+            "ground truths that were kept": (repair.get(KEPT, 0), judged),
+            "ground truths that the majority replaced": (repair.get(REPAIRED, 0), judged),
+            "problems set aside": (repair.get(SET_ASIDE, 0), judged),
             "picked answers that are the majority's": (picks.get("majority", 0), records),
             "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
             "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from omi_core.inputs import Skipped
 from omi_core.metrics import shares
 from omi_core.prompts import Form
 from omi_core.publish.rows import Schema
-from omi_core.records import Record
+from omi_core.records import Record, Sample
 from omi_core.tasks.settings import Config
 from omi_core.teachers.teacher import Texts
 
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 
 Counts = Mapping[str, Any]
 Chosen = dict[str, dict[str, Any]]
+
+
+class Settling(ABC):
+    """Says how many samples a record is to have (`adaptive.*`); a context manager."""
+
+    @abstractmethod
+    def wanted(self, record: Record, samples: Sequence[Sample]) -> int:
+        """How many samples the record is to have, by its first n, in order; n or fewer: these are enough."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Task(ABC):
@@ -112,6 +126,10 @@ class Task(ABC):
         `samples` is how many each record has when it is complete, None where that is not known; `records`
         reads all records of the run.
         """
+
+    def settling(self, config: Config) -> Settling | None:
+        """What says how many samples a record is to have, to be entered; None: all have the same number."""
+        return None
 
     def styles(self, config: Config, records: Callable[[], Iterable[Record]]) -> Styles | None:
         """How rows are published by style, for a task whose dataset has a folder for each; else None."""

@@ -13,8 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[2] / "shared" / "data"
 BENCHES: dict[str, list[str]] = {
+    "adaptive": ["data.size=100", "samples=16"],
     "bookkeeping": ["--records", "30000", "--journals", "50", "--tasks", "500", "--times", "3"],
     "generate": ["--rounds", "3", "data.size=32"],
+    "repair": ["--size", "60"],
     "sample_cost": ["--samples", "5000"],
     "journals": ["--keys", "200000", "--journals", "50"],
     "publish": ["--rows", "1000000", "--only", "splits"],

@@ -47,6 +47,7 @@ def test_a_gate_that_starts_while_its_array_runs_leaves_the_work_to_another(
     assert chain.status()["failures"] == []
 
 
+@pytest.mark.slow
 def test_a_publish_job_that_starts_while_the_array_runs_sends_nothing_again(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:
@@ -59,7 +60,7 @@ def test_a_publish_job_that_starts_while_the_array_runs_sends_nothing_again(
     assert chain.attempts() == 1
 
 
-@pytest.mark.parametrize("stage", ["canary", "reduce", "publish"])
+@pytest.mark.parametrize("stage", ["canary", pytest.param("reduce", marks=pytest.mark.slow), "publish"])
 def test_a_job_that_a_person_cancels_ends_the_chain(
     cluster: Cluster, chain: Chain, undisturbed: Dataset, stage: str
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_job_that_a_person_cancels_ends_the_chain(
     assert chain.dataset() == undisturbed
 
 
+@pytest.mark.slow
 def test_without_its_rescue_job_a_chain_runs_as_well(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_full_disk_ends_the_chain_and_with_room_it_goes_on(
         assert continued(chain, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_publish_begins_is_told_as_such(
     cluster: Cluster, tmp_path: Path, undisturbed: Dataset
 ) -> None:

@@ -37,6 +37,7 @@ def test_the_tasks_of_a_crashed_node_go_on_elsewhere(
     assert cluster.job(task.id).restarts == 1
 
 
+@pytest.mark.slow
 def test_where_slurm_may_not_requeue_the_gate_sends_the_work_of_a_crashed_node_again(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:
@@ -52,6 +53,7 @@ def test_where_slurm_may_not_requeue_the_gate_sends_the_work_of_a_crashed_node_a
     assert any(f"--exclude={task.node}" in path.read_text() for path in excluded)
 
 
+@pytest.mark.slow
 def test_a_drained_node_finishes_its_task(cluster: Cluster, chain: Chain, undisturbed: Dataset) -> None:
     chain.submit(*SLOW, "tasks=4", "cluster.throttle=2", "cluster.exclusive=true")
     cluster.wait_for(lambda: cluster.states(chain.job("generate")) >= {"RUNNING"}, 30, "tasks run")
@@ -93,6 +95,7 @@ def test_a_task_hands_back_its_work_at_every_time_limit(
     assert "SIGUSR2: no new samples" in chain.logs()
 
 
+@pytest.mark.slow
 def test_without_requeue_the_gate_sends_again_what_a_time_limit_cut_off(
     chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -27,6 +27,7 @@ def submitted(cluster: Cluster) -> set[tuple[str, str]]:
 ONE_CHAIN = {f"run.{stage}": 1 for stage in ("generate", "gate", "reduce", "publish", "rescue")}
 
 
+@pytest.mark.slow
 def test_tasks_outlive_a_controller_that_is_restarted(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:
@@ -64,6 +65,7 @@ def test_without_accounting_a_killed_task_is_sent_again(
     assert chain.status()["tasks"]["generate"] == {"COMPLETED": 2}
 
 
+@pytest.mark.slow
 def test_a_busy_controller_is_asked_again_from_the_login_node(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

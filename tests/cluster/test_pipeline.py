@@ -110,6 +110,7 @@ def test_one_command_carries_all_steps_through(line: Line, alone: Made) -> None:
     assert "solve_again" in line.chain.type("logs", "all").stdout
 
 
+@pytest.mark.slow
 def test_steps_that_end_at_once_submit_the_next_one_once(line: Line, alone: Made) -> None:
     line.submit()
     with line.locked():
@@ -170,6 +171,7 @@ def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made,
     assert len(line.ledger("step")) == 1  # one job for check
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_is_cancelled_and_resumed_at_once_goes_on(line: Line, alone: Made) -> None:
     line.submit(*SLOW)
     line.step("02-solve").begun()

@@ -90,6 +90,7 @@ def test_held_tasks_are_told_and_released(chain: Chain, cluster: Cluster, undist
     assert chain.attempts() == 1
 
 
+@pytest.mark.slow
 def test_a_launch_that_failed_holds_a_job_until_it_is_released(
     chain: Chain, cluster: Cluster, undisturbed: Dataset
 ) -> None:
@@ -121,6 +122,7 @@ def test_jobs_that_wait_for_the_site_are_moved_when_told_to(
         assert chain.dataset() == undisturbed
 
 
+@pytest.mark.slow
 def test_drained_nodes_are_told_and_waited_for(chain: Chain, cluster: Cluster, undisturbed: Dataset) -> None:
     for node in cluster.nodes:
         cluster.drain(node)

@@ -61,7 +61,7 @@ def test_any_text_has_its_nearest_questions(model: Encoder) -> None:
 
 @pytest.mark.parametrize(
     "count",
-    [300, pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+    [120, pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
     ids=["some", "all"],
 )
 def test_the_nearest_question_is_the_one_that_was_rephrased(

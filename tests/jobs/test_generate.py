@@ -54,7 +54,7 @@ MISTAKES = [
     (["publish.chat=question"], "publish.chat=question: not one of expected_answer, answer"),
     (
         ["task=poems"],
-        "task=poems: no such choice; one of dialogues, problems, rulings, selections, solutions, verdicts",
+        "task=poems: no such choice; one of audits, dialogues, problems, rulings, selections, solutions, ",
     ),
     (["teacher=gpt9"], "teacher=gpt9: no such choice; one of endpoint, llama31_405b"),
     (["cluster=local"], "cluster: choose it with a plus, +cluster=NAME"),

@@ -1,6 +1,6 @@
 """Signals to a real vLLM whose engine is a process of its own: no half text is ever taken for a sample.
 
-Each start of such an engine is three processes that import torch and vllm, so only two forms are not `slow`.
+Each start of such an engine is three processes that import torch and vllm, so only one form is not `slow`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
 
 
 @pytest.mark.parametrize(
-    "victim", [pytest.param(CORE, marks=pytest.mark.long), pytest.param(WORKER, marks=pytest.mark.slow)]
+    "victim", [pytest.param(CORE, marks=pytest.mark.slow), pytest.param(WORKER, marks=pytest.mark.slow)]
 )
 def test_an_engine_that_alone_is_told_to_end_is_started_again(
     tmp_path: Path, undisturbed: Texts, victim: str

@@ -30,6 +30,7 @@ EACH = [
 ]
 RUNS = {
     "solutions": ["samples=6", "publish.splits.small=200", "publish.chat=answer"],
+    "adaptive": ["samples=16", "adaptive.first=4", "adaptive.step=4", "adaptive.confidence=0.95"],
     "dialogues": ["task=dialogues", "variants.longest=true", "variants.mix=0.3"],
     "selections": ["task=selections", "data=file", "selections.groups=6"],
 }

@@ -65,6 +65,7 @@ def texts(samples: Iterator[Sample | None]) -> dict[tuple[int, int], str]:
     return {(sample.ordinal, sample.index): sample.text for sample in samples if sample is not None}
 
 
+@pytest.mark.slow
 def test_output_hardly_depends_on_the_batch(teacher: Teacher, long_form: Callable[[str], int]) -> None:
     count = long_form("batching_samples")
     asked = requests(demo(max(1, count // 8)), 8)

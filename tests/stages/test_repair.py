@@ -1,0 +1,118 @@
+"""Ground truths that are wrong: kept where samples agree, replaced by a clear majority, else set aside."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+
+from omi_core import open_run
+from omi_core.answers import Grader
+from omi_core.answers.answer_options import Repair
+from omi_core.answers.judging import Judge
+from omi_core.config import load_generate, load_reduce
+from omi_core.options import ConfigError
+from omi_core.records import Record
+from omi_core.stages.local import run_locally
+from omi_core.stages.planning import plan_generate, plan_reduce
+from omi_core.stages.stopping import Stop
+from omi_core.teachers.tiny import world
+
+TABLE: list[tuple[str, str | None, list[str | None], Repair, tuple[str | None, str | None]]] = [
+    ("some agree", "5", ["5", "7", "7", "7"], Repair(), ("kept", "5")),
+    ("one agrees, in another form", "1/2", ["0.5", "7", "7", "7"], Repair(), ("kept", "1/2")),
+    ("too few agree", "5", ["5", "7", "7", "7"], Repair(keep=2), ("set_aside", None)),
+    ("none agrees but with each other", "5", ["7", "7", "7", "8"], Repair(), ("repaired", "7")),
+    ("none agrees with anything", "5", ["7", "8", "9", "9"], Repair(share=0.6), ("set_aside", None)),
+    ("no answer counts against a majority", "5", ["7", "7", None, None, None], Repair(), ("set_aside", None)),
+    ("a single vote is no majority", "5", ["7"], Repair(), ("set_aside", None)),
+    ("nothing to go by", "5", [None, None], Repair(), ("set_aside", None)),
+    ("a truth that cannot be read", "see the figure", ["7", "7", "7"], Repair(), ("repaired", "7")),
+    ("there is no ground truth", None, ["7", "7", "8"], Repair(), (None, "7")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("truth", "answers", "repair", "outcome"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_what_becomes_of_a_ground_truth(
+    truth: str | None, answers: list[str | None], repair: Repair, outcome: tuple[str | None, str | None]
+) -> None:
+    with Grader() as grader:
+        judge = Judge(grader, "repair", Counter(), repair=repair)
+        (judged,) = judge.judge([Record(0, "id", "?", truth, "test")], [answers])
+    assert (judged.truth, judged.expected[0]) == outcome
+    assert judged.replaced == (truth if outcome[0] == "repaired" else None)
+
+
+def spoiled(place: Path, share: float) -> dict[str, tuple[str, bool]]:
+    """Problems of the embedded world in a file, a share of them with a wrong answer.
+
+    PROBLEM -> its right answer, and whether the file has another one.
+    """
+    draw, known = Random(0), {}
+    with (place / "problems.jsonl").open("wb") as file:
+        for one in world.draw(0, 60, "test"):
+            wrong = draw.random() < share
+            known[one.text] = (one.answer, wrong)
+            file.write(
+                orjson.dumps({"problem": one.text, "answer": "90001" if wrong else one.answer}) + b"\n"
+            )
+    return known
+
+
+def config(place: Path, **values: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "run": {"dir": str(place / "run")},
+        "teacher": {"name": "rehearsal", "kind": "rehearsal", "model": "rehearsal"},
+        "data": {
+            "origin": "file",
+            "path": str(place / "problems.jsonl"),
+            "answer": "answer",
+            "name": "spoiled",
+        },
+        "samples": 8,
+        "answers": {"expected": "repair"},
+        "cluster": {"workers": 1},
+    }
+    return base | values
+
+
+def test_spoiled_answers_are_found_and_no_good_one_is_touched(tmp_path: Path, monkeypatch: Any) -> None:
+    """The rehearsal solves what the record says, so the truth is put back under it."""
+    known = spoiled(tmp_path, 0.2)
+    answers = "omi_core.tasks.solutions.right_answer"
+    monkeypatch.setattr(answers, lambda request: known[request.record.text][0])
+    run = plan_generate(load_generate(config(tmp_path)))
+    stats = run_locally(run, Stop())
+    rows = {row["problem"]: row for row in open_run(run.layout.root).rows()}
+    for text, row in rows.items():
+        right, wrong = known[text]
+        assert row["expected_answer"] == right
+        assert (row["ground_truth"], row["replaced_answer"]) == (
+            ("repaired", "90001") if wrong else ("kept", None)
+        )
+    repair = stats["counts"]["repair"]
+    assert sum(repair.values()) == 60
+    assert repair["repaired"] == sum(wrong for _, wrong in known.values()) > 5
+    assert (run.layout.dataset / "README.md").read_text().count(
+        "ground truths that the majority replaced"
+    ) == 1
+    again = {
+        "input": str(run.layout.root),
+        "run": {"dir": str(tmp_path / "again")},
+        "cluster": {"workers": 1},
+    }
+    reduced = plan_reduce(load_reduce(again | {"answers": {"expected": "repair", "repair": {"share": 1.0}}}))
+    strict = run_locally(reduced, Stop())["counts"]["repair"]
+    assert strict["kept"] == repair["kept"]
+    assert strict.get("repaired", 0) < repair["repaired"] <= strict["set_aside"]
+
+
+def test_its_options_are_refused_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="answers.repair: not used; set answers.expected=repair"):
+        load_generate(config(tmp_path, answers={"repair": {"keep": 2}}))
