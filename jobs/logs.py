@@ -3,6 +3,8 @@
 python -m jobs.logs runs/mine
 python -m jobs.logs runs/mine task=17        # the generate task 17, whole
 python -m jobs.logs runs/mine stage=reduce lines=50
+python -m jobs.logs runs/mine failed=true
+python -m jobs.logs runs/mine follow=true    # until nothing waits or runs
 """
 
 from omi_core.commands.logs import Options, main

@@ -1,7 +1,7 @@
 """Draw runs as one HTML page of charts, to view in a browser, to print or to pass on.
 
     python -m jobs.generate teacher=rehearsal data.size=40 samples=8 run.dir=runs/drawn
-    python -m jobs.report runs/drawn                                 # writes report.html
+    python -m jobs.report runs/drawn                                 # writes runs/drawn/report.html
     python -m jobs.report drawn 'runs/*' out=both.html     # side by side, then each of them
 
 The page needs no network and has no scripts. Runs can be drawn at any stage, even while they work; charts

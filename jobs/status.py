@@ -4,6 +4,7 @@
     python -m jobs.status runs/mine
     python -m jobs.status runs/mine watch=true
     python -m jobs.status runs/mine json=true
+    python -m jobs.status runs/mine wait=true      # exit code 0: published, 4: it needs you
 
 Makes one squeue call and at most one sacct call per run; without Slurm it shows what the run's files say.
 """

@@ -177,11 +177,14 @@ def run(planned: Run[Any] | Pipeline | Combine | Mix | Preferences | Decontamina
 
 
 def resume(
-    root: str | Path, tasks: int | None = None, cluster: Mapping[str, Any] | None = None
+    root: str | Path,
+    tasks: int | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    engine: Mapping[str, Any] | None = None,
 ) -> OpenRun | None:
     """Continues the run or the pipeline in a directory, as `jobs.resume`; nothing is repeated.
 
-    `tasks` and options of the `cluster` may be others from now on; a pipeline takes neither.
+    `tasks` and options of the `cluster` and the `engine` may be others from now on; a pipeline takes none.
 
     Raises: as `run`.
     """
@@ -190,8 +193,8 @@ def resume(
     if is_pipeline(Path(root)):
         from omi_core.pipeline import start
 
-        return _check(start.resume(Path(root), tasks, cluster), root)
-    found = open_again(Layout(Path(root)), tasks, cluster)
+        return _check(start.resume(Path(root), tasks=tasks, cluster=cluster, engine=engine), root)
+    found = open_again(Layout(Path(root)), {"tasks": tasks}, cluster=cluster, engine=engine)
     if isinstance(found.config, Generate) and found.config.cluster.kind == "slurm":
         from omi_core.slurm.sending import submit_again
 

@@ -25,6 +25,10 @@ class Cluster:
     kind: str = option("local", "where the stages run", choices=("local", "slurm"))
     workers: int = option(0, "CPU processes for a reduce task; 0: as many as there are cores", ge=0)
     account: str | None = option(None, "account that is charged (sbatch --account)")
+    cpu_account: str | None = option(None, "account of gate, reduce and publish; null: the same")
+    gpu_account_suffix: str | None = option(
+        None, "end of the account's name in GPU jobs, where a site charges GPUs apart: _g makes m1 m1_g"
+    )
     partition: str | None = option(None, "partition of the generate stage, with the GPUs")
     cpu_partition: str | None = option(None, "partition of gate, reduce and publish; null: the same")
     qos: str | None = option(None, "quality of service (--qos)")
@@ -58,6 +62,12 @@ class Cluster:
     srun: list[str] = option([], "srun arguments of the generate stage, such as a container's")
     cpu_srun: list[str] = option([], "srun arguments of the other stages")
     options: dict[str, Any] = option({}, "any other sbatch option of all jobs, NAME: VALUE")
+    gpu_options: dict[str, Any] = option(
+        {}, "the same of canary and generate alone; they go before `options`"
+    )
+    cpu_options: dict[str, Any] = option(
+        {}, "the same of gate, reduce, publish and rescue: {mail-type: END} mails a few times, not per task"
+    )
     after: str | None = option(
         None, "submit now, and start when these have ended: a job id, several as 12:13, or a run directory"
     )

@@ -129,6 +129,14 @@ class Generate:
         "on Slurm: a few samples first, and the array only if they pass; null: where GPUs are asked for",
         transient=True,
     )
+    wait: bool = option(
+        False, "on Slurm: return when the run has ended, with an exit code that says how", transient=True
+    )
+    notify: str | None = option(
+        None,
+        "shell command that is run once at the end; OMI_RUN, OMI_STATE and others tell it",
+        transient=True,
+    )
     run: RunOptions = section(RunOptions, transient=True)
 
 

@@ -181,7 +181,7 @@ _TABLE = (
         label="new tokens/s",
     ),
     Metric("gpus_per_task", "count"),
-    Metric("gpu_hours", "hours", heading="GPU-\nhours", tile="time of all GPUs", when="gpus"),
+    Metric("gpu_hours", "hours", heading="GPU-\nhours worked", tile="GPU time worked", when="gpus"),
     Metric("task_hours", "hours", heading="task-\nhours", tile="time of all tasks", when="tasks"),
     Metric(
         "gpu_hours_per_accepted",
@@ -205,6 +205,7 @@ _TABLE = (
         when="tasks",
     ),
     Metric("untimed_tasks", "count"),
+    Metric("gpu_hours_allocated", "hours", tile="GPU time allocated", when="gpus"),
     Metric("content_hash", label="content hash"),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}

@@ -81,6 +81,12 @@ class Evaluate:
     canary: bool | None = option(
         None, "on Slurm: a few samples first, and the array only if they pass; null: where GPUs are asked for"
     )
+    wait: bool = option(
+        False, "on Slurm: return when the evaluation is there, with an exit code that says how"
+    )
+    notify: str | None = option(
+        None, "shell command that is run once at the end; OMI_RUN, OMI_STATE and others tell it"
+    )
     run: RunOptions = section(RunOptions)
 
 
@@ -127,7 +133,7 @@ def load_evaluate(values: Mapping[str, Any], folder: Path | None = None) -> Aske
     _choose_prompt(config)
     given = options.written(config)
     same = ("teacher", "prompt", "answers", "samples", "seed", "tasks", "reduce_tasks")
-    same += ("engine", "cluster", "plan", "canary", "run")
+    same += ("engine", "cluster", "plan", "canary", "wait", "notify", "run")
     words = [_absolute(word) for word in config.benchmarks]
     generate = load_generate(
         {key: given[key] for key in same}

@@ -45,6 +45,10 @@ class Score(SolutionsInFiles):
     canary: bool | None = option(
         None, "on Slurm: a few samples first, and the array only if they pass; null: where GPUs are asked for"
     )
+    wait: bool = option(False, "on Slurm: return when the scores are there, with an exit code that says how")
+    notify: str | None = option(
+        None, "shell command that is run once at the end; OMI_RUN, OMI_STATE and others tell it"
+    )
     run: RunOptions = section(RunOptions)
 
 
@@ -68,18 +72,8 @@ def load_score(values: Mapping[str, Any]) -> Generate:
     check_tags("reasoning_tags", config.reasoning_tags)
     _refuse_unread(config)
     given = options.written(config)
-    same = (
-        "teacher",
-        "prompt",
-        "seed",
-        "tasks",
-        "reduce_tasks",
-        "engine",
-        "cluster",
-        "plan",
-        "canary",
-        "run",
-    )
+    same = ("teacher", "prompt", "seed", "tasks", "reduce_tasks", "engine", "cluster", "plan", "canary")
+    same += ("wait", "notify", "run")
     columns = {name: given[name] for name in options.written(SolutionsInFiles())}
     data = given["data"] | {"name": name_of_model(config.input), "path": config.input, "origin": "file"}
     return load_generate(

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
-from omi_core.commands import status
+from omi_core.commands import waiting
 from omi_core.store import ledger
 from tests.conftest import Here
 from tests.option_entries import GENERATE
@@ -58,6 +58,16 @@ SHOWN: dict[str, str] = {
         if key.startswith(("teacher.", "prompt.", "sampling.", "answers.", "engine.", "cluster.", "run."))
         or key in ("samples", "seed", "tasks", "reduce_tasks", "canary", "plan")
     },
+    "evaluate.wait": "cluster/test_chain.py",
+    "evaluate.notify": "jobs/test_notify.py",
+    "resume.wait": "cluster/test_chain.py",
+    "logs.failed": "commands/test_logs.py",
+    "logs.follow": "commands/test_logs.py",
+    "status.wait": "commands/test_exit_codes.py",
+    "status.exit_code": "commands/test_exit_codes.py",
+    "status.idle_minutes": "commands/test_exit_codes.py",
+    "pipeline.wait": "cluster/test_pipeline.py",
+    "pipeline.notify": "jobs/test_notify.py",
     **{f"show.{key}": "jobs/test_show.py" for key in ("sample", "json")},
     **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
     **{f"evaluate.{key}": _BESIDES for key in ("training_data", "judge", "judge_wrong", "scores")},
@@ -76,7 +86,7 @@ SHOWN: dict[str, str] = {
         for command in ("status", "compare", "report", "logs", "explore", "show")
     },
     "resume.tasks": "cluster/test_resume.py",
-    "resume.cluster": _WORDS,
+    **{f"resume.{key}": _WORDS for key in ("cluster", "engine", "run", "reduce_tasks", "notify")},
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
         f"combine.{key}": _COMBINE
@@ -178,7 +188,7 @@ def test_a_run_that_is_watched_is_looked_at_again_after_the_interval(
         waited.append(seconds)
         raise KeyboardInterrupt
 
-    replace_pauses(monkeypatch, status, wait)
+    replace_pauses(monkeypatch, waiting, wait)
     monkeypatch.setattr("omi_core.slurm.run_status.ALIVE", ("published", "done", "finished"))
     assert copied("status", "runs/solved", "interval=11")[0] == 0 and waited == []
     assert copied("status", "runs/solved", "watch=true", "interval=11")[0] == 130 and waited == [11]

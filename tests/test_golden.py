@@ -210,4 +210,14 @@ def test_columns_and_names_in_json_stay_as_programs_know_them(
     found: dict[str, Any] = {name: sorted(names_of(orjson.loads(text))) for name, text in shown.items()}
     table = here_with_files("compare", "solved", "new", "talk", "csv=true", "root=.")[1]
     found["compare as CSV"] = table.splitlines()[0]
+    if not request.config.getoption("write_golden"):  # names may come, and none may go
+        known = orjson.loads(GOLDEN.read_bytes())["names"]
+        found = {name: _of(each, known[name]) for name, each in found.items()}
     compare(golden, "names", found, request)
+
+
+def _of(found: Any, known: Any) -> Any:
+    """What of the names that are found is known, in the order in which it is found."""
+    if isinstance(found, str):
+        return ",".join(name for name in found.split(",") if name in known.split(","))
+    return [name for name in found if name in known]

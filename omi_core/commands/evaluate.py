@@ -103,7 +103,7 @@ def _of_judge(asked: Asked, root: Path) -> Generate:
     words += [f"data.path={pairs.absolute()}", f"rulings.wrong={str(asked.judge_wrong).lower()}"]
     words += ["sampling.temperature=0", "sampling.max_tokens=1024"]
     given = options.written(asked.generate)
-    same = {key: given[key] for key in ("cluster", "engine", "tasks", "canary")}
+    same = {key: given[key] for key in ("cluster", "engine", "tasks", "canary", "wait")}
     return load_generate(compose_values("generate", words, asked.folder) | same)
 
 

@@ -26,8 +26,19 @@ class Resume(Where):
     """The options of `jobs.resume`."""
 
     tasks: int | None = option(None, "array tasks for what is missing; null: as many as before", ge=1)
+    reduce_tasks: int | None = option(None, "array tasks of the reduce stage; null: as many as before", ge=1)
     cluster: dict[str, Any] = option(
         {}, "options of the cluster to change from now on, cluster.time=02:00:00"
+    )
+    engine: dict[str, Any] = option(
+        {}, "options of the engine to change from now on, engine.max_num_seqs=128"
+    )
+    run: dict[str, Any] = option(
+        {}, "options of how the run executes to change from now on, run.min_coverage=0.99"
+    )
+    notify: str | None = option(None, "as notify of the first command; null: as before")
+    wait: bool = option(
+        False, "on Slurm: return when nothing waits or runs any more, with an exit code that says how"
     )
 
 

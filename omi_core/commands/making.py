@@ -11,7 +11,10 @@ from omi_core.stages.run import Run
 
 
 def generate(config: Generate) -> int:
-    """Makes the dataset here, or submits that to Slurm. Returns the exit code."""
+    """Makes the dataset here, or submits that to Slurm. Returns the exit code.
+
+    `run.dir` names the run then, whatever it was named by.
+    """
     if config.cluster.kind != "slurm":
         from omi_core.stages.planning import plan_generate
 
@@ -23,7 +26,13 @@ def generate(config: Generate) -> int:
         from omi_core.commands.planned import show_plan
 
         return show_plan(run, wants_canary(config), active_if_known(run))
-    return submit_missing(run, by="generate", after=config.cluster.after)
+    code = submit_missing(run, by="generate", after=config.cluster.after)
+    config.run.dir = str(run.layout.root)
+    if code or not config.wait:
+        return code
+    from omi_core.commands.waiting import wait_for
+
+    return wait_for(run.layout.root)
 
 
 def reduce(config: Reduce) -> int:

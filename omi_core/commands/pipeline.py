@@ -28,7 +28,12 @@ def _main(arguments: list[str]) -> int:
         return show_plan(pipeline, is_pipeline(pipeline.root) and not pipeline.fresh)
     start.write(pipeline)
     print(f"{pipeline.root}: {len(pipeline.steps)} steps of recipe {pipeline.recipe}", file=sys.stderr)
-    return start.go_on(pipeline, by="pipeline")
+    code = start.go_on(pipeline, by="pipeline")
+    if code or not (pipeline.wait and pipeline.on_slurm):
+        return code
+    from omi_core.commands.waiting import wait_for
+
+    return wait_for(pipeline.root)
 
 
 _MORE = """

@@ -10,19 +10,25 @@ from omi_core.config import Generate
 
 def main(config: Resume, runs: list[Path]) -> int:
     """Continues one run or pipeline. Returns the exit code."""
-    from omi_core.pipeline.definition import is_pipeline
+    from omi_core.commands.waiting import wait_for
+    from omi_core.pipeline.definition import is_pipeline, read_pipeline
+    from omi_core.stages.continuing import SECTIONS
     from omi_core.store.layout import Layout
 
+    plain = {name: getattr(config, name) for name in ("tasks", "reduce_tasks", "notify")}
+    sections = {name: getattr(config, name) for name in SECTIONS}
     if is_pipeline(runs[0]):
         from omi_core.pipeline import start
 
-        return start.resume(runs[0], config.tasks, config.cluster)
+        code, on_slurm = start.resume(runs[0], **plain, **sections), read_pipeline(runs[0]).on_slurm
+        return wait_for(runs[0]) if config.wait and on_slurm and not code else code
     from omi_core.commands.making import finish_here
     from omi_core.stages.continuing import open_again
 
-    run = open_again(Layout(runs[0]), config.tasks, config.cluster)
+    run = open_again(Layout(runs[0]), plain, **sections)
     if isinstance(run.config, Generate) and run.config.cluster.kind == "slurm":
         from omi_core.slurm.sending import submit_again
 
-        return submit_again(run, config.cluster.get("after"))
+        code = submit_again(run, config.cluster.get("after"))
+        return wait_for(runs[0]) if config.wait and not code else code
     return finish_here(run.config.run.drain_seconds, lambda: run)

@@ -45,7 +45,7 @@ def run_composed(
             return 0
         configs = [command_root(name).checked(each, line.folder) for each in compose_cells(name, line)]
         together(configs)
-        return max(main(config) for config in configs)
+        return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
 
     def page(arguments: list[str], whole: bool) -> str:
         from omi_core.commands.help import composed_page
@@ -53,6 +53,25 @@ def run_composed(
         return composed_page(name, command_root(name).schema, doc, whole)
 
     leave(run, page, "interrupted; the same command continues")
+
+
+def _all_of(main: Callable[[Any], int], configs: Sequence[Any]) -> int:
+    """Runs `main` on each. With `wait` all are submitted before the first is waited for."""
+    runs = [getattr(config, "generate", config) for config in configs]  # of an evaluation
+    waited = [
+        run for run in runs if getattr(run, "wait", False) and run.cluster.kind == "slurm" and not run.plan
+    ]
+    for run in waited:
+        run.wait = False
+    code = max(main(config) for config in configs)
+    if code or not waited:
+        return code
+    from omi_core.commands.waiting import wait_for
+
+    codes = [wait_for(Path(run.run.dir)) for run in waited]
+    # What is asked of an evaluation besides is asked now that it is there.
+    ended = [config for config, run in zip(configs, runs, strict=True) if run is not config and run in waited]
+    return max(codes) or max((main(config) for config in ended), default=0)
 
 
 def run_on_runs(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omi_core.commands.finding import Where, runs_in
+from omi_core.commands.waiting import exit_code, gather, wait_until_ended
 from omi_core.hints import to_continue
 from omi_core.metrics import METRICS
 from omi_core.options import option
@@ -30,28 +31,34 @@ if TYPE_CHECKING:
 class Options(Where):
     watch: bool = option(False, "refresh until no job is waiting or running")
     interval: float = option(30.0, "seconds between queries; Slurm's controller serves all users", ge=10)
+    wait: bool = option(False, "return when nothing waits or runs any more, with an exit code that says how")
+    exit_code: bool = option(False, "exit with a code that says how the runs stand; wait=true does, too")
+    idle_minutes: float = option(10.0, "GPUs without a sample for so long are told as idle", gt=0)
     json: bool = option(False, "print JSON, for scripts")
 
 
 def main(config: Options, runs: list[Path]) -> int:
-    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable."""
-    from omi_core.pipeline.definition import is_pipeline
-    from omi_core.pipeline.state import gather_pipeline
-    from omi_core.slurm.run_status import ALIVE, gather_readable
+    """Shows the given runs, or all below `root`. Returns the exit code: 1 for a run that is unreadable.
 
+    Where the exit code is asked for, it is that of `waiting.exit_code`.
+    """
     show = _print_json if config.json else _screen(config.watch)
-    alive: set[str] = set()
-    while True:
-        found = [
-            gather_pipeline(path) if is_pipeline(path) else gather_readable(path)
-            for path in runs or runs_in(Path(config.root), pipelines=True)
-        ]
+
+    def look() -> list[Status | PipelineStatus]:
+        paths = runs or runs_in(Path(config.root), pipelines=True)
+        found = [gather(path, config.idle_minutes * 60) for path in paths]
+        if config.watch:
+            show(found, bool(runs))
+        return found
+
+    if config.watch:
+        found = wait_until_ended(look, config.interval, config.interval)
+    else:
+        found = wait_until_ended(look, config.interval) if config.wait else look()
         show(found, bool(runs))
-        # While the controller is away, what was alive is taken to be so still.
-        alive = {each.root for each in found if each.state in ALIVE or (each.root in alive and each.note)}
-        if not config.watch or not alive:
-            return int(bool(runs) and any(each.state == "unreadable" for each in found))
-        time.sleep(config.interval)
+    if config.wait or config.exit_code:
+        return exit_code(each.state for each in found)
+    return int(bool(runs) and any(each.state == "unreadable" for each in found))
 
 
 def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
@@ -69,13 +76,18 @@ def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], 
     console = terminal()
 
     def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
-        shown = [part for status in found for part in _one(status)] if in_full else all_runs(found)
+        shown = shown_in_full(found) if in_full else all_runs(found)
         if watch and console.is_terminal:
             console.clear()
             shown = [*shown, f"{time.strftime('%H:%M:%S')}; Ctrl-C ends"]
         console.print(Group(*shown), soft_wrap=True)  # a command that is printed stays in one line
 
     return show
+
+
+def shown_in_full(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+    """Every run and pipeline in full, one below the other."""
+    return [part for status in found for part in _one(status)]
 
 
 def _one(status: Status | PipelineStatus) -> list[RenderableType]:
@@ -107,33 +119,21 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
 
 def one_run(status: Status) -> list[RenderableType]:
     """One run, in full."""
-    from omi_core.slurm.times import in_words
-
     if status.state == "unreadable":
         return [f"unreadable: {status.note or ''}"]
-    rows = [("records", f"{status.records_done:,} of {status.records:,}")]
-    left = (
-        f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
-        if status.rate and status.eta is not None
-        else ""
-    )
-    rows.append(("samples", f"{status.samples_done:,} of {status.samples:,}{left}"))
+    rows = [("records", f"{status.records_done:,} of {status.records:,}"), ("samples", _samples(status))]
     if status.errors:
         rows.append(("quarantined", f"{status.errors:,}"))
     for stage, counts in status.tasks.items():
         rows.append((stage, ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))))
         rows += [("", _waits(group)) for group in status.waiting if group.stage == stage]
-    if status.gpu_hours is not None:
-        each = status.gpu_hours_per_row
-        words = f", {each:.2e} per accepted sample" if each else ""
-        rows.append(("GPU hours", f"{status.gpu_hours:,.2f}{words}"))
-    if status.idle_share is not None:
-        rows.append(("idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"))
+    rows += _costs(status)
     made = [(METRICS["rows"], status.rows), (METRICS["tokens"], status.tokens)]
     if status.rows is not None:
         told = (f"{metric.show(value)} {metric.heading}" for metric, value in made if value is not None)
         scored = status.state == "evaluated"
         rows.append(("evaluation" if scored else "dataset", ", ".join(told)))
+        rows.append(("", str(status.result)))
     if status.missing:
         words = f"{status.missing:,} of {status.samples:,} samples are missing from the dataset"
         rows.append(("hole", words))
@@ -141,17 +141,76 @@ def one_run(status: Status) -> list[RenderableType]:
     if status.failures_before:
         rows.append(("before", f"{status.failures_before:,} tasks failed in earlier chains"))
     shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", rows)]
+    shown += _outcome(status)
     shown += [f"{group.stage}: {group.advice}" for group in status.waiting if group.advice]
     if status.state in ("ended", "stopped", "cancelled") or (status.missing and status.state == "published"):
         shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
 
 
+def _outcome(status: Status) -> Iterator[Table]:
+    """What the run came to: the figures of its dataset, or the table of its evaluation."""
+    from omi_core.evaluate.outcome import read_outcome
+    from omi_core.evaluate.tables import header, lines
+    from omi_core.stages.summary import summary_table
+
+    if status.summary is None:
+        return
+    if "evaluation" not in status.summary:
+        yield summary_table("", status.summary)
+        return
+    figures = read_outcome(Path(str(status.result))).figures
+    table = plain_table(columns=header(figures), right=header(figures)[1:])
+    for row in lines(figures):
+        table.add_row(*row)
+    yield table
+
+
+def _samples(status: Status) -> str:
+    """How many samples are there, and how long the tasks at work take yet."""
+    from omi_core.slurm.times import in_words
+
+    words = f"{status.samples_done:,} of {status.samples:,}"
+    if status.samples:
+        words += f" ({status.samples_done / status.samples:.0%})"
+    if status.rate is not None and status.eta is not None:
+        words += f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
+        if status.samples_queued:
+            words += f" for the tasks that run; {status.samples_queued:,} samples wait for others"
+    return words
+
+
+def _costs(status: Status) -> Iterator[tuple[str, str]]:
+    """What the run takes, and what of it does no work."""
+    from omi_core.slurm.times import in_words
+
+    if status.gpu_hours is not None:
+        each = status.gpu_hours_per_row
+        words = f", {each:.2e} per accepted sample" if each else ""
+        yield "GPU hours", f"{status.gpu_hours:,.2f} allocated{words}"
+    if status.gpu_hours_worked is not None:
+        yield ("" if status.gpu_hours is not None else "GPU hours"), f"{status.gpu_hours_worked:,.2f} worked"
+    if status.idle_share is not None:
+        yield "idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"
+    for held in status.idle:
+        tasks = ", ".join(held.tasks[:3]) + (", …" if len(held.tasks) > 3 else "")
+        yield (
+            "GPUs idle",
+            f"{held.node}: {held.gpus:g} held, {held.why} for {in_words(held.seconds)} ({tasks})",
+        )
+    if status.begun_per_sample is not None:
+        kills = "" if status.begun_per_sample > 1 else "; nothing was lost to kills"
+        yield "tokens", f"at most {status.begun_per_sample:.3f} generated for each one needed{kills}"
+
+
 def _waits(group: WaitingGroup) -> str:
     """Why tasks wait, in words and in Slurm's."""
     words = f"{group.words} ({group.reason})" if group.words else group.reason
     urgent = "" if group.kind == "waits for its turn" else f"{group.kind}: "
-    return f"{group.count:,}: {urgent}{words}"
+    if group.starts is None:
+        return f"{group.count:,}: {urgent}{words}"
+    starts = time.strftime("%d %b %H:%M", time.localtime(group.starts))
+    return f"{group.count:,}: {urgent}{words}, expected to start {starts}"
 
 
 def _failure(group: FailureGroup) -> str:

@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omi_core.cluster_options import Cluster
-from omi_core.config import load_generate
 from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
 from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
+from omi_core.pipeline.jobs_of_steps import job_of, pipeline_cluster
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.state import step_entries
 from omi_core.pipeline.steps import generate_of
@@ -30,10 +29,11 @@ from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
 from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.retry_policy import TERMINATED, Cause, decide
-from omi_core.slurm.script import Job, submit_job
+from omi_core.slurm.script import submit_job
 from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
+from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
-from omi_core.stages.run import open_run
+from omi_core.stages.run import open_run, published
 from omi_core.store import ledger
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import Layout
@@ -85,11 +85,14 @@ def advance_job(run: str) -> int:
 
 def _published(root: Path) -> bool:
     """Whether a run is published; if not, what is missing of it is sent again. Raises ChainEnded."""
+    run = open_run(Layout(root))
     try:
-        gates.pass_publish(open_run(Layout(root)))
+        gates.pass_publish(run)
     except GoesOn as goes_on:
         print(f"not published yet: {goes_on}", flush=True)
         return False
+    if (stats := published(run)) is not None:  # publish may have been killed before it told
+        notify_published(run, stats)
     return True
 
 
@@ -133,6 +136,7 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
                 if step_progress.failure(pipeline, step) is None:
                     step_progress.note(pipeline, "failed", step, reason=reason)
                 print(f"failed: step {name}: {reason}; {to_continue(pipeline.root)}", flush=True)
+                notify_ended(pipeline.layout, pipeline.notify, "stopped", f"step {name}: {reason}")
                 return 1
             print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
             _send_patiently(pipeline, step)
@@ -182,6 +186,7 @@ def advance(pipeline: Pipeline) -> int:
         _send_ready(pipeline, _send_patiently)
         if len(step_progress.done_steps(pipeline)) == len(pipeline.steps):
             show_table(pipeline)
+            notify_end(pipeline.layout, pipeline.notify, "finished", pipeline.fingerprint)
     return 0
 
 
@@ -293,24 +298,12 @@ def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
     cluster = pipeline_cluster(pipeline)
     after = dependency(first, pipeline.root)
     for stage in ("step", "rescue"):
-        job = Job(
-            name=f"{pipeline.root.name}.{step.name}",
-            stage=stage,
-            arguments=(str(pipeline.root), stage, step.name),
-            logs=pipeline.layout.logs,
-            token=pipeline.fingerprint[:12],
-            after=after,
-        )
+        job = job_of(pipeline, step, stage, after)
         identifier = submit_job(cluster, job)
         step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
         after = f"afternotok:{identifier}"
         if stage == "step":
             print(f"{step.command:>9}  job {identifier}", flush=True)
-
-
-def pipeline_cluster(pipeline: Pipeline) -> Cluster:
-    """The cluster that a pipeline's own jobs go to."""
-    return load_generate({"cluster": pipeline.cluster}).cluster
 
 
 def active_jobs(pipeline: Pipeline) -> list[str]:

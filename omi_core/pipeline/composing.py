@@ -14,7 +14,7 @@ from typing import Any
 from omi_core import options
 from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_values
-from omi_core.composing.grammar import typed
+from omi_core.composing.grammar import typed, word
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError, did_you_mean, option, section
 from omi_core.pipeline.definition import Pipeline, Step, content_of
@@ -40,6 +40,12 @@ class Options:
 
     recipe: str | None = option(None, "a recipe that comes with the project, or a file of your own, *.yaml")
     plan: bool = option(False, "show the steps, what they read and what is done; do nothing")
+    wait: bool = option(
+        False, "on Slurm: return when the pipeline has ended, with an exit code that says how"
+    )
+    notify: str | None = option(
+        None, "shell command that is run once at the end; OMI_RUN, OMI_STATE and others tell it"
+    )
     run: PipelinePlace = section(PipelinePlace)
 
 
@@ -151,6 +157,8 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         command = COMMANDS[draft.command]
         given = list(words.cluster) if command.generates is not None else []
         given += words.generate if draft.command == "generate" else []
+        if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
+            given.append(word("notify", words.own.notify))
         given += words.steps.get(draft.name, [])
         try:
             folder = step_directory(number, draft.name)
@@ -178,6 +186,8 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         cwd=os.getcwd(),
         fresh=words.own.run.fresh,
         plan=words.own.plan,
+        wait=words.own.wait,
+        notify=words.own.notify,
     )
 
 

@@ -61,8 +61,8 @@ class Pipeline:
     """A pipeline as it is composed: where it lies, its fingerprint, and its steps in order.
 
     `cluster` holds the options of where it is carried out; `cwd` is the directory that relative paths in
-    options start from. `fresh` and `plan` are what the command asked for, and not on disk: to take the place
-    of an old one, and only to be shown.
+    options start from. `notify` is run at the end. `fresh`, `plan` and `wait` are what the command asked for,
+    and not on disk: to take the place of an old one, only to be shown, to be waited for.
     """
 
     root: Path
@@ -74,6 +74,8 @@ class Pipeline:
     cwd: str = "."
     fresh: bool = False
     plan: bool = False
+    wait: bool = False
+    notify: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -144,6 +146,7 @@ def read_pipeline(root: Path) -> Pipeline:
             steps,
             last["cluster"],
             last["cwd"],
+            notify=last.get("notify"),
         )
 
     return directory(root).read(build)
@@ -160,6 +163,7 @@ def write_pipeline(pipeline: Pipeline) -> None:
     steps = {
         "cwd": pipeline.cwd,
         "cluster": pipeline.cluster,
+        "notify": pipeline.notify,
         "steps": [dataclasses.asdict(step) for step in pipeline.steps],
     }
     write_json(pipeline.root / _STEPS, steps)

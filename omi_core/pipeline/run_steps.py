@@ -20,6 +20,7 @@ from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.steps import run_step
 from omi_core.stages.here import is_failure
+from omi_core.stages.notify import notify_end, notify_ended
 from omi_core.stages.stopping import SIGNALS, handling
 from omi_core.store.files import LockTaken, lock
 
@@ -46,6 +47,7 @@ def run_here(pipeline: Pipeline) -> int:
                 return 1
             step_progress.note_done(pipeline, done)
     show_table(pipeline)
+    notify_end(pipeline.layout, pipeline.notify, "finished", pipeline.fingerprint)
     return 0
 
 
@@ -87,6 +89,7 @@ class _Steps:
             reason = f"its process was killed by {signal.Signals(-code).name}"
         reason = reason or f"its process ended with exit code {code}, see above"
         print(f"failed: step {step.name}: {reason}; the same command continues", file=sys.stderr)
+        notify_ended(pipeline.layout, pipeline.notify, "stopped", f"step {step.name}: {reason}")
         return 2 if code == 2 else 1
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from omi_core.config import Generate
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
+from omi_core.pipeline.jobs_of_steps import texts_of
 from omi_core.pipeline.steps import generate_of
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import Run
+from omi_core.tasks.prompting import Prompting
 from omi_core.terminal import plain_table, terminal
 
 
@@ -13,31 +18,42 @@ def show_plan(pipeline: Pipeline, exists: bool) -> int:
     print(f"pipeline   {pipeline.root} ({'continued' if exists else 'new'})")
     print(f"recipe     {pipeline.recipe}")
     done = step_progress.done_steps(pipeline) if exists else []
+    runs = {step.name: _planned(pipeline, step, done) for step in pipeline.steps if step.name not in done}
     for step in pipeline.steps:
         print(f"\n{step.number:>2}  {step.name}: jobs.{step.command}")
         print(f"    needs    {', '.join(step.needs) or 'nothing of an earlier step'}")
         if step.name in done and (made := step_progress.result(pipeline, step)):
             print(f"    done     {made.rows_out:,} rows, {made.hash[:12]}")
         else:
-            print(f"    makes    {_expected(pipeline, step, done)}")
+            print(f"    makes    {_expected(pipeline, step, runs.get(step.name))}")
+    for step in pipeline.steps if pipeline.on_slurm else ():
+        if step.name in done:
+            continue
+        for stage, text in texts_of(pipeline, step, runs[step.name]):
+            print(f"\n== {step.name}: {stage}\n{text}", end="")
     return 0
 
 
-def _expected(pipeline: Pipeline, step: Step, done: list[str]) -> str:
+def _planned(pipeline: Pipeline, step: Step, done: list[str]) -> Run[Generate] | None:
+    """The run that a step generates, not written down; None: there is none, or no input for it yet."""
+    if not step.is_chain:
+        return None
+    config = generate_of(step.command, pipeline.config(step))
+    read = (config.data.path or "").startswith(str(pipeline.root))
+    if read and not all(name in done for name in step.needs):
+        return None
+    config.plan = True
+    return plan_generate(config)
+
+
+def _expected(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> str:
     """How many samples a step is going to make, where that can be known."""
     if not step.is_chain:
         return f"{step.folder}/{step.product}"
-    from omi_core.stages.planning import plan_generate
-    from omi_core.tasks.prompting import Prompting
-
     config = generate_of(step.command, pipeline.config(step))
     each = f"{Prompting(config).samples} samples by {config.teacher.name}"
-    if (config.data.path or "").startswith(str(pipeline.root)) and not all(
-        name in done for name in step.needs
-    ):
+    if run is None:
         return f"records not known yet x {each}"
-    config.plan = True
-    run = plan_generate(config)
     return f"{run.plan.records:,} records x {each}: {run.plan.keys:,}"
 
 

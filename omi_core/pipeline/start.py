@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +59,14 @@ def go_on(pipeline: Pipeline, by: str) -> int:
     return advance.submit(pipeline, by) if pipeline.on_slurm else run_steps.run_here(pipeline)
 
 
-def resume(root: Path, tasks: int | None = None, cluster: Mapping[str, Any] | None = None) -> int:
+def resume(root: Path, **given: Any) -> int:
     """As `go_on` for the pipeline in a directory.
 
     Raises:
-        ConfigError: also where `tasks` or options of the `cluster` are given: single steps have these.
+        ConfigError: also where options are given: single steps have these.
     """
-    for name, given in (("tasks", tasks is not None), ("cluster", bool(cluster))):
-        if given:
+    for name, value in given.items():
+        if value is not None and value != {}:
             raise ConfigError(
                 f"{name}: of a pipeline give it to jobs.pipeline, or resume one of its steps with it"
             )

@@ -19,7 +19,7 @@ from omi_core.report.facts import Facts
 from omi_core.tasks import figures_of
 
 # Where a run lies says nothing about it.
-_LEFT_OUT = ("run.",)
+_LEFT_OUT = ("run.", "wait", "notify")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def measure(run: Facts, options: Mapping[str, Any] | None = None) -> Row:
         "content_hash": stats.get("content_hash"),
         "gpus_per_task": run.gpus,
         "gpu_hours": run.gpu_hours,
+        "gpu_hours_allocated": run.gpu_hours_allocated,
         "task_hours": run.task_hours,
         "untimed_tasks": run.untimed,
         "timed_tokens": sum(shard.completion_tokens or 0 for shard in run.timed),

@@ -19,17 +19,21 @@ from omi_core.evaluate.outcome import Scored, read_outcome
 from omi_core.publish.dataset import read_stats
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, part_path, read_manifest
 from omi_core.publish.rows import DEFAULT_TASK
+from omi_core.slurm.failures import read_trouble
+from omi_core.slurm.retry_policy import cause_of
 from omi_core.store import ledger
 from omi_core.store.files import read_json
 from omi_core.store.frames import NO_KEYS, Frame
 from omi_core.store.index import contents
 from omi_core.store.keys import refuse_outside
 from omi_core.store.layout import Layout
-from omi_core.store.manifests import held_seconds
+from omi_core.store.manifests import before, held_seconds
 from omi_core.store.manifests import read_manifest as read_shard_manifest
 from omi_core.store.plan import Plan, read_plan
 
 _JOURNAL = re.compile(r"(\d{4,})-(\d{5,})\.jsonl\.zst")
+_SHARD = re.compile(r"(\d{4,})-(\d{5,})")
+_MESSAGE_CHARACTERS = 300
 _PARTS = re.compile(r"of-(\d{5,})")
 # Two clocks take part in a time: that of the node, and that of the file server.
 _SLACK_SECONDS = 60.0
@@ -43,7 +47,8 @@ class Shard:
     teacher stood ready, `start_up` is what opening it took. `started` (that moment) and `written` (the last
     write to the journal, None where it cannot be told) are seconds since the epoch. All times but `written`
     are None for a shard that did not end by itself. `timeline` holds (seconds, samples so far). They are of
-    the shard's last session, `held` is how long it held its machine in all of them.
+    the shard's last session, `held` is how long it held its machine in all of them, and `sessions` how many
+    there were that ended by themselves.
     """
 
     attempt: int
@@ -62,6 +67,8 @@ class Shard:
     started: float | None = None
     held: float | None = None
     device: str | None = None
+    node: str | None = None
+    sessions: int | None = None
     timeline: tuple[tuple[float, int], ...] = ()
 
     @property
@@ -72,6 +79,17 @@ class Shard:
     @property
     def name(self) -> str:
         return f"attempt {self.attempt}, task {self.task}"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task that left word of its failure. `attempt` is None of a job that is no shard's."""
+
+    stage: str
+    attempt: int | None
+    cause: str
+    words: str
+    node: str | None
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,7 @@ class Facts:
     parts: list[PartManifest]
     stats: dict[str, Any] | None
     attempts: dict[int, float]
+    failed: list[Failed]
 
     @property
     def name(self) -> str:
@@ -152,6 +171,14 @@ class Facts:
         return None if self.task_hours is None else self.task_hours * self.gpus
 
     @property
+    def gpu_hours_allocated(self) -> float | None:
+        """What Slurm charges, as the summary of the run has it; None where no job was asked for GPUs."""
+        try:
+            return read_json(self.layout.summary)["GPU hours"]["allocated"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
     def untimed(self) -> int:
         """Tasks that left samples but no times: killed, or still running."""
         return len(self.shards) - len(self.timed) if self.plan.complete else 0
@@ -185,7 +212,27 @@ def _gather(layout: Layout) -> Facts:
     parts = _finished_parts(layout, plan, settled)
     counts = stats["counts"] if stats else merge_counts(part.counts for part in parts) if parts else None
     known = settled if plan.complete else None
-    return Facts(layout, plan, read_json(layout.config), known, shards, counts, parts, stats, attempts)
+    failed = _failed(layout, entries)
+    config = read_json(layout.config)
+    return Facts(layout, plan, config, known, shards, counts, parts, stats, attempts, failed)
+
+
+def _failed(layout: Layout, entries: Sequence[Mapping[str, Any]]) -> list[Failed]:
+    """What failed tasks left, and why chains ended."""
+    stages = {entry["job"]: entry["stage"] for entry in entries if entry.get("job")}
+    found = []
+    for path in sorted([*layout.generate.glob("*.trouble.json"), *layout.logs.glob("*.trouble.json")]):
+        trouble = read_trouble(path)
+        if trouble is None:
+            continue
+        name = path.name.partition(".")[0]
+        shard = _SHARD.fullmatch(name) if path.parent == layout.generate else None
+        stage = "generate" if shard else stages.get(name.partition("_")[0], "job")
+        words = f"{trouble['class']}: {' '.join(str(trouble['message']).split())}"[:_MESSAGE_CHARACTERS]
+        cause = cause_of(trouble, None, None).value
+        found.append(Failed(stage, int(shard[1]) if shard else None, cause, words, trouble.get("node")))
+    ends = [entry["reason"] for entry in entries if entry["stage"] in ("end", "refused")]
+    return found + [Failed("chain", None, "ended", reason[:_MESSAGE_CHARACTERS], None) for reason in ends]
 
 
 def _keeps_times(layout: Layout, attempts: Mapping[int, float]) -> bool:
@@ -237,6 +284,8 @@ def _shard(
         away=float(manifest.get("away", 0.0)),
         held=held_seconds(manifest),
         device=manifest["teacher"].get("device"),
+        node=manifest.get("node"),
+        sessions=int(before(manifest)["sessions"]),
         timeline=tuple((float(second), int(count)) for second, count in manifest["timeline"]),
     )
 

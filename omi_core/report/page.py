@@ -17,9 +17,16 @@ from omi_core.report.charts import Table
 from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
 from omi_core.report.svg import duration, killed
+from omi_core.report.work import work_tables
 from omi_core.tasks import figures_of, known
 
 _SHOWN_CHARACTERS = 1500
+MARK = "a page of jobs.report, of "
+
+
+def mark_of(runs: Sequence[Facts]) -> str:
+    """What the head of a page says of its runs."""
+    return MARK + " ".join(run.plan.fingerprint[:12] for run in runs)
 
 
 def render_report(runs: Sequence[Facts], examples: int) -> str:
@@ -36,6 +43,7 @@ def render_report(runs: Sequence[Facts], examples: int) -> str:
         "report/page.html",
         title=names[0] if len(runs) == 1 else f"{len(runs)} runs side by side",
         style=html.packaged("report/style.css"),
+        mark=mark_of(runs),
         compared=_table_of_runs(rows),
         side_by_side=_side_by_side(runs, rows, names) if len(runs) > 1 else (),
         sections=[
@@ -45,6 +53,7 @@ def render_report(runs: Sequence[Facts], examples: int) -> str:
                 "warnings": list(_warnings(run)),
                 "tiles": list(_tiles(row)),
                 "figures": [*evaluation_figures([run], [name]), *plots.figures(run)],
+                "work": list(work_tables(run)),
                 "examples": list(_examples(run, examples)),
             }
             for name, run, row in zip(names, runs, rows, strict=True)

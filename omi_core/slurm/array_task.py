@@ -19,14 +19,17 @@ from omi_core.slurm import gates, hosts, links
 from omi_core.slurm.canary import check_canary
 from omi_core.slurm.commands import SlurmError
 from omi_core.slurm.retry_policy import HANDED_BACK, TERMINATED, UNWRITABLE
+from omi_core.slurm.run_status import gpu_hours
 from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.stages import here
 from omi_core.stages.generate import ShardReport, run_shard
+from omi_core.stages.notify import notify_published
 from omi_core.stages.progress import Progress
 from omi_core.stages.publish import publish_run
 from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, part_range, run_part
 from omi_core.stages.run import Run, is_current, open_to_continue, outcome, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
+from omi_core.stages.summary import show_summary
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.store.files import write_json
 from omi_core.store.layout import Layout
@@ -114,7 +117,9 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
             recover(outcome(run))
             stats = published(run)
             if stats is None or not is_current(run, stats):
-                publish_run(run, parts)
+                stats = publish_run(run, parts)
+            show_summary(run, stats, gpu_hours(run))
+        notify_published(run, stats)
     except PartError as error:
         print(f"publish: {error}", flush=True)
         discard_damaged(part_paths(run, parts))

@@ -97,7 +97,7 @@ def find_failures(
         else:
             groups[key] = make()
 
-    cancelled = bool(chain) and chain[-1]["stage"] == "cancel"
+    cancelled = bool(chain) and chain[-1]["stage"] in ("cancel", "refused")
     troubled_places = {(attempt, shard - shard % replicas) for attempt, shard in left}
     for place in places(chain, replicas):
         state = seen.get(place.key)
@@ -121,9 +121,11 @@ def find_failures(
         )
     for group in _of_cpu_jobs(layout, chain, seen):
         add((group.stage, group.message), lambda g=group: g)
-    ends = [entry["reason"] for entry in chain if entry["stage"] == "end"]
     found = sorted(groups.values(), key=lambda group: -group.count)
-    return [FailureGroup("gate", 1, reason, "gate") for reason in ends[-1:]] + found, older
+    for stage, name in (("end", "gate"), ("refused", "submission")):
+        reasons = [entry["reason"] for entry in chain if entry["stage"] == stage]
+        found = [FailureGroup(name, 1, reason, name) for reason in reasons[-1:]] + found
+    return found, older
 
 
 def _troubles(layout: Layout, attempts: set[int]) -> tuple[dict[tuple[int, int], dict[str, Any]], int]:

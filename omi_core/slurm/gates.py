@@ -25,6 +25,7 @@ from omi_core.slurm.script import ON_GPUS, replicas
 from omi_core.slurm.states import TaskKey
 from omi_core.slurm.submit import Chain, Shares, ask_site, shares
 from omi_core.stages import gate
+from omi_core.stages.notify import command_of, notify_ended
 from omi_core.stages.reduce import finished_parts
 from omi_core.stages.run import Run, is_current, published
 from omi_core.store import ledger
@@ -373,6 +374,7 @@ def end_chain(run: Run[Any], words: str) -> NoReturn:
         ledger.append(run.layout.ledger, {"stage": "end", "reason": words})
     finally:  # a full disk is a reason to end, and has no room for it
         _cancel([entry["job"] for entry in behind(run.layout)])
+        notify_ended(run.layout, command_of(run), "ended", words)
     raise ChainEnded(words)
 
 

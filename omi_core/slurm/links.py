@@ -102,8 +102,8 @@ def refuse_left_behind(layout: Layout) -> None:
     cancelled, and for a gate whose submission was killed before it could be written down.
     """
     chain = this_chain(layout)
-    if chain[-1]["stage"] == "end":
-        raise ChainEnded(chain[-1]["reason"])
+    if ledger.last_stage(chain) == "end":
+        raise ChainEnded([entry["reason"] for entry in chain if entry["stage"] == "end"][-1])
     if any(entry["stage"] == "cancel" for entry in chain):
         raise ChainEnded(f"the run was cancelled; {to_continue(layout.root)}")
     own = own_job()

@@ -107,9 +107,10 @@ _DIRECTIVE = re.compile(r"#(SBATCH|PBS|BSUB)\b")
 
 def check_passed(cluster: Cluster) -> None:
     """Raises ConfigError for what would replace a thing that the suite sets itself, or break the script."""
-    for name, value in cluster.options.items():
-        _check_option(str(name), value)
-    if cluster.mem and {"mem-per-cpu", "mem-per-gpu"} & set(passed_options(cluster)):
+    for section in ("options", "gpu_options", "cpu_options"):
+        for name, value in getattr(cluster, section).items():
+            _check_option(f"cluster.{section}", str(name), value)
+    if cluster.mem and {"mem-per-cpu", "mem-per-gpu"} & set(passed_options(cluster, True)):
         raise ConfigError("cluster.options: memory per core or GPU, and cluster.mem is set, too; omit one")
     for key in ("srun", "cpu_srun"):
         for word, name in _srun_names(getattr(cluster, key)):
@@ -129,28 +130,32 @@ def check_passed(cluster: Cluster) -> None:
     _check_lines(cluster)
 
 
-def passed_options(cluster: Cluster) -> dict[str, Any]:
-    """`cluster.options` as they are written into the script; those that are null or false are left out."""
+def passed_options(cluster: Cluster, on_gpus: bool) -> dict[str, Any]:
+    """What a GPU or a CPU job passes on, as it is written into the script; null and false leave one out."""
+    chosen = {**cluster.options}
+    own = cluster.gpu_options if on_gpus else cluster.cpu_options
+    for name in own:  # whichever way it is spelt in `options`
+        chosen = {key: value for key, value in chosen.items() if _plain(str(key)) != _plain(str(name))}
     return {
         _plain(str(name)): value
-        for name, value in cluster.options.items()
+        for name, value in (chosen | own).items()
         if value is not None and value is not False
     }
 
 
-def _check_option(name: str, value: Any) -> None:
+def _check_option(section: str, name: str, value: Any) -> None:
     plain = _plain(name)
     if not re.fullmatch(r"[a-z][a-z0-9-]*|[A-Za-z]", plain):
-        raise ConfigError(f"cluster.options: {name!r} is not an option of sbatch; give NAME: VALUE")
+        raise ConfigError(f"{section}: {name!r} is not an option of sbatch; give NAME: VALUE")
     own = _SBATCH_SHORT.get(plain) if len(plain) == 1 else _begins(plain, _SBATCH)
     if own is not None:
-        raise ConfigError(f"cluster.options: {name} is the suite's to set; {_SBATCH[own]}")
+        raise ConfigError(f"{section}: {name} is the suite's to set; {_SBATCH[own]}")
     if len(plain) == 1:
-        raise ConfigError(f"cluster.options: {name}: give the option's long name")
+        raise ConfigError(f"{section}: {name}: give the option's long name")
     if not isinstance(value, (str, int, float, type(None))):
-        raise ConfigError(f"cluster.options: {name}: must be a text, a number, true or null, not {value!r}")
+        raise ConfigError(f"{section}: {name}: must be a text, a number, true or null, not {value!r}")
     if plain == "gres" and re.search(r"(^|,)\s*gpu\b", str(value)):
-        raise ConfigError(f"cluster.options: {name}={value} is the suite's to set; {_GPUS}")
+        raise ConfigError(f"{section}: {name}={value} is the suite's to set; {_GPUS}")
 
 
 def _plain(name: str) -> str:
@@ -181,7 +186,8 @@ def _srun_names(words: list[str]) -> Iterator[tuple[str, str | None]]:
 def _check_lines(cluster: Cluster) -> None:
     """What stands in a line of the script must not begin another."""
     values = {f"cluster.{name}": value for name, value in vars(cluster).items() if isinstance(value, str)}
-    values |= {f"cluster.options.{name}": value for name, value in cluster.options.items()}
+    for section in ("options", "gpu_options", "cpu_options"):
+        values |= {f"cluster.{section}.{name}": value for name, value in getattr(cluster, section).items()}
     for key, value in values.items():
         if isinstance(value, str) and not value.isprintable():
             raise ConfigError(f"{key}={value!r}: holds a line break or another control character")

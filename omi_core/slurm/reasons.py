@@ -90,7 +90,8 @@ _ALSO_OF_CPU_JOBS = ("time", "partition", "qos", "constraint")
 class WaitingGroup:
     """Tasks of a stage that wait for one reason: how many, Slurm's word, and what it means.
 
-    `advice` is what to do, None where waiting is all.
+    `advice` is what to do, None where waiting is all. `starts` is when Slurm expects the first of them to
+    start, in seconds since the epoch, None where it does not say.
     """
 
     stage: str
@@ -99,6 +100,7 @@ class WaitingGroup:
     kind: str
     words: str
     advice: str | None = None
+    starts: float | None = None
 
 
 def meaning(task: TaskState) -> Meaning | None:
@@ -131,11 +133,13 @@ def waiting(
             continue
         stage, on_gpus = stages[key.job_id]
         reason = task.reason or task.state
-        if (stage, reason) in groups:
-            groups[stage, reason].count += 1
-        else:
+        if (stage, reason) not in groups:
             advice = _advice(found, option_of(found, on_gpus), resume)
-            groups[stage, reason] = WaitingGroup(stage, 1, reason, found.kind.value, found.words, advice)
+            groups[stage, reason] = WaitingGroup(stage, 0, reason, found.kind.value, found.words, advice)
+        group = groups[stage, reason]
+        group.count += 1
+        if task.expected is not None:
+            group.starts = min(task.expected, group.starts or task.expected)
     order = [NEVER.value, HELD.value, SITE.value, TURN.value]
     return sorted(groups.values(), key=lambda group: order.index(group.kind))
 

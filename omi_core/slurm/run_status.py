@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,16 @@ from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.metrics import METRICS
 from omi_core.options import ConfigError
-from omi_core.slurm import commands, reasons, states
+from omi_core.slurm import at_work, commands, reasons, states
+from omi_core.slurm.at_work import IdleGpus, ShardAtWork
 from omi_core.slurm.failures import FailureGroup, find_failures, places
 from omi_core.slurm.reasons import WaitingGroup
-from omi_core.slurm.script import ON_GPUS, replicas
+from omi_core.slurm.script import ON_GPUS, canary_gpus, replicas
 from omi_core.slurm.states import GONE, TaskKey, TaskState
-from omi_core.stages.run import Run, is_current, open_run, published
+from omi_core.stages.run import Run, is_current, open_run, outcome, published
+from omi_core.stages.summary import summarize
 from omi_core.store import ledger
+from omi_core.store.flight import begun_so_far
 from omi_core.store.keys import settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.manifests import held_seconds, read_manifests
@@ -29,6 +31,8 @@ from omi_core.tasks import task_of
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")
+# A task that wrote no sample for so long does nothing with its GPUs.
+IDLE_S = 600.0
 Entry = dict[str, Any]
 Seen = Mapping[TaskKey, TaskState]
 Manifests = Mapping[tuple[int, int], Mapping[str, Any]]
@@ -39,11 +43,14 @@ class Status:
     """What `jobs.status` shows; times in seconds, GPU time in hours.
 
     `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `waiting` tells why
-    jobs wait; `failures` are
-    those of the current chain, `failures_before` counts tasks that failed in chains before it. `gpu_hours`
-    are of all chains, tasks that run included; `idle_share` is that of the shards that have ended. `tokens`
-    are those of the dataset, which are counted of dialogues alone; `missing` is how many samples the dataset
-    was made without.
+    jobs wait; `failures` are those of the current chain, `failures_before` counts tasks that failed in chains
+    before it. `rate` is of the tasks at work, `eta` how long these take yet, and `samples_queued` how many
+    samples are left to tasks that wait. `gpu_hours` are those allocated, of all chains, tasks that run
+    included; `gpu_hours_worked` those of the shards that ended by themselves, of whose time `idle_share` went
+    to start-up and tail. `idle` are GPUs that are held now and do nothing. `begun_per_sample` is what kills
+    cost: samples begun over samples brought home. `tokens` are those of the dataset, which are counted of
+    dialogues alone; `missing` is how many samples the dataset was made without. `result` is the dataset or
+    the evaluation, and `summary` what its command printed at the end: section -> label -> figure.
     """
 
     root: str
@@ -59,25 +66,44 @@ class Status:
     failures_before: int = 0
     rate: float | None = None
     eta: float | None = None
+    samples_queued: int = 0
     gpu_hours: float | None = None
+    gpu_hours_worked: float | None = None
     gpu_hours_per_row: float | None = None
     idle_share: float | None = None
+    idle: list[IdleGpus] = field(default_factory=list)
+    begun_per_sample: float | None = None
     rows: int | None = None
     tokens: int | None = None
     missing: int = 0
+    result: str | None = None
+    content_hash: str | None = None
+    summary: dict[str, dict[str, Any]] | None = None
     note: str | None = None
 
 
-def gather_readable(root: Path) -> Status:
-    """As `gather`; a directory that cannot be read has the state `unreadable`, and says why in its note."""
+def gather_readable(root: Path, idle_s: float = IDLE_S) -> Status:
+    """As `run_status`; a directory that cannot be read is `unreadable`, and says why in its note."""
     try:
-        return run_status(open_run(Layout(root)))
+        return run_status(open_run(Layout(root)), idle_s)
     except (ConfigError, ValueError, KeyError, TypeError, OSError) as error:
         return Status(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split()) or 'damaged'}")
 
 
-def run_status(run: Run[Any]) -> Status:
+def gpu_hours(run: Run[Any]) -> dict[str, float]:
+    """GPU hours `allocated` to the jobs of a run, and `worked` by its shards, as far as they are known."""
+    try:
+        status = run_status(run)
+    except (ValueError, KeyError, OSError):  # a damaged file must not keep the summary of a dataset back
+        return {}
+    hours = {"allocated": status.gpu_hours, "worked": status.gpu_hours_worked}
+    return {name: value for name, value in hours.items() if value is not None}
+
+
+def run_status(run: Run[Any], idle_s: float = IDLE_S) -> Status:
     """The status of one run; works without Slurm's accounting, and says so in `note` without Slurm.
+
+    GPUs without a sample for `idle_s` seconds are idle.
 
     Raises:
         ValueError, KeyError, OSError: a file of the run is damaged or gone.
@@ -99,6 +125,9 @@ def run_status(run: Run[Any]) -> Status:
         tokens=stats.get("tokens") if stats else None,
         missing=stats["hole"]["missing"] if stats and "hole" in stats else 0,
     )
+    if stats:
+        status.result, status.content_hash = str(outcome(run)), stats["content_hash"]
+        status.summary = summarize(run, stats)
     seen = _query(entries, status)
     status.tasks = _tasks(chain, seen)
     stages = {
@@ -110,11 +139,21 @@ def run_status(run: Run[Any]) -> Status:
     if stats and is_current(run, stats):  # what befell other jobs than those that make samples is healed then
         status.failures = [group for group in status.failures if group.stage in ON_GPUS]
         status.failures_before = 0
-    status.rate, status.eta = _rate(status, chain, seen)
     if isinstance(run.config, Generate):
         manifests = read_manifests(layout)
         gpus = run.config.cluster.gpus_per_node * run.config.teacher.nodes
-        status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, each)
+        at_hand = at_work.working(layout, places(chain, each), seen, each)
+        _tell_work(status, run, chain, at_hand, found.done)
+        status.idle = at_work.idle(at_hand, idle_s, gpus / each)
+        begun = {shard: manifest["begun"] for shard, manifest in manifests.items() if "begun" in manifest}
+        # On one machine nothing tells a shard at work from one that was killed, until it is begun again.
+        begun |= begun_so_far(layout.generate, killed=not stages)
+        busy = [each.shard for each in at_hand]
+        status.begun_per_sample = at_work.begun_per_sample(layout, begun, manifests, busy)
+        of_canary = canary_gpus(run.config) or gpus
+        status.gpu_hours = _gpu_hours(entries, seen, manifests, gpus, of_canary, each)
+        held = sum(held_seconds(manifest) for manifest in manifests.values())
+        status.gpu_hours_worked = held * gpus / each / 3600 or None
         status.idle_share = _idle_share(manifests)
     known = {"gpu_hours": status.gpu_hours, "rows": status.rows}
     status.gpu_hours_per_row = METRICS["gpu_hours_per_accepted"].of(known)
@@ -148,28 +187,28 @@ def _tasks(chain: list[Entry], seen: Seen) -> dict[str, dict[str, int]]:
     return tasks
 
 
-def _rate(status: Status, chain: list[Entry], seen: Seen) -> tuple[float | None, float | None]:
-    """Samples per second since the first task of the chain started, and seconds until all are there."""
-    jobs = {entry["job"] for entry in chain if entry["stage"] in ON_GPUS and entry.get("job")}
-    tasks = [state for key, state in seen.items() if key.job_id in jobs]
-    started = [state.start for state in tasks if state.start is not None]
-    left = status.samples - status.samples_done
-    if not started or not left or not any(state.state == "RUNNING" for state in tasks):
-        return None, None
-    made = status.samples_done - (status.samples - chain[0].get("keys", 0))
-    seconds = time.time() - min(started)
-    if made <= 0 or seconds <= 0:
-        return None, None
-    return made / seconds, left * seconds / made
+def _tell_work(
+    status: Status, run: Run[Any], chain: list[Entry], at_hand: list[ShardAtWork], done: np.ndarray
+) -> None:
+    """Speed and time left of the tasks that generate. A canary tells neither: the array is not there yet."""
+    arrays = {entry["job"] for entry in chain if entry["stage"] == "generate" and entry.get("job")}
+    generating = [each for each in at_hand if each.key.job_id in arrays]
+    left = at_work.time_left(run.layout, generating, done)
+    if left is not None:
+        status.rate, status.eta = left.rate, left.seconds
+        status.samples_queued = max(0, status.samples - status.samples_done - left.samples)
 
 
-def _gpu_hours(entries: list[Entry], seen: Seen, manifests: Manifests, gpus: int, each: int) -> float | None:
+def _gpu_hours(
+    entries: list[Entry], seen: Seen, manifests: Manifests, node: int, of_canary: int, each: int
+) -> float | None:
     """GPUs times the time that jobs held them: by Slurm, else by the manifests of their shards."""
-    if not gpus:
+    if not node:
         return None
     total = 0.0
     for place in places(entries, each):
         state = seen.get(place.key)
+        gpus = of_canary if place.stage == "canary" else node
         if state is not None and state.state != GONE:
             total += (state.gpus or gpus) * (state.elapsed_s + state.elapsed_before_s)
             continue
@@ -203,4 +242,5 @@ def _state(status: Status, entries: list[Entry], seen: Seen, scored: bool) -> st
         return "planned"
     if status.note is not None:
         return "unknown"
-    return {"end": "ended", "cancel": "cancelled"}.get(entries[-1]["stage"], "stopped")
+    words = {"end": "ended", "refused": "ended", "cancel": "cancelled"}
+    return words.get(entries[-1]["stage"], "stopped")

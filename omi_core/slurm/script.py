@@ -40,7 +40,7 @@ class Job:
 
     `array` is (first, last, tasks at once; 0 for no limit); `after` a dependency as sbatch takes it. `token`
     is what the job is found by when the answer of its submission is lost, the first word of its comment.
-    Each array task runs `tasks` tasks on each of `nodes` nodes.
+    Each array task runs `tasks` tasks on each of `nodes` nodes, with `gpus` GPUs of each, None for all.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Job:
     exclude: str | None = None
     nodes: int = 1
     tasks: int = 1
+    gpus: int | None = None
 
     @property
     def on_gpus(self) -> bool:
@@ -89,6 +90,17 @@ def replicas(config: Generate | Reduce) -> int:
     return gpus // size
 
 
+def canary_gpus(config: Generate) -> int | None:
+    """GPUs that the canary asks for: those of its one replica; None for all of a node.
+
+    All where nodes are whole, where the partition implies the GPUs, and where a replica takes a node or more.
+    """
+    cluster, teacher = config.cluster, config.teacher
+    if cluster.exclusive or cluster.gpu_request == "none" or not cluster.gpus_per_node or teacher.nodes > 1:
+        return None
+    return teacher.tensor_parallel * teacher.pipeline_parallel
+
+
 def check_cluster(cluster: Cluster) -> None:
     """Raises ConfigError when the profile needs something that is not given, or sbatch would refuse it."""
     missing = [name for name in cluster.requires if getattr(cluster, name, None) in (None, "")]
@@ -99,6 +111,11 @@ def check_cluster(cluster: Cluster) -> None:
         # A gate, which runs on cpu_python, submits GPU jobs, too.
         raise ConfigError(
             f"+cluster={cluster.name}: cpu_python is set; set python, that of the GPU jobs, too"
+        )
+    if cluster.exclusive and cluster.gpus_per_node and not (cluster.cpu_partition or cluster.cpu_constraint):
+        raise ConfigError(
+            f"+cluster={cluster.name}: nodes are whole, and each CPU job would hold "
+            f"{cluster.gpus_per_node} GPUs; give cluster.cpu_partition=…, which may be the same partition"
         )
     check_times(cluster)
     check_passed(cluster)
@@ -174,7 +191,7 @@ def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
         "job_name": f"{cluster.job_prefix or ''}{job.name}",
         "time": cluster.time if gpu else cluster.cpu_time,
         "partition": cluster.partition if gpu else cluster.cpu_partition or cluster.partition,
-        "account": cluster.account,
+        "account": account_of(cluster, gpu),
         "qos": cluster.qos if gpu else cluster.cpu_qos or cluster.qos,
         "constraint": cluster.constraint if gpu else cluster.cpu_constraint,
         "mem": cluster.mem if gpu else cluster.cpu_mem,
@@ -197,7 +214,7 @@ def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
         "teardown": _teardown(cluster, job),
     }
     parameters |= size
-    more = passed_options(cluster) | {"output": f"{log}.sbatch.log"}
+    more = passed_options(cluster, gpu) | {"output": f"{log}.sbatch.log"}
     for name, own in (("exclude", job.exclude), ("gres", parameters.pop("gres", None))):
         if both := ",".join(str(each) for each in (own, more.get(name)) if each):
             more[name] = both
@@ -218,6 +235,14 @@ def _parameters(cluster: Cluster, job: Job) -> dict[str, Any]:
     }
 
 
+def account_of(cluster: Cluster, on_gpus: bool) -> str | None:
+    """The account of a GPU job or of a CPU job, which differ where a site has a pool for each."""
+    end = cluster.gpu_account_suffix or ""
+    if on_gpus:
+        return cluster.account and f"{cluster.account.removesuffix(end)}{end}"
+    return cluster.cpu_account or (cluster.account and cluster.account.removesuffix(end))
+
+
 def _escaped(value: Any) -> Any:
     """A value as sbatch reads it from a script: it takes off one of two backslashes, in quotes, too."""
     return value.replace("\\", "\\\\") if isinstance(value, str) else value
@@ -226,10 +251,11 @@ def _escaped(value: Any) -> Any:
 def _size(cluster: Cluster, job: Job) -> dict[str, Any]:
     """Nodes, tasks, cores and GPUs of one array task."""
     size: dict[str, Any] = {"nodes": job.nodes, "ntasks_per_node": job.tasks}
-    if not (job.on_gpus and cluster.gpus_per_node):
+    gpus = job.gpus or cluster.gpus_per_node
+    if not (job.on_gpus and gpus):
         return size | {"cpus_per_task": cluster.cpus}
-    size["cpus_per_task"] = cluster.cpus_per_gpu * (cluster.gpus_per_node // job.tasks)
-    count = f"{cluster.gpu_type}:{cluster.gpus_per_node}" if cluster.gpu_type else str(cluster.gpus_per_node)
+    size["cpus_per_task"] = cluster.cpus_per_gpu * (gpus // job.tasks)
+    count = f"{cluster.gpu_type}:{gpus}" if cluster.gpu_type else str(gpus)
     if cluster.gpu_request == "gpus":
         size["gpus_per_node"] = count
     elif cluster.gpu_request == "gres":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
+from omi_core.slurm.run_status import gpu_hours
 from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
 from omi_core.slurm.standing import Standing, cancel_live, live_ids, refuse_at_work, standing, tell_cancelled
@@ -23,7 +24,7 @@ from omi_core.slurm.submit import Chain, Shares, Site, ask_site, shares
 from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run, open_run, published
-from omi_core.stages.summary import announce
+from omi_core.stages.summary import announce, show_summary
 from omi_core.store import ledger
 from omi_core.store.files import lock, write_json
 from omi_core.store.keys import count_keys
@@ -61,12 +62,14 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
         with lock(run.layout.lock), ExitStack() as undo:
             announce(run, stats := published(run))
             if stats is not None and hole_of(stats) is None:
+                show_summary(run, stats, gpu_hours(run))
                 return 0
             live = _live_when_cancelled_are_gone(run)
             stand = standing(ledger.read(run.layout.ledger))
             keep = lacks_gate(stand, live)
             if not keep and not make_way(stand, run.layout.root, moved=_moved(run)):
                 return 0
+            undo.enter_context(_refusal_noted(run, by))
             ranges = gate.missing(run)
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
@@ -155,6 +158,18 @@ def _ask(run: Run[Generate], site: Site, mine: Shares) -> None:
             print(f"warning: {line}", file=sys.stderr)
 
 
+@contextmanager
+def _refusal_noted(run: Run[Any], by: str) -> Iterator[None]:
+    """Writes into the ledger why nothing was submitted, for jobs.status; a pipeline does that itself."""
+    try:
+        yield
+    except (ConfigError, commands.SlurmError) as error:
+        reason = " ".join(str(error).split())
+        if run.layout.pipeline is None and not isinstance(error, commands.NotInstalled):
+            ledger.append(run.layout.ledger, {"stage": "refused", "by": by, "reason": reason})
+        raise
+
+
 def _clear(run: Run[Generate], stand: Standing) -> None:
     """Cancels jobs that can never start, the last of the chain first; others take their place."""
     if stand.live:
@@ -181,7 +196,7 @@ def _live_when_cancelled_are_gone(run: Run[Any]) -> list[dict[str, Any]]:
         SlurmError: Slurm does not answer.
     """
     entries = ledger.read(run.layout.ledger)
-    last = entries[-1]["stage"] if entries else None
+    last = ledger.last_stage(entries)
     live: list[dict[str, Any]] = []
 
     def cancelled() -> list[str]:

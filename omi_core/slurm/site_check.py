@@ -15,7 +15,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.slurm import commands
 from omi_core.slurm.limits import parse_partitions
-from omi_core.slurm.script import Job, script
+from omi_core.slurm.script import Job, account_of, script
 from omi_core.slurm.times import in_words, limit_seconds
 
 # What sbatch says -> the option, by its name for GPU jobs; None: nodes may only be down, which passes.
@@ -117,6 +117,8 @@ def _seconds(limit: str) -> float:
 
 def _option(cluster: Cluster, name: str, on_gpus: bool) -> tuple[str, str | None]:
     """(the option that decides it for these jobs, its value), as `script` takes them."""
+    if name == "account":
+        return ("cpu_account" if cluster.cpu_account and not on_gpus else name), account_of(cluster, on_gpus)
     if on_gpus or name not in _FOR_CPU_JOBS:
         return name, getattr(cluster, name)
     value = getattr(cluster, f"cpu_{name}")

@@ -71,7 +71,8 @@ class TaskState:
     tells (see `_program`), None while the task has not ended.
     `start` and `end` are seconds since the epoch, None while they lie ahead. `restarts` counts runs before
     this one, which took `elapsed_before_s` (0 without accounting). `gpus` are those allocated or asked for,
-    None where Slurm does not count them. `node` is a host list such as n[1-2].
+    None where Slurm does not count them. `node` is a host list such as n[1-2]. `expected` is when Slurm
+    expects a task to start that waits (as `squeue --start`), None where it does not say.
     """
 
     state: str
@@ -85,6 +86,7 @@ class TaskState:
     start: float | None = None
     end: float | None = None
     gpus: int | None = None
+    expected: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -303,6 +305,7 @@ def _state(
         start=None if word == "PENDING" else _time(times[0]),
         end=_time(times[1]) if ended or word == "REQUEUED" else None,
         gpus=_gpus(tres),
+        expected=_time(times[0]) if word == "PENDING" else None,
     )
 
 

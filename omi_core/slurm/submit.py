@@ -21,7 +21,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Fitting, Limits, fit, queued_jobs, read_limits, windows
-from omi_core.slurm.script import ON_GPUS, Job, replicas, submit_job
+from omi_core.slurm.script import ON_GPUS, Job, account_of, canary_gpus, replicas, submit_job
 from omi_core.stages.reduce import part_count
 from omi_core.stages.run import Run
 from omi_core.store import ledger
@@ -74,18 +74,27 @@ class Site:
 
 def ask_site(cluster: Cluster) -> Site:
     """What the user may submit now under this account, partition and qos. Raises SlurmError."""
-    limits = read_limits(cluster.partition, cluster.account, cluster.qos)
+    limits = read_limits(cluster.partition, account_of(cluster, on_gpus=True), cluster.qos)
     return Site(limits, 0 if limits.max_submit_jobs is None else queued_jobs())
 
 
 class Chain:
     """Makes and submits the jobs of one chain; with `dry` they are only made, and nothing is written.
 
-    `after` is the dependency of its first jobs. `submitted` lists the jobs so far; `unsent` is how many
+    `after` is the dependency of its first jobs. `of_pipeline` says that the run is a step, None as it lies on
+    disk. `submitted` lists the jobs so far; `unsent` is how many
     samples were left to the gate to submit.
     """
 
-    def __init__(self, run: Run[Generate], site: Site, dry: bool = False, after: str | None = None) -> None:
+    def __init__(
+        self,
+        run: Run[Generate],
+        site: Site,
+        dry: bool = False,
+        after: str | None = None,
+        of_pipeline: bool | None = None,
+    ) -> None:
+        self._of_pipeline = run.layout.pipeline is not None if of_pipeline is None else of_pipeline
         self._run = run
         self._site = site
         self._dry = dry
@@ -163,13 +172,13 @@ class Chain:
 
     def tail(self, publish: str) -> list[Submitted]:
         """What is behind the publish job of that id. Raises as `publish`."""
-        last = self._send("advance", after=f"afterany:{publish}") if self._run.layout.pipeline else publish
+        last = self._send("advance", after=f"afterany:{publish}") if self._of_pipeline else publish
         self._send("rescue", after=f"afternotok:{last}")
         return self.submitted
 
     def _fit(self, generate: int, beside: int) -> Fitting:
         """What there is room for of a chain with this many generate jobs."""
-        behind = 3 if self._run.layout.pipeline else 2  # publish, advance, rescue
+        behind = 3 if self._of_pipeline else 2  # publish, advance, rescue
         return fit(
             generate, part_count(self._run), beside, self._site.limits, self._site.queued, behind=behind
         )
@@ -207,6 +216,7 @@ class Chain:
     ) -> str:
         """Submits one job and writes it down, with what `entry` adds; returns its id."""
         layout, config = self._run.layout, self._run.config
+        gpus = canary_gpus(config) if stage == "canary" else None
         job = Job(
             name=f"{layout.root.name}.{stage}",
             stage=stage,
@@ -217,7 +227,8 @@ class Chain:
             token=self._run.plan.fingerprint[:12],
             exclude=exclude,
             nodes=config.teacher.nodes if stage in ON_GPUS else 1,
-            tasks=replicas(config) if stage in ON_GPUS else 1,
+            tasks=replicas(config) if stage in ON_GPUS and gpus is None else 1,
+            gpus=gpus,
         )
         identifier = f"<{stage}>" if self._dry else self._submit(job)
         self.submitted.append(Submitted(job, identifier))  # first: a ledger on a full disk must not hide it

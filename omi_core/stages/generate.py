@@ -25,7 +25,7 @@ from omi_core.stages.stopping import Stop
 from omi_core.stages.timeline import Timeline
 from omi_core.store.attempts import Attempt
 from omi_core.store.files import write_json
-from omi_core.store.flight import Flight, crash_counts, forget_kills
+from omi_core.store.flight import Flight, begun_so_far, crash_counts, forget_kills
 from omi_core.store.journal import JournalWriter, read_samples
 from omi_core.store.keys import iter_keys
 from omi_core.store.manifests import before, read_manifest
@@ -48,11 +48,13 @@ class ShardReport:
     """What one shard did: counts, and times in seconds since `started`, when the teacher stood ready.
 
     `unneeded` counts the keys for which no sample was made, for their records had enough. `away` is how many
-    of these seconds its server was not to be reached.
+    of these seconds its server was not to be reached. `begun` counts the samples that the teacher got, in all
+    sessions of the shard, and `samples` those that came back in this one.
     """
 
     keys: int
     samples: int = 0
+    begun: int = 0
     unneeded: int = 0
     errors: int = 0
     prompt_tokens: int = 0
@@ -115,6 +117,7 @@ def run_shard(
         wait=lock_wait,
         waiting=_say_once(lambda: not stop.asked()),
     ) as journal:
+        report.begun = _begun_before(run, attempt, task)
         forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
         there = len(journal.keys)
         with ExitStack() as stack:
@@ -222,7 +225,7 @@ class _Shard:
     def _fly(self, keys: InOrder) -> None:
         """Generates samples for these keys, and keeps on disk which records are in flight."""
         stem = self.run.layout.flight(self.attempt.number, self.task)
-        with closing(Flight(stem)) as flight, _last_words(flight.words_fd):
+        with closing(Flight(stem, self.report.begun)) as flight, _last_words(flight.words_fd):
             try:
                 self._generate(keys, flight)
                 while keys.waiting and not self.stop.asked():  # a teacher may take an end for the last one
@@ -233,6 +236,8 @@ class _Shard:
                 if not (self.stop.comes(_HEAR_SECONDS) or error.blameless):
                     flight.crashed(str(error))
                 raise
+            finally:
+                self.report.begun = flight.begun
 
     def _generate(self, keys: InOrder, flight: Flight) -> None:
         requests = _Requests(self.run, keys, flight, self.stop, self._admit)
@@ -289,6 +294,14 @@ class _Requests(Iterator[Request]):
         self._flight.take_off(ordinal)
         messages, seed = self._prompting.messages(record, index), sample_seed(self._seed, record.id, index)
         return Request(record, index, messages, seed, self._texts, self._prompting.plain)
+
+
+def _begun_before(run: Run[Generate], attempt: Attempt, task: int) -> int:
+    """Samples that earlier sessions of a shard have begun, whether they ended by themselves or not."""
+    prefix = f"{attempt.number:04d}-{task:05d}."
+    killed = begun_so_far(run.layout.generate, prefix).get((attempt.number, task), 0)
+    last = read_manifest(run.layout.shard_manifest(attempt.number, task)) or {}
+    return max(killed, last.get("begun", 0))
 
 
 def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:

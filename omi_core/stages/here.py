@@ -10,6 +10,7 @@ from omi_core.publish.parts import PartError
 from omi_core.stages.gate import ImportDamaged
 from omi_core.stages.generate import TooManyErrors
 from omi_core.stages.local import KeysMissing, run_locally
+from omi_core.stages.notify import command_of, notify_ended, notify_published
 from omi_core.stages.run import Run, published
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
@@ -44,6 +45,7 @@ def bring_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
         ConfigError: it cannot be planned, or another process works on it.
         Exception: what `is_failure` knows, and faults.
     """
+    run = None
     with listening(Stop(drain_seconds)) as stop:
         try:
             run = make()
@@ -51,6 +53,11 @@ def bring_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
             if stats is None or hole_of(stats) is not None:
                 stats = run_locally(run, stop)
             show_summary(run, stats)
+            notify_published(run, stats)
         except Stopped:
             return 130
+        except Exception as error:
+            if run is not None and run.layout.pipeline is None and is_failure(error):
+                notify_ended(run.layout, command_of(run), "ended", " ".join(str(error).split()))
+            raise
     return 0

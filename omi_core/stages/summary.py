@@ -1,13 +1,20 @@
-"""What a user sees of a run: what it will make, and at its end counts, shares, rates and a row."""
+"""What a user sees of a run: what it will make, and at its end counts, shares, rates and a row.
+
+The end is told alike wherever the run was made: by the command itself, on the log of a publish job, by the
+same command on a finished run, in `jobs.status`, and in summary.json.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omi_core.config import Generate, Reduce
+from omi_core.evaluate.figures import MAJORITY, PASS
+from omi_core.evaluate.outcome import read_outcome
+from omi_core.evaluate.tables import whole
 from omi_core.hints import hint
 from omi_core.metrics import METRICS, share
 from omi_core.publish.dataset import hole_of
@@ -20,6 +27,9 @@ from omi_core.store.manifests import read_manifests, working_seconds
 from omi_core.store.plan import Plan
 from omi_core.tasks import rates, task_of
 from omi_core.terminal import plain_table, terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _SKIPPED_WORDS = {
     "empty_problem": "with an empty problem",
@@ -38,6 +48,7 @@ _SKIPPED_WORDS = {
     "finish_reasons": "with more or fewer finish reasons than solutions",
     "reasonings": "with more or fewer traces than solutions",
 }
+_SHARES = ("shares", "pass@1", "majority")
 _CUTS = {"cut_sentences": "sentences", "cut_formulas": "formulas", "cut_words": "words"}
 
 
@@ -72,26 +83,20 @@ def cuts(plan: Plan) -> str:
     return f"{plan.chunks['chunks']:,} of {plan.chunks['documents']:,} documents; cut inside: {found}"
 
 
-def show_summary(run: Run, stats: dict[str, Any]) -> None:
-    """Prints the summary of a published run and keeps the same figures in summary.json."""
-    from rich.text import Text
+def show_summary(run: Run, stats: dict[str, Any], gpu_hours: Mapping[str, float] | None = None) -> None:
+    """Prints the summary of a published run and keeps the same figures in summary.json.
 
+    `gpu_hours` are those allocated and those worked, where the run was made by jobs with GPUs.
+    """
+    figures = summarize(run, stats)
+    if gpu_hours:
+        figures["GPU hours"] = {name: round(hours, 4) for name, hours in gpu_hours.items()}
+    write_json(run.layout.summary, figures)
     if task_of(run.config).scored:
         show_scores(run)
         return
-    figures = summarize(run, stats)
-    write_json(run.layout.summary, figures)
     console = terminal()
-    table = plain_table(str(run.layout.root))
-    table.add_column()
-    table.add_column(justify="right")
-    for section, rows in figures.items():
-        if rows:
-            table.add_section()
-            table.add_row(Text(section, style="bold"), "")
-            for label, value in rows.items():
-                table.add_row(f"  {label}", _shown(value, section == "shares"))
-    console.print(table)
+    console.print(summary_table(str(run.layout.root), figures))
     for name, split in stats.get("splits", {}).items():
         if split.get("size", 0) > split["rows"]:
             asked = f"publish.splits.{name}={split['size']}"
@@ -103,7 +108,24 @@ def show_summary(run: Run, stats: dict[str, Any]) -> None:
         print(hint("resume", run.layout.root))
     if "reasoning" in stats["counts"].get("tokens", {}) and _leaves_thinking_out(run.config):
         print("thinking is left out: jobs.reduce input=RUN publish.reasoning=column publishes it, too")
-    print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)")  # however long the path is
+    # On one line, however long the path is.
+    print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", flush=True)
+
+
+def summary_table(title: str, figures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Figures as `summarize` gives them; sections without any are left out."""
+    from rich.text import Text
+
+    table = plain_table(title)
+    table.add_column()
+    table.add_column(justify="right")
+    for section, rows in figures.items():
+        if rows:
+            table.add_section()
+            table.add_row(Text(section, style="bold"), "")
+            for label, value in rows.items():
+                table.add_row(f"  {label}", _shown(value, section in _SHARES))
+    return table
 
 
 def _leaves_thinking_out(config: Generate | Reduce) -> bool:
@@ -111,7 +133,13 @@ def _leaves_thinking_out(config: Generate | Reduce) -> bool:
 
 
 def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Section -> label -> figure; shares are floats in [0, 1]."""
+    """Section -> label -> figure; shares are floats in [0, 1].
+
+    Raises:
+        ValueError: of an evaluation, that it is damaged.
+    """
+    if task_of(run.config).scored:
+        return _summarize_scores(run, stats)
     counts = stats["counts"]
     dropped = {name: n for name, n in counts.get("selection", {}).items() if n}
     rewritten = {}
@@ -149,6 +177,27 @@ def summarize(run: Run, stats: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _summarize_scores(run: Run, stats: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = whole(read_outcome(run.layout.evaluation).figures)
+
+    def of(metric: str, samples: int) -> dict[str, float]:
+        return {
+            name: each[metric, samples].value for name, each in found.items() if (metric, samples) in each
+        }
+
+    samples = run.plan.samples
+    return {
+        "input": {"records": run.plan.records, "samples": run.plan.keys},
+        "evaluation": {
+            METRICS["rows"].label: stats["rows"],
+            METRICS["content_hash"].label: stats["content_hash"][:16],
+        },
+        "pass@1": of(PASS, 1),
+        "majority": of(MAJORITY, samples) if samples > 1 else {},
+        "speed": speed(run),
+    }
+
+
 def _left_open(truth: Mapping[str, int]) -> dict[str, float]:
     """The share of samples that no rule could compare with the ground truth, if there are any."""
     unknown = truth.get("unknown", 0)
@@ -181,7 +230,7 @@ def _shown(value: Any, is_share: bool) -> str:
     if is_share:
         return share(value)
     if isinstance(value, float):
-        return f"{value:,.1f}"
+        return f"{value:,.1f}" if value >= 0.1 or not value else f"{value:.2g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -8,14 +8,16 @@ RUN/
   ledger.jsonl          append-only: every attempt of every stage
   generate/0001.json    attempt 1: the keys it takes on, and over how many tasks they are spread
   generate/0001-00000.jsonl.zst (+ .idx, .json)   the journal of its task 0, its index, its manifest
-  generate/0001-00000.1.flight, .1.crash          while task 0 runs, and after its engine crashed (`flight`)
+  generate/0001-00000.1.flight, .1.crash, .1.killed   while task 0 runs, after a crash, a kill (`flight`)
+  report.html           the page of jobs.report, only if it was asked for
   reduce/part-00000.jsonl.zst (+ .json)           a part and its manifest
   dataset/              what is published
   evaluation/           in place of it, what a run against benchmarks comes to
   rulings-NAME/, judged-NAME/   of such a run: what a judge was asked, a run, and the figures with its rulings
   scored-NAME/          of such a run: the figures with those by the scores of a file
   contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
-  summary.json          times and rates of the last command (never part of the dataset)
+  summary.json          the figures that were printed at the end (never part of the dataset)
+  notified.json         the last end of which `notify` was told
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ class Layout:
     evaluation = _Below("evaluation")
     logs = _Below("logs")
     summary = _Below("summary.json")
+    notified = _Below("notified.json")
 
     @property
     def pipeline(self) -> Path | None:

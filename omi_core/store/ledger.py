@@ -60,6 +60,11 @@ def since(entries: list[dict[str, Any]], *stages: str) -> list[dict[str, Any]]:
     return entries[starts[-1] :] if starts else entries
 
 
+def last_stage(entries: list[dict[str, Any]]) -> str | None:
+    """What was done last; a command that the site refused has done nothing."""
+    return next((entry["stage"] for entry in reversed(entries) if entry["stage"] != "refused"), None)
+
+
 def _entry(line: bytes) -> dict[str, Any] | None:
     if is_sealed(line):
         return unseal(line)

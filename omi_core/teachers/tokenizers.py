@@ -57,6 +57,7 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
         ConfigError: neither the cache nor the hub has it.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     # It logs every retry; the outcome is enough.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -64,6 +65,9 @@ def hub_tokenizer(model: str, revision: str | None, way_out: str) -> str:
         return hf_hub_download(model, "tokenizer.json", revision=revision)
     except Exception as error:  # the hub client raises many kinds; all mean "not available"
         why = " ".join(str(error).split())[:150]
+        if isinstance(error, LocalEntryNotFoundError):
+            why = "the hub cannot be reached, and the local cache has no copy"
         raise ConfigError(
-            f"teacher.model={model}: its tokenizer.json is not available ({why}); {way_out}"
+            f"teacher.model={model}: its tokenizer.json is not available ({why}); {way_out}, or a copy of "
+            "the model as teacher.model=DIRECTORY, or a mirror of the hub as HF_ENDPOINT in the environment"
         ) from error

@@ -26,6 +26,27 @@ def test_the_chain_publishes_what_one_machine_would(
     assert chain.status()["state"] == "published"
     again = chain.type("generate", *WORK, *SITE, "run.dir=run")
     assert "complete, nothing to do" in again.stderr
+    log = chain.run / f"logs/{chain.job('publish')}_0.log"
+    for words in ("majority answers equal to the ground truth", "content hash", "samples/s", "run/dataset"):
+        assert words in log.read_text() and words in again.stdout
+
+
+def test_a_command_that_waits_ends_with_a_code_that_says_how(chain: Chain, undisturbed: Dataset) -> None:
+    tell = "notify=echo $OMI_STATE $OMI_RUN >> ../../told"  # jobs start in the run's logs
+    done = chain.type("generate", *WORK, *SITE, "run.dir=run", "tasks=2", "wait=true", tell)
+    assert done.returncode == 0, done.stderr
+    assert files(chain.run / "dataset") == undisturbed
+    assert "run: published" in done.stdout and "agreement" in done.stdout
+    assert chain.type("resume", "run", "wait=true").returncode == 0
+    assert chain.type("status", "run", "exit_code=true").returncode == 0
+    assert (chain.place / "told").read_text() == f"published {chain.run}\n"
+
+    worse = ("teacher.rehearsal.malformed=0.9", "teacher.rehearsal.wrong=0", "canary=true")
+    words = (*WORK, *SITE, *worse, "cluster.canary.min_answers=1", "run.dir=bad", "wait=true")
+    done = chain.type("generate", *words, tell)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "the canary failed" in done.stdout
+    assert (chain.place / "told").read_text().splitlines()[1:] == [f"ended {chain.place / 'bad'}"]
 
 
 def test_dialogues_are_published_by_style_as_one_machine_would(chain: Chain) -> None:

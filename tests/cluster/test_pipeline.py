@@ -104,7 +104,8 @@ def test_one_command_carries_all_steps_through(line: Line, alone: Made) -> None:
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
     stages = [entry["stage"] for entry in line.step("02-solve").ledger()]
     assert stages == ["chain", "generate", "gate", "reduce", "publish", "advance", "rescue"]
-    again = line.chain.type("pipeline", *WORK, *SITE)
+    again = line.chain.type("pipeline", *WORK, *SITE, "wait=true")
+    assert again.returncode == 0 and "all: finished" in again.stdout
     assert "complete, nothing to do" in again.stderr
     assert "solve_again" in line.chain.type("logs", "all").stdout
 

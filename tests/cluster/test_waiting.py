@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import orjson
 import pytest
 
 from tests.cluster.chain import LONG, SITE, WORK, Chain
@@ -64,8 +65,13 @@ def test_a_time_limit_above_the_partitions_is_told_refused_and_replaced(
             line = done.stderr.splitlines()[-1]
             assert line.startswith("error: cluster.time=60: partition batch allows 30 min")
             assert ids(chain) == before
+            assert chain.ledger()[-1]["stage"] == "refused"
+            shown = chain.type("status", "run").stdout  # on a line of its own, beside why the jobs wait
+            assert "1 x submission" in shown and "partition batch allows 30 min" in shown
 
-            chain.resume("cluster.time=10")
+            chain.resume("cluster.time=10", "engine.max_num_seqs=3", "run.flush_samples=5")
+            options = orjson.loads((chain.run / "config.json").read_bytes())
+            assert (options["engine"]["max_num_seqs"], options["run"]["flush_samples"]) == (3, 5)
             assert chain.dataset() == undisturbed
             assert not before & ids(chain)
             assert chain.status()["state"] == "published"

@@ -54,6 +54,36 @@ def test_resume_changes_single_options_of_the_cluster() -> None:
     assert (after.partition, after.kind) == ("gpu", "slurm")
 
 
+def test_resume_changes_any_option_of_how_a_run_executes() -> None:
+    words = ["engine.max_num_seqs=7", "run.min_coverage=0.5", "cluster.canary.records=3", "reduce_tasks=4"]
+    values, _ = shell.parse("resume", finding.Resume, [*words, "notify=echo $OMI_STATE"])
+    assert (values["reduce_tasks"], values["notify"]) == ("4", "echo $OMI_STATE")
+    before = Generate()
+    assert changed(before.engine, values["engine"], "engine").max_num_seqs == 7
+    assert changed(before.run, values["run"], "run").min_coverage == 0.5
+    assert changed(before.cluster, values["cluster"]).canary.records == 3
+    assert before == Generate()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("run.dir=other", r"^run\.dir: give it to the command that made the run"),
+        ("run.min_coverage=2", r"^run\.min_coverage"),
+        ("engine.max_num_sequences=1", r"^engine\.max_num_sequences: no such option"),
+        ("cluster.canary=x", r"^cluster\.canary: a section, not a value"),
+        ("cluster.canary.record=1", r"^cluster\.canary\.record: no such option \(did you mean records\?\)"),
+        ("cluster.time.limit=1", r"^cluster\.time\.limit: no such option; give cluster\.time as a whole"),
+    ],
+)
+def test_resume_refuses_what_it_cannot_change_in_one_line(word: str, message: str) -> None:
+    values, _ = shell.parse("resume", finding.Resume, [word])
+    ((name, given),) = values.items()
+    with pytest.raises(ConfigError, match=message) as caught:
+        changed(getattr(Generate(), name), given, name)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

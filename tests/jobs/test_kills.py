@@ -10,11 +10,14 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
+from omi_core.store.index import contents
 from tests.conftest import Job
 
 EACH = [
@@ -44,6 +47,25 @@ def start(options: list[str], directory: Path, tasks: int) -> subprocess.Popen[b
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
+
+
+def test_a_run_killed_half_way_generates_two_percent_more_at_most(job: Job, tmp_path: Path) -> None:
+    """With the default settings of flushing: lost are the samples in flight and those not flushed yet."""
+    options = ["teacher=rehearsal", "data.size=2500", "samples=8", "engine.max_num_seqs=64"]
+    options += ["teacher.rehearsal.latency=0.01", "cluster.workers=1"]
+    process = start(options, tmp_path / "run", tasks=1)
+    journal = tmp_path / "run/generate/0001-00000.jsonl.zst"
+    deadline = time.monotonic() + 100
+    while not journal.exists() or sum(frame.count for frame in contents(journal).frames) < 10_000:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert job("resume", "run", timeout=120).returncode == 0
+    (status,) = orjson.loads(job("status", "run", "json=true").stdout)
+    print(f"\nsamples begun for each one needed: {status['begun_per_sample']:.4f}")
+    assert 1 < status["begun_per_sample"] <= 1.02
+    assert "generated for each one needed" in job("status", "run").stdout
 
 
 @pytest.mark.long

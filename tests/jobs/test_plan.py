@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from tests.conftest import Here
 
@@ -121,4 +123,25 @@ def test_on_this_machine_there_are_no_jobs_to_show(here: Here, tmp_path: Path) -
     code, out, _ = here("generate", *WORK, "plan=true", "tasks=3")
     assert code == 0
     assert head(out)["tasks"] == "3 generate, 1 reduce, one after another here"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_teacher_of_the_hub_without_the_hub_is_one_line_that_says_how_to_go_on(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> str:
+        raise LocalEntryNotFoundError("An error happened while trying to locate the file on the Hub")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
+    code, out, err = here("generate", *SITE, "teacher=llama31_8b", "run.dir=run")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: teacher.model=meta-llama/Llama-3.1-8B-Instruct: its tokenizer.json is not")
+    for way in (
+        "filters.tokenizer=FILE",
+        "filters.max_tokens=null",
+        "teacher.model=DIRECTORY",
+        "HF_ENDPOINT",
+    ):
+        assert way in err
+    assert here("generate", *SITE, "teacher=llama31_8b", "run.dir=run", "filters.max_tokens=null")[0] == 0
     assert list(tmp_path.iterdir()) == []

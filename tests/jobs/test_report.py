@@ -13,6 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from omi_core.store import ledger
+from omi_core.store.files import write_json
+from omi_core.store.layout import Layout
 from tests.conftest import Here
 
 REHEARSAL = ("teacher=rehearsal", "data.size=30", "cluster.workers=1")
@@ -61,7 +64,7 @@ def drawn(here: Here, tmp_path: Path) -> Callable[..., str]:
     """Runs the command and returns the page."""
 
     def draw(*arguments: str) -> str:
-        code, out, err = here("report", *arguments)
+        code, out, err = here("report", *arguments, "out=report.html")
         assert (code, err) == (0, "")
         assert out.startswith("report.html: ")
         return (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -143,7 +146,7 @@ def test_the_page_needs_nothing_but_itself_and_is_the_same_each_time(
     assert not re.search(r"url\(|@import|://", html)
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
-    charts = html.count("<figure")
+    charts = html.count("<figure>")  # tables alone have a class
     assert charts == html.count('role="img"') == html.count("<details") >= 5
 
 
@@ -195,6 +198,51 @@ def test_hostile_texts_and_names_stay_text(here: Here, drawn: Callable[..., str]
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     assert any(HOSTILE in words for words in page.words)
     assert not set("\x00\x1b\u202e") & set(html)
+
+
+def test_the_page_is_in_the_run_and_takes_no_other_files_place(here: Here, tmp_path: Path) -> None:
+    for name, seed in (("a", "0"), ("b", "1")):
+        assert here("generate", *REHEARSAL, "samples=1", f"seed={seed}", f"run.dir=runs/{name}")[0] == 0
+        assert here("report", name)[1].startswith(f"runs/{name}/report.html: 1 run, ")
+    both = ("report", "a", "b")
+    assert here(*both)[1].startswith("report.html: 2 runs, ")
+    assert "replaces" not in here(*both)[1]
+    assert here("report", "a", "out=report.html")[1].endswith("; it replaces the page of other runs\n")
+    (tmp_path / "report.html").write_text("<html>mine</html>")
+    code, out, err = here(*both)
+    assert (code, out) == (2, "")
+    assert err == "error: out=report.html: is there, and is no page of jobs.report; give another name\n"
+    assert (tmp_path / "report.html").read_text() == "<html>mine</html>"
+
+
+def test_attempts_requeues_nodes_and_failures_are_on_the_page(
+    here: Here, drawn: Callable[..., str], tmp_path: Path
+) -> None:
+    assert here("generate", *REHEARSAL, "samples=2", "tasks=2", "run.dir=runs/a")[0] == 0
+    layout = Layout(tmp_path / "runs/a")
+    for task, node in enumerate(("n1", "n2")):
+        manifest = orjson.loads(layout.shard_manifest(1, task).read_bytes())
+        earlier = {"sessions": task, "seconds": 0.0, "start_up": 0.0}
+        write_json(layout.shard_manifest(1, task), manifest | {"node": node, "before": earlier})
+    left = {"class": "EngineDeadError", "message": f"died {HOSTILE}", "at": "x.py:1", "node": "n2"}
+    write_json(layout.trouble(1, 1), left)
+    layout.logs.mkdir()
+    write_json(layout.job_trouble("9"), {"class": "OSError", "message": "[Errno 28] No space", "node": "n3"})
+    ledger.append(layout.ledger, {"stage": "publish", "job": "9", "array": None})
+    ledger.append(layout.ledger, {"stage": "end", "reason": "3 of 60 samples are missing"})
+    page = Page(drawn("a"))
+    number, _, *rest = page.tables["Attempts"][1]
+    assert [number, *rest] == ["1", "2", "60", "1", "1"]
+    assert [(row[0], row[1], row[4]) for row in page.tables["Nodes"][1:]] == [
+        ("n1", "1", "0"),
+        ("n2", "1", "1"),
+        ("n3", "0", "1"),
+    ]
+    assert [row[:4] for row in page.tables["Failures"][1:]] == [
+        ["generate", "1", "engine failure", f"EngineDeadError: died {HOSTILE}"],
+        ["publish", "1", "disk", "OSError: [Errno 28] No space"],
+        ["chain", "1", "ended", "3 of 60 samples are missing"],
+    ]
 
 
 def test_an_unplanned_or_wrong_target_is_one_line(here: Here, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,25 @@ def test_the_plan_shows_the_steps_and_makes_nothing(here: Here, tmp_path: Path) 
     assert (code, err) == (0, "")
     assert "12 records x 4 samples by rehearsal: 48" in out
     assert "records not known yet x 6 samples by rehearsal" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_of_a_pipeline_on_slurm_has_the_text_of_every_job(here: Here, tmp_path: Path) -> None:
+    site = ("+cluster=slurm", "cluster.partition=gpu", "cluster.gpus_per_node=4", "cluster.cpu_partition=cpu")
+    code, out, err = here("pipeline", *WORK, *site, "cluster.canary.records=1", "tasks=2", "plan=true")
+    assert (code, err) == (0, "")
+    chain = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue")
+    heads = [f"{step}: {stage}" for step in ("test_set", "solve") for stage in chain]
+    heads += [
+        *(f"check: {stage}" for stage in ("step", "rescue")),
+        *(f"solve_again: {stage}" for stage in chain),
+    ]
+    assert re.findall(r"^== (.*)$", out, flags=re.M) == heads
+    texts = dict(zip(heads, re.split(r"^== .*\n", out, flags=re.M)[1:], strict=True))
+    assert all(text.startswith("#!/bin/bash") for text in texts.values())
+    assert "--partition=cpu" in texts["check: step"] and " step check" in texts["check: step"]
+    for step in ("solve", "solve_again"):  # whether its records are known or not
+        assert "#SBATCH --array=0-1\n" in texts[f"{step}: generate"]
     assert list(tmp_path.iterdir()) == []
 
 

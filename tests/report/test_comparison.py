@@ -41,7 +41,14 @@ UNKNOWN = {
     "reduced": set(),
 }
 LATER = {"single_accuracy", "voted_accuracy", "agreement", "kept_share"}
-LAST = {"rows", "tokens", "content_hash", "gpu_hours_per_accepted", "task_hours_per_accepted"}
+LAST = {
+    "gpu_hours_allocated",
+    "rows",
+    "tokens",
+    "content_hash",
+    "gpu_hours_per_accepted",
+    "task_hours_per_accepted",
+}
 
 
 @pytest.mark.parametrize("stage", UNKNOWN)

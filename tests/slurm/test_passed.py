@@ -91,14 +91,14 @@ def test_the_beginning_of_a_name_is_refused_as_sbatch_would_take_it(beginning: s
 def test_any_other_option_is_passed_on(name: str) -> None:
     cluster = Cluster(options={name: "x"})
     check_passed(cluster)
-    assert passed_options(cluster) == {name: "x"}
-    assert passed_options(Cluster(options={name.replace("-", "_"): "x"})) == {name: "x"}
+    assert passed_options(cluster, on_gpus=True) == {name: "x"}
+    assert passed_options(Cluster(options={name.replace("-", "_"): "x"}), on_gpus=False) == {name: "x"}
 
 
 def test_null_and_false_take_an_option_back_that_a_profile_has() -> None:
     cluster = Cluster(options={"nodelist": None, "contiguous": False, "oversubscribe": True})
     check_passed(cluster)
-    assert passed_options(cluster) == {"oversubscribe": True}
+    assert passed_options(cluster, on_gpus=True) == {"oversubscribe": True}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from omi_core.commands.status import one_run
+from omi_core.records import Sample
 from omi_core.slurm import states
 from omi_core.slurm.commands import Busy, SlurmError
 from omi_core.slurm.run_status import Status, run_status
@@ -17,10 +20,13 @@ from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.store import ledger
-from omi_core.store.attempts import new_attempt
+from omi_core.store.attempts import new_attempt, read_attempt
 from omi_core.store.files import write_json
-from omi_core.store.keys import count_keys
+from omi_core.store.flight import Flight
+from omi_core.store.journal import JournalWriter
+from omi_core.store.keys import count_keys, iter_keys
 from omi_core.store.layout import Layout
+from omi_core.terminal import terminal
 from tests.conftest import Here
 from tests.slurm.composing import compose
 
@@ -124,21 +130,113 @@ def test_gpu_hours_are_of_running_jobs_too_and_by_manifest_where_slurm_has_forgo
     write_json(site.layout.shard_manifest(number, 3), figures | {"seconds": 100, "last_admitted": 100})
     status = site.status()
     assert status.gpu_hours == pytest.approx(8 * 1 + 8 * 1)  # the longer of two replicas held the node
+    assert status.gpu_hours_worked == pytest.approx(4 * 1 + 4 * 700 / 3600)
     assert status.idle_share == pytest.approx((600 + 1800 + 600) / (3600 + 700))
 
 
-def test_time_left_counts_from_the_start_of_the_first_task_not_from_the_wait(
+def at_work(site: Site, number: int, shard: int, samples: int, begun: float, written: float) -> Path:
+    """A shard at work since `begun` whose last sample came at `written`; its lock file."""
+    attempt = read_attempt(site.layout, number)
+    keys = list(iter_keys(attempt.share(shard), site.run.plan.samples))[:samples]
+    journal = site.layout.journal(number, shard)
+    with JournalWriter(journal) as writer:
+        for ordinal, index in keys:
+            writer.add(Sample(ordinal, f"{ordinal:032x}", index, "t", "stop", 1, 1, 0.1))
+    lock = journal.with_name(f"{journal.name}.lock")
+    lock.write_text("{}")
+    os.utime(lock, (begun, begun))
+    os.utime(journal, (written, written))
+    return lock
+
+
+def test_time_left_is_that_of_the_tasks_at_work_and_what_queues_is_told_apart(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.chain("7")
-    site.squeue = [row("7_0", "RUNNING", start=NOW - 100)]
-    entries = ledger.read(site.layout.ledger)
-    site.layout.ledger.unlink()
-    for entry in entries:
-        ledger.append(site.layout.ledger, entry | ({"keys": 12} if entry.get("keys") == 8 else {}))
+    number = site.chain("7")  # 8 samples over 4 shards in 2 jobs
+    site.squeue = [row("7_0", "RUNNING", start=NOW - 500), row("7_1", "PENDING")]
     monkeypatch.setattr(time, "time", lambda: float(NOW))
-    status = site.status()  # 4 samples more than when the chain began, 8 left
-    assert (status.rate, status.eta) == (0.04, 200)
+    assert (site.status().rate, site.status().eta) == (None, None)  # both replicas start up
+    at_work(site, number, 0, 1, NOW - 100, NOW - 1)
+    at_work(site, number, 1, 1, NOW - 100, NOW - 1)
+    status = site.status()  # each one sample in 100 s, start-up not counted, and one left
+    assert (status.rate, status.eta, status.samples_queued) == (0.02, 100, 4)
+
+
+def test_a_canary_tells_no_time_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = site.chain()
+    site.note(stage="canary", attempt=number, job="7", array=None, after=None)
+    site.squeue = [row("7", "RUNNING", start=NOW - 500)]
+    at_work(site, number, 0, 1, NOW - 100, NOW - 1)
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
+    assert (site.status().rate, site.status().eta, site.status().samples_queued) == (None, None, 0)
+
+
+def ended(site: Site, number: int) -> None:
+    lock = at_work(site, number, 0, 2, NOW - 3000, NOW - 2000)
+    lock.write_bytes(b"")
+    os.utime(lock, (NOW - 1900, NOW - 1900))
+
+
+@pytest.mark.parametrize(
+    ("left", "why", "seconds", "gpus"),
+    [
+        (lambda site, n: at_work(site, n, 0, 1, NOW - 3000, NOW - 700), "no sample", 700, 4),
+        (lambda site, n: at_work(site, n, 0, 1, NOW - 3000, NOW - 500), None, 0, 0),
+        (lambda site, n: at_work(site, n, 0, 0, NOW - 650, NOW - 650), "no sample", 650, 4),
+        # Of the session before it was requeued.
+        (lambda site, n: at_work(site, n, 0, 1, NOW - 9000, NOW - 8000), "still starts up", 3600, 4),
+        (ended, "done, and others of its job are not", 1900, 4),
+    ],
+    ids=["stopped", "working", "no sample yet", "starts up again", "waits for its neighbour"],
+)
+def test_gpus_that_are_held_and_do_no_work_are_told_by_node(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    left: Callable[[Site, int], object],
+    why: str | None,
+    seconds: int,
+    gpus: int,
+) -> None:
+    number = site.chain("7")
+    site.squeue = [row("7_0", "RUNNING", start=NOW - 3600), row("7_1", "COMPLETED")]
+    at_work(site, number, 1, 1, NOW - 3000, NOW - 5)
+    left(site, number)
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
+    found = [(held.node, held.why, held.seconds, held.gpus, held.tasks) for held in site.status().idle]
+    assert found == ([("n1", why, seconds, gpus, ["7_0"])] if why else [])
+    assert run_status(site.run, idle_s=10_000).idle == []
+
+
+def test_when_slurm_expects_a_task_to_start_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.chain("7", "8")
+    site.squeue = [row("7_0", "PENDING", start=NOW + 7200), row("7_1", "PENDING", start=NOW + 3600)]
+    site.squeue.append(row("8", "PENDING"))
+    status = site.status()
+    assert [(group.stage, group.count, group.starts) for group in status.waiting] == [
+        ("generate", 2, NOW + 3600),
+        ("gate", 1, None),
+    ]
+    terminal().print(*one_run(status))
+    when = time.strftime("%d %b %H:%M", time.localtime(NOW + 3600))
+    assert f"expected to start {when}" in capsys.readouterr().out
+
+
+def test_what_kills_cost_is_samples_begun_over_samples_brought_home(site: Site) -> None:
+    number = site.chain("7")
+    assert site.status().begun_per_sample is None
+    site.squeue = [row("7_0", "FAILED", code="9"), row("7_1", "RUNNING", start=NOW)]
+    at_work(site, number, 0, 1, NOW - 10, NOW)
+    flight = Flight(site.layout.flight(number, 0))  # killed with two of three samples in flight
+    for ordinal in (0, 0, 1):
+        flight.take_off(ordinal)
+    at_work(site, number, 2, 1, NOW - 10, NOW)  # runs: what is in flight is not lost
+    Flight(site.layout.flight(number, 2)).take_off(2)
+    assert site.status().begun_per_sample == 3.0
+    # Another shard has ended by itself, and begun nothing twice.
+    figures = {"samples": 2, "completion_tokens": 9, "seconds": 1, "start_up": 1, "last_admitted": 1}
+    whole = {"keys": 2, "begun": 2, "finished": True}
+    write_json(site.layout.shard_manifest(number, 1), figures | whole)
+    assert site.status().begun_per_sample == pytest.approx(5 / 3)
 
 
 def test_failures_are_grouped_with_a_line_of_the_log_and_its_place(site: Site) -> None:
@@ -223,6 +321,23 @@ def test_why_a_job_without_a_shard_failed_is_told_by_what_it_left(site: Site) ->
     (group,) = site.status().failures
     assert (group.cause, group.stage, group.see) == ("disk", "publish", str(left))
     assert group.message == "OSError: [Errno 28] No space left on device"
+
+
+def test_a_refusal_of_the_site_is_told_until_a_command_succeeds(site: Site) -> None:
+    site.note(stage="refused", by="generate", reason="cluster.partition=gqu: refused by Slurm")
+    assert groups(site.status()) == [
+        (1, "submission", "submission", "cluster.partition=gqu: refused by Slurm")
+    ]
+    assert site.status().state == "ended"
+    site.chain("7", "8")
+    site.squeue = [row("7_0", "CANCELLED"), row("7_1", "CANCELLED"), row("8", "CANCELLED")]
+    site.note(stage="refused", by="resume", reason="sbatch: not now")  # half a chain was taken back
+    assert groups(site.status()) == [(1, "submission", "submission", "sbatch: not now")]
+    site.chain("9")
+    site.squeue = [row("9_0", "RUNNING", start=NOW), row("9_1", "RUNNING", start=NOW)]
+    assert (site.status().failures, site.status().state) == ([], "running")
+    site.note(stage="refused", by="resume", reason="no")  # the chain goes on all the same
+    assert site.status().state == "running"
 
 
 def test_every_window_of_an_array_is_counted(site: Site) -> None:

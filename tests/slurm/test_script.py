@@ -149,6 +149,7 @@ def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: st
     ("option", "value", "name", "shown", "stages"),
     [
         ("account", "lab", "account", "lab", STAGES),
+        ("cpu_account", "cpus", "account", "cpus", CPU),
         ("partition", "gpu", "partition", "gpu", STAGES),
         ("cpu_partition", "cpu", "partition", "cpu", CPU),
         ("qos", "high", "qos", "high", STAGES),
@@ -165,6 +166,8 @@ def test_a_site_is_asked_for_nothing_that_the_profile_does_not_ask_for(stage: st
         ("signal_seconds", 90, "signal", "USR2@90", STAGES),
         ("options", {"nodelist": "n1", "hint": "nomultithread"}, "nodelist", "n1", STAGES),
         ("options", {"mail-type": "END"}, "mail-type", "END", STAGES),
+        ("gpu_options", {"mail-type": "END"}, "mail-type", "END", GPU),
+        ("cpu_options", {"mail-type": "END"}, "mail-type", "END", CPU),
         ("options", {"hint": "nomultithread", "nodelist": None, "hold": False}, "nodelist", None, STAGES),
         ("job_prefix", "lab-math:", "job-name", "lab-math:run.{stage}", STAGES),
         ("comment", "for the paper", "comment", "'0123456789ab for the paper'", STAGES),
@@ -178,6 +181,87 @@ def test_an_option_is_passed_on_to_the_jobs_it_is_for(
         got = asked(text_of(stage, **{option: value})).get(name)
         expected = shown and shown.replace("{stage}", stage)
         assert (got == expected) == (stage in stages), f"{stage}: --{name}={got}"
+
+
+@pytest.mark.parametrize(
+    ("given", "gpu", "cpu"),
+    [
+        ({"options": {"mail_type": "END"}, "gpu_options": {"mail-type": "FAIL"}}, "FAIL", "END"),
+        ({"options": {"mail-type": "END"}, "gpu_options": {"--mail-type": None}}, None, "END"),
+        ({"options": {"mail-type": "END"}, "cpu_options": {"mail-type": False}}, "END", None),
+    ],
+)
+def test_options_of_some_jobs_go_before_those_of_all(
+    given: dict[str, object], gpu: str | None, cpu: str | None
+) -> None:
+    assert {asked(text_of(stage, **given)).get("mail-type") for stage in GPU} == {gpu}
+    assert {asked(text_of(stage, **given)).get("mail-type") for stage in CPU} == {cpu}
+
+
+@pytest.mark.parametrize("section", ["options", "gpu_options", "cpu_options"])
+def test_what_the_suite_sets_is_refused_wherever_it_is_passed(section: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^cluster\.{section}: array is the suite's to set"):
+        check_cluster(Cluster(name="site", kind="slurm", **{section: {"array": "0-3"}}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "gpu", "cpu"),
+    [
+        ({"account": "m1", "gpu_account_suffix": "_g"}, "m1_g", "m1"),
+        ({"account": "m1_g", "gpu_account_suffix": "_g"}, "m1_g", "m1"),
+        ({"account": "m1", "cpu_account": "m2", "gpu_account_suffix": "_g"}, "m1_g", "m2"),
+        ({"account": "m1", "cpu_account": "m2"}, "m1", "m2"),
+        ({"gpu_account_suffix": "_g"}, None, None),
+    ],
+)
+def test_each_pool_is_charged_to_its_account(given: dict[str, str], gpu: str | None, cpu: str | None) -> None:
+    assert {asked(text_of(stage, **given)).get("account") for stage in GPU} == {gpu}
+    assert {asked(text_of(stage, **given)).get("account") for stage in CPU} == {cpu}
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({}, True),
+        ({"partition": "dgx"}, True),
+        ({"cpu_partition": "cpu"}, False),
+        ({"partition": "dgx", "cpu_partition": "dgx"}, False),
+        ({"cpu_constraint": "cpu"}, False),
+        ({"exclusive": False}, False),
+        ({"gpus_per_node": 0}, False),
+    ],
+)
+def test_cpu_jobs_do_not_each_hold_a_whole_gpu_node_unless_told_to(
+    given: dict[str, object], refused: bool
+) -> None:
+    whole: dict[str, object] = {"name": "site", "kind": "slurm", "gpus_per_node": 8, "exclusive": True}
+    cluster = Cluster(**(whole | given))  # type: ignore[arg-type]
+    if not refused:
+        check_cluster(cluster)
+        return
+    with pytest.raises(ConfigError, match=r"each CPU job would hold 8 GPUs; give cluster\.cpu_partition=…"):
+        check_cluster(cluster)
+
+
+@pytest.mark.parametrize(
+    ("words", "gpus", "tasks"),
+    [
+        ((), "1", "1"),
+        (("teacher.tensor_parallel=2",), "2", "1"),
+        (("cluster.gpu_type=a100",), "a100:1", "1"),
+        (("cluster.exclusive=true", "cluster.cpu_partition=cpu"), "8", "8"),
+        (("teacher.nodes=2", "teacher.tensor_parallel=16"), "8", "1"),
+    ],
+)
+def test_a_canary_asks_for_the_gpus_of_its_one_replica_where_nodes_are_shared(
+    tmp_path: Path, words: tuple[str, ...], gpus: str, tasks: str
+) -> None:
+    site = ("+cluster=slurm", "cluster.partition=gpu", "cluster.gpus_per_node=8")
+    config = compose(*site, *words, *WORK, "samples=40")
+    jobs = chain(config, tmp_path / "run")
+    options = asked(script(config.cluster, jobs["canary"]))
+    assert (options["gpus-per-node"], options["ntasks-per-node"]) == (gpus, tasks)
+    assert asked(script(config.cluster, jobs["generate"]))["gpus-per-node"].endswith("8")
 
 
 def test_setup_lines_and_variables_come_before_the_task_and_are_quoted() -> None:

@@ -68,8 +68,8 @@ IN_SQUEUE = {
     TaskKey("1", 4): TaskState("COMPLETING", None, "n2", None, None, 1, 93801, 0, T0, None, 2),
     TaskKey("2", 1): TaskState("RUNNING", None, "n[1-2]", None, None, 0, 206, 0, T0, None, 2),
     **{TaskKey("2", i): TaskState("PENDING", "JobArrayTaskLimit", gpus=2) for i in (5, 7, 8, 9)},
-    TaskKey("3", None): TaskState("PENDING", "ReqNodeNotAvail, UnavailableNodes:n[1-4]"),
-    TaskKey("13", 0): TaskState("PENDING", "BeginTime", restarts=1),
+    TaskKey("3", None): TaskState("PENDING", "ReqNodeNotAvail, UnavailableNodes:n[1-4]", expected=T0 + 217),
+    TaskKey("13", 0): TaskState("PENDING", "BeginTime", restarts=1, expected=T0 + 217),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi_core.store.flight import Flight, crash_counts, forget_kills, last_words
+from omi_core.store.flight import Flight, begun_so_far, crash_counts, forget_kills, last_words
 
 ordinals = st.lists(st.integers(min_value=0, max_value=6), max_size=60)
 
@@ -78,5 +78,23 @@ def test_a_process_that_crashes_accuses_and_one_that_is_killed_does_not(
     counts, words = crash_counts(tmp_path)
     assert list(counts) == suspects
     assert all(text.startswith("Fatal Python error") for text in words.values())
+    assert begun_so_far(tmp_path) == {(1, 0): 2}
     forget_kills(tmp_path, "0001-00000.")
-    assert bool(list(tmp_path.iterdir())) == bool(suspects)
+    left = {path.suffix for path in tmp_path.iterdir()}
+    assert left == ({".flight", ".crash"} if suspects else {".killed"})
+    assert begun_so_far(tmp_path) == {(1, 0): 2}
+    assert begun_so_far(tmp_path, killed=True) == ({} if suspects else {(1, 0): 2})
+
+
+def test_a_shard_counts_on_after_every_kill(tmp_path: Path) -> None:
+    begun = 0
+    for sent in ((1, 1, 2), (5,), ()):
+        flight = Flight(tmp_path / "0001-00012", begun)
+        for ordinal in sent:
+            flight.take_off(ordinal)
+        begun += len(sent)
+        forget_kills(tmp_path, "0001-00012.")
+        assert begun_so_far(tmp_path, "0001-00012.") == {(1, 12): begun}
+    assert begun_so_far(tmp_path, "0001-00001.") == {}
+    (tmp_path / "0001-00013.1.flight").write_bytes((7).to_bytes(8, "little"))  # as older versions wrote it
+    assert begun_so_far(tmp_path)[1, 13] == 0
