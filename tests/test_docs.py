@@ -37,6 +37,7 @@ from omi_core.composing.compose import compose_cells, compose_values
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
 from omi_core.publish import SCHEMAS
+from omi_core.score_options import load_score
 from omi_core.slurm.retry_policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
@@ -449,8 +450,12 @@ def holds(actual: Any, expected: Any) -> bool:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda word: word)
 def test_every_choice_composes_into_a_valid_config_and_takes_effect(group: str, choice: str) -> None:
-    values = compose_values("generate", [f"{group}={choice}"])
-    load_generate(values)
+    if choice == "reward":  # it scores, and writes nothing
+        values = compose_values("score", ["teacher=reward", "input=run", "model=some/model"])
+        load_score(values)
+    else:
+        values = compose_values("generate", [f"{group}={choice}"])
+        load_generate(values)
     folder = ROOT / ("cluster_profiles/cluster" if group == "+cluster" else f"hydra_conf/{group}")
     text = (folder / f"{choice}.yaml").read_text(encoding="utf-8")
     expected = {key: value for key, value in yaml.safe_load(text).items() if key != "defaults"}

@@ -75,7 +75,7 @@ SHOWN: dict[str, str] = {
         f"score.{key}": "option_entries.py"
         for key in GENERATE
         if key.startswith(("teacher.", "prompt.", "engine.", "cluster.", "run.", "data."))
-        or key in ("seed", "tasks", "reduce_tasks", "canary", "plan")
+        or key in ("seed", "tasks", "reduce_tasks", "canary", "plan", "wait", "notify")
     },
     **{
         f"score.{key}": "jobs/test_score.py"

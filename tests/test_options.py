@@ -28,7 +28,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"samples": 2, "sampling": {"temperature": 0}}, "samples=2: with sampling.temperature=0"),
     (
         {"task": {"name": "poems"}},
-        "task.name=poems: not one of solutions, problems, dialogues, verdicts, selections",
+        "task.name=poems: not one of solutions, problems, dialogues, verdicts, audits, selections",
     ),
     ({"answers": {"methods": ["magic"]}}, "answers: extraction methods ['magic']"),
     ({"answers": {"pattern": "("}}, "answers: final-answer pattern '('"),
