@@ -29,8 +29,9 @@ from omi_core.store.layout import Layout
 if TYPE_CHECKING:
     from omi_core.combine.combine_options import Combine, Mix
     from omi_core.decontaminate.decontaminate_options import Decontaminate
+    from omi_core.preferences.preference_options import Preferences
 
-    Config = Generate | Reduce | Decontaminate | Combine | Mix
+    Config = Generate | Reduce | Decontaminate | Combine | Mix | Preferences
 
 
 class RunFailed(RuntimeError):
@@ -94,8 +95,8 @@ class OpenRun:
 def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | None = None) -> Any:
     """The config of `python -m jobs.COMMAND WORDS`, checked; of `pipeline` the Pipeline. Nothing is made.
 
-    `command` is generate, evaluate, reduce, decontaminate, combine, mix or pipeline. In `config_dir` lie YAML
-    groups of one's own.
+    `command` is generate, evaluate, score, reduce, decontaminate, combine, mix, preferences or pipeline. In
+    `config_dir` lie YAML groups of one's own.
 
     Raises:
         ConfigError: what the command itself would refuse.
@@ -110,7 +111,7 @@ def compose(command: str, words: Sequence[str] = (), config_dir: str | Path | No
         return composing.compose(*composing.read_words([*given, *words]))
     if command not in COMMANDS:
         raise ConfigError(f"{command}: composes no config; one of {', '.join([*COMMANDS, 'pipeline'])}")
-    return command_root(command).load(compose_values(command, words, folder))
+    return command_root(command).checked(compose_values(command, words, folder), folder)
 
 
 @overload
@@ -146,11 +147,11 @@ def plan(config: Generate | Reduce | Asked | Pipeline) -> Run[Any] | Pipeline:
     return plan_to_submit(config) if config.cluster.kind == "slurm" else plan_generate(config)
 
 
-def run(planned: Run[Any] | Pipeline | Combine | Mix | Decontaminate) -> OpenRun | None:
+def run(planned: Run[Any] | Pipeline | Combine | Mix | Preferences | Decontaminate) -> OpenRun | None:
     """Makes what was planned, here; or on Slurm submits it and returns at once.
 
-    What takes no planning (combine, mix, decontaminate) is given as its config. Returns the run, None where
-    it is not one.
+    What takes no planning (combine, mix, preferences, decontaminate) is given as its config. Returns the run,
+    None where it is not one.
 
     Raises:
         ConfigError: another process works on it, the site refuses its jobs, or `plan=true` was set.

@@ -21,6 +21,7 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.published import dataset_files
 from omi_core.tasks.evaluations import GRADED
+from omi_core.tasks.score_join import ScoreReader
 from omi_core.teachers.models import lacks_chat_template
 from omi_core.teachers.teacher_options import Engine, Sampling
 
@@ -58,7 +59,9 @@ class Evaluate:
         None, "data=RUN, a dataset or files: says how many of the questions stand in this training data"
     )
     scores: str | None = option(
-        None, "files of scores, record_id, sample and score: adds the best of k and the vote weighed by them"
+        None,
+        "run of jobs.score on it, or files with record_id, sample and score: adds the best of k and the vote "
+        "weighed by them",
     )
     judge: str | None = option(
         None,
@@ -92,7 +95,7 @@ class Asked:
     """What a command line asks for: the run, and what is asked of it besides.
 
     `least` are shares that are to be right, by benchmark; `training_data` may hold its questions; `judge` is
-    a teacher or a run.
+    a teacher or a run. In `folder` may lie groups of the user's own, with teachers that judge.
     """
 
     generate: Generate
@@ -101,14 +104,15 @@ class Asked:
     judge: str | None = None
     judge_wrong: bool = False
     scores: str | None = None
+    folder: Path | None = None
 
     @property
     def plan(self) -> bool:
         return self.generate.plan
 
 
-def load_evaluate(values: Mapping[str, Any]) -> Asked:
-    """The checked run that `jobs.evaluate` asks for.
+def load_evaluate(values: Mapping[str, Any], folder: Path | None = None) -> Asked:
+    """The checked run that `jobs.evaluate` asks for; groups of the user's own may lie in `folder`.
 
     Raises:
         ConfigError: as `load_generate`; or no model or benchmark is given, or there is no such benchmark.
@@ -145,8 +149,9 @@ def load_evaluate(values: Mapping[str, Any]) -> Asked:
     if config.judge_wrong and config.judge is None:
         raise ConfigError("judge_wrong: there is no judge; give judge=TEACHER")
     if config.scores is not None:
-        dataset_files("scores", config.scores)
-    return Asked(generate, config.min, config.training_data, config.judge, config.judge_wrong, config.scores)
+        ScoreReader("scores", config.scores).check()
+    besides = (config.training_data, config.judge, config.judge_wrong, config.scores, folder)
+    return Asked(generate, config.min, *besides)
 
 
 def _name_model(config: Evaluate) -> None:

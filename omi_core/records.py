@@ -162,7 +162,7 @@ class Candidate:
     `solution` is what was generated, whatever the task, and `problem` the text it was generated from.
     `answer` is the final answer extracted from the solution; `expected_answer` is the ground truth or,
     without one, the majority answer; both are of solutions only. `completion_tokens` are those of the
-    solution alone, without `reasoning`.
+    solution alone, without `reasoning`. `score` is a reward model's, where there are such.
     """
 
     problem: str
@@ -176,3 +176,4 @@ class Candidate:
     completion_tokens: int
     reasoning: str | None = None
     reasoning_tokens: int = 0
+    score: float | None = None

@@ -47,6 +47,7 @@ LONG_FILES = (
     "tests/cluster/test_faults_of_the_site.py",
     "tests/hostile/test_functions.py",
     "tests/combine/test_kills.py",
+    "tests/preferences/test_kills.py",
     "tests/cluster/test_parts.py",
     "tests/cluster/test_passed_options.py",
     "tests/cluster/test_chain.py",

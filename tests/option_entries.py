@@ -118,7 +118,14 @@ CANARY = Shown("cluster/test_chain.py", "test_a_canary_goes_first_and_its_sample
 BAD_CANARY = Shown("cluster/test_chain.py", "test_a_canary_that_fails_ends_the_chain_with_the_reason")
 HOLE = Shown("cluster/test_parts.py", "test_a_run_published_with_a_hole_says_so_and_is_topped_up")
 POISONED = Shown("stages/test_poison.py", "test_a_crash_of_the_whole_process_is_laid_at_the_same_door")
+BEST = Shown("jobs/test_score.py", "test_the_best_of_each_problem_are_those_with_the_highest_scores")
+FILES = Shown("jobs/test_score.py", "test_files_are_scored_with_their_columns_and_their_thinking_left_out")
+OF_REWARDS = Shown("jobs/test_score_vllm.py", "test_a_process_model_is_read_at_the_end_of_each_step")
 GENERATE: dict[str, Entry] = of_filters() | {
+    "filters.min_score": Shown(
+        "jobs/test_score.py", "test_a_least_score_drops_the_others_and_a_column_tells_it"
+    ),
+    **{f"scores.{key}": FILES for key in ("solution", "finish_reason", "reasoning", "reasoning_tags")},
     "task.name": Change("verdicts"),
     "adaptive.first": Change(4, beside={"samples": 16}),
     "adaptive.step": Change(3, beside=ADAPTIVE),
@@ -154,6 +161,14 @@ GENERATE: dict[str, Entry] = of_filters() | {
     ),
     "teacher.rehearsal.poison": POISONED,
     "teacher.rehearsal.poison_kills": POISONED,
+    "teacher.reward.label": Shown("teachers/test_reward_head.py", "test_the_head_of_each_kind_of_model"),
+    "teacher.reward.steps": OF_REWARDS,
+    "teacher.reward.step_end": Shown(
+        "teachers/test_reward_head.py", "test_the_end_of_a_step_has_to_be_a_token_of_the_model"
+    ),
+    "teacher.reward.checked": Shown(
+        "jobs/test_score_vllm.py", "test_a_score_that_transformers_denies_ends_the_task"
+    ),
     "teacher.endpoint.url": Shown(ENDPOINT, "test_nobody_listens"),
     "teacher.endpoint.key_variable": Shown(ENDPOINT, "test_the_key_is_sent_and_shown_nowhere"),
     "teacher.endpoint.concurrency": Shown(
@@ -231,6 +246,9 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.repair.keep": Change(2, beside={"answers.expected": "repair"}),
     "answers.repair.share": Change(0.7, beside={"answers.expected": "repair"}),
     "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
+    "answers.scores": BEST,
+    "answers.select": BEST,
+    "answers.top": BEST,
     "answers.min_agreement": Change(0.5),
     "answers.min_votes": Change(3),
     "answers.min_pass_rate": Change(0.1),

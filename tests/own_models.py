@@ -68,3 +68,62 @@ def quantise(path: Path) -> Path:
     config = orjson.loads((source / "config.json").read_bytes())
     (path / "config.json").write_bytes(orjson.dumps(config | {"quantization_config": _QUANTISED}))
     return path
+
+
+def make_classifier(path: Path, labels: int = 1, seed: int = 0) -> Path:
+    """The embedded model as a sequence classifier with a random head; its pad token is its end token."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    source = Path(model_path("embedded:strong"))
+    shutil.copytree(source, path)
+    weights = load_file(source / "model.safetensors")
+    weights.pop("lm_head.weight", None)
+    head = torch.randn((labels, HIDDEN), generator=torch.Generator().manual_seed(seed))
+    save_file(weights | {"score.weight": head.bfloat16()}, path / "model.safetensors", {"format": "pt"})
+    config = orjson.loads((source / "config.json").read_bytes())
+    config["architectures"] = ["LlamaForSequenceClassification"]
+    if labels != 2:  # which transformers takes where nothing is said
+        config["id2label"] = {str(label): f"LABEL_{label}" for label in range(labels)}
+    (path / "config.json").write_bytes(orjson.dumps(config))
+    return path
+
+
+STEP_END = "<extra_0>"
+
+
+def make_process_model(path: Path, architecture: str = "Qwen2ForProcessRewardModel") -> Path:
+    """A random Qwen2 with the head of a process model, or of Qwen2ForRewardModel."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoTokenizer, Qwen2Config, Qwen2Model
+
+    config = Qwen2Config(
+        vocab_size=576,
+        hidden_size=HIDDEN,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        architectures=[architecture],
+        pad_token_id=2,
+        eos_token_id=2,
+    )
+    torch.manual_seed(0)
+    body = Qwen2Model(config).state_dict()
+    outputs = 2 if "Process" in architecture else 1
+    generator = torch.Generator().manual_seed(0)
+    head = {
+        "score.0.weight": torch.randn((HIDDEN, HIDDEN), generator=generator) / 4,
+        "score.0.bias": torch.zeros(HIDDEN),
+        "score.2.weight": torch.randn((outputs, HIDDEN), generator=generator) / 4,
+        "score.2.bias": torch.zeros(outputs),
+    }
+    path.mkdir()
+    save_file({f"model.{name}": value for name, value in body.items()} | head, path / "model.safetensors")
+    config.save_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(model_path("embedded:strong"))
+    tokenizer.add_special_tokens({"additional_special_tokens": [STEP_END]})
+    tokenizer.save_pretrained(path)
+    return path

@@ -152,7 +152,16 @@ def test_every_public_name_is_there_and_typed() -> None:
     assert (Path(omi_core.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="no attribute 'compse'"):
         omi_core.compse  # type: ignore[attr-defined]  # noqa: B018
-    assert set(COMMANDS) == {"generate", "evaluate", "reduce", "decontaminate", "combine", "mix"}
+    assert set(COMMANDS) == {
+        "generate",
+        "evaluate",
+        "score",
+        "reduce",
+        "decontaminate",
+        "combine",
+        "mix",
+        "preferences",
+    }
 
 
 def test_importing_the_package_imports_no_more_of_it_and_no_other_package() -> None:

@@ -26,6 +26,7 @@ SMALL: dict[str, list[str]] = {
     "reduce": ["--samples", "500", "--per-problem", "16", "--plain", "32", "--repeat", "1"],
     "repair": ["--size", "30", "--teachers", "rehearsal"],
     "sample_cost": ["--samples", "50"],
+    "scores": ["--samples", "6400"],
     "status": ["--tasks", "50"],
     "tokens": ["--samples", "64", "--repeat", "1"],
     "traces": ["--samples", "16", "--kilobytes", "20"],

@@ -47,6 +47,7 @@ TYPED: dict[str, list[str]] = {
 }
 _WORDS, _DECONTAMINATE = "composing/test_words.py", "jobs/test_decontaminate.py"
 _COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
+_PREFERENCES = "preferences/test_preferring.py"
 _GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
 _EVALUATE, _BESIDES = "jobs/test_evaluate.py", "jobs/test_evaluate_besides.py"
 SHOWN: dict[str, str] = {
@@ -70,6 +71,16 @@ SHOWN: dict[str, str] = {
     **{f"show.{key}": "jobs/test_show.py" for key in ("sample", "json")},
     **{f"evaluate.{key}": _EVALUATE for key in ("model", "benchmarks", "limit", "temperature", "min")},
     **{f"evaluate.{key}": _BESIDES for key in ("training_data", "judge", "judge_wrong", "scores")},
+    **{
+        f"score.{key}": "option_entries.py"
+        for key in GENERATE
+        if key.startswith(("teacher.", "prompt.", "engine.", "cluster.", "run.", "data."))
+        or key in ("seed", "tasks", "reduce_tasks", "canary", "plan")
+    },
+    **{
+        f"score.{key}": "jobs/test_score.py"
+        for key in ("input", "model", "solution", "finish_reason", "reasoning", "reasoning_tags")
+    },
     **{
         f"{command}.root": "jobs/test_compare.py"
         for command in ("status", "compare", "report", "logs", "explore", "show")
@@ -100,6 +111,12 @@ SHOWN: dict[str, str] = {
         for key in ("input", "test", "pairs", "top", "clean", "nearest", "nearest_of", "verdicts")
     },
     "combine.publish.rows_per_file": "publish",
+    **{
+        f"preferences.{key}": _PREFERENCES
+        for key in ("inputs", "scores", "name", "form", "rows_per_file", "seed", "max_chars", "workers")
+    },
+    **{f"preferences.{key}": "preferences/test_drawing.py" for key in ("size", "top", "balance", "pairs")},
+    **{f"preferences.run.{key}": _PREFERENCES for key in ("dir", "root", "fresh")},
     "pipeline.recipe": _PIPELINE,
     "pipeline.plan": _PIPELINE,
     **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},

@@ -27,6 +27,8 @@ TOKENIZER = Path(__file__).parents[1] / "omi_core/teachers/tiny/strong/tokenizer
 RECIPES = {
     "acemath": [],
     "acemath_demo": [],
+    "acemath_rm": [],
+    "acemath_rm_demo": [],
     "general_sft": [
         "stage1={a: {path: a.jsonl}}",
         "stage2={a: {path: a.jsonl, share: 0.5}, b: {path: b.jsonl}}",

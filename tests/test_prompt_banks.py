@@ -21,6 +21,7 @@ import sympy
 from omi_core import filters, prompts
 from omi_core.answers import Extractor, Grader, Verdict
 from omi_core.answers.extract import count_boxes
+from omi_core.benchmarks.reading import CHOICES
 from omi_core.decontaminate import NgramSearch, Questions
 from omi_core.filters.arithmetic import statements
 from omi_core.records import Candidate
@@ -213,6 +214,30 @@ def test_every_solution_passes_the_filters_unchanged(name: str) -> None:
     assert chain.apply(rows) == rows
 
 
+# Of each example the value that the right choice has, from the numbers of the question.
+CHOSEN: list[Answer] = [
+    lambda a, b, c, m: (a * b + c) % m,
+    lambda mass, force: Fraction(force, mass),
+    lambda levels: sum(2**level for level in range(levels)),
+    lambda moles, _, litres: Fraction(moles, litres),
+    lambda seedlings: sum((pair == ("s", "s")) for pair in product("Ts", repeat=2)) * seedlings // 4,
+]
+
+
+def test_every_choice_is_right_and_shown_as_a_benchmark_shows_it() -> None:
+    extract = Extractor(("boxed",))
+    letters = []
+    for (text, solution), answer in zip(pairs("solutions", "choices"), CHOSEN, strict=True):
+        question, _, listed = text.partition(CHOICES)
+        choices = dict(re.findall(r"^\(([A-D])\) (.+)$", listed, flags=re.M))
+        assert "".join(choices) == "ABCD" and len(set(choices.values())) == 4
+        expected = Fraction(answer(*numbers(question)))
+        right = [letter for letter, value in choices.items() if Fraction(value) == expected]
+        assert right == [extract(solution).answer] and count_boxes(solution) == 1
+        letters += right
+    assert set(letters) == set("ABCD")
+
+
 def test_the_filter_on_arithmetic_reads_the_sums_of_every_word_problem() -> None:
     for _, solution in pairs("solutions", "gsm8k"):
         assert len(list(statements(solution))) >= 2
@@ -286,7 +311,7 @@ def test_the_judge_is_shown_as_many_yes_as_no_and_says_yes_only_to_equal_answers
 
 
 def problems_of_all_banks() -> Sequence[str]:
-    solved = [problem for name in SETTINGS for problem, _ in pairs("solutions", name)]
+    solved = [problem for name in (*SETTINGS, "choices") for problem, _ in pairs("solutions", name)]
     written = [
         text for style in MANNERS for pair in pairs("problems", "new_problems", style) for text in pair
     ]

@@ -48,6 +48,18 @@ class Answers:
         "for answers.expected=picked: run of task=selections selections.keep=all on the run that is reduced",
         late=True,
     )
+    scores: str | None = option(
+        None,
+        "run of jobs.score on the run that is reduced, or files with record_id, sample and score",
+        late=True,
+    )
+    select: str = option(
+        "all",
+        "all: every solution that passes; best: of each problem those with the highest answers.scores",
+        choices=("all", "best"),
+        late=True,
+    )
+    top: int = option(1, "for answers.select=best: solutions of a problem, at most", ge=1, late=True)
     min_agreement: float = option(0.0, "drop records with a smaller share of expected answers", ge=0, le=1)
     min_pass_rate: float | None = option(
         None,

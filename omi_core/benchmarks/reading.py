@@ -10,7 +10,8 @@ from omi_core.inputs import HubUnreadable, Row, RowReader, Skipped, cell, descri
 from omi_core.options import ConfigError
 from omi_core.records import Record
 
-_CHOICES = "\n\nThe answer is the letter of one of these:\n"
+# Between a question and its choices; the examples of prompt=choices have it, too.
+CHOICES = "\n\nThe answer is the letter of one of these:\n"
 
 
 def by_name(words: Sequence[str]) -> dict[str, Benchmark]:
@@ -75,7 +76,7 @@ def _told(benchmark: Benchmark, row: Row) -> dict[str, str]:
 
 def question_of(record: Record) -> str:
     """The problem as the benchmark has it, without the choices that were put below."""
-    return record.text.partition(_CHOICES)[0] if "choices" in record.extra else record.text
+    return record.text.partition(CHOICES)[0] if "choices" in record.extra else record.text
 
 
 def _choices(row: Row, column: str, where: str) -> list[str]:
@@ -97,7 +98,7 @@ def _with_choices(text: str, answer: str, choices: Sequence[str], where: str) ->
         shown = repr(answer[:20])
         raise ConfigError(f"choices: {where} has the answer {shown}, neither a letter nor a number of them")
     listed = "\n".join(f"({letter}) {choice}" for letter, choice in zip(letters, choices, strict=True))
-    return f"{text}{_CHOICES}{listed}", right
+    return f"{text}{CHOICES}{listed}", right
 
 
 # `B`, `(B)`, `B.` and `(B) 12`, also in \text{}; `A cell` is not one.

@@ -38,11 +38,15 @@ Numbered = Mapping[str, Source]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A dataset that is published: where, its `stats.json`, and what its inputs are called, by their keys."""
+    """A dataset that is published: where, its `stats.json`, and what its inputs are called, by their keys.
+
+    `unit` is what an input holds.
+    """
 
     dataset: Path
     stats: dict[str, Any]
     inputs: Mapping[str, str]
+    unit: str = "rows"
 
 
 def combine(config: Combine) -> Outcome:

@@ -1,7 +1,7 @@
-"""The directory in which a dataset is combined or mixed: planned once, continued by the same command alone.
+"""The directory in which a dataset is made of others: planned once, continued by the same command alone.
 
 DIR/
-  combine.json or mix.json   the fingerprint, and the content it covers: options, and inputs by their digests
+  combine.json and so on     the fingerprint, and the content it covers: options, and inputs by their digests
   skipped_rows-NAME.jsonl    rows of an input that were left out, at most 10,000 per reason; if there are any
   work/                      what is there between two steps; gone when the dataset is published
   dataset/                   what is published

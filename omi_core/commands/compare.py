@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ from omi_core.options import ConfigError, option
 from omi_core.terminal import print_table, terminal
 
 if TYPE_CHECKING:
+    from omi_core.evaluate.pairs import Pair
     from omi_core.report.comparison import Row
     from omi_core.report.facts import Facts
 
@@ -38,11 +39,16 @@ def main(config: Compare, runs: list[Path]) -> int:
     try:
         found = [run_facts(run) for run in runs]
         rows = rows_of(found)
-        scored = _scored(rows, found)
+        differences = _differences(found)
+        scored = _scored(rows, found, differences)
     except ConfigError:
         raise
     except ValueError as error:  # a file of the run is damaged
         raise OSError(str(error)) from error
+    rows = [
+        replace(row, differences=[pair.to_json() for pair in pairs])
+        for row, pairs in zip(rows, differences, strict=True)
+    ]
     quiet = False
     for target, data in ((config.csv, as_csv(rows).encode()), (config.json, as_json(rows))):
         quiet |= _write(target, data)
@@ -62,17 +68,30 @@ class _Part(NamedTuple):
     notes: Sequence[str]
 
 
-def _scored(rows: Sequence[Row], runs: Sequence[Facts]) -> list[_Part]:
-    """Of runs against benchmarks the figures with intervals, and how the others differ from the first.
+def _differences(runs: Sequence[Facts]) -> list[list[Pair]]:
+    """Of each run how it differs from the first evaluation; nothing of that one, and of other runs.
 
     Raises:
         ValueError: a file of an evaluation is damaged.
     """
     from omi_core.evaluate.pairs import pairs_of
+
+    scored = [run.evaluation for run in runs]
+    base = next(filter(None, scored), None)
+    return [[] if one is None or base is None or one is base else list(pairs_of(base, one)) for one in scored]
+
+
+def _scored(rows: Sequence[Row], runs: Sequence[Facts], differences: Sequence[Sequence[Pair]]) -> list[_Part]:
+    """Of runs against benchmarks the figures with intervals, and how the others differ from the first.
+
+    Raises:
+        ValueError: a file of an evaluation is damaged.
+    """
     from omi_core.evaluate.tables import lines, notes
     from omi_core.report.overview import labels
 
-    scored = [(name, run.evaluation) for name, run in zip(labels(rows), runs, strict=True) if run.evaluation]
+    names = labels(rows)
+    scored = [(name, run.evaluation) for name, run in zip(names, runs, strict=True) if run.evaluation]
     if not scored:
         return []
     head = ["run", "benchmark", "problems", "samples", "pass@1 %", "maj@n %", "pass@n %"]
@@ -83,15 +102,14 @@ def _scored(rows: Sequence[Row], runs: Sequence[Facts]) -> list[_Part]:
             body.append([name, benchmark, problems, str(one.samples), *several])
     said = dict.fromkeys(note for _, one in scored for note in notes(one.figures))
     parts = [_Part((head, body), list(said))]
-    (first, base), *others = scored
     pairs = [
         [name, pair.benchmark, pair.metric, f"{pair.problems:,}", pair.told]
-        for name, other in others
-        for pair in pairs_of(base, other)
+        for name, found in zip(names, differences, strict=True)
+        for pair in found
     ]
     if pairs:
         parts.append(
-            _Part(([f"against {first}", "benchmark", "metric", "problems", "difference"], pairs), ())
+            _Part(([f"against {scored[0][0]}", "benchmark", "metric", "problems", "difference"], pairs), ())
         )
     return parts
 

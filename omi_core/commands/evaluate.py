@@ -104,7 +104,7 @@ def _of_judge(asked: Asked, root: Path) -> Generate:
     words += ["sampling.temperature=0", "sampling.max_tokens=1024"]
     given = options.written(asked.generate)
     same = {key: given[key] for key in ("cluster", "engine", "tasks", "canary", "wait")}
-    return load_generate(compose_values("generate", words) | same)
+    return load_generate(compose_values("generate", words, asked.folder) | same)
 
 
 def _planned(config: Generate) -> Run[Generate]:

@@ -25,6 +25,10 @@ OFTEN = {
         *("model", "benchmarks", "limit", "samples", "temperature", "min", "tasks", "teacher.model"),
         *("sampling.max_tokens", "prompt.examples", "plan", "run.dir"),
     ),
+    "score": (
+        *("input", "model", "solution", "data.problem", "tasks", "teacher.max_model_len"),
+        *("teacher.reward.label", "teacher.reward.steps", "plan", "run.dir"),
+    ),
     "reduce": (
         *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
         *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),
@@ -121,7 +125,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
-    composing = ("Generate", "Evaluate")
+    composing = ("Generate", "Evaluate", "Score")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)

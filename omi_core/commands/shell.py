@@ -43,7 +43,7 @@ def run_composed(
         if line.views:
             show_views(name, line)
             return 0
-        configs = [command_root(name).load(values) for values in compose_cells(name, line)]
+        configs = [command_root(name).checked(each, line.folder) for each in compose_cells(name, line)]
         together(configs)
         return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
 

@@ -15,7 +15,6 @@ from omi_core.commands.waiting import exit_code, gather, wait_until_ended
 from omi_core.hints import to_continue
 from omi_core.metrics import METRICS
 from omi_core.options import option
-from omi_core.store.layout import Layout
 from omi_core.terminal import plain_table, terminal
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def one_run(status: Status) -> list[RenderableType]:
     made = [(METRICS["rows"], status.rows), (METRICS["tokens"], status.tokens)]
     if status.rows is not None:
         told = (f"{metric.show(value)} {metric.heading}" for metric, value in made if value is not None)
-        scored = Layout(Path(status.root)).evaluation.is_dir()
+        scored = status.state == "evaluated"
         rows.append(("evaluation" if scored else "dataset", ", ".join(told)))
         rows.append(("", str(status.result)))
     if status.missing:

@@ -23,12 +23,18 @@ Values = dict[str, Any]
 class Root:
     """The config of a command: its schema, and how composed values become a checked instance of it.
 
-    `typed` are words of the command line for options of another name, where a group has the word.
+    `typed` are words of the command line for options of another name, where a group has the word. A command
+    that composes a config besides, `composes`, is told where the user's own groups lie.
     """
 
     schema: type
-    load: Callable[[Mapping[str, Any]], Any]
+    load: Callable[..., Any]
     typed: Mapping[str, str] = field(default_factory=dict)
+    composes: bool = False
+
+    def checked(self, values: Mapping[str, Any], folder: Path | None = None) -> Any:
+        """The config of composed values; groups of the user's own may lie in `folder`. Raises ConfigError."""
+        return self.load(values, folder) if self.composes else self.load(values)
 
     def in_grammar(self, word: str, sweep: bool = False) -> str:
         """A word as Hydra has to be given it."""
@@ -36,7 +42,7 @@ class Root:
         return in_grammar(f"{self.typed.get(name, name)}{equals}{value}", self.schema, sweep)
 
 
-COMMANDS = ("generate", "evaluate", "reduce", "decontaminate", "combine", "mix")
+COMMANDS = ("generate", "evaluate", "score", "reduce", "decontaminate", "combine", "mix", "preferences")
 
 
 @cache
@@ -49,14 +55,21 @@ def command_root(name: str) -> Root:
     elif name == "evaluate":
         from omi_core.protocol import Evaluate as schema
         from omi_core.protocol import load_evaluate as load
+    elif name == "score":
+        from omi_core.score_options import Score as schema
+        from omi_core.score_options import load_score as load
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load
+    elif name == "preferences":
+        from omi_core.preferences.preference_options import Preferences as schema
+        from omi_core.preferences.preference_options import load_preferences as load
     else:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
-    return Root(schema, load, {"data": "training_data"} if name == "evaluate" else {})
+    evaluates = name == "evaluate"
+    return Root(schema, load, {"data": "training_data"} if evaluates else {}, composes=evaluates)
 
 
 def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:

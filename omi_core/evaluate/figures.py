@@ -105,7 +105,7 @@ def _estimates(tally: Tally, right: np.ndarray, seed: int) -> dict[str, np.ndarr
     }
     if tally.scores is not None:
         found[BEST] = best_at_k(tally.scores, right)
-        found[WEIGHTED] = weighted_at_k(tally.votes, right, tally.scores, seed)
+        found[WEIGHTED] = weighted_at_k(tally.votes, right, tally.weights, seed)
     return found
 
 

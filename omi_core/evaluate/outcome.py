@@ -13,14 +13,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from omi_core.evaluate.figures import EvaluationFigure, all_figures
-from omi_core.evaluate.tallies import Tally, by_problem, pair_lines, problem_line, read_tallies
+from omi_core.evaluate.tallies import Rows, Tally, by_problem, pair_lines, problem_line, read_tallies
 from omi_core.publish.dataset import STATS, made_whole
 from omi_core.records import digest128
 
@@ -63,25 +64,29 @@ def write_outcome(
     config: Mapping[str, Any],
     counts: Mapping[str, Any],
     table: Callable[[Sequence[EvaluationFigure]], str],
-    scores: Mapping[tuple[str, int], float] | None = None,
+    scores: Callable[[Rows], Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Makes the figures of graded rows and puts them in place, whole or not at all; returns stats.json.
 
-    `scores` are those of samples, by record id and sample; a KeyError says which one is missing.
+    `scores` gives those of the samples of a problem, -inf for one without.
     `about` is `teacher`, `rehearsal` and `protocol` of evaluation.json; `table` writes figures as Markdown.
-    The same rows make the same bytes. Memory: about 20 bytes for each sample.
+    The same rows make the same bytes. Memory: about 20 bytes for each sample, 8 more with scores.
     """
     seed = int(fingerprint[:8], 16)
     with made_whole(out_dir, config) as work:
         path = work / PROBLEMS
+        scored: list[np.ndarray] = []
         with path.open("wb") as file, (work / PAIRS).open("wb") as pairs:
             for group in by_problem(rows):
                 file.write(problem_line(group))
                 pairs.writelines(pair_lines(group))
+                if scores is not None:
+                    scored.append(np.array(scores(group)))
         with path.open("rb") as file:
             tallies = read_tallies(file)
         if scores is not None:
-            tallies = [tally.scored(scores) for tally in tallies]
+            each = iter(scored)
+            tallies = [replace(one, scores=np.array([next(each) for _ in one.problems])) for one in tallies]
         figures = [figure for tally in tallies for figure in all_figures(tally, seed)]
         said = {"version": _VERSION, **about, "rows": [figure.to_json() for figure in figures]}
         _write(work / FIGURES, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from omi_core.evaluate.outcome import Scored
 from omi_core.evaluate.tallies import Tally
 
 _SEED = 0
+_INTERVAL = {"difference": "value", "low": "low", "high": "high"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,19 @@ class Pair:
         return (
             f"{value:+.1f} points ({low:+.1f} to {high:+.1f}), {found.gained} better, {found.lost} worse{end}"
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `jobs.compare` writes of it: the difference and its interval as shares in [-1, 1]."""
+        found = self.difference
+        return {
+            "benchmark": self.benchmark,
+            "metric": self.metric,
+            "problems": self.problems,
+            **{key: round(getattr(found, value), 6) for key, value in _INTERVAL.items()},
+            "better": found.gained,
+            "worse": found.lost,
+            "resolved": found.resolved,
+        }
 
 
 def pairs_of(first: Scored, second: Scored) -> Iterator[Pair]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -25,7 +25,8 @@ class Tally:
     """The samples of one benchmark; arrays have the shape (problems, samples of each).
 
     `verdicts` are indices of VERDICTS, `votes` classes in the vote or -1, `tokens` those generated, and
-    `unfinished` says what a token limit or an error has cut off; `scores` are a reward model's. `problems`
+    `unfinished` says what a token limit or an error has cut off; `scores` are a reward model's, -inf where
+    it gave none. `problems`
     tells which they are: record_id, row, level and subject of each.
     """
 
@@ -55,13 +56,17 @@ class Tally:
             scores=None if self.scores is None else self.scores[chosen],
         )
 
-    def scored(self, scores: Mapping[tuple[str, int], float]) -> Tally:
-        """The same with the scores of its samples. Raises KeyError: that of one is missing."""
-        found = [
-            [scores[problem["record_id"], sample] for sample in range(self.samples)]
-            for problem in self.problems
-        ]
-        return replace(self, scores=np.array(found))
+    @property
+    def weights(self) -> np.ndarray:
+        """What votes weigh by scores: as much as these, or as their logistic function where any is below 0.
+
+        A sample without a score weighs nothing.
+        """
+        assert self.scores is not None
+        known = np.isfinite(self.scores)
+        scores = np.where(known, self.scores, 0.0)
+        weights = 0.5 * (1 + np.tanh(scores / 2)) if (scores < 0).any() else scores
+        return np.where(known, weights, 0.0)
 
 
 Rows = Sequence[Mapping[str, Any]]

@@ -65,6 +65,7 @@ class Example:
     problem: str = "What is 2 + 3?"
     finish_reason: str = "stop"
     reasoning: str | None = None
+    score: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,10 +1,10 @@
 """Carrying a pipeline out on Slurm: who submits which step, and when.
 
-A step of `jobs.generate` is a chain of jobs with one more link at its end, `advance`, which submits the
-steps that wait for it. Other steps are one job each, which does the same when its work is done. Whoever
-submits holds the pipeline's lock and writes down before and after what it submits, so that no step is
-submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these last jobs
-a rescue job waits for it to fail, and does its work, or sends it again.
+A step of `jobs.generate` or `jobs.evaluate` is a chain of jobs with one more link at its end, `advance`,
+which submits the steps that wait for it. Other steps are one job each, which does the same when its work is
+done. Whoever submits holds the pipeline's lock and writes down before and after what it submits, so that no
+step is submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these
+last jobs a rescue job waits for it to fail, and does its work, or sends it again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omi_core.config import load_generate
 from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
@@ -24,6 +23,7 @@ from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
 from omi_core.pipeline.jobs_of_steps import job_of, pipeline_cluster
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.state import step_entries
+from omi_core.pipeline.steps import generate_of
 from omi_core.slurm import commands, gates, sending
 from omi_core.slurm.after import dependency
 from omi_core.slurm.failures import job_failure
@@ -255,9 +255,9 @@ def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> No
 def _moved(pipeline: Pipeline, step: Step) -> bool:
     """Whether the step's run is to be asked for in another way than before."""
     layout = Layout(pipeline.directory(step))
-    if step.command != "generate" or not layout.plan.is_file():
+    if not step.is_chain or not layout.plan.is_file():
         return False
-    return open_run(layout).config.cluster != load_generate(pipeline.config(step)).cluster
+    return open_run(layout).config.cluster != generate_of(step.command, pipeline.config(step)).cluster
 
 
 def _send_patiently(pipeline: Pipeline, step: Step) -> None:
@@ -284,8 +284,8 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
     step_progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there
-    if step.command == "generate":
-        run = plan_generate(load_generate(pipeline.config(step)))
+    if step.is_chain:
+        run = plan_generate(generate_of(step.command, pipeline.config(step)))
         first = not run.layout.ledger.exists()
         if sending.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
@@ -329,7 +329,7 @@ def cancel_pipeline(pipeline: Pipeline) -> int:
             ledger.append(pipeline.layout.ledger, {"stage": "cancel", "jobs": jobs})
             for step in pipeline.steps:
                 of_step = cancel_live(step_entries(pipeline, step))
-                if of_step and step.command == "generate":
+                if of_step and step.is_chain:
                     own = Layout(pipeline.directory(step)).ledger
                     ledger.append(own, {"stage": "cancel", "jobs": of_step})
         return jobs

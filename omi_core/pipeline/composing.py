@@ -155,14 +155,15 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     contents: dict[str, dict[str, Any]] = {}
     for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
         command = COMMANDS[draft.command]
-        given = [*words.cluster, *words.generate] if draft.command == "generate" else []
-        if draft.command == "generate" and words.own.notify is not None:  # where a gate ends the chain
+        given = list(words.cluster) if command.generates is not None else []
+        given += words.generate if draft.command == "generate" else []
+        if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
             given.append(word("notify", words.own.notify))
         given += words.steps.get(draft.name, [])
         try:
             folder = step_directory(number, draft.name)
             values = compose_step(draft.command, folder, draft.options, given, words.folder)
-            if draft.command == "generate" and values["cluster"]["kind"] != cluster.kind:
+            if command.generates is not None and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
         except ConfigError as error:

@@ -50,6 +50,11 @@ class Step:
     def folder(self) -> str:
         return step_directory(self.number, self.name)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is a chain of jobs on Slurm, with a ledger of its own, and not one job."""
+        return self.is_run and self.command != "reduce"
+
 
 @dataclass(frozen=True)
 class Pipeline:

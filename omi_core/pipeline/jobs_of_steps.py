@@ -10,6 +10,7 @@ import numpy as np
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.pipeline.definition import Pipeline, Step
+from omi_core.pipeline.steps import generate_of
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import Job, replicas, script
 from omi_core.slurm.sending import wants_canary
@@ -39,10 +40,10 @@ def job_of(pipeline: Pipeline, step: Step, stage: str, after: str | None) -> Job
 def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Iterator[tuple[str, str]]:
     """(stage, text of the sbatch file) of every job of a step.
 
-    `run` is that of a step of `jobs.generate`, planned; None where its records are not known yet. Its arrays
+    `run` is that of a step that is a chain, planned; None where its records are not known yet. Its arrays
     are shown then as large as its tasks, and its fingerprint as zeros.
     """
-    if step.command != "generate":
+    if not step.is_chain:
         for stage, after in (("step", None), ("rescue", f"afternotok:<{step.name}>")):
             yield stage, script(pipeline_cluster(pipeline), job_of(pipeline, step, stage, after))
         return
@@ -55,7 +56,7 @@ def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Itera
 
 
 def _not_known_yet(pipeline: Pipeline, step: Step) -> Run[Generate]:
-    config = load_generate(pipeline.config(step))
+    config = generate_of(step.command, pipeline.config(step))
     canary = config.cluster.canary
     records = config.tasks * replicas(config) + canary.records * canary.samples
     content: dict[str, Any] = {"records": records}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from omi_core.config import Generate, load_generate
+from omi_core.config import Generate
 from omi_core.pipeline import step_progress
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.jobs_of_steps import texts_of
-from omi_core.pipeline.recipe import PLACE
+from omi_core.pipeline.steps import generate_of
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.tasks.prompting import Prompting
@@ -35,22 +35,22 @@ def show_plan(pipeline: Pipeline, exists: bool) -> int:
 
 
 def _planned(pipeline: Pipeline, step: Step, done: list[str]) -> Run[Generate] | None:
-    """The run of a step of `jobs.generate`, not written down; None where its input is not there."""
-    if step.command != "generate":
+    """The run that a step generates, not written down; None: there is none, or no input for it yet."""
+    if not step.is_chain:
         return None
-    read = (step.config["data"]["path"] or "").startswith(PLACE)
+    config = generate_of(step.command, pipeline.config(step))
+    read = (config.data.path or "").startswith(str(pipeline.root))
     if read and not all(name in done for name in step.needs):
         return None
-    config = load_generate(pipeline.config(step))
     config.plan = True
     return plan_generate(config)
 
 
 def _expected(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> str:
     """How many samples a step is going to make, where that can be known."""
-    if step.command != "generate":
+    if not step.is_chain:
         return f"{step.folder}/{step.product}"
-    config = load_generate(pipeline.config(step))
+    config = generate_of(step.command, pipeline.config(step))
     each = f"{Prompting(config).samples} samples by {config.teacher.name}"
     if run is None:
         return f"records not known yet x {each}"

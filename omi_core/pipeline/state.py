@@ -123,7 +123,7 @@ def _state(pipeline: Pipeline, status: PipelineStatus, live: dict[str, bool]) ->
 
 def step_entries(pipeline: Pipeline, step: Step) -> list[Entry]:
     """The lines of ledgers about jobs of a step, oldest first."""
-    if step.command == "generate":
+    if step.is_chain:
         entries = ledger.read(Layout(pipeline.directory(step)).ledger)
     else:
         entries = [e for e in ledger.read(pipeline.layout.ledger) if e.get("step") == step.name]

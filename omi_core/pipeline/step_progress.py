@@ -87,7 +87,8 @@ def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
     plan = read_plan(layout)
-    stats = published_as(layout.dataset, plan.fingerprint)
+    made = (published_as(place, plan.fingerprint) for place in (layout.dataset, layout.evaluation))
+    stats = next(filter(None, made), None)
     return None if stats is None else Result(plan.records, stats["rows"], stats["content_hash"][:32])
 
 

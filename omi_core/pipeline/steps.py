@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import benchmarks, options
+from omi_core.benchmarks.reading import by_name
 from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.finishing import combine_datasets, mix_datasets
 from omi_core.combine.sources import open_source
@@ -27,7 +28,11 @@ from omi_core.inputs import Skipped, file_rows, local_files
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.pipeline.recipe import PLACE, placed
 from omi_core.pipeline.step_progress import file_digest
+from omi_core.preferences.preference_options import Preferences, load_preferences
+from omi_core.preferences.preferring import graded_inputs, make_preferences
+from omi_core.protocol import Asked, load_evaluate
 from omi_core.publish.dataset import read_stats
+from omi_core.score_options import load_score
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.stages.here import bring_home
 from omi_core.stages.planning import chosen_content, generate_content, plan_generate, plan_reduce
@@ -46,7 +51,8 @@ class Command:
     raises ConfigError when what is read from outside cannot be had, for a pipeline in the given directory.
     `owned` are options that the pipeline sets, each to a path below the step's directory; `outputs` is what
     later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
-    says is not a run; `input` is the option that names the rows it takes on.
+    says is not a run; `input` is the option that names the rows it takes on. `generates` makes of the options
+    the run that the command generates, if it does; `besides` are options that a finished run is asked for.
     """
 
     content: Callable[[Values], Values]
@@ -58,11 +64,26 @@ class Command:
     )
     product: str = "dataset"
     input: str = "data.path"
+    generates: Callable[[Values], Generate] | None = None
+    besides: tuple[str, ...] = ()
 
 
 def _generate_content(values: Values) -> Values:
     config = options.restore(Generate, values)
     return generate_content(config) | {"data": _chosen(values["data"], Data())}
+
+
+def _evaluation(values: Values) -> Generate:
+    return load_evaluate(values).generate
+
+
+def _evaluate_content(values: Values) -> Values:
+    config = _evaluation(values)
+    read = {
+        name: _chosen(options.written(benchmark), benchmarks.Benchmark())
+        for name, benchmark in by_name(config.evaluation.benchmarks).items()
+    }
+    return generate_content(config) | {"benchmarks": read, "limit": config.evaluation.limit}
 
 
 def _reduce_content(values: Values) -> Values:
@@ -72,9 +93,8 @@ def _reduce_content(values: Values) -> Values:
     return chosen_content(config) | read | {"data": _chosen(values["data"], Data())}
 
 
-def _content(schema: type) -> Callable[[Values], Values]:
-    where = {*_CHECK_FILES, "run"}
-    return lambda values: _chosen({key: values[key] for key in values if key not in where}, schema())
+def _content(schema: type, *without: str) -> Callable[[Values], Values]:
+    return lambda values: _chosen({key: values[key] for key in values if key not in without}, schema())
 
 
 def _chosen(values: Values, default: Any) -> Values:
@@ -105,15 +125,41 @@ def _by_bytes(text: str) -> str:
     return f"{name}={digest}" if digest else text
 
 
+def _score_content(values: Values) -> Values:
+    config = load_score(values)
+    return generate_content(config) | {"input": _by_bytes(str(values["input"]))}
+
+
 def _check_generate(values: Values, root: Path) -> None:
-    """Plans the run for its first record alone, and makes nothing."""
     config = load_generate(placed(values, root))
+    _check_site(config)
+    if PLACE not in (values["data"]["path"] or ""):
+        _plan_first(config)
+
+
+def _check_evaluate(values: Values, root: Path) -> None:
+    config = _evaluation(placed(values, root))
+    _check_site(config)
+    _plan_first(config)
+
+
+def _check_score(values: Values, root: Path) -> None:
+    config = load_score(placed(values, root))
+    _check_site(config)
+    if PLACE not in values["input"]:
+        _plan_first(config)
+
+
+def _check_site(config: Generate) -> None:
     if config.cluster.kind == "slurm":
         check_cluster(config.cluster)
         replicas(config)
-    if PLACE in (values["data"]["path"] or ""):
-        return
-    config.data.limit, config.plan, config.run.fresh = 1, True, True
+
+
+def _plan_first(config: Generate) -> None:
+    """Plans the run for its first record alone, and makes nothing."""
+    config.data.limit = config.evaluation.limit = 1
+    config.plan = config.run.fresh = True
     plan_generate(config)
 
 
@@ -158,38 +204,67 @@ def _check_inputs(values: Values, root: Path) -> None:
             open_source(key, path, bad=Skipped(values["on_bad_row"], "on_bad_row").bad)
 
 
-def make_here(config: Generate | Reduce | Decontaminate | Combine | Mix) -> int:
+def _check_preferences(values: Values, root: Path) -> None:
+    """The inputs and scores from outside are there."""
+    config = load_preferences(values)
+    if not any(PLACE in given for given in [*config.inputs, *config.scores]):
+        graded_inputs(config)
+
+
+def make_here(config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences) -> int:
     """Does here what the command of a config does. Returns its exit code; raises what that raises."""
+    if isinstance(config, Asked):
+        config = config.generate
     if isinstance(config, Generate):
         return bring_home(config.run.drain_seconds, lambda: plan_generate(config))
     if isinstance(config, Reduce):
         return bring_home(config.run.drain_seconds, lambda: plan_reduce(config))
     if isinstance(config, Decontaminate):
         return check(config)
+    if isinstance(config, Preferences):
+        return make_preferences(config)
     return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
 
 _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest": "nearest.jsonl"}
 
 COMMANDS = {
-    "generate": Command(_generate_content, _check_generate, is_run=True),
+    "generate": Command(_generate_content, _check_generate, is_run=True, generates=load_generate),
+    "evaluate": Command(
+        _evaluate_content,
+        _check_evaluate,
+        is_run=True,
+        outputs={"": ""},
+        input="benchmarks",
+        generates=_evaluation,
+        besides=("min", "training_data", "data", "scores", "judge", "judge_wrong"),
+    ),
+    "score": Command(_score_content, _check_score, is_run=True, input="input", generates=load_score),
     "reduce": Command(_reduce_content, _check_reduce, is_run=True, input="input"),
     "decontaminate": Command(
-        _content(Decontaminate),
+        _content(Decontaminate, *_CHECK_FILES),
         _check_decontaminate,
         owned=_CHECK_FILES,
         outputs={"": "clean.jsonl", **_CHECK_FILES},
         product="clean.jsonl",
         input="input",
     ),
-    "combine": Command(_content(Combine), _check_inputs, input="inputs"),
-    "mix": Command(_content(Mix), _check_inputs, input="inputs"),
+    "combine": Command(_content(Combine, "run"), _check_inputs, input="inputs"),
+    "mix": Command(_content(Mix, "run"), _check_inputs, input="inputs"),
+    "preferences": Command(_content(Preferences, "run", "workers"), _check_preferences, input="inputs"),
 }
+
+
+def generate_of(name: str, values: Values) -> Generate:
+    """The run that a step of a command with `generates` makes. Raises ConfigError."""
+    make = COMMANDS[name].generates
+    assert make is not None
+    return make(values)
 
 
 def run_step(name: str, values: Values) -> int:
     """The work of a step of that command. Returns its exit code; raises what the command raises."""
-    return make_here(command_root(name).load(values))
+    return make_here(command_root(name).checked(values))
 
 
 def compose_step(
@@ -207,6 +282,11 @@ def compose_step(
     for key in keys:
         if key in owned or key in _OF_THE_PIPELINE:
             raise ConfigError(f"{key}: is set by the pipeline; omit it")
+        if key.partition(".")[0] in COMMANDS[name].besides:
+            raise ConfigError(f"{key}: is asked of a finished run; give it to jobs.{name} run.dir=STEP")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
     all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
-    return options.written(command_root(name).load(compose_values(name, all_words, config_dir)))
+    values = compose_values(name, all_words, config_dir)
+    config = command_root(name).checked(values, config_dir)  # refused now what it would refuse
+    # Of what makes another config than its own options, these are kept.
+    return values if name in ("evaluate", "score") else options.written(config)

@@ -41,7 +41,8 @@ class Form:
     """What the templates of a task have: its section, the key of an example's reply, and placeholders.
 
     `default` names the template where none is asked for. It is one that comes with the suite, or of no
-    file: then `section` is what would stand in one.
+    file: then `section` is what would stand in one. `judged` is the field with what the model is to judge:
+    it is the last message, as the model's own.
     """
 
     task: str
@@ -49,6 +50,7 @@ class Form:
     default: str
     fields: tuple[str, ...] = ("text",)
     section: Mapping[str, Any] | None = None
+    judged: str | None = None
 
 
 @dataclass(frozen=True)

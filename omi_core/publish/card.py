@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from omi_core.publish.names import pattern
-from omi_core.publish.rows import COLUMNS, DTYPES, MIXTURE, column_types
+from omi_core.publish.rows import COLUMNS, DTYPES, MIXTURE, column_types, columns_of
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -38,8 +38,8 @@ class CardInfo:
     order in which they ran, and the card puts the counts of each beside it, from `filters` in the merged
     counts; `figures` maps a label -> value for a table of results (accuracy against ground truth, agreement).
     `inputs` are those of a dataset that was combined of others, which has no prompt and samples of its own;
-    `notes` are sentences on how. `made_from` is what `source` holds. Nothing here may depend on time, place
-    or number of tasks: the card is part of the dataset's bytes.
+    `notes` are sentences on how. `made_from` is what `source` holds, `holds` what the rows are. Nothing here
+    may depend on time, place or number of tasks: the card is part of the dataset's bytes.
     """
 
     name: str
@@ -56,6 +56,7 @@ class CardInfo:
     inputs: Sequence[InputInfo] = ()
     notes: Sequence[str] = ()
     made_from: str = "problems"
+    holds: str = "instruction data"
 
 
 def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]) -> str:
@@ -79,7 +80,7 @@ def render_card(info: CardInfo, columns: Iterable[str], stats: Mapping[str, Any]
         *([_counts(info, stats)] if info.task != MIXTURE.task else []),
         *([_styles(stats)] if "styles" in stats else []),
         *([_splits(stats)] if len(stats.get("splits", ())) > 1 else []),
-        _columns(columns),
+        _columns(columns, info.task),
         *([_chat(stats["chat"])] if "chat" in stats else []),
         _load(stats),
         _LICENCE,
@@ -96,19 +97,25 @@ def _header(info: CardInfo, columns: tuple[str, ...], stats: Mapping[str, Any]) 
     lines += _style_files(stats) if "styles" in stats else _data_files("default", "data", stats["splits"])
     lines += _data_files("chat", "chat/data", stats["chat"]["splits"]) if "chat" in stats else []
     lines += ["dataset_info:", "- config_name: default", "  features:"]
-    for name, kind in column_types(columns).items():
-        lines += _MESSAGES if kind is list else [f"  - name: {name}", f"    dtype: {DTYPES[kind]}"]
+    for name, kind in column_types(columns, info.task).items():
+        lines += [f"  - name: {name}", *_feature(kind)]
     if "chat" in stats:
         _, *others = stats["chat"]["columns"]
-        lines += ["- config_name: chat", "  features:", *_MESSAGES]
+        lines += ["- config_name: chat", "  features:", "  - name: messages", *_feature(list)]
         lines += [f"    - name: {key}\n      dtype: string" for key in _keys_of_thinking(stats["chat"])]
         lines += [f"  - name: {name}\n    dtype: string" for name in others]
     return "\n".join([*lines, "---", ""])
 
 
-_MESSAGES = ["  - name: messages", "    list:"] + [
-    f"    - name: {name}\n      dtype: string" for name in ("role", "content")
-]
+def _feature(kind: type) -> list[str]:
+    """What stands below the name of a column of this type."""
+    messages = [f"    - name: {name}\n      dtype: string" for name in ("role", "content")]
+    if kind is list:
+        return ["    list:", *messages]
+    if kind == list[list]:
+        return ["    list:", "      list:", *(f"  {each}".replace("\n", "\n  ") for each in messages)]
+    item = get_args(kind)
+    return [f"    list: {DTYPES[item[0]]}" if item else f"    dtype: {DTYPES[kind]}"]
 
 
 def _keys_of_thinking(chat: Mapping[str, Any]) -> list[str]:
@@ -153,7 +160,7 @@ def _summary(info: CardInfo, stats: Mapping[str, Any]) -> str:
     splits = ", ".join(f"{name} {split['rows']:,}" for name, split in stats["splits"].items())
     if info.inputs:
         return (
-            f"{stats['rows']:,} rows of instruction data (`{_inline(info.task)}`), put together from\n"
+            f"{stats['rows']:,} rows of {info.holds} (`{_inline(info.task)}`), put together from\n"
             f"{len(info.inputs)} inputs. Rows per split: {splits}.\n"
         )
     return (
@@ -262,8 +269,9 @@ def _chat(chat: Mapping[str, Any]) -> str:
     )
 
 
-def _columns(columns: tuple[str, ...]) -> str:
-    rows = [(_code(name), DTYPES[kind], COLUMNS[name].about) for name, kind in column_types(columns).items()]
+def _columns(columns: tuple[str, ...], task: str) -> str:
+    known = columns_of(task)
+    rows = [(_code(name), DTYPES[known[name].type], known[name].about) for name in columns]
     return "## Columns\n\n" + _table(("column", "type", "meaning"), rows)
 
 

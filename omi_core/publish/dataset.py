@@ -91,7 +91,8 @@ def publish(
             raise NothingToPublish(_why_empty(out_dir, totals))
         fingerprint, columns = _agreed(manifests)
         if styles is None:
-            forms = Forms(columns, options.rows_per_file, chat_form(options, columns), unique)
+            chat = chat_form(options, columns)
+            forms = Forms(columns, options.rows_per_file, chat, unique, manifests[0].task)
             written = _with_splits(manifests, work, forms, options.splits, options.seed)
         else:
             written = write_styles(manifests, work, columns, options.rows_per_file, styles)

@@ -102,7 +102,7 @@ class PartWriter:
         self.rows = 0
         self._fingerprint = fingerprint
         self._task = schema.task
-        self._types = column_types(schema.columns(provenance))
+        self._types = column_types(schema.columns(provenance), schema.task)
         self._size = 0
         self._hash = hashlib.sha256()
         self._temporary = self.path.with_name(f".{self.path.name}.partial")
@@ -184,7 +184,7 @@ def read_manifest(part: Path) -> PartManifest:
         task = str(raw.get("task", SOLUTIONS.task))  # a part of an earlier version does not say
         if task not in SCHEMAS:
             raise ValueError(f"its task {task!r} is not known")
-        column_types(columns)
+        column_types(columns, task)
         return PartManifest(
             part,
             int(raw["rows"]),

@@ -11,11 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
+# `list` alone is one of messages.
 DTYPES: dict[type, str] = {str: "string", int: "int64", float: "float64", bool: "bool", list: "list"}
+DTYPES |= {kind: "list" for kind in (list[str], list[float], list[bool], list[list])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ COLUMNS: dict[str, Column] = {
     "votes": Column(int, "generations of the record whose answer equals `expected_answer`"),
     "voters": Column(int, "generations of the record that gave an answer"),
     "agreement": Column(float, "votes / voters"),
+    "score": Column(float, "a reward model's score of it, null: it has none"),
     "solution_tokens": Column(int, "tokens the teacher generated for the solution"),
     "teacher": Column(str, "the model that wrote it", repeats=True),
     "reasoning": Column(str, "what the teacher thought before the solution; null: nothing", long=True),
@@ -75,7 +78,7 @@ class Schema:
 
     The first `key` columns make a row the same as another one; the first alone says which rows belong
     together. With `normalised` they are compared after `normal_text`, which is for one column only. `own` are
-    the columns that only this task has.
+    the columns that only this task has; of rows that no task makes they may have names that a task has, too.
     """
 
     task: str
@@ -122,25 +125,72 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer"),
+    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer", "score"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.
 MIXTURE = Schema("mixture", ("messages", "answer", "source"), (), key=1)
+# Nor these, which `jobs.preferences` draws: several responses to a problem, as texts, messages or pairs.
+_LISTS: dict[str, Column] = {
+    "right": Column(list[bool], "of each response, whether its answer is the expected one", nullable=False),
+    "answers": Column(list[str], "of each response, its final answer", nullable=False),
+    "teachers": Column(list[str], "of each response, the model that wrote it", nullable=False),
+    "scores": Column(list[float], "of each response, the score by which it was drawn", nullable=False),
+}
+_OF_LISTS = ("right", "answers", "teachers", "expected_answer", "problem_source")
+RESPONSES = Schema(
+    "preferences",
+    ("problem", "responses", *_OF_LISTS),
+    ("scores",),
+    key=1,
+    own={**_LISTS, "responses": Column(list[str], "right ones first, then wrong ones", nullable=False)},
+)
+CONVERSATIONS = Schema(
+    "preference_messages",
+    ("problem", "messages", *_OF_LISTS),
+    ("scores",),
+    key=1,
+    own={
+        **_LISTS,
+        "messages": Column(
+            list[list],
+            "a conversation for each response, right ones first: the problem by `user`, it by `assistant`",
+            nullable=False,
+        ),
+    },
+)
+PAIRS = Schema(
+    "preference_pairs",
+    ("prompt", "chosen", "rejected", "expected_answer", "problem_source"),
+    ("score_chosen", "score_rejected", "teacher_chosen", "teacher_rejected"),
+    key=3,
+    own={
+        "prompt": Column(list, "the problem, by `user`", nullable=False, long=True),
+        "chosen": Column(list, "a right response, by `assistant`", nullable=False, long=True),
+        "rejected": Column(list, "a wrong response, by `assistant`", nullable=False, long=True),
+        "score_chosen": Column(float, "the score of the right one"),
+        "score_rejected": Column(float, "the score of the wrong one"),
+        "teacher_chosen": Column(str, "the model that wrote the right one", repeats=True),
+        "teacher_rejected": Column(str, "the model that wrote the wrong one", repeats=True),
+    },
+)
 PUBLISHED = SOLUTIONS.required
 # What rows are where nothing says so.
 DEFAULT_TASK = SOLUTIONS.task
 # Those of all tasks that are known; see `register`.
-SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, MIXTURE)}
+SCHEMAS = {schema.task: schema for schema in (SOLUTIONS, MIXTURE, RESPONSES, CONVERSATIONS, PAIRS)}
 
 
 def register(schema: Schema) -> None:
-    """Makes a task's schema known, and the columns that no other has. Raises ValueError on a clash."""
+    """Makes a task's schema known, and its own columns. Raises ValueError on a clash.
+
+    A column of another schema may have the same name and type, and mean another thing: see `columns_of`.
+    """
     if SCHEMAS.setdefault(schema.task, schema) != schema:
         raise ValueError(f"there are two kinds of rows called {schema.task}")
     for name, column in schema.own.items():
-        if COLUMNS.setdefault(name, column) != column:
-            raise ValueError(f"column {name!r} is known with another type or meaning")
+        if COLUMNS.setdefault(name, column).type is not column.type:
+            raise ValueError(f"column {name!r} is known with another type")
 
 
 def normal_text(text: str) -> str:
@@ -148,13 +198,18 @@ def normal_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", clean_text(text)).casefold().split())
 
 
-def column_types(columns: Iterable[str]) -> dict[str, type]:
+def columns_of(task: str) -> dict[str, Column]:
+    """Every column by its name, as rows of this kind have it."""
+    return COLUMNS | dict(SCHEMAS[task].own) if task in SCHEMAS else COLUMNS
+
+
+def column_types(columns: Iterable[str], task: str = DEFAULT_TASK) -> dict[str, type]:
     """Column name -> type, in the order given; ValueError for a column that is not known."""
-    columns = tuple(columns)
-    unknown = [name for name in columns if name not in COLUMNS]
+    columns, known = tuple(columns), columns_of(task)
+    unknown = [name for name in columns if name not in known]
     if unknown:
-        raise ValueError(f"unknown column {unknown[0]!r}; known are {', '.join(COLUMNS)}")
-    return {name: COLUMNS[name].type for name in columns}
+        raise ValueError(f"unknown column {unknown[0]!r}; known are {', '.join(known)}")
+    return {name: known[name].type for name in columns}
 
 
 def clean_text(text: str) -> str:
@@ -204,6 +259,8 @@ def _checked(name: str, value: Any, kind: type[Any]) -> Any:
         return value
     if kind is list and isinstance(value, list):
         return [_message(name, item) for item in value]
+    if isinstance(value, list) and (of := get_args(kind)):
+        return [_checked(name, item, of[0]) for item in value]
     if value is None and (name not in COLUMNS or COLUMNS[name].nullable):
         return None
     if kind is int and type(value) is int and -(1 << 63) <= value < 1 << 63:

@@ -22,7 +22,7 @@ import zstandard
 from omi_core.publish.chat import messages_type
 from omi_core.publish.names import file_name
 from omi_core.publish.parts import LEVEL
-from omi_core.publish.rows import COLUMNS, column_types
+from omi_core.publish.rows import COLUMNS, DEFAULT_TASK, column_types, columns_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,18 +39,21 @@ def arrow_kinds() -> dict[type, pa.DataType]:
     """The Arrow type of each type of a column."""
     import pyarrow as pa
 
-    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: messages_type()}
+    kinds: dict[type, pa.DataType] = {
+        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: messages_type()
+    }  # fmt: skip
+    return kinds | {list[kind]: pa.list_(kinds[kind]) for kind in (str, float, bool, list)}
 
 
-def arrow_schema(columns: Iterable[str]) -> pa.Schema:
+def arrow_schema(columns: Iterable[str], task: str = DEFAULT_TASK) -> pa.Schema:
     """These columns with their types, not null where they never are; ValueError for an unknown column."""
     import pyarrow as pa
 
-    kinds = arrow_kinds()
+    kinds, known = arrow_kinds(), columns_of(task)
     return pa.schema(
         [
-            pa.field(name, kinds[kind], nullable=COLUMNS[name].nullable)
-            for name, kind in column_types(columns).items()
+            pa.field(name, kinds[kind], nullable=known[name].nullable)
+            for name, kind in column_types(columns, task).items()
         ]
     )
 
@@ -219,12 +222,13 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Opens a parquet file as all published ones are written."""
     import pyarrow.parquet as pq
 
+    known = {name: COLUMNS[name] for name in schema.names if name in COLUMNS}  # of lists nothing is told
     options: dict[str, Any] = {  # typed here: pyarrow's own annotations know only bool for the lists
         "compression": "zstd",
         "compression_level": LEVEL,
-        "use_dictionary": [name for name in schema.names if COLUMNS[name].repeats]
+        "use_dictionary": [name for name in known if known[name].repeats]
         + [_ROLE] * ("messages" in schema.names),
-        "write_statistics": [name for name in schema.names if not COLUMNS[name].long],
+        "write_statistics": [name for name in known if not known[name].long],
         # The serialised Arrow schema adds nothing to the Parquet schema, and changes with versions.
         "store_schema": False,
     }
@@ -262,6 +266,8 @@ def _polars_type(kind: pa.DataType) -> pl.DataType:
     import pyarrow as pa
 
     if pa.types.is_list(kind):
-        return pl.List(pl.Struct({field.name: pl.String for field in kind.value_type}))
+        return pl.List(_polars_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pl.Struct({field.name: pl.String for field in kind})
     types = {pa.string(): pl.String(), pa.int64(): pl.Int64(), pa.float64(): pl.Float64()}
     return (types | {pa.bool_(): pl.Boolean()})[kind]

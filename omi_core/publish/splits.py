@@ -21,6 +21,7 @@ from omi_core.publish.chat import ChatForm
 from omi_core.publish.dedupe import SeenRows, digest_keys
 from omi_core.publish.fair import Draw, FairRows
 from omi_core.publish.parts import PartManifest, decompress, part_lines, split_lines
+from omi_core.publish.rows import DEFAULT_TASK
 from omi_core.publish.shards import SplitWriter, arrow_schema
 
 TRAIN = "train"
@@ -29,7 +30,7 @@ CHAT = "chat"  # the directory of the chat form, and its name as a configuration
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """What rows become: their columns, rows of a file, and the chat form, if any.
+    """What rows become: their columns, rows of a file, and the chat form, if any; `task` is their kind.
 
     `unique` says which rows are dropped: those that occurred before ("rows"), also those whose problem was
     ("problems", compared after `normal_text`), or none.
@@ -39,6 +40,7 @@ class Forms:
     rows_per_file: int
     chat: ChatForm | None = None
     unique: str | None = "rows"
+    task: str = DEFAULT_TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class _Split:
     """Writes one split in every form that is asked for."""
 
     def __init__(self, work: Path, name: str, forms: Forms) -> None:
-        schema = arrow_schema(forms.columns)
+        schema = arrow_schema(forms.columns, forms.task)
         self._writers = {"rows": SplitWriter(work, name, schema, forms.rows_per_file)}
         self._chat = forms.chat
         if forms.chat is not None:

@@ -151,8 +151,11 @@ def _parquet_lines(path: Path, encode: Encoder) -> Iterator[tuple[bytes, int]]:
 
     try:
         with pq.ParquetFile(path) as file:
-            kinds = {kind: python for python, kind in arrow_kinds().items()}
-            types = {field.name: kinds.get(field.type, list) for field in file.schema_arrow}
+            kinds = arrow_kinds()
+            types = {  # not by a mapping of them: what a list holds is called otherwise in a file
+                field.name: next((python for python, kind in kinds.items() if kind == field.type), list)
+                for field in file.schema_arrow
+            }
             for batch in file.iter_batches(batch_size=1000):
                 rows = batch.to_pylist()
                 yield b"".join([encode(row, types) for row in rows]), len(rows)

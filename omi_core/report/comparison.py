@@ -30,6 +30,7 @@ class Row:
 
     `samples` are the planned keys and `settled` those on disk. Hours are those of the tasks that left their
     times; `untimed_tasks` did not (killed, or at work), so with any of them hours are a lower bound.
+    `differences` are those of an evaluation from the first one, as `Pair.to_json`.
     `tokens_per_second` is that of one task. Hours per accepted sample are per published row. `tokens` are
     those of the published rows, which are counted of dialogues alone.
     """
@@ -41,6 +42,7 @@ class Row:
     rehearsal: bool
     options: dict[str, Any]
     figures: dict[str, Any]
+    differences: Sequence[Mapping[str, Any]] = ()
 
     def __getitem__(self, name: str) -> Any:
         return self.figures[name]
@@ -167,21 +169,36 @@ def as_json(rows: Sequence[Row]) -> bytes:
 
 def _flat(row: Row) -> dict[str, Any]:
     values = asdict(row)
-    return values | values.pop("figures")
+    differences = {"differences": found} if (found := values.pop("differences")) else {}
+    return values | values.pop("figures") | differences
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A header and a line per run; the differing options stand in front, what is not known is empty."""
+    """A header and a line per run; the differing options stand in front, what is not known is empty.
+
+    Differences from the first evaluation stand at the end, `gsm8k.pass@1.difference` and so on.
+    """
     options = option_names(rows)
-    flat = [_flat(row) for row in rows]
-    figures = [name for name in flat[0] if name not in ("run", "options")] if rows else []
+    flat = [_flat(row) | _apart(row) for row in rows]
+    names = dict.fromkeys(name for values in flat for name in values)
+    figures = [name for name in names if name not in ("run", "options", "differences")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["run", *options, *figures])
     for values in flat:
         chosen = [values["options"].get(key) for key in options]
-        writer.writerow([values["run"], *map(_cell, chosen), *(_cell(values[name]) for name in figures)])
+        writer.writerow([values["run"], *map(_cell, chosen), *(_cell(values.get(name)) for name in figures)])
     return out.getvalue()
+
+
+def _apart(row: Row) -> dict[str, Any]:
+    """The differences of a row, a column each."""
+    return {
+        f"{found['benchmark']}.{found['metric']}.{name}": value
+        for found in row.differences
+        for name, value in found.items()
+        if name not in ("benchmark", "metric")
+    }
 
 
 def _cell(value: Any) -> Any:

@@ -115,9 +115,9 @@ class Facts:
 
     @property
     def stage(self) -> str:
-        """How far the run is: planned, generating, generated, reduced or published."""
+        """How far the run is: planned, generating, generated, reduced, and published or evaluated."""
         if self.stats is not None:
-            return "published"
+            return "evaluated" if self.layout.evaluation.is_dir() else "published"
         if self.counts is not None:
             return "reduced"
         if self.settled is None or self.settled == self.plan.keys:

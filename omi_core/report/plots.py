@@ -25,7 +25,8 @@ from omi_core.report.charts import from_zero as zero
 from omi_core.report.facts import Facts, Shard
 from omi_core.report.html import readable
 from omi_core.report.lengths import lengths
-from omi_core.report.svg import duration, killed, percent
+from omi_core.report.score_bins import KINDS, score_bins
+from omi_core.report.svg import duration, killed, percent, short
 from omi_core.report.votes import Accuracy, accuracy_by_votes
 from omi_core.report.waterfall import waterfall
 
@@ -53,7 +54,7 @@ class Figure:
 def figures(run: Facts) -> Iterator[Figure]:
     """The charts for which the run has data."""
     each = (waterfall_figure, styles_figure, votes_figure, growth_figure, tasks_figure, shards_figure)
-    for make in (*each, lengths_figure, agreement_figure):
+    for make in (*each, lengths_figure, agreement_figure, scores_figure):
         if (figure := make(run)) is not None:
             yield figure
 
@@ -318,3 +319,30 @@ def agreement_figure(run: Facts) -> Figure | None:
     return Figure(
         "Agreement", f"Problems by the agreement of their samples; the mean is {share(mean)}.", chart
     )
+
+
+def scores_figure(run: Facts) -> Figure | None:
+    """Scores of right and of wrong samples."""
+    if run.stats is None or "scores" not in run.stats["counts"] or run.task != "scores":
+        return None
+    found = score_bins(run.layout.dataset)
+    if found is None:
+        return None
+    bars, rows = [], []
+    for low, high, counts in zip(found.edges, found.edges[1:], found.counts.tolist(), strict=False):
+        words = f"{low:.3g} to {high:.3g}"
+        told = ", ".join(f"{count_text(count)} {kind}" for kind, count in zip(KINDS, counts, strict=True))
+        pieces = [(kind, float(count)) for kind, count in zip(("k1", "k2", "k0"), counts, strict=True)]
+        bars.append(ChartColumn(low, high, pieces, f"{words}: {told}"))
+        rows.append([words, *map(count_text, counts)])
+    across = Axis(found.edges[::4], short, "score", low=found.edges[0], high=found.edges[-1])
+    top = zero(float(found.counts.sum(axis=1).max()))
+    legend = list(zip(("k1", "k2", "k0"), KINDS, strict=True))
+    chart = columns(bars, across, top, Table(["score", *KINDS], rows), legend)
+    caption = "Samples by their score."
+    if found.auc is not None:
+        caption += (
+            f" AUC {found.auc:.3f}: the share of pairs of a right and a wrong sample in which the right one "
+            "scores higher."
+        )
+    return Figure("Scores", caption, chart)

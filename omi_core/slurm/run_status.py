@@ -27,6 +27,7 @@ from omi_core.store.flight import begun_so_far
 from omi_core.store.keys import settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.manifests import held_seconds, read_manifests
+from omi_core.tasks import task_of
 
 _CHAIN = ("canary", "generate", "gate", "reduce", "publish", "advance")
 ALIVE = ("waiting", "running")
@@ -156,7 +157,7 @@ def run_status(run: Run[Any], idle_s: float = IDLE_S) -> Status:
         status.idle_share = _idle_share(manifests)
     known = {"gpu_hours": status.gpu_hours, "rows": status.rows}
     status.gpu_hours_per_row = METRICS["gpu_hours_per_accepted"].of(known)
-    status.state = _state(status, entries, seen)
+    status.state = _state(status, entries, seen, task_of(run.config).scored)
     return status
 
 
@@ -227,8 +228,8 @@ def _idle_share(manifests: Manifests) -> float | None:
     return (sum(shard["start_up"] for shard in manifests.values()) + tails) / busy
 
 
-def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
-    """One word, as the table in docs/slurm.md has it."""
+def _state(status: Status, entries: list[Entry], seen: Seen, scored: bool) -> str:
+    """One word, as the table in docs/slurm.md has it; of a run that is `scored` nothing is published."""
     whole = status.rows is not None and not status.missing
     live = [state.state for state in seen.values() if state.state in states.ACTIVE]
     if live and not whole:
@@ -236,7 +237,7 @@ def _state(status: Status, entries: list[Entry], seen: Seen) -> str:
             return "running"
         return "stuck" if reasons.stuck(status.waiting) else "waiting"
     if status.rows is not None:
-        return "published"
+        return "evaluated" if scored else "published"
     if not entries:
         return "planned"
     if status.note is not None:

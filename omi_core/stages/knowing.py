@@ -23,6 +23,8 @@ from omi_core.teachers.checkpoint import (
     vocabulary_size,
 )
 from omi_core.teachers.models import local_directory, read_template
+from omi_core.teachers.reward_head import read_head, step_token
+from omi_core.teachers.teacher_options import LOADED, REWARD
 from omi_core.teachers.thinking import check_reasoning
 from omi_core.teachers.vllm_sampling import check_extra
 from omi_core.text.tokens import TokenCounter
@@ -35,9 +37,12 @@ def check_teacher(config: Generate, prompting: Prompting) -> None:
     read_template(teacher)
     if teacher.kind == "endpoint":
         check_endpoint(config.teacher, config.cluster)
-    elif teacher.kind == "vllm":
+    elif teacher.kind in LOADED:
         check_checkpoint(teacher, config.engine)
-        check_reasoning(teacher, config.sampling)
+        if teacher.kind == REWARD:
+            read_head(teacher)
+        else:
+            check_reasoning(teacher, config.sampling)
         if local_directory(teacher.model) is not None and not teacher.model.startswith("embedded:"):
             _check_prompts(teacher, prompting)
 
@@ -72,9 +77,11 @@ def _check_prompts(teacher: TeacherOptions, prompting: Prompting) -> None:
     if prompting.plain:
         return
     chat = ChatPrompt(tokenizer, read_template(teacher), teacher.chat_template_kwargs)
+    head = read_head(teacher) if teacher.kind == REWARD else None
+    end = step_token(teacher, tokenizer) if head is not None and head.stepwise else None
     try:
         for messages in prompting.probes():
-            chat.tokens(messages)
+            chat.tokens(messages) if end is None else chat.stepped(messages, end)
     except TemplateFailed as error:
         where = f"teacher.chat_template={teacher.chat_template}" if teacher.chat_template else model
         raise ConfigError(
@@ -141,7 +148,7 @@ def name_weights(teacher: TeacherOptions, content: dict[str, Any]) -> None:
         content["weights"] = "those of a server"
         return
     del content["endpoint"]
-    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    directory = local_directory(teacher.model) if teacher.kind in LOADED else None
     content["weights"] = directory_digest(directory) if directory else None
     if directory and not teacher.model.startswith("embedded:"):
         content["model"] = "local"  # where it lies does not matter, its weights do

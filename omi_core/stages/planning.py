@@ -20,6 +20,7 @@ from typing import Any
 
 from omi_core import config as schema
 from omi_core import options
+from omi_core.answers.answer_options import Answers
 from omi_core.config import Generate, Reduce
 from omi_core.filters.sections import Filters, token_limits
 from omi_core.inputs import Skipped
@@ -29,8 +30,8 @@ from omi_core.records import Record
 from omi_core.stages import gate
 from omi_core.stages.imports import import_samples
 from omi_core.stages.knowing import check_teacher, name_weights, settle_sampling
-from omi_core.stages.reduce import readings, windows
-from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config
+from omi_core.stages.reduce import JOINED, readings, windows
+from omi_core.stages.run import Run, edited, open_to_continue, published_whole, read_config, run_of
 from omi_core.store.files import fsync_path, rename, write_json
 from omi_core.store.fingerprint import FORMAT, fingerprint
 from omi_core.store.index import index_path
@@ -39,8 +40,10 @@ from omi_core.store.layout import Layout, check_root
 from omi_core.store.plan import Plan, directory, read_plan, records_whole, write_records
 from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
-from omi_core.tasks.picks import Picks, picks_hash
+from omi_core.tasks.picks import Picks
 from omi_core.tasks.prompting import Prompting
+from omi_core.tasks.score_join import ScoreReader, ended_texts
+from omi_core.teachers.teacher_options import LOADED
 from omi_core.teachers.tokenizers import tokenizer_digest
 
 Fill = Callable[[Layout, dict[str, Any]], Plan]
@@ -93,17 +96,7 @@ def _records(config: Generate, skipped: Skipped) -> Iterator[Record]:
     samples_too = task.reads_run or bool(config.data.pass_rate)
     if not samples_too or given is None or not Path(given).is_dir():
         return task.records(_with_files(config), skipped)
-    if not Layout(Path(given)).plan.exists():
-        raise ConfigError(
-            f"data.path={given}: not a run directory; task={task.name} reads the samples of a run"
-        )
-    source = open_to_continue(Layout(Path(given)))
-    if (other := task_of(source.config)).name != DEFAULT_TASK:
-        raise ConfigError(
-            f"data.path={given}: holds {other.name}; task={task.name} takes a run of {DEFAULT_TASK}"
-        )
-    if published_whole(source) is None:
-        raise ConfigError(f"data.path={given}: not published whole; finish that run first")
+    source = run_of("data.path", given, f"task={task.name}", task.reads_run or (DEFAULT_TASK,))
     seen = Survey((0, source.plan.records), source.plan.samples)
     solved = dataclasses.replace(source.config, cluster=config.cluster)
     read = readings(source, 0, source.plan.records, seen)
@@ -130,11 +123,12 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
     """Paths that the jobs read again become absolute: they work in another directory than this command."""
     if isinstance(config, Generate):
         config.prompt.path = _absolute(config.prompt.path)
-        if config.teacher.kind == "vllm":
+        if config.teacher.kind in LOADED:
             config.teacher.model = _absolute(config.teacher.model) or ""
         config.teacher.lora = _absolute(config.teacher.lora)
         config.teacher.chat_template = _absolute(config.teacher.chat_template)
     config.answers.picks = _absolute(config.answers.picks)
+    config.answers.scores = _absolute(config.answers.scores)
     for section in vars(config).values():
         if hasattr(section, "tokenizer"):
             section.tokenizer = _absolute(section.tokenizer)
@@ -217,8 +211,7 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
         plan=config.plan,
         run=config.run,
     )
-    if again.answers.picks is not None:
-        _check_picks(origin, again.answers.picks)
+    _check_joined(origin, again.answers)
     if isinstance(again, Reduce) and (notice := _without_token_limit(again)) is not None:
         print(notice, file=sys.stderr)
     changed = {
@@ -240,13 +233,19 @@ def _plan_again(config: Reduce, source: Layout) -> Run[Any]:
     return _make(again, f"{source.root.name}-again", kept | changed, fill)
 
 
-def _check_picks(run: Run[Any], given: str) -> None:
-    """Raises ConfigError when they cannot be read, or were picked from another run, as far as its first
+def _check_joined(run: Run[Any], answers: Answers) -> None:
+    """Raises ConfigError when picks or scores cannot be read, or are of another run, as far as its first
     records tell; the reduce stage looks at all."""
-    picks = Picks(given)
+    picks = Picks(answers.picks) if answers.picks is not None else None
+    scores = ScoreReader("answers.scores", answers.scores) if answers.scores is not None else None
+    if picks is None and scores is None:
+        return
     seen = Survey((0, run.plan.records), run.plan.samples)
     for record, samples in next(windows(readings(run, 0, run.plan.records, seen)), []):
-        picks.of(record.id, samples)
+        if picks is not None:
+            picks.of(record.id, samples)
+        if scores is not None:
+            scores.of(record.id, ended_texts(samples))
 
 
 def _link(path: Path, target: Path) -> None:
@@ -259,14 +258,15 @@ def _link(path: Path, target: Path) -> None:
 
 
 def chosen_content(config: Generate | Reduce) -> dict[str, Any]:
-    """The options that decide the dataset, with tokenizers and picks by their bytes; the input adds more."""
+    """The options that decide the dataset, files that they name by their bytes; the input adds more."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
     content = schema.content(config)
     for name, section in content.items():
         if isinstance(section, dict) and section.get("tokenizer") is not None:
             section["tokenizer"] = tokenizer_digest(section["tokenizer"], name)
-    if picks := content.get("answers", {}).get("picks"):
-        content["answers"]["picks"] = picks_hash(picks)
+    for key, digest in JOINED.items():
+        if given := content.get("answers", {}).get(key):
+            content["answers"][key] = digest(given)
     return content
 
 

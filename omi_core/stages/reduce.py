@@ -28,7 +28,10 @@ from omi_core.store.seen import Survey, survey
 from omi_core.tasks import task_of
 from omi_core.tasks.picks import picks_hash
 from omi_core.tasks.reducing import Reading
+from omi_core.tasks.score_join import scores_hash
 
+# Of the section `answers`: what is joined to samples, and how it is told from another.
+JOINED = {"picks": picks_hash, "scores": scores_hash}
 WINDOW = 256
 WINDOW_SAMPLES = 16_384
 WINDOW_CHARACTERS = 32 << 20
@@ -98,17 +101,18 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
     Raises:
         Stopped: `stop` was asked for; nothing of the part is left.
         FrameDamaged: a journal is broken in the middle.
-        ConfigError: the picks that decide are gone, or others than when the run was planned.
+        ConfigError: the picks or scores that decide are gone, or others than when the run was planned.
     """
     first, last = part_range(run.plan.records, parts, part)
     folder = run.layout.parts(parts)
     folder.mkdir(parents=True, exist_ok=True)
     seen = Survey((first, last), run.plan.samples)
     task = task_of(run.config)
-    if (planned := run.plan.content.get("answers", {}).get("picks")) is not None:
-        if planned != picks_hash(given := run.config.answers.picks):
+    for key, digest in JOINED.items():
+        planned = run.plan.content.get("answers", {}).get(key)
+        if planned is not None and planned != digest(given := getattr(run.config.answers, key)):
             raise ConfigError(
-                f"answers.picks={given}: was published anew since this run was planned; start another run"
+                f"answers.{key}={given}: was published anew since this run was planned; start another run"
             )
     samples = run.plan.samples if run.plan.complete else None
     with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,7 +21,7 @@ from omi_core.store.keys import count_keys, missing_ranges, settled_so_far
 from omi_core.store.layout import Layout
 from omi_core.store.plan import Plan, Records, read_plan
 from omi_core.store.resumable import shown
-from omi_core.tasks import task_of
+from omi_core.tasks import DEFAULT_TASK, task_of
 
 Config = TypeVar("Config", Generate, Reduce, Generate | Reduce)
 
@@ -112,8 +112,8 @@ def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
                 now["teacher"][name] = teacher.get(name)
         if teacher["model"] == "local":
             now["teacher"]["model"] = "local"
-    for name, section in now.items():  # the plan has digests of tokenizers and picks
-        for key in ("tokenizer", "picks") if isinstance(section, dict) else ():
+    for name, section in now.items():  # the plan has digests of tokenizers, picks and scores
+        for key in ("tokenizer", "picks", "scores") if isinstance(section, dict) else ():
             if section.get(key) is not None:
                 section[key] = old.get(name, {}).get(key) or section[key]
     return differences({name: old.get(name) for name in now}, now)
@@ -153,6 +153,25 @@ def published_whole(run: Run[Any]) -> dict[str, Any] | None:
     """As `published`, None also where the dataset was made without some of the samples."""
     stats = published(run)
     return stats if stats is not None and hole_of(stats) is None else None
+
+
+def run_of(
+    key: str, given: str, reader: str, kinds: Sequence[str] = (DEFAULT_TASK,)
+) -> Run[Generate | Reduce]:
+    """The finished run of one of these tasks that the option `key` names, whose samples `reader` takes.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    layout = Layout(Path(given))
+    if not layout.plan.exists():
+        raise ConfigError(f"{key}={given}: not a run directory; {reader} reads the samples of a run")
+    run = open_to_continue(layout)
+    if (other := task_of(run.config)).name not in kinds:
+        raise ConfigError(f"{key}={given}: holds {other.name}; {reader} takes a run of {' or '.join(kinds)}")
+    if published_whole(run) is None:
+        raise ConfigError(f"{key}={given}: not published whole; finish that run first")
+    return run
 
 
 def is_current(run: Run[Any], stats: Mapping[str, Any]) -> bool:

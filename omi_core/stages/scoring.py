@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ import orjson
 from omi_core.answers.yes_no import YES
 from omi_core.evaluate.outcome import PAIRS, read_outcome, write_outcome
 from omi_core.evaluate.tables import header, lines, markdown, notes
-from omi_core.evaluate.tallies import RIGHT, UNDECIDED, WRONG
+from omi_core.evaluate.tallies import RIGHT, UNDECIDED, WRONG, Rows
 from omi_core.inputs import Row, file_rows
 from omi_core.options import ConfigError
 from omi_core.publish.card import CardInfo
@@ -22,6 +22,7 @@ from omi_core.publish.parts import read_part
 from omi_core.publish.published import dataset_files
 from omi_core.stages.run import Run
 from omi_core.tasks.rulings import PAIR
+from omi_core.tasks.score_join import ScoreReader
 from omi_core.terminal import print_table
 
 
@@ -76,27 +77,23 @@ def score_judged(run: Run[Any], parts: Sequence[Path], rulings: Path, name: str)
 def score_by(run: Run[Any], parts: Sequence[Path], given: str) -> None:
     """Makes RUN/scored-NAME of the parts of a run: the figures with those by score. Shows them.
 
-    `given` are files of scores: `record_id`, `sample` and `score` of every sample.
+    `given` is a run of `jobs.score` on it, or files with `record_id`, `sample` and `score` of every sample.
 
     Raises:
-        ConfigError: there are no such files, or the score of a sample is missing or is not a number.
+        ConfigError: there are none, or that of a sample is missing, not a number, or of another text.
     """
-    scores: dict[tuple[str, int], float] = {}
-    for where, row in _rows_of("scores", given, ["record_id", "sample", "score"]):
-        record, sample, score = (row.get(name) for name in ("record_id", "sample", "score"))
-        number = float(score) if isinstance(score, int | float) else math.nan
-        if not (isinstance(record, str) and isinstance(sample, int) and math.isfinite(number)):
-            raise ConfigError(f"scores={given}: {where} holds no score; give record_id, sample and score")
-        scores[record, sample] = number
+    reader = ScoreReader("scores", given)
+
+    def scores(samples: Rows) -> list[float]:
+        texts = [
+            (row["sample"], row["generated_solution"] if row["finish"] == "stop" else None) for row in samples
+        ]
+        found = reader.of(samples[0]["record_id"], texts)
+        return [-math.inf if score is None else score for score in found]
+
     name = Path(given).name.partition(".")[0]
-    try:
-        rows = chain.from_iterable(map(read_part, parts))
-        _score_anew(run, rows, f"scored-{name}", {"scores": name}, scores)
-    except KeyError as error:
-        record, sample = error.args[0]
-        raise ConfigError(
-            f"scores={given}: sample {sample} of record {record} is missing; score all"
-        ) from None
+    rows = chain.from_iterable(map(read_part, parts))
+    _score_anew(run, rows, f"scored-{name}", {"scores": name}, scores)
 
 
 def _rows_of(key: str, given: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
@@ -108,7 +105,7 @@ def _score_anew(
     rows: Iterable[dict[str, Any]],
     place: str,
     by: Mapping[str, str],
-    scores: Mapping[tuple[str, int], float] | None = None,
+    scores: Callable[[Rows], list[float]] | None = None,
 ) -> None:
     """Makes other figures of a run beside its own, and shows them; `by` says what they are made with."""
     before = read_outcome(run.layout.evaluation)

@@ -28,6 +28,8 @@ from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Task
 
 UNFINISHED = ("length", UNCLOSED)
+# Of the section `answers`: how solutions are chosen.
+_NOT_READ = ("expected", "min_agreement", "min_votes", "picks", "scores", "select", "top")
 _VERDICTS = {
     Verdict.EQUAL: RIGHT,
     Verdict.NOT_EQUAL: WRONG,
@@ -166,7 +168,7 @@ class Evaluations(Task):
                 f"run.min_coverage={config.run.min_coverage:g}: an evaluation takes every sample; omit it"
             )
         for key, value, field in leaves(config.answers):
-            if key in ("expected", "min_agreement", "min_votes", "picks") and value != default_of(field):
+            if key in _NOT_READ and value != default_of(field):
                 raise ConfigError(f"answers.{key}: not read by task={self.name}; omit it")
 
     def content(self, config: Config, values: dict[str, Any]) -> None:

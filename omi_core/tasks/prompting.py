@@ -37,6 +37,11 @@ class Prompting:
         self.styles = tuple(template.style for template in self._templates)
 
     @property
+    def _fields(self) -> tuple[str, ...]:
+        form = self._task.form
+        return form.fields if form.judged is None else (*form.fields, form.judged)
+
+    @property
     def samples(self) -> int:
         """Samples of one record, over all styles."""
         return len(self._templates) * self._prompts * self._repeats
@@ -52,7 +57,9 @@ class Prompting:
 
     def _filled(self, template: Template, fields: Mapping[str, str]) -> list[Message]:
         if not self.plain:
-            return template.messages(**fields)
+            judged = self._task.form.judged
+            last = [] if judged is None else [{"role": "assistant", "content": fields[judged]}]
+            return [*template.messages(**fields), *last]
         return [{"role": "user", "content": completion(template, self._task.form.reply, **fields)}]
 
     def number(self, index: int) -> int:
@@ -61,12 +68,12 @@ class Prompting:
 
     def probes(self) -> list[list[Message]]:
         """Messages as samples have them, one of each style, about a text of no record."""
-        fields = dict.fromkeys(self._task.form.fields, "1 + 1")
+        fields = dict.fromkeys(self._fields, "1 + 1")
         return [self._filled(template, fields) for template in self._templates]
 
     def shown(self) -> str:
         """The prompt as people read it, of the first style; {{text}} stands where a record's text goes."""
-        fields = {name: f"{{{{{name}}}}}" for name in self._task.form.fields}
+        fields = {name: f"{{{{{name}}}}}" for name in self._fields}
         messages = self._filled(self._templates[0], fields)
         if self.plain:
             return messages[0]["content"]

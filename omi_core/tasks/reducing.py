@@ -148,7 +148,13 @@ def open_grader(config: Config) -> Grader:
     return Grader(answers.policy, workers=config.cluster.workers or None, limits=limits)
 
 
-def candidate(record: Record, sample: Sample, answer: str | None = None, expected: str = "") -> Candidate:
+def candidate(
+    record: Record,
+    sample: Sample,
+    answer: str | None = None,
+    expected: str = "",
+    score: float | None = None,
+) -> Candidate:
     """A sample on its way through the filters."""
     return Candidate(
         problem=record.text,
@@ -162,4 +168,5 @@ def candidate(record: Record, sample: Sample, answer: str | None = None, expecte
         completion_tokens=sample.completion_tokens - sample.reasoning_tokens,
         reasoning=sample.reasoning,
         reasoning_tokens=sample.reasoning_tokens,
+        score=score,
     )

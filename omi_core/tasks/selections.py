@@ -19,7 +19,7 @@ from omi_core.answers.best_of import read_choice
 from omi_core.inputs import Skipped
 from omi_core.options import ConfigError, option
 from omi_core.prompts import Form
-from omi_core.publish.rows import Column, Schema
+from omi_core.publish.rows import DEFAULT_TASK, Column, Schema
 from omi_core.records import Record, Sample, digest128
 from omi_core.tasks.grouping import draw_groups
 from omi_core.tasks.prompting import Prompting
@@ -178,7 +178,7 @@ class Choices(Task):
     }
     made_from = "solutions"
     has_styles = False
-    reads_run = True
+    reads_run = (DEFAULT_TASK,)
 
     def check(self, config: Config) -> None:
         chosen = getattr(config, "selections", None)

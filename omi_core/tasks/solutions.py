@@ -25,6 +25,7 @@ from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
+from omi_core.tasks.score_join import ScoreReader, best_scored, check_scores, ended_texts
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Settling, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -48,6 +49,8 @@ class SolutionsReducer(Reducer):
         self._after = filters.build(
             {name: options[name] for name in options if name not in early}, extract=self._extract
         )
+        answers = config.answers
+        self._scores = ScoreReader("answers.scores", answers.scores) if answers.scores is not None else None
         self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
@@ -84,30 +87,49 @@ class SolutionsReducer(Reducer):
         selected: list[Candidate] = []
         for (record, samples), outcome in zip(usable, self._outcomes(usable), strict=True):
             judged[record.id] = outcome
-            selected += self._selected(record, samples, outcome)
+            selected += self._selected(record, samples, outcome, self._scored(record, samples, outcome))
         chosen: set[str] = set()
-        for kept in self._after.apply(selected):
+        passed = self._after.apply(selected)
+        if self._config.answers.select == "best":
+            passed, left = best_scored(passed, self._config.answers.top)
+            self._counts.update(f"selection/{reason}" for reason in left)
+        for kept in passed:
             if self._picks is not None and kept.record_id in chosen:
                 self._counts["selection/other_solution"] += 1
             else:
                 chosen.add(kept.record_id)
                 yield self._row(kept, judged[kept.record_id])
 
+    def _scored(self, record: Record, samples: list[Sample], judged: Judged) -> list[float | None]:
+        """The scores of a record's samples. Raises ConfigError as `ScoreReader.of`."""
+        if self._scores is None:
+            return [None] * len(samples)
+        scores = self._scores.of(record.id, ended_texts(samples))
+        found = [at for at, score in enumerate(scores) if score is not None]
+        if found and not judged.by_vote and judged.picks is None and record.expected_answer is not None:
+            best = max(found, key=lambda at: (scores[at], -at))
+            self._counts["scores/truth_records"] += 1
+            self._counts["scores/best_equal"] += judged.verdicts[best] is Verdict.EQUAL
+        return scores
+
     def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
         self._tried = {record.id: tried(samples)}
         [(_, judged_samples, judged)] = self.judged([(record, list(samples))])
+        scores = self._scored(record, judged_samples, judged)
         places = {sample.index: at for at, sample in enumerate(judged_samples)}
         failed = super().fates(record, samples)
         return [
-            self._fate(record, fate.sample, judged, places[fate.sample.index])
+            self._fate(record, fate.sample, judged, places[fate.sample.index], scores)
             if fate.sample.index in places
             else fate
             for fate in failed
         ]
 
-    def _fate(self, record: Record, sample: Sample, judged: Judged, at: int) -> Fate:
+    def _fate(
+        self, record: Record, sample: Sample, judged: Judged, at: int, scores: Sequence[float | None]
+    ) -> Fate:
         answer, verdict = judged.answers[at], judged.verdicts[at]
-        row: Candidate | None = candidate(record, sample, answer, judged.expected[at] or "")
+        row: Candidate | None = candidate(record, sample, answer, judged.expected[at] or "", scores[at])
         outcome, place = "row", None
         for item in (*self._before.filters, None, *self._after.filters):
             if item is None:
@@ -132,12 +154,16 @@ class SolutionsReducer(Reducer):
         self._counts["answers/none" if answer is None else "answers/found"] += 1
         return answer
 
-    def _selected(self, record: Record, samples: list[Sample], judged: Judged) -> Iterator[Candidate]:
+    def _selected(
+        self, record: Record, samples: list[Sample], judged: Judged, scores: Sequence[float | None]
+    ) -> Iterator[Candidate]:
         """A record's samples whose answer is the expected one; where picks decide, the most picked first."""
         verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
         candidates = [
-            candidate(record, sample, answer, expected or "")
-            for sample, answer, expected in zip(samples, judged.answers, judged.expected, strict=True)
+            candidate(record, sample, answer, expected or "", score)
+            for sample, answer, expected, score in zip(
+                samples, judged.answers, judged.expected, scores, strict=True
+            )
         ]
         if judged.picks is not None:
             picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
@@ -201,6 +227,7 @@ class SolutionsReducer(Reducer):
             "ground_truth": judged.truth,
             "replaced_answer": judged.replaced,
             "pass_rate": None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id]),
+            "score": candidate.score,
         }
         return row | {name: optional[name] for name in self.provenance}
 
@@ -242,7 +269,9 @@ def provenance(config: Config) -> tuple[str, ...]:
         own = ["solution_tokens", "teacher"] if counted else []
         columns = ["record_id", "sample", "votes", "voters", "agreement", *own, *columns]
     columns += ["pass_rate"] if publish.pass_rate else []
-    return (*columns, *(("ground_truth", "replaced_answer") if config.answers.expected == "repair" else ()))
+    columns += ["ground_truth", "replaced_answer"] if config.answers.expected == "repair" else []
+    columns += ["score"] if publish.provenance and config.answers.scores is not None else []
+    return tuple(columns)
 
 
 def tried(samples: Sequence[Sample]) -> int:
@@ -345,6 +374,7 @@ class Solutions(Task):
             )
         if answers.expected == "picked" and answers.picks is None:
             raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
+        check_scores(config)
         if answers.expected != "repair" and answers.repair != Repair():
             raise ConfigError("answers.repair: not used; set answers.expected=repair, or omit it")
         if answers.expected != "picked" and answers.picks is not None:
@@ -406,7 +436,7 @@ class Solutions(Task):
         return SolutionsSettling(config)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        repair = counts.get("repair", {})
+        repair, scores = counts.get("repair", {}), counts.get("scores", {})
         picks = counts.get("picks", {})
         records, truths = picks.get("records", 0), picks.get("truth_records", 0)
         judged = sum(repair.values())
@@ -417,6 +447,10 @@ class Solutions(Task):
             "picked answers that are the majority's": (picks.get("majority", 0), records),
             "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
             "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),
+            "best-scored samples equal to the ground truth": (
+                scores.get("best_equal", 0),
+                scores.get("truth_records", 0),
+            ),
         }
 
     def show(self, row: Mapping[str, Any]) -> tuple[str, list[str]]:

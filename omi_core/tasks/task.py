@@ -52,7 +52,8 @@ class Task(ABC):
     None for the first. `figures` are those of METRICS that only rows of this kind have.
     `skipped` says in words why input rows are left out. `made_from` is what the input holds. `has_styles`:
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
-    and `publish.chat` are. `reads_run`: the input is a finished run of solutions, see `records_of_run`.
+    and `publish.chat` are. `reads_run`: the input may be a finished run of these tasks, see
+    `records_of_run`.
     `scored`: samples are graded and scored, and nothing is published.
     """
 
@@ -72,7 +73,7 @@ class Task(ABC):
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
     scored: ClassVar[bool] = False
-    reads_run: ClassVar[bool] = False
+    reads_run: ClassVar[tuple[str, ...]] = ()
 
     def check(self, config: Config) -> None:  # noqa: B027
         """Raises ConfigError when options of the task's sections do not go together."""

@@ -10,12 +10,12 @@ from omi_core import plugins
 from omi_core.options import ConfigError
 from omi_core.teachers.ranks import Follower, RankGroup
 from omi_core.teachers.teacher import Request, Teacher, Texts
-from omi_core.teachers.teacher_options import OFF, Engine, Sampling, TeacherOptions
+from omi_core.teachers.teacher_options import LOADED, OFF, REWARD, Engine, Sampling, TeacherOptions
 
 __all__ = ["GROUP", "KINDS", "Request", "Teacher", "Texts", "added", "check_added", "open_teacher", "serve"]
 
 GROUP = "omi.teachers"
-KINDS = ("vllm", "endpoint", "rehearsal")
+KINDS = ("vllm", REWARD, "endpoint", "rehearsal")
 
 
 @cache
@@ -63,9 +63,11 @@ def open_teacher(
         return kind(teacher, engine, sampling)
     if teacher.nodes > 1 and group is None:
         raise ConfigError(f"teacher.nodes={teacher.nodes}: needs a Slurm cluster, +cluster=NAME")
-    from omi_core.teachers.vllm import VllmTeacher
-
-    return VllmTeacher(teacher, engine, sampling, group)
+    if teacher.kind == REWARD:
+        from omi_core.teachers.reward import RewardTeacher as Loaded
+    else:
+        from omi_core.teachers.vllm import VllmTeacher as Loaded
+    return Loaded(teacher, engine, sampling, group)
 
 
 def serve(teacher: TeacherOptions, engine: Engine, sampling: Sampling, lead: Follower) -> None:
@@ -74,7 +76,7 @@ def serve(teacher: TeacherOptions, engine: Engine, sampling: Sampling, lead: Fol
     Raises:
         ConfigError: as of `open_teacher`.
     """
-    if teacher.kind != "vllm":
+    if teacher.kind not in LOADED:
         lead.wait()  # there is no model to hold a part of
         return
     from omi_core.teachers import vllm_engine

@@ -34,16 +34,27 @@ class ChatPrompt:
         self._folding: bool | None = None  # not known until there is a system message
 
     def tokens(self, messages: list[Message]) -> list[int]:
-        """Token ids of a prompt that ends where the assistant's answer begins.
+        """Token ids of a prompt that ends where the assistant's answer begins, or with its last message.
 
         Raises:
             TemplateFailed: the template takes them neither as they are nor without a system message.
         """
         if not self._templated:
-            return self._encoded("\n\n".join(message["content"] for message in messages) + "\n\n")
+            end = "\n\n" if _asks(messages) else ""
+            return self._encoded("\n\n".join(message["content"] for message in messages) + end)
         if not any(self._controls.search(message["content"]) for message in messages):
             return list(self._applied(messages, tokenize=True))
         return self._pieced(messages)
+
+    def stepped(self, messages: list[Message], end: int) -> list[int]:
+        """As `tokens`; of the last message each step, a paragraph, is followed by the token `end`.
+
+        Raises:
+            TemplateFailed: as `tokens`, or there is no template.
+        """
+        if not self._templated:
+            raise TemplateFailed("it has no chat template, which the steps of a solution stand in")
+        return self._pieced(messages, end)
 
     def continued(self, text: str) -> list[int]:
         """Token ids of a plain text to go on with: begun as the tokenizer begins one, and not ended."""
@@ -77,31 +88,44 @@ class ChatPrompt:
     def _render(self, messages: list[Message], tokenize: bool) -> Any:
         try:
             return self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **self._options
+                messages,
+                add_generation_prompt=_asks(messages),
+                tokenize=tokenize,
+                return_dict=False,
+                **self._options,
             )
         except Exception as error:  # a template is a program: it may raise anything
             words = " ".join(str(error).split())[:300]
             raise TemplateFailed(f"its chat template fails: {type(error).__name__}: {words}") from error
 
-    def _pieced(self, messages: list[Message]) -> list[int]:
-        """As `tokens`, for texts that hold control tokens: those are put in after the template is done."""
-        mark = _unused("".join(message["content"] for message in messages))
-        found: list[str] = []
+    def _pieced(self, messages: list[Message], step_end: int | None = None) -> list[int]:
+        """As `tokens`, for texts that hold control tokens: those are put in after the template is done.
 
-        def marked(match: re.Match[str]) -> str:
-            found.append(match[0])
+        So is `step_end` after each paragraph of the last message.
+        """
+        mark = _unused("".join(message["content"] for message in messages))
+        found: list[str | int] = []
+
+        def marked(what: str | int) -> str:
+            found.append(what)
             return f"{mark}{len(found) - 1}{mark}"
 
-        hidden = [
-            message | {"content": self._controls.sub(marked, message["content"])} for message in messages
-        ]
+        def without(text: str) -> str:
+            return self._controls.sub(lambda match: marked(match[0]), text)
+
+        hidden = [message | {"content": without(message["content"])} for message in messages]
+        if step_end is not None:
+            steps = [step.strip() for step in messages[-1]["content"].split("\n\n") if step.strip()]
+            hidden[-1]["content"] = "".join(without(step) + marked(step_end) for step in steps or [""])
         # Every second piece is the number of what was found: a template may leave messages out.
         pieces = self._applied(hidden, tokenize=False).split(mark)
         tokens: list[int] = []
         for place, piece in enumerate(pieces):
             literal = place % 2 == 1
             text = found[int(piece)] if literal else piece
-            if text:
+            if isinstance(text, int):
+                tokens.append(text)
+            elif text:
                 tokens += self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=literal)
         return tokens
 
@@ -109,6 +133,11 @@ class ChatPrompt:
         if self._controls.search(text):
             return list(self._tokenizer.encode(text, split_special_tokens=True))
         return list(self._tokenizer.encode(text))
+
+
+def _asks(messages: list[Message]) -> bool:
+    """Whether the model is to go on; else the last message is its own, to be judged."""
+    return messages[-1]["role"] != "assistant"
 
 
 def _folded(messages: list[Message]) -> list[Message]:

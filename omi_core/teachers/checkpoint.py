@@ -79,9 +79,14 @@ def check_checkpoint(teacher: TeacherOptions, engine: Engine) -> None:
         )
 
 
+def stated_config(teacher: TeacherOptions) -> dict[str, Any]:
+    """What a model's config.json says; nothing where it is not on this machine."""
+    return _json(teacher, "config.json")
+
+
 def own_context(teacher: TeacherOptions) -> int | None:
     """The context that a model's config.json states, in tokens; None where it does not say so plainly."""
-    config = _json(teacher, "config.json")
+    config = stated_config(teacher)
     config = config.get("text_config") or config
     scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
     if (
@@ -95,7 +100,7 @@ def own_context(teacher: TeacherOptions) -> int | None:
 
 def vocabulary_size(teacher: TeacherOptions) -> int | None:
     """How many tokens a model in a directory knows."""
-    config = _json(teacher, "config.json")
+    config = stated_config(teacher)
     size = (config.get("text_config") or config).get("vocab_size")
     return size if isinstance(size, int) else None
 

@@ -10,6 +10,9 @@ from omi_core.text.reasoning import TAGS
 
 # Values of `teacher.reasoning` that are no parser of vLLM.
 TAGGED, OFF = "tags", "none"
+REWARD = "reward"
+# Kinds of teachers whose model vLLM loads here.
+LOADED = ("vllm", REWARD)
 
 
 @dataclass
@@ -82,11 +85,37 @@ class Endpoint:
 
 
 @dataclass
+class Reward:
+    """Of `teacher=reward`: how a reward model's output becomes one number."""
+
+    label: int | None = option(
+        None,
+        "which output of a model with several is the score; null: there is one, or of steps the second",
+        ge=0,
+    )
+    steps: str = option(
+        "product",
+        "a process model's score is this of those of its steps: product (arXiv 2501.07301), min or last",
+        choices=("product", "min", "last"),
+    )
+    step_end: str = option("<extra_0>", "the token after each step, where a process model is read")
+    checked: int | None = option(
+        None,
+        "first samples of a task whose scores are held against transformers; null: 2 where the weights have "
+        "less than 2 GB",
+        ge=0,
+        transient=True,
+    )
+
+
+@dataclass
 class TeacherOptions:
     """The model that generates, and what runs it."""
 
     name: str = option("tiny", "the name used in run names and provenance; empty: that of the model")
-    kind: str = option("vllm", "what runs it", choices=("vllm", "endpoint", "rehearsal"), transient=True)
+    kind: str = option(
+        "vllm", "what runs it", choices=("vllm", REWARD, "endpoint", "rehearsal"), transient=True
+    )
     model: str = option(
         "embedded:strong",
         "hub id, local directory, or embedded:strong, :weak or :thinking; for a server the name that it uses",
@@ -126,6 +155,7 @@ class TeacherOptions:
     )
     rehearsal: Rehearsal = section(Rehearsal)
     endpoint: Endpoint = section(Endpoint)
+    reward: Reward = section(Reward, late=True)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 from omi_core.options import ConfigError
 from omi_core.records import digest128
 from omi_core.teachers.models import local_directory
-from omi_core.teachers.teacher_options import TeacherOptions
+from omi_core.teachers.teacher_options import LOADED, TeacherOptions
 
 
 def tokenizer_file(
@@ -27,7 +27,7 @@ def tokenizer_file(
         return None
     way_out = f"give {section}.tokenizer=FILE{instead}"
     # A teacher without a model has no tokenizer of its own; the embedded one is always there.
-    model = teacher.model if teacher.kind in ("vllm", "endpoint") else "embedded:strong"
+    model = teacher.model if teacher.kind in (*LOADED, "endpoint") else "embedded:strong"
     local = local_directory(model)
     if local is None:
         return hub_tokenizer(model, teacher.revision, way_out)

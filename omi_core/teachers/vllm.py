@@ -25,7 +25,7 @@ from omi_core.teachers.thinking import ParserFailed, Thinking, budget_arguments
 from omi_core.teachers.vllm_sampling import sampling_params
 
 if TYPE_CHECKING:
-    from vllm import CompletionOutput, SamplingParams
+    from vllm import CompletionOutput, PoolingParams, SamplingParams
 
 _WATCH_SECONDS = 0.5
 # An error of one request, such as a cache that could not be loaded, is worth another try, says vLLM.
@@ -33,7 +33,9 @@ _TRIES = 3
 
 
 @dataclass(slots=True)
-class _Running:
+class Running:
+    """A request in the engine: since when, whether its prompt has opened thinking, and which try it is."""
+
     request: Request
     admitted: float
     opened: bool
@@ -61,13 +63,13 @@ class VllmTeacher(Teacher):
         self._in_flight = vllm_engine.seats(teacher, engine) + engine.queue
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
-        self._model = teacher.model
+        self._options = teacher
         tokenizer = self._engine.get_tokenizer()
         self._chat = ChatPrompt(tokenizer, read_template(teacher), teacher.chat_template_kwargs)
-        self._thinking = Thinking(teacher, tokenizer)
         self._noted: str | None = None
+        self._begun = False  # no prompt has been made yet
         self._context = int(self._engine.model_config.max_model_len)
-        self._prompt: tuple[list[Message], list[int], bool] = ([], [], False)
+        self._open()
         from vllm.inputs import tokens_input
 
         self._input = tokens_input
@@ -77,9 +79,15 @@ class VllmTeacher(Teacher):
 
             self._adapter = {"lora_request": LoRARequest("adapter", 1, teacher.lora)}
 
+    def _open(self) -> None:
+        """What else a teacher needs, now that the engine is there."""
+        self._longest = self._context - 1  # there is room for a token
+        self._thinking = Thinking(self._options, self._engine.get_tokenizer())
+        self._prompt: tuple[list[Message], list[int], bool] = ([], [], False)
+
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
-        running: dict[str, _Running] = {}
+        running: dict[str, Running] = {}
         alive = True
         try:
             while True:
@@ -129,18 +137,17 @@ class VllmTeacher(Teacher):
                 client.outputs_queue.put_nowait(EngineDeadError())
                 return
 
-    def _admit(self, request: Request, running: dict[str, _Running], tries: int = 1) -> Sample | None:
+    def _admit(self, request: Request, running: dict[str, Running], tries: int = 1) -> Sample | None:
         """Adds the request to the engine, or returns the sample that says why it never can be."""
         try:
             tokens = self._tokenize(request)
         except TemplateFailed as error:
-            if not self._prompt[1]:  # the first one: no other would fare better
-                raise ConfigError(f"teacher.model={self._model}: {error}; fix its chat template") from error
+            if not self._begun:  # no other would fare better
+                model = f"teacher.model={self._options.model}"
+                raise ConfigError(f"{model}: {error}; fix its chat template") from error
             return request.refused(f"TemplateFailed: {error}")
-        if len(tokens) >= self._context:
-            return request.refused(
-                f"PromptTooLong: {len(tokens)} tokens, the teacher's context has {self._context}", len(tokens)
-            )
+        if len(tokens) > self._longest:
+            return self._too_long(request, len(tokens))
         name = f"{request.record.ordinal}-{request.index}"
         params = self._params(request.seed)
         try:
@@ -149,10 +156,19 @@ class VllmTeacher(Teacher):
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = _Running(request, time.monotonic(), self._prompt[2], tries)
+        running[name] = Running(request, time.monotonic(), self._opens_thinking(), tries)
         return None
 
-    def _step(self, running: dict[str, _Running]) -> Iterator[Sample | None]:
+    def _opens_thinking(self) -> bool:
+        """Whether the prompt made last ends in the middle of thinking."""
+        return self._prompt[2]
+
+    def _too_long(self, request: Request, tokens: int) -> Sample:
+        """What becomes of a request that the model has no room for."""
+        words = f"PromptTooLong: {tokens} tokens, the teacher's context has {self._context}"
+        return request.refused(words, tokens)
+
+    def _step(self, running: dict[str, Running]) -> Iterator[Sample | None]:
         """Samples that are finished now. What the engine gave up is not among them.
 
         Raises:
@@ -168,23 +184,29 @@ class VllmTeacher(Teacher):
             if not output.finished:
                 continue
             done = running.pop(output.request_id)
-            best = output.outputs[0]
-            if (reason := finished(best.finish_reason)) is not None:
-                yield self._sample(done, best, reason, len(output.prompt_token_ids or ()))
-            elif best.finish_reason == "abort":  # not by us: what we abort we do not wait for
+            ended = self._ended(output)
+            if (reason := finished(ended)) is not None:
+                yield self._sample(done, output, reason)
+            elif ended == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
             elif done.tries < _TRIES:
                 if (refused := self._admit(done.request, running, done.tries + 1)) is not None:
                     yield refused
             else:
                 yield done.request.refused(
-                    f"RequestFailed: finish reason {best.finish_reason!r}, {_TRIES} times",
+                    f"RequestFailed: finish reason {ended!r}, {_TRIES} times",
                     len(output.prompt_token_ids or ()),
                 )
         if given_up:
             raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
 
-    def _sample(self, done: _Running, best: CompletionOutput, reason: str, prompt_tokens: int) -> Sample:
+    def _ended(self, output: Any) -> str | None:
+        """How an output of the engine ended, in its words."""
+        return output.outputs[0].finish_reason
+
+    def _sample(self, done: Running, output: Any, reason: str) -> Sample:
+        best: CompletionOutput = output.outputs[0]
+        prompt_tokens = len(output.prompt_token_ids or ())
         try:
             trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
         except ParserFailed as error:
@@ -201,15 +223,20 @@ class VllmTeacher(Teacher):
             plain = self._chat.continued(messages[0]["content"]) if request.plain else None
             tokens = self._chat.tokens(messages) if plain is None else plain
             self._prompt = (messages, tokens, self._thinking.opened(tokens))
+            self._begun = bool(tokens)
             if request.plain:
                 return tokens
-            note = self._chat.note()
-            if note != self._noted:
-                self._noted = note
-                print(f"teacher.model={self._model}: {note}", file=sys.stderr, flush=True)
+            self._note()
         return self._prompt[1]
 
-    def _params(self, seed: int) -> SamplingParams:
+    def _note(self) -> None:
+        """Says what a user should know of the prompts, once."""
+        note = self._chat.note()
+        if note != self._noted:
+            self._noted = note
+            print(f"teacher.model={self._options.model}: {note}", file=sys.stderr, flush=True)
+
+    def _params(self, seed: int) -> SamplingParams | PoolingParams:
         from vllm.sampling_params import RequestOutputKind
 
         params = sampling_params(self._sampling)

@@ -20,7 +20,7 @@ from omi_core.teachers.models import local_directory, model_path
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineNotStarted
-from omi_core.teachers.teacher_options import Engine, TeacherOptions
+from omi_core.teachers.teacher_options import REWARD, Engine, TeacherOptions
 
 _CPU_KV_CACHE_GB = 1.0
 # With more at once the first samples come late there, and a stop loses all that are in flight.
@@ -178,6 +178,9 @@ def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None)
         arguments["kv_cache_memory_bytes"] = int(engine.kv_cache_gb * 2**30)
     if teacher.lora is not None:
         arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": max_lora_rank(teacher.lora)}
+    if teacher.kind == REWARD:
+        # A text has one score, whether or not another one with the same beginning has been read before.
+        arguments |= {"runner": "pooling", "enable_prefix_caching": False}
     if current_platform.is_cpu():
         arguments |= _cpu_arguments(teacher, engine, group)
     if group is not None:
@@ -189,6 +192,8 @@ def seats(teacher: TeacherOptions, engine: Engine) -> int:
     """Samples at once on this machine."""
     from vllm.platforms import current_platform
 
+    if teacher.kind == REWARD and current_platform.is_cpu():
+        return engine.max_num_seqs or 1  # the last digits of a score depend on what is computed beside it
     few = current_platform.is_cpu() and not teacher.model.startswith("embedded:")
     return (engine.max_num_seqs or _CPU_SEATS) if few else engine.seats
 

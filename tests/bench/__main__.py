@@ -22,6 +22,7 @@ BENCHES: dict[str, list[str]] = {
     "publish": ["--rows", "1000000", "--only", "splits"],
     "traces": ["--samples", "2000"],
     "combine": ["--rows", "50000"],
+    "scores": ["--samples", "100000"],
     "status": ["--tasks", "2000"],
     "answers": [str(DATA), "--pairs", "200"],
     "mutations": [str(DATA), "--each", "300", "--rounds", "1", "--baseline", "20"],

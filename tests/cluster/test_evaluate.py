@@ -30,6 +30,6 @@ def test_the_chain_scores_what_one_machine_would(cluster: Cluster, chain: Chain)
     cluster.wait_for((chain.run / "evaluation/stats.json").exists, 120, f"the evaluation; {chain.logs()}")
     assert files(chain.run / "evaluation") == files(chain.place / "alone/evaluation")
     assert [entry["stage"] for entry in chain.ledger()][:2] == ["chain", "generate"]
-    assert chain.status()["state"] == "published"
+    assert chain.status()["state"] == "evaluated"
     again = chain.type("evaluate", *words, *SITE, "run.dir=run", "min.first=0.99")
     assert again.returncode == 1 and "min.first=0.99: pass@1 is" in again.stderr

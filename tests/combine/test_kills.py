@@ -27,8 +27,8 @@ import runpy, sys
 kill_at, command = int(sys.argv[1]), sys.argv[2]
 sys.argv[:] = sys.argv[2:]
 die_at(kill_at, "mkdir", "fsync", "rename", "replace", "unlink", "rmdir", "truncate")
-import omi_core.combine.shuffling
-omi_core.combine.shuffling.BUCKET_BYTES = 1 << 16
+import omi_core.combine.buckets
+omi_core.combine.buckets.BUCKET_BYTES = 1 << 16
 try:
     runpy.run_module(f"jobs.{command}", run_name="__main__", alter_sys=False)
 finally:

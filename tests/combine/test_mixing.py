@@ -110,8 +110,8 @@ def test_the_order_is_the_same_for_any_number_of_buckets(
 ) -> None:
     inputs = {"math": {"path": files["math"], "repeat": 3}, "code": {"path": files["code"], "share": 0.3}}
     expected = contents(mixed(inputs).dataset)
-    monkeypatch.setattr("omi_core.combine.shuffling.BUCKET_BYTES", bucket)
-    monkeypatch.setattr("omi_core.combine.shuffling._BUFFER_BYTES", 500)
+    monkeypatch.setattr("omi_core.combine.buckets.BUCKET_BYTES", bucket)
+    monkeypatch.setattr("omi_core.combine.buckets._BUFFER_BYTES", 500)
     assert contents(mixed(inputs, out="again").dataset) == expected
 
 

@@ -22,7 +22,11 @@ from omi_core.records import Candidate
 
 
 def candidate(
-    solution: str, problem: str = "p", finish_reason: str = "stop", reasoning: str | None = None
+    solution: str,
+    problem: str = "p",
+    finish_reason: str = "stop",
+    reasoning: str | None = None,
+    score: float | None = None,
 ) -> Candidate:
     return Candidate(
         problem=problem,
@@ -35,6 +39,7 @@ def candidate(
         index=0,
         completion_tokens=9,
         reasoning=reasoning,
+        score=score,
     )
 
 
@@ -46,7 +51,9 @@ EXAMPLES = [(name, number) for name, cls in ALL.items() for number in range(len(
 @pytest.mark.parametrize(("name", "number"), EXAMPLES)
 def test_example(name: str, number: int) -> None:
     example: Example = ALL[name].examples[number]
-    row = candidate(example.solution, example.problem, example.finish_reason, example.reasoning)
+    row = candidate(
+        example.solution, example.problem, example.finish_reason, example.reasoning, example.score
+    )
     before = dataclasses.replace(row)
     (after,) = ALL[name](**example.options).apply([row])
     assert (after and after.solution) == example.becomes
@@ -65,7 +72,10 @@ def test_the_examples_show_both_what_changes_and_what_does_not(name: str) -> Non
 def test_what_becomes_of_a_row_does_not_depend_on_its_batch(name: str) -> None:
     for example in ALL[name].examples:
         item = ALL[name](**example.options)
-        rows = [candidate(e.solution, e.problem, e.finish_reason, e.reasoning) for e in ALL[name].examples]
+        rows = [
+            candidate(e.solution, e.problem, e.finish_reason, e.reasoning, e.score)
+            for e in ALL[name].examples
+        ]
         assert item.apply(rows) == [item.apply([row])[0] for row in rows]
         assert item.apply([]) == []
 

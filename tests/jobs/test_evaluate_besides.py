@@ -70,6 +70,19 @@ def test_a_judge_rules_on_what_is_undecided_and_both_figures_are_kept(
     assert again[0] == 0 and (tmp_path / f"run/judged-{rulings.name}").is_dir()
 
 
+def test_a_judge_of_ones_own_groups_is_found(here: Here, tmp_path: Path) -> None:
+    rows = [{"problem": f"How many are {n}?", "answer": "infinitely many"} for n in range(4)]
+    name = benchmark(tmp_path, "mine", rows)
+    (tmp_path / "own/teacher").mkdir(parents=True)
+    (tmp_path / "own/teacher/strict.yaml").write_text("name: strict\nkind: rehearsal\n")
+    words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "run.dir=run", "teacher.rehearsal.wrong=0.6")
+    code, _, err = here(*words, "judge=strict", "judge_wrong=true")
+    assert code == 2 and err.startswith("error: judge=strict: ") and not (tmp_path / "run").exists()
+    code, out, err = here("evaluate", "--config-dir=own", *words[1:], "judge=strict", "judge_wrong=true")
+    assert code == 0 and "with the rulings of strict" in out, err
+    assert (tmp_path / "run/judged-strict-all").is_dir()
+
+
 def test_a_judge_without_a_question_is_not_asked(here: Here, tmp_path: Path) -> None:
     name = benchmark(tmp_path, "mine", sums(3))
     words = ("evaluate", *REHEARSED, f"benchmarks=[{name}]", "run.dir=run", "judge=rehearsal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import orjson
@@ -31,7 +32,7 @@ def two(here: Here, tmp_path: Path) -> Here:
 
 def test_compare_says_which_differences_are_resolved(two: Here, tmp_path: Path) -> None:
     code, out, _ = two("compare", "runs/good", "runs/bad")
-    assert code == 0 and "published" in out
+    assert code == 0 and "evaluated" in out and "published" not in out
     (line,) = [line for line in out.splitlines() if "pass@1 " in line and "worse" in line]
     assert "first" in line and "-" in line and "not resolved" not in line
     good, bad = (read_outcome(tmp_path / f"runs/{name}/evaluation") for name in ("good", "bad"))
@@ -40,6 +41,33 @@ def test_compare_says_which_differences_are_resolved(two: Here, tmp_path: Path) 
     assert single.difference.high < 0 and single.difference.lost > single.difference.gained
     for pair in pairs_of(good, good):
         assert pair.difference.value == 0 and pair.told.endswith(": not resolved")
+
+
+def test_the_files_of_compare_hold_the_differences(two: Here, tmp_path: Path) -> None:
+    runs = ("runs/good", "runs/bad", "runs/apart")
+    assert two("compare", *runs, "json=both.json", "csv=both.csv")[0] == 0
+    found = orjson.loads((tmp_path / "both.json").read_bytes())
+    assert ["differences" in row for row in found] == [False, True, False]
+    good, bad = (read_outcome(tmp_path / f"runs/{name}/evaluation") for name in ("good", "bad"))
+    pairs = list(pairs_of(good, bad))
+    for written, pair in zip(found[1]["differences"], pairs, strict=True):
+        assert (written["benchmark"], written["metric"]) == (pair.benchmark, pair.metric)
+        assert written["difference"] == round(pair.difference.value, 6) and written["problems"] == 60
+        assert written["low"] <= written["difference"] <= written["high"] < 0
+        assert (written["better"], written["worse"]) == (pair.difference.gained, pair.difference.lost)
+        assert written["resolved"] is True
+    with (tmp_path / "both.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    names = [name for name in lines[0] if name.startswith("first.")]
+    assert len(names) == 2 * 7 and list(lines[0])[-14:] == names
+    assert [line["first.maj@5.resolved"] for line in lines] == ["", "true", ""]
+    assert float(lines[1]["first.pass@1.difference"]) == round(pairs[0].difference.value, 6)
+
+
+def test_status_calls_a_finished_evaluation_evaluated(two: Here) -> None:
+    code, out, _ = two("status", "runs/good")
+    assert code == 0 and "runs/good: evaluated" in out and "evaluation" in out and "published" not in out
+    assert orjson.loads(two("status", "runs/good", "json=true")[1])[0]["state"] == "evaluated"
 
 
 def test_evaluations_without_a_common_set_are_not_compared(two: Here) -> None:
