@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from tests.cluster.chain import SITE, WORK, Chain, files
@@ -83,9 +84,14 @@ def test_no_more_tasks_run_at_once_than_the_throttle_allows(
 
 
 def test_a_canary_goes_first_and_its_samples_are_kept(chain: Chain, undisturbed: Dataset) -> None:
-    chain.submit("tasks=2", "canary=true", "cluster.canary.records=3", "cluster.canary.samples=2")
+    nodes = ("cluster.gpus_per_node=2", "cluster.cpus_per_gpu=1")
+    chain.submit("tasks=2", "canary=true", "cluster.canary.records=3", "cluster.canary.samples=2", *nodes)
     assert chain.dataset() == undisturbed
     assert "canary: 6 samples" in chain.logs()
+    number = chain.ledger("canary")[0]["attempt"]  # asks for the GPU of its one replica
+    assert [len(task["gpus"]) for task in chain.manifests() if task["attempt"] == number] == [1]
+    summary = orjson.loads((chain.run / "summary.json").read_bytes())
+    assert summary["GPU hours"]["allocated"] >= summary["GPU hours"]["worked"] > 0
 
 
 def test_a_canary_that_fails_ends_the_chain_with_the_reason(chain: Chain) -> None:
