@@ -16,6 +16,7 @@ from omi_core.report.benchmark_charts import difference_figures, evaluation_figu
 from omi_core.report.charts import Table
 from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
+from omi_core.report.repairs import repair_tables
 from omi_core.report.svg import duration, killed
 from omi_core.report.work import work_tables
 from omi_core.tasks import figures_of, known
@@ -53,7 +54,7 @@ def render_report(runs: Sequence[Facts], examples: int) -> str:
                 "warnings": list(_warnings(run)),
                 "tiles": list(_tiles(row)),
                 "figures": [*evaluation_figures([run], [name]), *plots.figures(run)],
-                "work": list(work_tables(run)),
+                "work": [*repair_tables(run), *work_tables(run)],
                 "examples": list(_examples(run, examples)),
             }
             for name, run, row in zip(names, runs, rows, strict=True)

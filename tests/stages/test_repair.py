@@ -17,6 +17,8 @@ from omi_core.answers.judging import Judge
 from omi_core.config import load_generate, load_reduce
 from omi_core.options import ConfigError
 from omi_core.records import Record
+from omi_core.report.facts import run_facts
+from omi_core.report.page import render_report
 from omi_core.stages.local import run_locally
 from omi_core.stages.planning import plan_generate, plan_reduce
 from omi_core.stages.stopping import Stop
@@ -102,6 +104,8 @@ def test_spoiled_answers_are_found_and_no_good_one_is_touched(tmp_path: Path, mo
     assert (run.layout.dataset / "README.md").read_text().count(
         "ground truths that the majority replaced"
     ) == 1
+    shown = render_report([run_facts(run.layout.root)], 0)
+    assert "Repaired ground truths" in shown and shown.count("<td>90001</td>") == repair["repaired"]
     again = {
         "input": str(run.layout.root),
         "run": {"dir": str(tmp_path / "again")},
