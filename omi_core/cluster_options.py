@@ -75,6 +75,12 @@ class Cluster:
     job_prefix: str | None = option(None, "prefix of all job names, where a site requires one")
     python: str | None = option(None, "the Python that runs the tasks; null: the one of this command")
     cpu_python: str | None = option(None, "the Python of gate, reduce and publish; null: the same")
+    budget_gpu_hours: float | None = option(
+        None,
+        "GPU hours that the run may take: what is expected to take more is refused, and once they are spent "
+        "nothing more is sent",
+        gt=0,
+    )
     tokens_per_second: float | None = option(
         None, "new tokens per second of a replica, for plan=true before anything is measured", gt=0
     )

@@ -331,6 +331,9 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "cluster.after": Shown(
         "cluster/test_passed_options.py", "test_only_the_first_jobs_wait_for_another_and_a_comment_is_added"
     ),
+    "cluster.budget_gpu_hours": Shown(
+        "slurm/test_budget.py", "test_a_gate_sends_nothing_more_once_the_budget_is_spent"
+    ),
     "cluster.tokens_per_second": Shown("jobs/test_plan.py", "test_an_assumed_speed_makes_it_an_estimate"),
     "cluster.requires": Shown("slurm/test_script.py", ""),
     "cluster.max_attempts": Shown("slurm/test_retry_policy.py", ""),

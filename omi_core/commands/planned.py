@@ -13,6 +13,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import dependency
+from omi_core.slurm.budget import refuse_over_budget
 from omi_core.slurm.estimate import Estimate, Measured, estimate, measure
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import script
@@ -69,6 +70,7 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         _line("tasks", f"{config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
         _show_prompt(config)
         return 0
+    refuse_over_budget(run, missing, new)
     site, words = _site(run)
     _line("limits", words)
     try:

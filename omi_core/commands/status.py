@@ -190,6 +190,10 @@ def _costs(status: Status) -> Iterator[tuple[str, str]]:
         yield "GPU hours", f"{status.gpu_hours:,.2f} allocated{words}"
     if status.gpu_hours_worked is not None:
         yield ("" if status.gpu_hours is not None else "GPU hours"), f"{status.gpu_hours_worked:,.2f} worked"
+    if status.gpu_hours_budget is not None:
+        spent = status.gpu_hours or status.gpu_hours_worked or 0.0
+        left = max(0.0, status.gpu_hours_budget - spent)
+        yield "budget", f"{left:,.2f} of {status.gpu_hours_budget:g} GPU hours left"
     if status.idle_share is not None:
         yield "idle", f"{status.idle_share:.0%} of the time of shards that ended (start-up and tail)"
     for held in status.idle:

@@ -19,6 +19,7 @@ from omi_core.config import Generate
 from omi_core.hints import to_continue
 from omi_core.options import ConfigError
 from omi_core.slurm import commands, links, retry_policy, states
+from omi_core.slurm.budget import spent_budget
 from omi_core.slurm.failures import job_failure, log_line, log_path, places, read_trouble
 from omi_core.slurm.links import ChainEnded, Entry, GoesOn, behind, this_chain, waited_lock
 from omi_core.slurm.script import ON_GPUS, replicas
@@ -122,6 +123,8 @@ def _send_again(run: Run[Generate], number: int | None, ranges: np.ndarray) -> N
         again = _smaller(run) if decision.smaller else run
         exclude = ",".join(decision.exclude) or None
         what = shares(run, ranges, canary=canary is not None)
+    if (spent := spent_budget(run)) is not None:
+        end_chain(run, f"{words}; {spent}")
     _hand_on(run, words, lambda chain: chain.generate(what, exclude, counted, tasks), again)
     if number is not None and not failures and canary is None:
         raise WindowSent(f"{words}, for which the queue had no room; sent now")

@@ -16,6 +16,7 @@ from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import check_after, dependency
+from omi_core.slurm.budget import refuse_over_budget
 from omi_core.slurm.run_status import gpu_hours
 from omi_core.slurm.script import ON_GPUS, check_cluster, check_logs, replicas
 from omi_core.slurm.site_check import check_site
@@ -71,6 +72,7 @@ def submit_missing(run: Run[Generate], by: str, after: str | None = None) -> int
                 return 0
             undo.enter_context(_refusal_noted(run, by))
             ranges = gate.missing(run)
+            refuse_over_budget(run, count_keys(ranges))
             mine = shares(run, ranges, by in ("generate", "pipeline") and wants_canary(config))
             first = dependency(after, run.layout.root)
             site = ask_site(config.cluster)

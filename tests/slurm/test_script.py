@@ -507,6 +507,7 @@ def test_every_option_of_a_profile_is_tested_here_or_does_not_reach_a_job() -> N
         "max_attempts",
         "canary",
         "tokens_per_second",
+        "budget_gpu_hours",
         "after",
     }
     here = Path(__file__).read_text(encoding="utf-8")
