@@ -19,6 +19,7 @@ SMALL: dict[str, list[str]] = {
     "decontaminate": ["DATA", "--problems", "500"],
     "explore": ["--problems", "500"],
     "generate": ["--rounds", "1", "data.size=2"],
+    "graders": ["DATA", "--each", "10", "--outputs", "40"],
     "journals": ["--keys", "20000", "--journals", "4"],
     "languages": ["DATA", "--texts", "100"],
     "mutations": ["DATA", "--each", "5", "--rounds", "0", "--baseline", "1"],
@@ -34,7 +35,7 @@ SMALL: dict[str, list[str]] = {
 
 
 def test_every_benchmark_is_in_make_bench() -> None:
-    parts = {"synthesise", "solutions", "__main__"}  # of others
+    parts = {"synthesise", "solutions", "other_graders", "__main__"}  # of others
     assert BENCHES.keys() == {path.stem for path in HERE.glob("*.py") if path.stem not in parts}
     assert SMALL.keys() == BENCHES.keys()
 

@@ -7,6 +7,7 @@ for types count as well.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -74,3 +75,19 @@ def test_no_two_public_classes_have_one_name() -> None:
 def test_commands_are_thin() -> None:
     files = list((ROOT / "jobs").glob("*.py"))
     assert sum(path.read_text(encoding="utf-8").count("\n") for path in files) < 1000
+
+
+# With Python before 3.11.5 such a repeat goes on behind what its last try has read (a fault of `re`).
+_POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[?*+]|\{\d*,?\d*\})\+")
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """`(?>(?:…)*)` is the same as `(?:…)*+`, and right in every Python that the suite runs on."""
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value[:60]}"
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if _POSSESSIVE_GROUP.search(node.value)
+    }
+    assert found == set()

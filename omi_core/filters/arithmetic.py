@@ -23,13 +23,13 @@ _CONTEXT = 24
 _COMMANDS = r"(?:[dtc]?frac|times|cdot|div|left|right|displaystyle|[bB]igg?[lr]?|boxed|q?quad)(?![A-Za-z])"
 # What a run is made of. Whatever is not listed ends it: letters, relations, other commands.
 _RUN = re.compile(
-    rf"(?>[\d.,;+\-−*/^(){{}}%$&\s~×·∗⋅÷°=]+|:(?=\s)|\\{_COMMANDS}|\\[,;:! %$\[\]()\\]"
-    r"|(?<=\^)\\circ(?![A-Za-z])|(?<=\^\{)\\circ(?=\})|(?<=[\d)%\s])[xX](?=[\s\d($.]))++"
+    rf"(?>(?>[\d.,;+\-−*/^(){{}}%$&\s~×·∗⋅÷°=]+|:(?=\s)|\\{_COMMANDS}|\\[,;:! %$\[\]()\\]"
+    r"|(?<=\^)\\circ(?![A-Za-z])|(?<=\^\{)\\circ(?=\})|(?<=[\d)%\s])[xX](?=[\s\d($.]))+)"
 )
 # Most of what is between tokens comes first, and without a name.
 _TOKEN = re.compile(
     r"""\ ++|(?:(?<==)|(?<==\ ))\*\*(?=\$?\d)
-    |(?P<number>(?:\d{1,3}(?:(?:,|\{,\}|,?\\!|\\,)\d{3})++(?!\d)|\d++)(?:\.\d++)?+(?!\.\d)|\.\d++(?!\.\d))
+    |(?P<number>(?:\d{1,3}(?>(?:(?:,|\{,\}|,?\\!|\\,)\d{3})+)(?!\d)|\d++)(?>(?:\.\d++)?)(?!\.\d)|\.\d++(?!\.\d))
     |(?P<frac>\\[dtc]?frac(?![A-Za-z]))
     |(?P<power>(?<=[\d)])\*\*(?=[\d(])|\^(?!\\circ|\{\\circ))
     |(?P<cut>\*\*|[,;.](?=\s|[$"]|\\[\\\])]|\Z)|\\[\[\]()]|\\q?quad|(?<!\s):)

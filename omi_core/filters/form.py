@@ -14,7 +14,7 @@ from omi_core.records import Candidate
 from omi_core.text.words import wording
 
 # What may stand on lines of its own below the box and still belong to its formula.
-_CLOSING = re.compile(r"(?:[\s$.*]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*+")
+_CLOSING = re.compile(r"(?>(?:[\s$.*]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*)")
 
 # Words that tell nothing of a problem: any solution has them.
 _COMMON = frozenset(

@@ -13,7 +13,7 @@ import re
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?![0-9])|[0-9]{1,12})(?:\.[0-9]{1,12})?"
 _FRACTION = r"\\[dtc]?frac *\{ *\d{1,12} *\} *\{ *\d{1,12} *\}"
-_SIDE = re.compile(rf" *+(?:{_NUMBER}|{_FRACTION}) *+(?:[-+*/] *+(?:{_NUMBER}|{_FRACTION}) *+)*+")
+_SIDE = re.compile(rf" *+(?:{_NUMBER}|{_FRACTION}) *+(?>(?:[-+*/] *+(?:{_NUMBER}|{_FRACTION}) *+)*)")
 # Of a side without its blanks.
 _PIECE = re.compile(rf"([-+*/]?)(?:({_NUMBER})|\\[dtc]?frac\{{(\d+)\}}\{{(\d+)\}})")
 # What `arithmetic` cuts statements at; a line may also go on, and then one of its pieces here is no side.
@@ -35,7 +35,7 @@ _BEGIN = rf"[0-9](?:{_BEGINS})"
 _SHORT_SUM = re.compile(
     rf"({_BEGIN}[0-9]{{0,11}}+) ?+([-+*/x]) ?+\$?+([0-9]{{1,12}}+) ?+(=) ?+\$?+([0-9]{{1,12}}+){_ENDS}"
 )
-_SUM = re.compile(rf"{_BEGIN}[0-9,.]*+(?: ?+[-+*/x] ?+\$?+[0-9][0-9,.]*+)++ ?+(=) ?+\$?+{_NUMBER}{_ENDS}")
+_SUM = re.compile(rf"{_BEGIN}[0-9,.]*+(?>(?: ?+[-+*/x] ?+\$?+[0-9][0-9,.]*+)+) ?+(=) ?+\$?+{_NUMBER}{_ENDS}")
 _LONGEST_COMMAND = len(r"\displaystyle ")
 
 Quotient = tuple[int, int]

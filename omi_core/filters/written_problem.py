@@ -24,7 +24,7 @@ _NEW = (
 )
 _GIVEN = r"(?:original|given|initial|seed|old|previous|existing)"
 _PLAIN = r"(?:the|an?|my|your|our|one|this|next|math|mathematical|mathematics|word|story|practice|sample)"
-_WORDS = rf"(?P<words>(?:(?:{_NEW}|{_GIVEN}|{_PLAIN})\b[ \t-]{{1,8}}+){{0,5}}+)"
+_WORDS = rf"(?P<words>(?>(?:(?:{_NEW}|{_GIVEN}|{_PLAIN})\b[ \t-]{{1,8}}+){{0,5}}))"
 # "**New Problem 2:** Find $x$.", "## Problem"
 _LABEL = re.compile(
     rf"{_MARKS}{_WORDS}(?:{_THING}s?(?:{_SPACE}(?:statement|description|version|of the day))?|Q(?=[.:]))"
@@ -44,8 +44,8 @@ _IS_GIVEN = re.compile(rf"\b{_GIVEN}\b", re.IGNORECASE)
 _LONGEST_LABEL = 240
 # The name of another part, alone on a line or before a colon.
 _PART = re.compile(
-    rf"{_MARKS}(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked|expected|brief)"
-    rf"{_SPACE}){{0,3}}+(?:solution|answer|explanation|reasoning|rationale|working|approach|difficulty"
+    rf"{_MARKS}(?>(?:(?:detailed|full|complete|final|sample|step-by-step|the|correct|my|worked|expected|brief)"
+    rf"{_SPACE}){{0,3}})(?:solution|answer|explanation|reasoning|rationale|working|approach|difficulty"
     rf"|inspiration|change|hint|modification|discussion|proof|justification|analysis|output)s?(?:{_SPACE}key)?"
     rf"(?:(?:{_SPACE}(?:to|for){_SPACE}[^:\n]{{0,40}}+)?{_ENDS}:|{_ENDS}[.\s]{{0,8}}+\Z)",
     re.IGNORECASE,

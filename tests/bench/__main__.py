@@ -18,6 +18,7 @@ BENCHES: dict[str, list[str]] = {
     "generate": ["--rounds", "3", "data.size=32"],
     "repair": ["--size", "60"],
     "sample_cost": ["--samples", "5000"],
+    "graders": [str(DATA), "--each", "200", "--outputs", "400"],
     "journals": ["--keys", "200000", "--journals", "50"],
     "publish": ["--rows", "1000000", "--only", "splits"],
     "traces": ["--samples", "2000"],

@@ -124,12 +124,16 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, help="folder with lm_eval and what it needs")
     parser.add_argument("--lighteval", type=Path, help="folder with what only lighteval needs")
     parser.add_argument("--each", type=int, default=1000, help="answers of MATH that are respelt and changed")
+    parser.add_argument("--outputs", type=int, help="most real outputs of each kind; default: all")
     parser.add_argument("--show", type=int, default=0, help="differences to print for each grader")
     options = parser.parse_args()
     packages = [options.packages] if options.packages else []
     print(f"{'outputs':20}{'grader':26}{'right':>8}{'undecided':>11}{'only ours':>11}{'only theirs':>13}")
+    rows: list[dict[str, Any]] = []
     for name, (lines, graders) in sets(options.data, options.each).items():
+        lines = lines[: options.outputs]
         own = ours(lines)
+        rows.append({"outputs": name, "grader": OURS, "lines": len(lines), "right": own.count(True)})
         counted = Counter(own)
         print(f"{f'{name}, {len(lines):,}':30}{OURS:16}{counted[True]:8,}{counted[None]:11,}", flush=True)
         for grader in graders:
@@ -137,6 +141,7 @@ def main() -> None:
             found = theirs(grader, lines, [*more, *packages])
             if found is None:
                 continue
+            rows.append({"outputs": name, "grader": grader, "lines": len(lines), "right": sum(found)})
             apart = [
                 (line, mine) for line, mine, other in zip(lines, own, found, strict=True) if mine is not other
             ]
@@ -149,6 +154,7 @@ def main() -> None:
             for line, mine in [each for each in apart if each[1] is not None][: options.show]:
                 side = "only ours" if mine else "only theirs"
                 print(f"    {side}: {line['gold']!r} | {line['output'][-70:]!r}")
+    print(json.dumps({"graders": rows}))
 
 
 if __name__ == "__main__":
