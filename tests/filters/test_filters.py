@@ -159,7 +159,8 @@ TOKENS = [
 @pytest.mark.parametrize(("case", "text", "kept"), TOKENS)
 @pytest.mark.parametrize("where", ["problem", "solution"])
 def test_tokens_are_counted(tokenizer_file: str, case: str, text: str, kept: bool, where: str) -> None:
-    rows = [candidate(**{"solution": "s", "problem": "p", where: text}), candidate("short")]
+    texts = {"solution": "s", "problem": "p", where: text}
+    rows = [candidate(texts["solution"], texts["problem"]), candidate("short")]
     after = MaxTokens(tokenizer_file, limit=8).apply(rows)
     assert after == [rows[0] if kept else None, rows[1]]
 

@@ -18,7 +18,7 @@ from omi_core.stages.stopping import Stop
 from omi_core.tasks import known
 from omi_core.tasks.audits import FLAWS
 
-NOTHING = dict.fromkeys(FLAWS, "no")
+NOTHING: dict[str, str | None] = dict.fromkeys(FLAWS, "no")
 # Two replies about each of the three flaws, in order.
 TABLE: list[tuple[str, list[str], dict[str, str | None], bool]] = [
     ("no flaw", ["No"] * 6, NOTHING, True),
