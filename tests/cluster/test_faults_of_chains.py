@@ -32,6 +32,7 @@ def test_a_cancelled_gate_ends_the_chain_and_a_resume_waits_for_the_array(
     assert chain.attempts() == 1
 
 
+@pytest.mark.slow
 def test_a_gate_that_starts_while_its_array_runs_leaves_the_work_to_another(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_killed_canary_is_sent_again_with_what_waited_for_it(
     assert "the canary: 1 x unknown" in chain.logs()
 
 
+@pytest.mark.slow
 def test_what_is_left_of_a_task_on_a_node_that_lost_touch_is_waited_for(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -136,6 +136,7 @@ def test_drained_nodes_are_told_and_waited_for(chain: Chain, cluster: Cluster, u
     assert chain.dataset() == undisturbed
 
 
+@pytest.mark.slow
 def test_running_tasks_are_not_given_up_for_one_that_cannot_start(
     chain: Chain, cluster: Cluster, undisturbed: Dataset
 ) -> None:
