@@ -98,6 +98,7 @@ OF_SITE: dict[str, Any] = {
     "cluster.kind": "slurm",
     "cluster.after": "12",
     "cluster.tokens_per_second": 9.0,
+    "cluster.budget_gpu_hours": 9.0,
     "cluster.requires": ["account"],
     "cluster.max_attempts": 2,
     "cluster.canary.records": 3,
