@@ -269,7 +269,7 @@ def _check_adaptive(config: Generate) -> None:
             if value != getattr(plain, key):
                 raise ConfigError(f"adaptive.{key}: not used; give adaptive.first, or omit it")
         return
-    if tasks.task_of(config).settling(config) is None:
+    if not tasks.task_of(config).settles:
         raise ConfigError(f"{given}: not read by task={config.task.name}; omit it")
     if adaptive.first >= config.samples:
         raise ConfigError(f"{given}: samples={config.samples} is the most, give more of these; or omit it")

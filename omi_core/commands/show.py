@@ -29,6 +29,7 @@ class Show(finding.Where):
 def main(config: Show, words: list[str]) -> int:
     """Shows the record. Returns the exit code."""
     from omi_core.stages.run import open_run
+    from omi_core.store.frames import FrameDamaged
     from omi_core.store.layout import Layout
 
     found = finding.resolve(words[:1], Path(config.root))
@@ -36,7 +37,10 @@ def main(config: Show, words: list[str]) -> int:
         raise ConfigError("give a run and a record of it: its number, from 0, or how its id begins")
     (root,) = _one(found, words[0])
     run = open_run(Layout(root))
-    record, fates = _look_up(run, words[1])
+    try:
+        record, fates = _look_up(run, words[1])
+    except FrameDamaged as error:
+        raise OSError(str(error)) from error
     if config.sample is not None:
         fates = [fate for fate in fates if fate.sample.index == config.sample]
         if not fates:

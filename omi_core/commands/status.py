@@ -173,6 +173,8 @@ def _samples(status: Status) -> str:
     words = f"{status.samples_done:,} of {status.samples:,}"
     if status.samples:
         words += f" ({status.samples_done / status.samples:.0%})"
+    if status.samples_unneeded:
+        words += f", {status.samples_unneeded:,} of them not needed"
     if status.rate is not None and status.eta is not None:
         words += f", {in_words(status.eta)} left at {status.rate:,.1f}/s"
         if status.samples_queued:

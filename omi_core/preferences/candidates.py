@@ -20,11 +20,11 @@ from omi_core.combine.sources import Source
 from omi_core.inputs import Row
 from omi_core.options import ConfigError
 from omi_core.preferences.preference_options import Preferences
-from omi_core.publish.rows import clean_text
-from omi_core.records import Record, Sample, digest128
+from omi_core.records import Record, Sample
 from omi_core.stages.reduce import readings, windows
 from omi_core.stages.run import Run
 from omi_core.store.seen import Survey
+from omi_core.tasks.score_join import text_digest
 from omi_core.tasks.solutions import SolutionsReducer
 
 _COLUMNS = ("record_id", "sample", "score")
@@ -145,7 +145,7 @@ class _Scores:
                 f"{self._label}: sample {sample.index} of record {record.id} is missing, or not in the order "
                 f"of {self._given}; score that run"
             )
-        if row.get("text_digest") not in (None, digest128(clean_text(sample.text))):
+        if row.get("text_digest") not in (None, text_digest(sample.text)):
             raise ConfigError(
                 f"{self._label}: sample {sample.index} of record {record.id} is the score of another text; "
                 f"score {self._given} again"

@@ -51,12 +51,13 @@ def refuse_over_budget(run: Run[Generate], samples: int, new: bool = False) -> N
     if not budget.left:
         raise ConfigError(f"{name}: {budget.spent:,.2f} GPU hours are spent; raise it to go on")
     manifests = [] if new else read_manifests(run.layout).values()
-    expected = estimate(run.config, samples, measure(manifests, run.config.engine.seats)).gpu_hours
+    measured = measure(manifests, run.config.engine.seats)
+    expected = estimate(run.config, samples, measured).gpu_hours
     if expected is not None and expected > budget.left:
         left = f"{budget.left:,.2f} are left" if budget.spent else "that is all there is"
         raise ConfigError(
-            f"{name}: {samples:,} samples are expected to take {expected:,.2f} GPU hours, and {left}; raise "
-            "it, or ask for fewer samples"
+            f"{name}: {samples:,} samples are expected to take {'' if measured else 'up to '}{expected:,.2f} "
+            f"GPU hours, and {left}; raise it, or ask for fewer samples"
         )
 
 

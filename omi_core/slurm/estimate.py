@@ -21,9 +21,9 @@ from omi_core.store.manifests import working_seconds
 class Measured:
     """What the shards of a run that ended by themselves did.
 
-    `tokens` are new tokens per sample, `rate` new tokens per second of one replica, `start_up` seconds until
-    the teacher stood ready. `full` says whether some shard had work enough to fill its engine; the rate of
-    those alone is taken then.
+    `tokens` are new tokens per sample, where those that were not needed have none; `rate` is new tokens per
+    second of one replica, `start_up` seconds until the teacher stood ready. `full` says whether some shard
+    had work enough to fill its engine; the rate of those alone is taken then.
     """
 
     shards: int
@@ -65,10 +65,11 @@ def measure(manifests: Iterable[Mapping[str, Any]], in_flight: int) -> Measured 
     full = [shard for shard in shards if shard["samples"] >= in_flight]
     seconds = sum(working_seconds(shard) for shard in full or shards)
     samples = sum(shard["samples"] for shard in shards)
+    settled = samples + sum(shard.get("unneeded", 0) for shard in shards)
     return Measured(
         shards=len(full or shards),
         samples=samples,
-        tokens=sum(shard["completion_tokens"] for shard in shards) / samples,
+        tokens=sum(shard["completion_tokens"] for shard in shards) / settled,
         rate=sum(shard["completion_tokens"] for shard in full or shards) / seconds if seconds else None,
         start_up=sum(shard["start_up"] for shard in shards) / len(shards),
         full=bool(full),

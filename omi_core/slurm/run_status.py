@@ -45,13 +45,13 @@ class Status:
     `tasks` maps stage -> Slurm state -> array tasks of the last submission of that stage; `waiting` tells why
     jobs wait; `failures` are those of the current chain, `failures_before` counts tasks that failed in chains
     before it. `rate` is of the tasks at work, `eta` how long these take yet, and `samples_queued` how many
-    samples are left to tasks that wait. `gpu_hours` are those allocated, of all chains, tasks that run
-    included; `gpu_hours_worked` those of the shards that ended by themselves, of whose time `idle_share` went
-    to start-up and tail; `gpu_hours_budget` those that the run may take. `idle` are GPUs that are held now
-    and do nothing. `begun_per_sample` is what kills cost: samples begun over samples brought home. `tokens`
-    are those of the dataset, which are counted of dialogues alone; `missing` is how many samples the dataset
-    was made without. `result` is the dataset or the evaluation, and `summary` what its command printed at the
-    end: section -> label -> figure.
+    samples are left to tasks that wait; `samples_unneeded` are done without being drawn. `gpu_hours` are
+    those allocated, of all chains, tasks that run included; `gpu_hours_worked` those of the shards that ended
+    by themselves, of whose time `idle_share` went to start-up and tail; `gpu_hours_budget` those that the run
+    may take. `idle` are GPUs that are held now and do nothing. `begun_per_sample` is what kills cost: samples
+    begun over samples brought home. `tokens` are those of the dataset, which are counted of dialogues alone;
+    `missing` is how many samples the dataset was made without. `result` is the dataset or the evaluation, and
+    `summary` what its command printed at the end: section -> label -> figure.
     """
 
     root: str
@@ -72,6 +72,7 @@ class Status:
     gpu_hours_worked: float | None = None
     gpu_hours_per_row: float | None = None
     gpu_hours_budget: float | None = None
+    samples_unneeded: int = 0
     idle_share: float | None = None
     idle: list[IdleGpus] = field(default_factory=list)
     begun_per_sample: float | None = None
@@ -157,6 +158,7 @@ def run_status(run: Run[Any], idle_s: float = IDLE_S) -> Status:
         held = sum(held_seconds(manifest) for manifest in manifests.values())
         status.gpu_hours_worked = held * gpus / each / 3600 or None
         status.idle_share = _idle_share(manifests)
+        status.samples_unneeded = sum(manifest.get("unneeded", 0) for manifest in manifests.values())
         status.gpu_hours_budget = run.config.cluster.budget_gpu_hours
     known = {"gpu_hours": status.gpu_hours, "rows": status.rows}
     status.gpu_hours_per_row = METRICS["gpu_hours_per_accepted"].of(known)

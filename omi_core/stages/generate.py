@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -157,7 +157,7 @@ class _Shard:
         while True:
             try:
                 for keys in self._flights():
-                    self._fly(self._paced(keys))
+                    self._fly(keys)
                     self.journal.flush()  # a suspect that comes next may take the process with it
                     if self.stop.asked():
                         break
@@ -175,13 +175,13 @@ class _Shard:
                 self.report.restarts += 1
                 print(f"{error}; starting the engine again", file=sys.stderr, flush=True)
 
-    def _flights(self) -> Iterator[Iterator[tuple[int, int]]]:
+    def _flights(self) -> Iterator[InOrder]:
         """Keys that may be in flight together: all that no crash has seen, then the others, by record."""
         share = iter_keys(self.attempt.share(self.task), self.run.plan.samples)
         missing = (key for key in share if key not in self.journal)
         counts, words = crash_counts(self.run.layout.generate)
         if not counts:
-            yield missing
+            yield self._paced(missing, range(self.run.plan.records))
             return
         crowd: list[tuple[int, int]] = []
         suspects: dict[int, list[tuple[int, int]]] = {}
@@ -194,23 +194,27 @@ class _Shard:
                 crowd.append((ordinal, index))
         # The most suspect last: the others are then done, whatever it does.
         alone = [suspects[ordinal] for ordinal in sorted(suspects, key=lambda each: counts[each])]
-        yield from (iter(keys) for keys in [crowd, *alone] if keys)
+        for keys in filter(None, [crowd, *alone]):
+            yield self._paced(keys, range(keys[0][0], keys[-1][0] + 1))
 
-    def _paced(self, keys: Iterator[tuple[int, int]]) -> InOrder:
-        """The keys as they are taken on: in order, or in rounds."""
+    def _paced(self, keys: Iterable[tuple[int, int]], ordinals: range) -> InOrder:
+        """The keys, of records in this range, as they are taken on: in order, or in rounds."""
         if self.wanted is None:
             return InOrder(keys)
-        share, samples = self.attempt.share(self.task), self.run.plan.samples
-        first, last = (
-            (int(share[0, 0]) // samples, int(share[-1, 1] - 1) // samples) if len(share) else (0, -1)
-        )
+        layout, samples, share = self.run.layout, self.run.plan.samples, self.attempt.share(self.task)
+        if len(share):
+            first, last = int(share[0, 0]) // samples, int(share[-1, 1] - 1) // samples
+            ordinals = range(max(first, ordinals.start), min(last + 1, ordinals.stop))
+        # What tasks at its side write is of other records.
+        own, earlier = layout.journal(self.attempt.number, self.task), layout.journal(self.attempt.number, 0)
+        journals = [path for path in layout.journals() if path == own or path.name < earlier.name]
         return Rounds(
             keys,
             samples,
             self.run.config.adaptive,
             self.wanted,
-            Records(self.run.layout.records).__getitem__,
-            read_samples(self.run.layout.journals(), first, last + 1),
+            Records(layout.records).__getitem__,
+            read_samples(journals, ordinals.start, ordinals.stop),
             self._settle,
         )
 

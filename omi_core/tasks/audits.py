@@ -17,9 +17,9 @@ from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema
-from omi_core.records import Record, Sample
+from omi_core.records import Record
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.tasks.reducing import Reading, YesNoReplies
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Counts, Task
 from omi_core.teachers.teacher import Texts
@@ -62,7 +62,7 @@ class Audits:
     )
 
 
-class AuditsReducer(Reducer):
+class AuditsReducer(YesNoReplies):
     """A row for each problem: of the replies about each flaw what most of them say; a tie is a yes.
 
     Replies that cannot be read leave a flaw open. That does not count as one.
@@ -92,14 +92,6 @@ class AuditsReducer(Reducer):
         row = {"problem": record.text, "problem_source": record.source, "sound": sound, **found}
         optional = {"answer": record.expected_answer, "record_id": record.id, "teacher": self._teacher}
         return row | {name: optional[name] for name in self.provenance}
-
-    def _used(self) -> int:
-        return sum(value for key, value in self._counts.items() if key.startswith("replies/"))
-
-    def _read(self, sample: Sample) -> str | None:
-        answer = read_yes_no(sample.text, finished=sample.finish_reason != "length")
-        self._counts[f"replies/{answer or 'unclear'}"] += 1
-        return answer
 
 
 def _flaw(number: int) -> str:

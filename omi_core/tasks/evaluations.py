@@ -23,7 +23,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, Column, Schema
 from omi_core.records import Record, Sample
 from omi_core.tasks import solutions
-from omi_core.tasks.reducing import Fate, Reading, Reducer, open_grader
+from omi_core.tasks.reducing import EverySample, Fate, Reading, open_grader
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Task
 
@@ -69,7 +69,7 @@ class Evaluation:
     )
 
 
-class EvaluationsReducer(Reducer):
+class EvaluationsReducer(EverySample):
     """Grades every sample; each becomes a row, also those that failed or have no answer."""
 
     def __init__(self, config: Config, samples: int | None) -> None:
@@ -84,15 +84,6 @@ class EvaluationsReducer(Reducer):
 
     def close(self) -> None:
         self._grader.close()
-
-    def _answered(self, samples: list[Sample]) -> list[Sample]:
-        super()._answered(samples)
-        return samples
-
-    def _used(self) -> int:
-        """Samples that failed, or never came to an answer, are rows as well, and accounted for already."""
-        counts = self._counts
-        return counts["rows"] - counts["quarantined"] - counts["selection/unclosed_reasoning"]
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         answers = [[self._answer(record, sample) for sample in samples] for record, samples in usable]

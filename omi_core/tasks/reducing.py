@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from omi_core.answers import Grader, WorkerLimits
+from omi_core.answers.yes_no import read_yes_no
 from omi_core.filters.chain import FilterChain
 from omi_core.finish import UNCLOSED, UNNEEDED
 from omi_core.records import Candidate, Record, Sample
@@ -125,6 +126,32 @@ class Reducer(ABC):
                 self._counts["quarantined"] += 1
                 self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
         return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
+
+
+class EverySample(Reducer):
+    """Each sample becomes a row, also one that failed or never came to an answer."""
+
+    def _answered(self, samples: list[Sample]) -> list[Sample]:
+        super()._answered(samples)
+        return samples
+
+    def _used(self) -> int:
+        """Samples that failed, or never came to an answer, are accounted for already."""
+        counts = self._counts
+        return counts["rows"] - counts["quarantined"] - counts["selection/unclosed_reasoning"]
+
+
+class YesNoReplies(Reducer):
+    """Samples are a judge's replies, several of which make a row, or none."""
+
+    def _used(self) -> int:
+        return sum(value for key, value in self._counts.items() if key.startswith("replies/"))
+
+    def _read(self, sample: Sample) -> str | None:
+        """What a reply says, counted: YES, NO, or None where it says neither."""
+        answer = read_yes_no(sample.text, finished=sample.finish_reason != "length")
+        self._counts[f"replies/{answer or 'unclear'}"] += 1
+        return answer
 
 
 def _failure(sample: Sample) -> str | None:

@@ -18,8 +18,8 @@ from omi_core.inputs import BadRow, Skipped, read_rows
 from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema
-from omi_core.records import Record, Sample
-from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.records import Record
+from omi_core.tasks.reducing import Reading, YesNoReplies
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -45,7 +45,7 @@ class Rulings:
     wrong: bool = option(False, "also about answers that the rules called wrong")
 
 
-class RulingsReducer(Reducer):
+class RulingsReducer(YesNoReplies):
     """A row for each pair of answers: what most of the judge's replies say."""
 
     def __init__(self, config: Config, samples: int | None) -> None:
@@ -68,14 +68,6 @@ class RulingsReducer(Reducer):
             }
             optional = {"record_id": record.id, "teacher": self._teacher}
             yield row | {name: optional[name] for name in self.provenance}
-
-    def _used(self) -> int:
-        return sum(value for key, value in self._counts.items() if key.startswith("replies/"))
-
-    def _read(self, sample: Sample) -> str | None:
-        answer = read_yes_no(sample.text, finished=sample.finish_reason != "length")
-        self._counts[f"replies/{answer or 'unclear'}"] += 1
-        return answer
 
 
 def _looks_same(request: Request) -> bool:

@@ -30,7 +30,7 @@ from omi_core.publish.rows import DEFAULT_TASK, clean_text
 from omi_core.records import Record, Sample
 from omi_core.store.layout import Layout
 from omi_core.tasks.evaluations import GRADED
-from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.tasks.reducing import EverySample, Reading
 from omi_core.tasks.score_join import SCORES, text_digest
 from omi_core.tasks.settings import Config
 from omi_core.tasks.solutions import SolutionsReducer
@@ -71,17 +71,8 @@ def read_score(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-class ScoresReducer(Reducer):
+class ScoresReducer(EverySample):
     """A row for each sample that was to be scored, also where it has no score."""
-
-    def _answered(self, samples: list[Sample]) -> list[Sample]:
-        super()._answered(samples)
-        return samples
-
-    def _used(self) -> int:
-        """Samples that failed are rows as well, and accounted for already."""
-        counts = self._counts
-        return counts["rows"] - counts["quarantined"] - counts["selection/unclosed_reasoning"]
 
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         for record, sample in ((record, sample) for record, samples in usable for sample in samples):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import random
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -27,8 +25,9 @@ from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
 from omi_core.tasks.score_join import ScoreReader, best_scored, check_scores, ended_texts
 from omi_core.tasks.settings import Config
+from omi_core.tasks.solution_texts import right_answer, solution_text, unsolved_text, wrong_answer
 from omi_core.tasks.task import Chosen, Counts, Settling, Task
-from omi_core.teachers.teacher import Request, Texts
+from omi_core.teachers.teacher import Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
 
@@ -114,39 +113,51 @@ class SolutionsReducer(Reducer):
 
     def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
         self._tried = {record.id: tried(samples)}
-        [(_, judged_samples, judged)] = self.judged([(record, list(samples))])
-        scores = self._scored(record, judged_samples, judged)
-        places = {sample.index: at for at, sample in enumerate(judged_samples)}
-        failed = super().fates(record, samples)
-        return [
-            self._fate(record, fate.sample, judged, places[fate.sample.index], scores)
-            if fate.sample.index in places
-            else fate
-            for fate in failed
-        ]
+        [(_, ended, judged)] = self.judged([(record, list(samples))])
+        scores = self._scored(record, ended, judged)
+        found = {
+            sample.index: self._fate(record, judged, at, sample, scores[at])
+            for at, sample in enumerate(ended)
+        }
+        passed = [row for _, row in found.values() if row is not None]
+        if judged.picks is not None:
+            picks = dict(zip(found, judged.picks, strict=True))
+            passed.sort(key=lambda row: -picks[row.index])
+        taken = {row.index for row in passed[: 1 if judged.picks is not None else None]}
+        best = self._config.answers.select == "best"
+        if best:
+            taken = {row.index for row in best_scored(passed, self._config.answers.top)[0]}
+        told = {
+            index: fate
+            if row is None or index in taken
+            else dataclasses.replace(
+                fate, outcome="no_score" if best and row.score is None else "other_solution"
+            )
+            for index, (fate, row) in found.items()
+        }
+        return [told.get(fate.sample.index, fate) for fate in super().fates(record, samples)]
 
     def _fate(
-        self, record: Record, sample: Sample, judged: Judged, at: int, scores: Sequence[float | None]
-    ) -> Fate:
+        self, record: Record, judged: Judged, at: int, sample: Sample, score: float | None
+    ) -> tuple[Fate, Candidate | None]:
+        """What became of a sample that ended, and the row that it would be, if it passes."""
         answer, verdict = judged.answers[at], judged.verdicts[at]
-        row: Candidate | None = candidate(record, sample, answer, judged.expected[at] or "", scores[at])
-        outcome, place = "row", None
-        for item in (*self._before.filters, None, *self._after.filters):
-            if item is None:
-                reason = self.refusal(judged, verdict) or self._unwanted(
-                    judged.pass_rate(self._tried[record.id])
-                )
-                if reason is not None:
-                    outcome = reason
-                    break
-                continue
-            [after] = item.apply([row])
-            if after is None:
-                outcome, place = item.name, item.place(row)
-                break
-            row = after
         told = None if verdict is None else verdict.value
-        return Fate(sample, outcome, answer, judged.classes[at], told, place)
+
+        def fate(outcome: str, place: tuple[int, int] | None = None) -> Fate:
+            return Fate(sample, outcome, answer, judged.classes[at], told, place)
+
+        row = candidate(record, sample, answer, judged.expected[at] or "", score)
+        rate = judged.pass_rate(self._tried[record.id])
+        for chain in (self._before, self._after):
+            if chain is self._after and (reason := self.refusal(judged, verdict) or self._unwanted(rate)):
+                return fate(reason), None
+            for item in chain.filters:
+                [after] = item.apply([row])
+                if after is None:
+                    return fate(item.name, item.place(row)), None
+                row = after
+        return fate("row"), row
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
@@ -309,38 +320,6 @@ def _check_rates(config: Config) -> None:
         raise ConfigError(f"data.pass_rate={given}: give the least and the most, such as [0,0.3]")
 
 
-def right_answer(request: Request) -> str:
-    """The ground truth, or a number that the record's content decides where there is none."""
-    if request.record.expected_answer is not None:
-        return request.record.expected_answer
-    return str(int(request.record.id[:8], 16) % 1000)
-
-
-def wrong_answer(draw: random.Random, right: str) -> str:
-    """Like the right one but not equal: a number off by a little, or another letter."""
-    number = re.fullmatch(r"-?\d{1,15}", right)
-    if number:
-        return str(int(right) + draw.choice((-10, -2, -1, 1, 2, 5, 10)))
-    return f"{draw.randint(1000, 9999)}/{draw.choice((7, 11, 13))}"
-
-
-def _solution(draw: random.Random, answer: str) -> str:
-    steps = "".join(_step(draw) for _ in range(draw.randint(1, 4)))
-    return f"{steps}The answer is \\boxed{{{answer}}}."
-
-
-def _step(draw: random.Random) -> str:
-    a, b = draw.randint(2, 99), draw.randint(2, 99)
-    return f"We note that {a} + {b} = {a + b}.\n"
-
-
-def _unsolved(draw: random.Random, request: Request) -> str:
-    number = draw.randint(0, 999)
-    return draw.choice(
-        (f"It is {number}.", f"\\boxed{{{number}", "", f"\\boxed{{}} or {number}", "I cannot say.")
-    )
-
-
 class Solutions(Task):
     """Problems are solved, and the solutions voted on, compared with a ground truth, and filtered."""
 
@@ -351,15 +330,16 @@ class Solutions(Task):
     reduced = ("answers", "filters")
     form = Form(DEFAULT_TASK, "solution", "concise")
     texts = Texts(
-        right=lambda draw, request: _solution(draw, right_answer(request)),
-        wrong=lambda draw, request: _solution(draw, wrong_answer(draw, right_answer(request))),
-        malformed=_unsolved,
+        right=lambda draw, request: solution_text(draw, right_answer(request)),
+        wrong=lambda draw, request: solution_text(draw, wrong_answer(draw, right_answer(request))),
+        malformed=unsolved_text,
     )
     schema = SOLUTIONS
     figures = ("answered", "single_accuracy", "voted_accuracy", "solved", "agreement")
     skipped = {"pass_rate": "of problems with another pass rate"}
     has_styles = False
     solves = True
+    settles = True
 
     def check(self, config: Config) -> None:
         refuse_idle("filters", config.filters)
@@ -432,7 +412,7 @@ class Solutions(Task):
     ) -> SolutionsReducer:
         return SolutionsReducer(config, samples)
 
-    def settling(self, config: Config) -> Settling | None:
+    def settling(self, config: Config) -> Settling:
         return SolutionsSettling(config)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:

@@ -54,7 +54,8 @@ class Task(ABC):
     the option `style` may be given. `solves`: rows are problems with solutions, for which `publish.splits`
     and `publish.chat` are. `reads_run`: the input may be a finished run of these tasks, see
     `records_of_run`.
-    `scored`: samples are graded and scored, and nothing is published.
+    `scored`: samples are graded and scored, and nothing is published. `settles`: samples are drawn in rounds
+    where `adaptive.*` is set, see `settling`.
     """
 
     name: ClassVar[str]
@@ -73,6 +74,7 @@ class Task(ABC):
     has_styles: ClassVar[bool] = True
     solves: ClassVar[bool] = False
     scored: ClassVar[bool] = False
+    settles: ClassVar[bool] = False
     reads_run: ClassVar[tuple[str, ...]] = ()
 
     def check(self, config: Config) -> None:  # noqa: B027
@@ -128,9 +130,9 @@ class Task(ABC):
         reads all records of the run.
         """
 
-    def settling(self, config: Config) -> Settling | None:
-        """What says how many samples a record is to have, to be entered; None: all have the same number."""
-        return None
+    def settling(self, config: Config) -> Settling:
+        """What says how many samples a record is to have, to be entered; of a task that `settles`."""
+        raise NotImplementedError
 
     def styles(self, config: Config, records: Callable[[], Iterable[Record]]) -> Styles | None:
         """How rows are published by style, for a task whose dataset has a folder for each; else None."""

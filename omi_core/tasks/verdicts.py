@@ -16,9 +16,9 @@ from omi_core.inputs import BadRow, Row, RowReader, Skipped, read_rows
 from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema
-from omi_core.records import Record, Sample
+from omi_core.records import Record
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.reducing import Reading, Reducer
+from omi_core.tasks.reducing import Reading, YesNoReplies
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -48,7 +48,7 @@ class Verdicts:
     questions: int = option(5, "nearest questions that a problem is compared with, each in both orders", ge=1)
 
 
-class VerdictsReducer(Reducer):
+class VerdictsReducer(YesNoReplies):
     """A row for each problem and question: what the judge said in either order.
 
     Of several replies to one prompt a single yes counts. There is a row even when no reply could be read:
@@ -74,14 +74,6 @@ class VerdictsReducer(Reducer):
             self._counts["judged/problems"] += 1
             self._counts["judged/contaminated"] += any(row["contaminated"] for row in rows)
             yield from rows
-
-    def _used(self) -> int:
-        return sum(value for key, value in self._counts.items() if key.startswith("replies/"))
-
-    def _read(self, sample: Sample) -> str | None:
-        answer = read_yes_no(sample.text, finished=sample.finish_reason != "length")
-        self._counts[f"replies/{answer or 'unclear'}"] += 1
-        return answer
 
     def _row(
         self, record: Record, question: Row, forward: str | None, backward: str | None

@@ -20,7 +20,7 @@ from typing import Any
 
 from omi_core import open_run
 from omi_core.answers import Grader, Verdict
-from omi_core.tasks.solutions import wrong_answer
+from omi_core.tasks.solution_texts import wrong_answer
 from omi_core.teachers.tiny import world
 
 DEFAULTS = [

@@ -98,6 +98,30 @@ def test_other_tasks_have_their_samples_shown(here: Here) -> None:
     assert "stop" in out
 
 
+def test_of_several_right_samples_the_one_that_is_chosen_is_the_row(here: Here, tmp_path: Path) -> None:
+    assert here("generate", *WORDS)[0] == 0
+    assert here("score", "input=run", "teacher=rehearsal", "run.dir=scores", "cluster.workers=1")[0] == 0
+    best = ("input=run", "answers.scores=scores", "answers.select=best", "run.dir=best")
+    assert here("reduce", *best)[0] == 0
+    rows = {row["record_id"]: row["sample"] for row in open_run(tmp_path / "best").rows()}
+    for record in list(open_run(tmp_path / "best").records())[:5]:
+        code, out, err = here("show", "best", str(record.ordinal), "json=true")
+        assert code == 0, err
+        outcomes = {each["sample"]: each["outcome"] for each in orjson.loads(out)["samples"]}
+        assert [at for at, outcome in outcomes.items() if outcome == "row"] == [rows[record.id]]
+        assert "other_solution" in outcomes.values()
+
+
+def test_a_damaged_journal_is_told_in_a_line(here: Here, run: Path) -> None:
+    (journal,) = (run / "generate").glob("*.jsonl.zst")
+    spoiled = bytearray(journal.read_bytes())
+    for at in range(100, len(spoiled), 200):
+        spoiled[at] ^= 0x11
+    journal.write_bytes(spoiled)
+    code, out, err = here("show", "run", "3")
+    assert (code, out) == (1, "") and err.startswith("failed: ") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -12,18 +12,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 
 from omi_core import prompts
-from omi_core.config import Data, Engine, Sampling, TeacherOptions
+from omi_core.composing.compose import compose_values
+from omi_core.config import Data, Engine, Sampling, TeacherOptions, load_generate
 from omi_core.inputs import Skipped, read_records
 from omi_core.publish.verify import verify
 from omi_core.records import Record, Sample, sample_seed
+from omi_core.stages.generate import run_shard
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.stopping import Stop
+from omi_core.store.attempts import new_attempt
+from omi_core.store.journal import read_samples
 from omi_core.tasks import known
 from omi_core.teachers import open_teacher
 from omi_core.teachers.teacher import Request, Teacher
@@ -45,6 +52,43 @@ def teacher() -> Iterator[Teacher]:
     options = TeacherOptions(model="embedded:strong", dtype="float32", max_model_len=2048)
     with open_teacher(options, Engine(max_num_seqs=128), Sampling(temperature=0.7, max_tokens=512)) as opened:
         yield opened
+
+
+def test_rounds_of_samples_never_stop_the_engine(teacher: Teacher, tmp_path: Path) -> None:
+    """One call carries all rounds of all records: the engine is fed as records are decided."""
+    calls = 0
+
+    class Counted(Teacher):
+        def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
+            nonlocal calls
+            calls += 1
+            return teacher.generate(requests)
+
+        def describe(self) -> dict[str, str]:
+            return teacher.describe()
+
+        def close(self) -> None: ...
+
+    def drawn(tasks: int) -> dict[tuple[int, int], str]:
+        words = [
+            "data.size=10",
+            "samples=8",
+            "adaptive.first=2",
+            "adaptive.step=2",
+            f"run.dir={tmp_path / str(tasks)}",
+        ]
+        run = plan_generate(load_generate(compose_values("generate", [*words, "adaptive.confidence=0.8"])))
+        attempt = new_attempt(run.layout, np.array([[0, run.plan.keys]]), tasks, run.whole)
+        for task in range(tasks):
+            report = run_shard(run, attempt, task, Counted(), Stop(), lambda sample: None)
+            assert report.finished
+        samples = (one for found in read_samples(run.layout.journals(), 0, 10) for one in found)
+        return {(one.ordinal, one.index): one.text for one in samples if one.drawn}
+
+    one, several = drawn(1), drawn(3)
+    assert calls == 4
+    assert one.keys() == several.keys() and 20 <= len(one) < 80
+    assert sum(text != several[key] for key, text in one.items()) <= 1  # rounding of another batch
 
 
 def requests(records: list[Record], samples: int) -> list[Request]:

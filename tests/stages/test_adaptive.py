@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,35 @@ def test_shares_of_right_samples_are_not_those_of_hard_records(tmp_path: Path) -
     shares = [stats["counts"]["truth"]["draws"]["1"] for stats in (fixed, adaptive)]
     one, other = (share["solved"] / share["draws"] for share in shares)
     assert abs(one - other) < 0.06
+
+
+def test_damaged_samples_are_drawn_again_and_nothing_else_is_decided_anew(tmp_path: Path) -> None:
+    run, stats = made(tmp_path / "run", tasks=2)
+    (journal, *_) = run.layout.journals()
+    spoiled = bytearray(journal.read_bytes())
+    spoiled[len(spoiled) // 3] ^= 0x11
+    journal.write_bytes(spoiled)
+    for path in (run.layout.dataset, *run.layout.root.glob("reduce*")):
+        shutil.rmtree(path)
+    _, again = made(tmp_path / "run", tasks=3)
+    assert again["content_hash"] == stats["content_hash"]
+    assert again["counts"] == stats["counts"]
+
+
+def test_the_samples_of_a_flight_are_looked_for_in_journals_that_can_hold_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in those of tasks at its side: thousands of them would each open thousands of files."""
+    asked: list[set[str]] = []
+
+    def read(journals: list[Path], first: int, last: int) -> Any:
+        asked.append({path.name[:10] for path in journals})
+        return real(journals, first, last)
+
+    real = generating.read_samples
+    monkeypatch.setattr(generating, "read_samples", read)
+    made(tmp_path / "run", tasks=3)
+    assert asked == [{"0001-00000"}, {"0001-00001"}, {"0001-00002"}]
 
 
 def test_a_task_that_reads_a_run_sees_its_samples_alone(tmp_path: Path) -> None:
