@@ -57,6 +57,8 @@ def _of_text(text: str, cause: BaseException | None, schema: type) -> str | None
         if cause is None or key is None:
             return f"{found[1]}.yaml: {first_line(cause) if cause else first_line(ValueError(text))}"
         if isinstance(cause, ConfigKeyError):
-            return f"{key} in {found[1]}.yaml: no such option{did_you_mean(str(key), known)}"
+            near = did_you_mean(str(key), known)
+            group = found[1].partition("/")[0]
+            return f"{key} in {found[1]}.yaml: no such option{near or f' here; choose another {group}'}"
         return f"{key} in {found[1]}.yaml: {first_line(cause)}"
     return None

@@ -186,6 +186,7 @@ REFUSED = [
     (("score", *REHEARSED, "input=scores"), "holds scores; task=scores takes a run of solutions or evalua"),
     ((*SCORE, "prompt.format=completion"), "prompt.format=completion: not read by task=scores"),
     (("score", "input=solved", "teacher.kind=vllm", "model=x"), "writes text, no scores; give jobs.score "),
+    (("score", "input=solved", "teacher=tiny"), "tiny.yaml: no such option here; choose another teacher"),
     (("generate", "teacher=reward", "teacher.model=x"), "teacher=reward: scores what others wrote; use it"),
     (("reduce", "input=solved", "answers.select=best"), "answers.select: needs scores; give a run of jobs"),
     (("reduce", "input=solved", "filters.min_score=1"), "filters.min_score: needs scores; give a run of j"),
