@@ -30,11 +30,12 @@ def run_composed(
     main: Callable[[Any], int],
     doc: str,
     together: Callable[[Sequence[Any]], None] = lambda configs: None,
+    interrupted: str = "interrupted; the same command continues",
 ) -> None:
     """Runs `main` on the config composed from `hydra_conf/<name>.yaml` and the command line, then exits.
 
     With `-m` several configs are composed and checked, alone and by `together`, before `main` runs on the
-    first of them.
+    first of them. `interrupted` is said on Ctrl-C.
     """
     from omi_core.composing.compose import command_root, compose_cells, show_views
 
@@ -52,7 +53,7 @@ def run_composed(
 
         return composed_page(name, command_root(name).schema, doc, whole)
 
-    leave(run, page, "interrupted; the same command continues")
+    leave(run, page, interrupted)
 
 
 def _all_of(main: Callable[[Any], int], configs: Sequence[Any]) -> int:
