@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from signal import SIGTERM
 from typing import Any, NoReturn
 
 from omi_core.checks.check_lines import FAILED, OK, SKIPPED, CheckLine, not_needed
@@ -76,7 +77,7 @@ def judge(name: str, evidence: Evidence) -> CheckLine | None:
     except _NotYet:
         return None
     except _Lost as lost:
-        return CheckLine(name, SKIPPED, str(lost), "see the lines above" if lost.failed else "")
+        return CheckLine(name, SKIPPED, str(lost))
 
 
 def _report(seen: Seen, name: str, rank: int = 0) -> Report:
@@ -109,13 +110,18 @@ def _ended(seen: Seen) -> str:
     return f"{words}: {seen.said}" if seen.said else words
 
 
+def _meeting(evidence: Evidence) -> Iterator[tuple[str, Seen]]:
+    """The probes whose tasks meet us in the directory. That there is no pair is said elsewhere."""
+    for probe, seen in evidence.probes.items():
+        if probe != "sample" and not (probe == "pair" and (seen.unfit or seen.why_not)):
+            yield probe, seen
+
+
 def _directory(name: str, evidence: Evidence) -> CheckLine:
     """Every task saw what we wrote, and we what it wrote."""
     hosts, lost, seconds = [], [], 0.0
     advice = "choose a run.root (or run.dir) on a file system that all nodes share"
-    for probe, seen in evidence.probes.items():
-        if probe == "pair" and (seen.unfit or seen.why_not):
-            continue  # said elsewhere
+    for probe, seen in _meeting(evidence):
         for rank in range(seen.tasks):
             try:
                 met = _part(seen, probe, "directory", rank)
@@ -142,9 +148,7 @@ def _directory(name: str, evidence: Evidence) -> CheckLine:
 def _clocks(name: str, evidence: Evidence) -> CheckLine:
     """A node saw our answer after we wrote it, and before we saw that it did: by both clocks."""
     within, found, lost = 0.0, False, []
-    for probe, seen in evidence.probes.items():
-        if probe == "pair" and (seen.unfit or seen.why_not):
-            continue
+    for probe, seen in _meeting(evidence):
         for rank in range(seen.tasks):
             try:
                 met = _part(seen, probe, "directory", rank)
@@ -314,7 +318,7 @@ def _signal(name: str, evidence: Evidence) -> CheckLine:
     if "error" in found:
         return CheckLine(name, FAILED, found["error"], advice)
     left, promised = found["seconds_left"], found["promised"]
-    if left is None or found["signal"] == 15:
+    if left is None or found["signal"] == SIGTERM:
         return CheckLine(name, FAILED, f"no signal came {promised} s before the time limit", advice)
     words = f"came {left:.0f} s before the time limit, {promised} s were asked for"
     if not promised - _LATE_S <= left <= promised + _EARLY_S:
@@ -326,7 +330,8 @@ def _requeue(name: str, evidence: Evidence) -> CheckLine:
     if not evidence.config.cluster.requeue:
         return not_needed(name, "cluster.requeue=false: the gate sends again what a time limit leaves")
     seen = evidence.probes["gpu"]
-    _part(seen, "gpu", "signal")  # only then the task hands back its work
+    if _part(seen, "gpu", "signal").get("signal") == SIGTERM:
+        raise _Lost(f"job {seen.job} was ended before it could hand back its work: {_ended(seen)}", True)
     if seen.state is not None and seen.state.restarts:
         return CheckLine(name, OK, f"job {seen.job} has sent itself back to the queue")
     if seen.over:

@@ -61,7 +61,7 @@ def ask_slurm(config: Generate, gpu: Job, cpu: Job) -> Iterator[CheckLine]:
         yield _answer(ARRAYS, lambda: _arrays(config, limits(), gpu, cpu))
     else:
         why = " and ".join(name for name, good in accepted.items() if not good)
-        yield CheckLine(ARRAYS, SKIPPED, f"the site does not take {why}", "mend that first")
+        yield CheckLine(ARRAYS, SKIPPED, f"the site has not taken {why}")
     yield _answer(QUEUE, lambda: _queue(config, limits()))
     yield _answer(ACCOUNTING, _accounting)
 
@@ -73,6 +73,8 @@ def _answer(name: str, ask: Callable[[], CheckLine]) -> CheckLine:
         return refused(name, error)
     except commands.Busy as error:
         return CheckLine(name, SKIPPED, f"Slurm does not answer ({error})", "try again")
+    except commands.SubmitLimit as error:
+        return CheckLine(name, SKIPPED, f"your queue has no room to ask in ({error.message})")
     except commands.NotInstalled:
         raise
     except commands.SlurmError as error:
@@ -101,7 +103,7 @@ def _arrays(config: Generate, site: Site, gpu: Job, cpu: Job) -> CheckLine:
             commands.run(
                 "sbatch", "--test-only", stdin=script(cluster, asked), timeout=commands.SBATCH_TIMEOUT_S
             )
-        except (commands.Busy, commands.NotInstalled):
+        except (commands.Busy, commands.SubmitLimit, commands.NotInstalled):
             raise
         except commands.SlurmError as error:
             return CheckLine(

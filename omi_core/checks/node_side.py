@@ -40,6 +40,7 @@ Part = dict[str, Any]
 
 def main(root: str, probe: str, stop: Stop) -> int:
     """Runs a probe; returns the exit code. With 75 the job's script sends the job back to the queue."""
+    began = float(os.environ.get("SLURM_JOB_START_TIME") or time.time())  # older Slurms do not say
     notes = Notes(Path(root))
     if not (notes.root / f"{CONFIG}.json").is_file():
         print(f"{UNSHARED}: {root} is empty on {socket.gethostname()}", file=sys.stderr, flush=True)
@@ -63,7 +64,7 @@ def main(root: str, probe: str, stop: Stop) -> int:
         return 0
     report.add("engine", lambda: installed.engine(config.teacher))
     report.add("model", lambda: look_at_model(config.teacher, config.engine))
-    report.add("signal", lambda: _await_signal(config, stop))
+    report.add("signal", lambda: _await_signal(config, stop, began))
     return 0 if stop.signal == signal.SIGTERM else HANDED_BACK
 
 
@@ -107,13 +108,12 @@ def _slurm_inside(config: Generate, root: Path) -> Part:
     return {"errors": errors}
 
 
-def _await_signal(config: Generate, stop: Stop) -> Part:
-    """When the signal before the time limit came, in seconds before the limit; None where it did not."""
+def _await_signal(config: Generate, stop: Stop, began: float) -> Part:
+    """When the signal before the time limit came, in seconds before that; None where it did not."""
     cluster = config.cluster
-    start = float(os.environ.get("SLURM_JOB_START_TIME") or time.time())
-    end = start + (limit_seconds(cluster.time) or 0)
+    end = began + (limit_seconds(cluster.time) or 0)
     # Slurm looks at its jobs every half minute.
-    last = min(end - cluster.signal_seconds + 45, end - 3)
+    last = min(end - cluster.signal_seconds + 45, end - 10)
     stop.comes(last - time.time())
     came = stop.seconds()
     return {

@@ -60,7 +60,7 @@ def _lines(asked: Inspection) -> Generator[CheckLine, None, None]:
     yield (profile := login_node.ask_profile(config, asked.base / "check/logs"))
     if profile.outcome != OK:
         for name in (*login_node.OF_SLURM, *JUDGES):
-            yield CheckLine(name, SKIPPED, "the profile is not complete", "mend that first")
+            yield CheckLine(name, SKIPPED, "the profile is not complete")
         return
     jobs = jobs_of(config, asked.base / "check")
     skipped: dict[str, str] = {}
