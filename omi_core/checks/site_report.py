@@ -68,6 +68,11 @@ def why_to_check(base: Path, cluster: Cluster) -> str | None:
     return None if checked == _profile(cluster) else f"+cluster={cluster.name} has changed since its check"
 
 
+def to_check(why: str, cluster: Cluster) -> str:
+    """The line that suggests it."""
+    return f"{why}: python -m jobs.check +cluster={cluster.name} … proves the site in minutes"
+
+
 def _profile(cluster: Cluster) -> str:
     """Tells profiles apart."""
     values = options.written(cluster)

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         if stage == "probe":
             from omi_core.checks import node_side
 
-            return node_side.main(root, *rest, stop)
+            return node_side.main(root, rest[0], stop)
         try:
             with array_task.leaving_word(root, stage):
                 if stage in ("advance", "rescue", "step"):
