@@ -24,7 +24,7 @@ Report = dict[str, Any]
 
 
 @dataclass
-class Seen:
+class Probe:
     """What is known of one probe.
 
     `why_not` says why there is no job, or why it has not begun, and `unfit` why the site has no such jobs;
@@ -53,7 +53,7 @@ class Evidence:
 
     config: Generate
     here: Report
-    probes: dict[str, Seen]
+    probes: dict[str, Probe]
     dataset_refused: list[str] = field(default_factory=list)
     sampled: dict[str, Any] = field(default_factory=dict)
 
@@ -80,14 +80,14 @@ def judge(name: str, evidence: Evidence) -> CheckLine | None:
         return CheckLine(name, SKIPPED, str(lost))
 
 
-def _report(seen: Seen, name: str, rank: int = 0) -> Report:
+def _report(seen: Probe, name: str, rank: int = 0) -> Report:
     """The report of a task, as far as it is."""
     if rank in seen.reports:
         return seen.reports[rank]
     _missing(seen, name)
 
 
-def _part(seen: Seen, name: str, part: str, rank: int = 0) -> Report:
+def _part(seen: Probe, name: str, part: str, rank: int = 0) -> Report:
     """A part of a task's report."""
     report = _report(seen, name, rank)
     if part in report:
@@ -95,7 +95,7 @@ def _part(seen: Seen, name: str, part: str, rank: int = 0) -> Report:
     _missing(seen, name)
 
 
-def _missing(seen: Seen, name: str) -> NoReturn:
+def _missing(seen: Probe, name: str) -> NoReturn:
     if seen.why_not is not None:
         raise _Lost(f"the {name} job: {seen.why_not}", failed=False)
     if not seen.over:
@@ -103,14 +103,14 @@ def _missing(seen: Seen, name: str) -> NoReturn:
     raise _Lost(f"the {name} job {seen.job} ended before: {_ended(seen)}", failed=True)
 
 
-def _ended(seen: Seen) -> str:
+def _ended(seen: Probe) -> str:
     from omi_core.slurm.failures import words_of
 
     words = words_of(seen.state) if seen.state is not None else "Slurm has no word of it"
     return f"{words}: {seen.said}" if seen.said else words
 
 
-def _meeting(evidence: Evidence) -> Iterator[tuple[str, Seen]]:
+def _meeting(evidence: Evidence) -> Iterator[tuple[str, Probe]]:
     """The probes whose tasks meet us in the directory. That there is no pair is said elsewhere."""
     for probe, seen in evidence.probes.items():
         if probe != "sample" and not (probe == "pair" and (seen.unfit or seen.why_not)):

@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-import omi_core
 from omi_core.teachers.teacher_options import LOADED, TeacherOptions
 
 PROJECT = "open-math-instruct-hpc"
@@ -53,7 +52,7 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
 
 def code_digest() -> str:
     """Of all modules of the library: two checkouts of one version are told apart."""
-    root = Path(omi_core.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())

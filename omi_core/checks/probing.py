@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from omi_core import options
-from omi_core.checks.evidence import Evidence, Seen
+from omi_core.checks.evidence import Evidence, Probe
 from omi_core.checks.node_side import CONFIG
 from omi_core.checks.notes import Notes
 from omi_core.cluster_options import Canary, Cluster
@@ -113,17 +113,17 @@ class Probing:
         short = replace(config.cluster, time=str(limit), cpu_time=str(limit + 10))
         write_json(self.place / f"{CONFIG}.json", options.written(replace(config, cluster=short)))
         for name, job in jobs_of(config, self.place).items():
-            seen = self.evidence.probes[name] = Seen(tasks=job.nodes * job.tasks, why_not=skipped.get(name))
+            seen = self.evidence.probes[name] = Probe(tasks=job.nodes * job.tasks, why_not=skipped.get(name))
             if name == "pair" and seen.why_not is None:
                 seen.unfit = _unfit(short, job)
             if seen.why_not is None and seen.unfit is None:
                 self._submit(seen, lambda j=job: submit_job(short, j))
         if sample:
-            seen = self.evidence.probes["sample"] = Seen(why_not=skipped.get("gpu"))
+            seen = self.evidence.probes["sample"] = Probe(why_not=skipped.get("gpu"))
             if seen.why_not is None:
                 self._submit(seen, self._send_sample)
 
-    def _submit(self, seen: Seen, send: Callable[[], str]) -> None:
+    def _submit(self, seen: Probe, send: Callable[[], str]) -> None:
         try:
             seen.job = send()
         except (commands.SlurmError, ConfigError) as error:
@@ -205,15 +205,15 @@ class Probing:
                 why = told.words or "waits"
                 seen.why_not = f"{why} ({state.reason or state.state}) still; give patience_minutes=…"
 
-    def _lateness(self, seen: Seen) -> float:
+    def _lateness(self, seen: Probe) -> float:
         """How long reports may come after the end of a job: not at all where all are there."""
         finished = all("directory" in seen.reports.get(rank, {}) for rank in range(seen.tasks))
         return 0.0 if finished or self._sample_is(seen) else _LATE_S
 
-    def _sample_is(self, seen: Seen) -> bool:
+    def _sample_is(self, seen: Probe) -> bool:
         return seen is self.evidence.probes.get("sample") and bool(self.evidence.sampled)
 
-    def _finish(self, seen: Seen, key: TaskKey) -> None:
+    def _finish(self, seen: Probe, key: TaskKey) -> None:
         self._read_notes()
         layout = Layout(self.place)
         if seen is self.evidence.probes.get("sample") and self._sample is not None:

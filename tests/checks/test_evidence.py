@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
 
 from omi_core.checks.check_lines import CheckLine, is_ready
-from omi_core.checks.evidence import JUDGES, Evidence, Seen, judge
+from omi_core.checks.evidence import JUDGES, Evidence, Probe, judge
 from omi_core.slurm.states import TaskState
 from tests.slurm.composing import compose
 
@@ -21,16 +22,19 @@ MODEL = {"directory": "/m", "files": 2, "bytes": 9e9, "wrong": []}
 ENGINE = {"vllm": "0.32", "gpus": 1}
 
 
+composed = cache(compose)
+
+
 def sound(*options: str) -> Evidence:
     """All that a sound site answers, of a teacher that loads a model."""
 
-    def seen(job: str, *reports: dict[str, Any], restarts: int = 0) -> Seen:
+    def seen(job: str, *reports: dict[str, Any], restarts: int = 0) -> Probe:
         found = dict(
             enumerate({"host": f"n{rank}", "directory": MET, **each} for rank, each in enumerate(reports))
         )
         state = TaskState("COMPLETED" if not restarts else "PENDING", restarts=restarts)
         times = {rank: 100.0 for rank in found}
-        return Seen(job, None, None, len(found), found, state, True, None, times, {r: 101.0 for r in found})
+        return Probe(job, None, None, len(found), found, state, True, None, times, {r: 101.0 for r in found})
 
     first = {"environment": HERE, "engine": ENGINE, "gpus": GPUS, "model": MODEL, "signal": SIGNAL}
     second = {"host": "n0", "environment": HERE, "gpus": GPUS | {"own": ["1"]}}
@@ -39,7 +43,7 @@ def sound(*options: str) -> Evidence:
         "cpu": seen("2", {"environment": HERE, "commands": {"errors": {}}}),
         "pair": seen("3", {"pair": {}}, {"pair": PAIR}),
     }
-    config = compose(*SITE, "teacher=model", "teacher.model=/m", "filters.max_tokens=null", *options)
+    config = composed(*SITE, "teacher=model", "teacher.model=/m", "filters.max_tokens=null", *options)
     return Evidence(config, HERE, probes)
 
 
@@ -189,7 +193,7 @@ def test_a_job_that_ends_without_a_report_blames_what_its_log_does(
 
 def test_a_job_that_never_started_proves_nothing() -> None:
     evidence = sound()
-    evidence.probes["cpu"] = Seen("2", why_not="waits for free nodes (Resources) still")
+    evidence.probes["cpu"] = Probe("2", why_not="waits for free nodes (Resources) still")
     found = lines(evidence)
     for name in ("CPU environment", "Slurm in jobs", "directory", "clocks"):
         assert found[name].outcome == "skipped" and found[name].needed
@@ -199,7 +203,7 @@ def test_a_job_that_never_started_proves_nothing() -> None:
 
 def test_a_site_of_one_node_has_no_pair_and_is_still_ready() -> None:
     evidence = sound()
-    evidence.probes["pair"] = Seen(unfit="there are no CPU jobs of two nodes here (PartitionNodeLimit)")
+    evidence.probes["pair"] = Probe(unfit="there are no CPU jobs of two nodes here (PartitionNodeLimit)")
     found = lines(evidence)
     assert found["locks"].outcome == found["renames"].outcome == "skipped"
     assert is_ready(found.values())
@@ -218,7 +222,7 @@ def test_the_hub_is_asked_for_where_the_recipe_takes_something_from_it() -> None
 
 def test_a_sample_that_was_asked_for_is_told_or_why_there_is_none() -> None:
     evidence = sound()
-    evidence.probes["sample"] = Seen(
+    evidence.probes["sample"] = Probe(
         "4", over=True, state=TaskState("FAILED", exit_code=1), said="CUDA error"
     )
     assert "made none: FAILED with exit code 1: CUDA error" in lines(evidence)["sample"].found
