@@ -28,9 +28,10 @@ _ELEMENTS = frozenset(
     "mlabeledtr msub msup msubsup munder mover munderover mmultiscripts mprescripts none merror".split()
 )
 _ATTRIBUTES = frozenset(
-    "accent accentunder columnalign columnlines columnspacing columnspan depth display displaystyle fence form "
-    "frame height largeop linethickness lspace mathvariant maxsize minsize movablelimits notation rowalign "
-    "rowlines rowspacing rowspan rspace scriptlevel separator stretchy symmetric voffset width".split()
+    "accent accentunder columnalign columnlines columnspacing columnspan depth display displaystyle "
+    "fence form frame height largeop linethickness lspace mathvariant maxsize minsize movablelimits "
+    "notation rowalign rowlines rowspacing rowspan rspace scriptlevel separator stretchy symmetric "
+    "voffset width".split()
 )
 # How the converter writes symbols; other references are what was typed.
 _SYMBOL = re.compile("&#x([0-9A-F]{4,6});")

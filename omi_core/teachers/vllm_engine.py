@@ -20,12 +20,10 @@ from omi_core.teachers.models import local_directory, model_path
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineNotStarted
-from omi_core.teachers.teacher_options import REWARD, Engine, TeacherOptions
+from omi_core.teachers.teacher_options import CPU_SEATS, REWARD, Engine, TeacherOptions
 from omi_core.teachers.vllm_worker import EXTENSION, AskedWorker
 
 _CPU_KV_CACHE_GB = 1.0
-# With more at once the first samples come late there, and a stop loses all that are in flight.
-_CPU_SEATS = 16
 # The room for a prompt where the context is the model's own.
 _PROMPT_TOKENS = 8192
 
@@ -208,7 +206,7 @@ def seats(teacher: TeacherOptions, engine: Engine) -> int:
     if teacher.kind == REWARD and current_platform.is_cpu():
         return engine.max_num_seqs or 1  # the last digits of a score depend on what is computed beside it
     few = current_platform.is_cpu() and not teacher.model.startswith("embedded:")
-    return (engine.max_num_seqs or _CPU_SEATS) if few else engine.seats
+    return (engine.max_num_seqs or CPU_SEATS) if few else engine.seats
 
 
 def group_arguments(group: RankGroup) -> dict[str, Any]:
