@@ -22,6 +22,7 @@ Options = TypeVar("Options")
 OfRuns = TypeVar("OfRuns", bound=Where)
 
 # What every command with a config takes: several values at once, groups of one's own, Hydra's own views.
+_CONTINUES = "interrupted; the same command continues"
 _COMPOSES = Takes(sweep=True, folder=True, views=True)
 
 
@@ -30,7 +31,7 @@ def run_composed(
     main: Callable[[Any], int],
     doc: str,
     together: Callable[[Sequence[Any]], None] = lambda configs: None,
-    interrupted: str = "interrupted; the same command continues",
+    interrupted: str = _CONTINUES,
 ) -> None:
     """Runs `main` on the config composed from `hydra_conf/<name>.yaml` and the command line, then exits.
 
@@ -42,10 +43,12 @@ def run_composed(
         together(configs)
         return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
 
-    run_cells(name, each, doc)
+    run_cells(name, each, doc, interrupted)
 
 
-def run_cells(name: str, main: Callable[[Sequence[Any]], int], doc: str) -> None:
+def run_cells(
+    name: str, main: Callable[[Sequence[Any]], int], doc: str, interrupted: str = _CONTINUES
+) -> None:
     """As `run_composed`; `main` gets all configs at once, of which there are several with `-m`."""
     from omi_core.composing.compose import command_root, compose_cells, show_views
 
