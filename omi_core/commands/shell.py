@@ -21,8 +21,8 @@ from omi_core.options import ConfigError, leaves
 Options = TypeVar("Options")
 OfRuns = TypeVar("OfRuns", bound=Where)
 
-# What every command with a config takes: several values at once, groups of one's own, Hydra's own views.
 _CONTINUES = "interrupted; the same command continues"
+# What every command with a config takes: several values at once, groups of one's own, Hydra's own views.
 _COMPOSES = Takes(sweep=True, folder=True, views=True)
 
 
