@@ -120,7 +120,7 @@ def _meeting(evidence: Evidence) -> Iterator[tuple[str, Probe]]:
 def _directory(name: str, evidence: Evidence) -> CheckLine:
     """Every task saw what we wrote, and we what it wrote."""
     hosts, lost, seconds = [], [], 0.0
-    advice = "choose a run.root (or run.dir) on a file system that all nodes share"
+    advice = "choose run.root (or run.dir) on a file system that all nodes share, and containers mount"
     for probe, seen in _meeting(evidence):
         for rank in range(seen.tasks):
             try:
@@ -286,25 +286,29 @@ def _gpus(name: str, evidence: Evidence) -> CheckLine:
 
 def _wrong_gpus(config: Generate, tasks: list[Report]) -> tuple[str, str] | None:
     """What is wrong with the GPUs of one node's tasks, and what to do."""
-    cluster = config.cluster
-    asked, option = cluster.gpus_per_node, f"cluster.gpus_per_node={cluster.gpus_per_node}"
+    asked, option = config.cluster.gpus_per_node, f"cluster.gpus_per_node={config.cluster.gpus_per_node}"
+    form = (
+        "see cluster.gpu_request (gpus, gres, none) and cluster.gpu_type: how the site wants them asked for"
+    )
+    for task in tasks:
+        driver: int | None = task["driver"]
+        # Without a word of Slurm a task takes what is there.
+        expected = asked if task["given"] is None else len(task["given"])
+        if driver is not None and driver < expected:
+            return (
+                f"{expected} GPUs expected, the driver shows {driver}",
+                f"{form}; or correct {option}",
+            )
+        if task["given"] is None and driver is None:
+            return f"{asked} GPUs asked for, neither Slurm nor a driver knows of one", form
+        if task["given"] is None and driver is not None and driver > asked:
+            words = f"{asked} GPUs asked for, {driver} seen: those of others, or idle ones"
+            return words, f"correct {option}, or ask for them by cluster.gpu_request=gpus"
     given = {gpu for task in tasks for gpu in task["given"] or ()}
-    told = any(task["given"] is not None for task in tasks)
-    driver = max((task["driver"] for task in tasks if task["driver"] is not None), default=None)
-    other = "cluster.gpu_request (gpus, gres, none) and cluster.gpu_type: the form in which the site takes it"
-    if told and len(given) != asked:
-        return f"{asked} GPUs asked for, Slurm gives {len(given)}", f"see {other}"
-    if driver is not None and driver < asked:
-        return f"{asked} GPUs asked for, {driver} there", f"see {other}, or correct {option}"
-    if not told and driver is not None and driver > asked:
-        return (
-            f"{asked} GPUs asked for, {driver} seen: those of others, or idle ones",
-            f"correct {option}, or ask for them by cluster.gpu_request=gpus",
-        )
-    if not told and driver is None:
-        return f"{asked} GPUs asked for, none there: neither Slurm nor a driver knows of one", f"see {other}"
-    owned = [gpu for task in tasks for gpu in task["own"] or ()]
-    if len(tasks) > 1 and len(owned) != len(set(owned)):
+    if tasks[0]["given"] is not None and len(given) != asked:
+        return f"{asked} GPUs asked for, Slurm gives {len(given)}", form
+    own = [gpu for task in tasks for gpu in task["own"] or ()]
+    if len(own) != len(set(own)):
         return "two tasks have the same GPU", "ask the site how its Slurm binds GPUs to tasks"
     return None
 

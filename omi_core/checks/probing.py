@@ -45,7 +45,8 @@ from omi_core.store.journal import read_samples
 from omi_core.store.layout import Layout
 from omi_core.store.manifests import read_manifests
 
-_LOOK_S, _ASK_S = 0.5, 5.0
+# The directory is looked at often, the controller first every few seconds, and in a long queue seldom.
+_LOOK_S, _ASK_S, _SELDOM_S = 0.5, 5.0, 30.0
 # What a task wrote last may be seen here a while after Slurm knows that it ended.
 _LATE_S = 15.0
 _GONE_S = 60.0
@@ -154,12 +155,13 @@ class Probing:
 
         A job that has not begun after `patience_s` seconds is given up.
         """
-        until = time.monotonic() + patience_s
+        begun = time.monotonic()
         while True:
             self._read_notes()
-            if time.monotonic() - self._asked >= _ASK_S:
-                self._ask_slurm(time.monotonic() > until)
-                self._asked = time.monotonic()
+            now = time.monotonic()
+            if now - self._asked >= min(_ASK_S + (now - begun) / 20, _SELDOM_S):
+                self._ask_slurm(now - begun > patience_s)
+                self._asked = now
             yield self.evidence
             probes = self.evidence.probes.values()
             if all(seen.over or seen.why_not or seen.unfit for seen in probes):

@@ -196,7 +196,8 @@ def own_gpus(config: Generate) -> None:
     if not visible and config.cluster.gpu_request == "none":
         # A site that hands out whole nodes may set nothing: all of its GPUs are there.
         visible = [str(number) for number in range(config.cluster.gpus_per_node)]
-    if visible and len(visible) == size * replicas(config):
+    # Where Slurm binds them to tasks each sees its own; else all, of which some may belong to no replica.
+    if len(visible) >= size * replicas(config):
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first * size : (first + 1) * size])
 
 

@@ -125,10 +125,11 @@ def test_a_fault_is_told_in_its_line_with_what_to_do_and_in_no_other(
     [
         ({"given": ["0"], "own": ["0"]}, "failed", "2 GPUs asked for, Slurm gives 1"),
         ({"given": [], "own": []}, "failed", "2 GPUs asked for, Slurm gives 0"),
-        ({"driver": 1}, "failed", "2 GPUs asked for, 1 there"),
+        ({"driver": 1}, "failed", "2 GPUs expected, the driver shows 1"),
         ({"given": None, "driver": 8}, "failed", "2 GPUs asked for, 8 seen: those of others"),
         ({"given": None, "driver": None}, "failed", "neither Slurm nor a driver knows of one"),
         ({"driver": None}, "skipped", "no driver (nvidia-smi) to confirm it"),
+        ({"given": ["0"], "own": ["0"], "driver": 1}, "failed", "2 GPUs asked for, Slurm gives 1"),
         ({"driver": 8}, "ok", "2 asked for and seen, 1 for each of 2 tasks"),  # CUDA keeps to those given
     ],
 )

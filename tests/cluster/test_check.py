@@ -25,6 +25,8 @@ DRIVER = 'for gpu in ${CUDA_VISIBLE_DEVICES//,/ }; do echo "GPU $gpu: NVIDIA H20
 # Lists all of a node.
 ALL_GPUS = 'for gpu in {0..7}; do echo "GPU $gpu: NVIDIA H200 (UUID: GPU-$gpu)"; done'
 
+SUGGESTED = "python -m jobs.check +cluster=slurm"
+
 Lines = dict[str, dict[str, Any]]
 
 
@@ -69,10 +71,13 @@ def outcomes(lines: Lines, outcome: str) -> set[str]:
 
 
 def test_a_sound_site_is_ready_and_nothing_but_the_report_is_left(site: Site, chain: Chain) -> None:
+    plan = ("generate", *site.words("plan=true", "data.size=2"))
+    assert SUGGESTED in site.here(*plan)[1]
     code, lines, told = site.check()
     assert outcomes(lines, "failed") == set(), told
     assert outcomes(lines, "skipped") == {"model", "hub", "sample"}, told
     assert code == 0
+    assert SUGGESTED not in site.here(*plan)[1]
     assert site.left() == ["check-slurm.json"]
     assert chain.queued() == []
 
@@ -225,7 +230,7 @@ def test_gpus_that_are_not_granted_a_missing_model_and_a_signal_that_never_comes
     )
     assert code == 1
     assert outcomes(lines, "failed") == {"GPUs", "model", "signal"}, told
-    assert "2 GPUs asked for, 0 there" in lines["GPUs"]["found"]
+    assert "2 GPUs expected, the driver shows 0" in lines["GPUs"]["found"]
     assert "no such directory" in lines["model"]["found"]
 
 
@@ -239,3 +244,20 @@ def test_the_teacher_of_a_recipe_generates_a_sample(site: Site) -> None:
     assert code == 0, told
     assert outcomes(lines, "skipped") == {"GPUs", "hub"}, told
     assert "tokens in" in lines["sample"]["found"]
+
+
+@pytest.mark.slow
+def test_generate_suggests_the_check_once_until_it_was_made(site: Site, tmp_path: Path) -> None:
+    words = [*site.words(), "data.size=2", "samples=1"]
+    told = f"+cluster=slurm was never checked for runs in {tmp_path / 'runs'}: python -m jobs.check +cluster="
+    _, out, _ = site.here("generate", *words, "plan=true")
+    assert out.count(told) == 1
+    code, out, err = site.here("generate", *words)
+    assert code == 0 and err.count(told) == 1 and told not in out
+    code, _, _ = site.here("check", *site.words("cluster.partition=bach", "cluster.cpu_partition=bach"))
+    assert code == 1
+    _, out, _ = site.here("generate", *words, "plan=true", "seed=1")
+    assert "+cluster=slurm has changed since its check: python -m jobs.check" in out
+    other = ["cluster.partition=bach", "cluster.cpu_partition=bach", "seed=1"]
+    code, _, err = site.here("generate", *words, *other, "plan=true")
+    assert code == 2 and "jobs.check" not in err  # what is refused needs no other suggestion
