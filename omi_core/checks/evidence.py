@@ -111,7 +111,7 @@ def _ended(seen: Probe) -> str:
 
 
 def _meeting(evidence: Evidence) -> Iterator[tuple[str, Probe]]:
-    """The probes whose tasks meet us in the directory. That there is no pair is said elsewhere."""
+    """The probes whose tasks meet us in the directory; where there is no pair, the others suffice."""
     for probe, seen in evidence.probes.items():
         if probe != "sample" and not (probe == "pair" and (seen.unfit or seen.why_not)):
             yield probe, seen
@@ -174,41 +174,43 @@ def _clocks(name: str, evidence: Evidence) -> CheckLine:
     return CheckLine(name, OK, f"agree within {within:.1f} s")
 
 
-def _pair(evidence: Evidence) -> Report:
-    seen = evidence.probes["pair"]
-    found = _part(seen, "pair", "pair", 1)
-    if "error" in found:
-        other = seen.reports.get(0, {}).get("pair", {})
-        raise _Lost(other.get("error") or found["error"], failed=True)
-    return found
+def _pair(evidence: Evidence) -> tuple[Report, str]:
+    """What was found between two nodes, or between one and this machine; and between which."""
+    pair, cpu = evidence.probes["pair"], evidence.probes["cpu"]
+    if pair.unfit is None:
+        found = _part(pair, "pair", "pair", 1)
+        where = f"{_report(pair, 'pair')['host']} and {_report(pair, 'pair', 1)['host']}"
+        error = pair.reports[0].get("pair", {}).get("error") or found.get("error")
+    else:
+        found = _part(cpu, "cpu", "pair")
+        where, error = f"{_report(cpu, 'cpu')['host']} and this machine", found.get("error")
+    if error:
+        raise _Lost(error, failed=True)
+    return found, where
 
 
 def _renames(name: str, evidence: Evidence) -> CheckLine:
-    if (why := evidence.probes["pair"].unfit) is not None:
-        return not_needed(name, why)
-    found = _pair(evidence)
+    found, where = _pair(evidence)
     advice = "choose a file system with atomic renames, and see its mount options for caches (NFS: actimeo)"
     if found["broken"]:
-        return CheckLine(
-            name, FAILED, f"a file that another node replaces: {', '.join(found['broken'])}", advice
-        )
+        words = f"{where}: of a file that the other replaces: {', '.join(found['broken'])}"
+        return CheckLine(name, FAILED, words, advice)
     for key, what in (("renamed", "replaced"), ("grown", "appended to")):
         if not found[key]:
-            words = f"a file {what} on one node was not seen so on another within {SYNC_S:g} s"
+            words = f"{where}: a file {what} by one was not seen so by the other within {SYNC_S:g} s"
             return CheckLine(name, FAILED, words, advice)
-    return CheckLine(name, OK, f"files that grow or are replaced are seen so within {found['seconds']:.1f} s")
+    words = f"{where}: files that grow or are replaced are seen so within {found['seconds']:.1f} s"
+    return CheckLine(name, OK, words)
 
 
 def _locks(name: str, evidence: Evidence) -> CheckLine:
-    if (why := evidence.probes["pair"].unfit) is not None:
-        return not_needed(name, why)
-    found = _pair(evidence)
+    found, where = _pair(evidence)
     advice = "mount it with locks (Lustre: flock; NFS 4), or choose another file system"
     if not found["held"]:
-        return CheckLine(name, FAILED, "two nodes hold the same lock at once", advice)
+        return CheckLine(name, FAILED, f"{where} hold the same lock at once", advice)
     if not found["free"]:
-        return CheckLine(name, FAILED, f"a lock that was released stays taken for {SYNC_S:g} s", advice)
-    return CheckLine(name, OK, "a lock held on one node keeps another out, until it is released")
+        return CheckLine(name, FAILED, f"{where}: a lock that was released stays taken", advice)
+    return CheckLine(name, OK, f"{where}: a lock held by one keeps the other out, until it is released")
 
 
 def _environment(probe: str) -> Callable[[str, Evidence], CheckLine]:

@@ -32,6 +32,8 @@ from omi_core.stages.stopping import Stop
 from omi_core.store.files import read_json
 
 CONFIG = "config"
+# Where no job has two nodes, the login node is the other one.
+WITH_LOGIN = "pair.login"
 # How a log begins that says so; the login node cannot be told in another way.
 UNSHARED = "not shared"
 
@@ -51,9 +53,9 @@ def main(root: str, probe: str, stop: Stop) -> int:
     rank = int(os.environ.get("SLURM_PROCID", "0"))
     report = _Report(notes, f"{probe}-{rank}")
     report.add("directory", lambda: _meet(notes, report.name))
-    if probe == "pair":
-        report.add("pair", lambda: two_nodes.try_out(notes, rank))
-    else:
+    if probe == "pair" or (probe == "cpu" and notes.read(WITH_LOGIN) is not None):
+        report.add("pair", lambda: two_nodes.try_out(notes, rank if probe == "pair" else 1))
+    if probe != "pair":
         report.add("environment", installed.environment)
     if probe == "cpu":
         report.add("commands", lambda: _slurm_inside(config, notes.root))

@@ -17,13 +17,16 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from omi_core import options
+from omi_core.checks import two_nodes
 from omi_core.checks.evidence import Evidence, Probe
-from omi_core.checks.node_side import CONFIG
+from omi_core.checks.node_side import CONFIG, WITH_LOGIN
 from omi_core.checks.notes import Notes
 from omi_core.cluster_options import Canary, Cluster
 from omi_core.config import Generate, RunOptions
@@ -113,10 +116,13 @@ class Probing:
         # Those that do not wait for the signal end long before it.
         short = replace(config.cluster, time=str(limit), cpu_time=str(limit + 10))
         write_json(self.place / f"{CONFIG}.json", options.written(replace(config, cluster=short)))
-        for name, job in jobs_of(config, self.place).items():
+        jobs = jobs_of(config, self.place)
+        unfit = None if "pair" in skipped else _unfit(short, jobs["pair"])
+        if unfit:
+            self._notes.leave(WITH_LOGIN, {})
+        for name, job in jobs.items():
             seen = self.evidence.probes[name] = Probe(tasks=job.nodes * job.tasks, why_not=skipped.get(name))
-            if name == "pair" and seen.why_not is None:
-                seen.unfit = _unfit(short, job)
+            seen.unfit = unfit if name == "pair" else None
             if seen.why_not is None and seen.unfit is None:
                 self._submit(seen, lambda j=job: submit_job(short, j))
         if sample:
@@ -176,11 +182,18 @@ class Probing:
                 if rank not in seen.answered and f"{name}.here" in names:
                     seen.answered[rank] = time.time()
                     self._notes.leave(f"{name}.seen", {})
+                    if probe == "cpu" and self.evidence.probes["pair"].unfit:
+                        Thread(target=self._play, daemon=True).start()
                 if name in names and (report := self._notes.read(name)) is not None:
                     seen.arrived.setdefault(rank, time.time())
                     seen.reports[rank] = report
         if self._sample is not None:
             self.evidence.sampled = _sample_report(self._sample)
+
+    def _play(self) -> None:
+        """Is the other node of the CPU job. What goes wrong, that one says."""
+        with suppress(Exception):
+            two_nodes.try_out(self._notes, 0)
 
     def _ask_slurm(self, impatient: bool) -> None:
         """How the jobs stand; where Slurm does not tell, patience alone ends the waiting."""

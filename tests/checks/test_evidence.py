@@ -70,10 +70,10 @@ FAULTS: list[tuple[str, str, int, dict[str, Any], str, str]] = [
     ("cpu", "directory", 0, {"saw_answer": None}, "directory", "n0 did not see a file of this machine"),
     ("cpu", "directory", 0, {"saw_answer": 200.0}, "clocks", "99 s ahead of this machine"),
     ("pair", "directory", 1, {"saw_answer": 60.0}, "clocks", "n1 is 40 s behind this machine"),
-    ("pair", "pair", 1, {"renamed": False}, "renames", "replaced on one node was not seen so"),
-    ("pair", "pair", 1, {"grown": False}, "renames", "appended to on one node"),
+    ("pair", "pair", 1, {"renamed": False}, "renames", "replaced by one was not seen so"),
+    ("pair", "pair", 1, {"grown": False}, "renames", "appended to by one"),
     ("pair", "pair", 1, {"broken": ["seen half written"]}, "renames", "seen half written"),
-    ("pair", "pair", 1, {"held": False}, "locks", "two nodes hold the same lock"),
+    ("pair", "pair", 1, {"held": False}, "locks", "n0 and n1 hold the same lock"),
     ("pair", "pair", 1, {"free": False}, "locks", "stays taken"),
     (
         "cpu",
@@ -202,12 +202,15 @@ def test_a_job_that_never_started_proves_nothing() -> None:
     assert not is_ready(found.values())
 
 
-def test_a_site_of_one_node_has_no_pair_and_is_still_ready() -> None:
+def test_a_site_without_jobs_of_two_nodes_is_tried_between_a_node_and_this_machine() -> None:
     evidence = sound()
     evidence.probes["pair"] = Probe(unfit="there are no CPU jobs of two nodes here (PartitionNodeLimit)")
+    evidence.probes["cpu"].reports[0]["pair"] = PAIR
     found = lines(evidence)
-    assert found["locks"].outcome == found["renames"].outcome == "skipped"
+    assert found["locks"].found.startswith("n0 and this machine: a lock held by one")
     assert is_ready(found.values())
+    change(evidence, "cpu", "pair", 0, held=False)
+    assert "n0 and this machine hold the same lock" in lines(evidence)["locks"].found
 
 
 def test_the_hub_is_asked_for_where_the_recipe_takes_something_from_it() -> None:

@@ -149,6 +149,18 @@ def test_a_job_that_does_not_start_is_waited_for_as_long_as_asked_and_then_cance
 
 
 @pytest.mark.slow
+def test_a_site_that_gives_one_node_to_a_cpu_job_is_tried_with_the_login_node(site: Site) -> None:
+    one = ("partitionname=cpu", "MaxNodes=1")
+    site.cluster.run("scontrol", "update", *one)
+    try:
+        code, lines, told = site.check()
+    finally:
+        site.cluster.run("scontrol", "update", one[0], "MaxNodes=UNLIMITED")
+    assert code == 0, told
+    assert "n1 and this machine" in lines["locks"]["found"]
+
+
+@pytest.mark.slow
 def test_ctrl_c_cancels_the_jobs_and_leaves_nothing(site: Site, chain: Chain) -> None:
     words = [sys.executable, "-m", "jobs.check", *site.words()]
     with subprocess.Popen(words, cwd=site.place, stderr=subprocess.PIPE, text=True) as command:
