@@ -45,7 +45,7 @@ def main(root: str, probe: str, stop: Stop) -> int:
     began = float(os.environ.get("SLURM_JOB_START_TIME") or time.time())  # older Slurms do not say
     notes = Notes(Path(root))
     if not (notes.root / f"{CONFIG}.json").is_file():
-        print(f"{UNSHARED}: {root} is empty on {socket.gethostname()}", file=sys.stderr, flush=True)
+        print(f"not shared: {root} is empty on {socket.gethostname()}", file=sys.stderr, flush=True)
         return 1
     if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
         return 0  # it came back, and that is all
