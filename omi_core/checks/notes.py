@@ -32,9 +32,9 @@ class Notes:
             return None
 
     def wait(self, name: str, seconds: float = SYNC_S) -> dict[str, Any] | None:
-        """A note that another process leaves; None when these seconds have passed."""
+        """A note that another process leaves; None when time is up, or the directory gone."""
         until = time.monotonic() + seconds
-        while (note := self.read(name)) is None and time.monotonic() < until:
+        while (note := self.read(name)) is None and time.monotonic() < until and self.root.exists():
             time.sleep(_LOOK_S)
         return note
 
