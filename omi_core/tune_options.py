@@ -23,6 +23,8 @@ from omi_core.teachers.teacher_options import CPU_SEATS
 
 _MOST_MEMORY = 0.95
 _DRAFTED = (3, 5)
+# Sections that say where and when, not what.
+_ELSEWHERE = ("cluster", "run", "plan", "wait", "notify", "canary", "reduce_tasks")
 
 
 @dataclass
@@ -142,8 +144,7 @@ def _root(config: Generate) -> Path:
 
 def _name(trial: Trial) -> str:
     """A directory for a trial: of another setting another one, also where only what is not told differs."""
-    known = [options.content(trial.config)]
-    known += [options.written(getattr(trial.config, name)) for name in ("engine", "teacher")]
+    known = {key: value for key, value in options.written(trial.config).items() if key not in _ELSEWHERE}
     told = "_".join(f"{key.rpartition('.')[2]}-{value}" for key, value in trial.setting.items())
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in told)[:60]
     return f"{plain or 'as-given'}-{digest128(orjson.dumps(known, option=orjson.OPT_SORT_KEYS))[:8]}"

@@ -171,7 +171,7 @@ def _advice(made: Sequence[Trial], figures: Sequence[TrialFigures | None], unit:
         return []
     best = min(known, key=lambda one: one[0])
     if not best[2].full:
-        more = "data.size" if best[1].config.data.origin == "demo" else "data.limit"
+        more = "data.size" if best[1].config.data.origin == "world" else "data.limit"
         return [
             "seats were never all taken for long, so a long run may be faster or slower than this: give more "
             f"problems by {more}, or fewer seats"
