@@ -18,10 +18,13 @@ from omi_core import options
 from omi_core.config import Generate, load_generate
 from omi_core.options import ConfigError, option
 from omi_core.records import digest128
+from omi_core.teachers.models import model_path
 from omi_core.teachers.teacher_options import CPU_SEATS
 
 _MOST_MEMORY = 0.95
 _DRAFTED = (3, 5)
+# Sections that say where and when, not what.
+_ELSEWHERE = ("cluster", "run", "plan", "wait", "notify", "canary", "reduce_tasks")
 
 
 @dataclass
@@ -118,7 +121,7 @@ def _around(asked: TuneCell) -> Iterator[Generate]:
     if gpus and base.engine.gpu_memory_utilization < _MOST_MEMORY:
         yield _with(base, "engine", gpu_memory_utilization=_MOST_MEMORY)
     for tokens in _DRAFTED if asked.draft else ():
-        drafted = {"model": asked.draft, "num_speculative_tokens": tokens}
+        drafted = {"model": model_path(asked.draft or ""), "num_speculative_tokens": tokens}
         yield _with(base, "engine", extra={**base.engine.extra, "speculative_config": drafted})
 
 
@@ -141,7 +144,7 @@ def _root(config: Generate) -> Path:
 
 def _name(trial: Trial) -> str:
     """A directory for a trial: of another setting another one, also where only what is not told differs."""
-    known = {name: options.written(getattr(trial.config, name)) for name in ("engine", "teacher")}
+    known = {key: value for key, value in options.written(trial.config).items() if key not in _ELSEWHERE}
     told = "_".join(f"{key.rpartition('.')[2]}-{value}" for key, value in trial.setting.items())
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in told)[:60]
     return f"{plain or 'as-given'}-{digest128(orjson.dumps(known, option=orjson.OPT_SORT_KEYS))[:8]}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from omi_core.hints import word
 from omi_core.stages.run import Run, published
-from omi_core.stages.trials import TrialFigures, accepted_shares, trial_figures
+from omi_core.stages.trials import TrialFigures, accepted_shares, samples_alike, trial_figures
 from omi_core.store.files import write_json
 from omi_core.store.layout import Layout
 from omi_core.terminal import print_table
@@ -154,13 +154,10 @@ def _figures(made: Sequence[Trial], states: Sequence[str]) -> list[TrialFigures 
         open_run(Layout(Path(trial.config.run.dir or ""))) if state == "done" else None
         for trial, state in zip(made, states, strict=True)
     ]
-    stats = {run.plan.fingerprint + str(run.layout.root): published(run) for run in runs if run is not None}
     shares = accepted_shares(
-        (run.plan.fingerprint, (stats[run.plan.fingerprint + str(run.layout.root)] or {}).get("counts", {}))
-        for run in runs
-        if run is not None
+        (samples_alike(run), (published(run) or {}).get("counts", {})) for run in runs if run is not None
     )
-    return [None if run is None else trial_figures(run, shares[run.plan.fingerprint]) for run in runs]
+    return [None if run is None else trial_figures(run, shares[samples_alike(run)]) for run in runs]
 
 
 def _advice(made: Sequence[Trial], figures: Sequence[TrialFigures | None], unit: str) -> list[str]:
@@ -172,22 +169,22 @@ def _advice(made: Sequence[Trial], figures: Sequence[TrialFigures | None], unit:
     ]
     if not known:
         return []
-    lines = []
     best = min(known, key=lambda one: one[0])
+    if not best[2].full:
+        more = "data.size" if best[1].config.data.origin == "world" else "data.limit"
+        return [
+            "seats were never all taken for long, so a long run may be faster or slower than this: give more "
+            f"problems by {more}, or fewer seats"
+        ]
     given = next((one for one in known if not one[1].words), known[0])
     saved = 1 - best[0] / given[0]
     if best[1] is given[1] or saved < _CLEAR:
-        lines.append(f"no setting is clearly cheaper than {given[1].words or 'that given'}")
-    else:
-        than = f"{given[1].words or 'as given'}"
-        lines.append(f"cheapest: {best[0]:.3g} {unit} per row, {saved:.0%} less than {than}; to use it, add")
-        lines.append(f"    {best[1].words}")
-    if not best[2].full:
-        lines.append(
-            "its seats were never all taken for long: what it does in a long run is not measured; give "
-            "more problems, data.limit=512"
-        )
-    return lines
+        return [f"no setting is clearly cheaper than {given[1].words or 'that given'}"]
+    than = given[1].words or "as given"
+    return [
+        f"cheapest: {best[0]:.3g} {unit} per row, {saved:.0%} less than {than}; to use it, add",
+        f"    {best[1].words}",
+    ]
 
 
 def _known(trial: Trial, state: str, figures: TrialFigures | None) -> dict[str, Any]:

@@ -73,17 +73,22 @@ def _speed(shard: Mapping[str, Any]) -> tuple[float, bool]:
     return shard["samples"] / max(shard["seconds"], 1e-9), False
 
 
-def accepted_shares(stats: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, float]:
-    """Fingerprint → share of samples that become rows, over all trials that sample alike.
+def samples_alike(run: Run[Any]) -> str:
+    """What runs have in common whose samples are of one distribution.
 
-    What the engine is set to changes no answer, so that every trial tells of every other.
+    An argument that is only passed on to the engine may change what it computes, so it counts.
     """
+    return f"{run.plan.fingerprint} {sorted(run.config.engine.extra.items())}"
+
+
+def accepted_shares(stats: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, float]:
+    """Share of samples that become rows, over all trials that sample alike: (which, counts) of each trial."""
     total: dict[str, list[float]] = {}
-    for fingerprint, counts in stats:
+    for alike, counts in stats:
         ratio = METRICS["kept_share"].ratio
         assert ratio is not None
         part, whole = ratio({"counts": counts})
-        both = total.setdefault(fingerprint, [0.0, 0.0])
+        both = total.setdefault(alike, [0.0, 0.0])
         both[0] += part or 0.0
         both[1] += whole or 0.0
-    return {fingerprint: part / whole if whole else 0.0 for fingerprint, (part, whole) in total.items()}
+    return {alike: part / whole if whole else 0.0 for alike, (part, whole) in total.items()}

@@ -121,10 +121,10 @@ def test_the_words_of_a_trial_are_the_trial_when_they_are_typed(words: tuple[str
 def test_a_trial_has_a_directory_of_its_own_also_where_only_what_is_not_told_differs() -> None:
     roots = {
         trial.config.run.dir
-        for words in ((), ("engine.queue=3",), ("teacher.dtype=float16",))
+        for words in ((), ("engine.queue=3",), ("teacher.dtype=float16",), ("data.size=9",))
         for trial in trials([cell("run.dir=t", *words)])
     }
-    assert len(roots) == 3 * 5
+    assert len(roots) == 4 * 5
     assert all(re.fullmatch(r"t/[\w.-]+", root or "") for root in roots)
 
 
@@ -218,7 +218,8 @@ def test_a_plan_shows_every_trial_and_makes_nothing(here: Here, tmp_path: Path) 
 def test_a_trial_that_was_too_small_says_so(here: Here) -> None:
     code, out, _ = here("tune", *FAST, "engine.max_num_seqs=64,256", "-m")
     assert code == 0
-    assert "its seats were never all taken for long" in out
+    assert "seats were never all taken for long" in out and "problems by data.size" in out
+    assert "cheapest" not in out
 
 
 def test_on_a_site_that_gives_out_single_gpus_a_trial_asks_for_those_of_one_replica(here: Here) -> None:
