@@ -121,12 +121,14 @@ class Probing:
         if unfit:
             self._notes.leave(WITH_LOGIN, {})
         for name, job in jobs.items():
-            seen = self.evidence.probes[name] = Probe(tasks=job.nodes * job.tasks, why_not=skipped.get(name))
+            seen = self.evidence.probes[name] = Probe(
+                name, tasks=job.nodes * job.tasks, why_not=skipped.get(name)
+            )
             seen.unfit = unfit if name == "pair" else None
             if seen.why_not is None and seen.unfit is None:
                 self._submit(seen, lambda j=job: submit_job(short, j))
         if sample:
-            seen = self.evidence.probes["sample"] = Probe(why_not=skipped.get("gpu"))
+            seen = self.evidence.probes["sample"] = Probe("sample", why_not=skipped.get("gpu"))
             if seen.why_not is None:
                 self._submit(seen, self._send_sample)
 

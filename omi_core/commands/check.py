@@ -51,8 +51,8 @@ def check(asked: Inspection) -> int:
 def _lines(asked: Inspection) -> Generator[CheckLine, None, None]:
     """Every line, as soon as it is known."""
     from omi_core.checks import login_node
-    from omi_core.checks.evidence import JUDGES
     from omi_core.checks.installed import environment
+    from omi_core.checks.judges import JUDGES
     from omi_core.checks.model_files import hub_refuses
     from omi_core.checks.probing import Probing, jobs_of
 
@@ -79,7 +79,7 @@ def _lines(asked: Inspection) -> Generator[CheckLine, None, None]:
 
 def _judged(probing: Probing, patience_s: float) -> Iterator[CheckLine]:
     """The lines that jobs answer."""
-    from omi_core.checks.evidence import JUDGES, judge
+    from omi_core.checks.judges import JUDGES, judge
 
     unanswered = list(JUDGES)
     for evidence in probing.look(patience_s):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from omi_core.checks.check_lines import CheckLine, is_ready
-from omi_core.checks.evidence import JUDGES, Evidence, Probe, judge
+from omi_core.checks.evidence import Evidence, Probe
+from omi_core.checks.judges import JUDGES, judge
 from omi_core.slurm.states import TaskState
 from tests.slurm.composing import compose
 
@@ -28,21 +29,21 @@ composed = cache(compose)
 def sound(*options: str) -> Evidence:
     """All that a sound site answers, of a teacher that loads a model."""
 
-    def seen(job: str, *reports: dict[str, Any], restarts: int = 0) -> Probe:
-        found = dict(
-            enumerate({"host": f"n{rank}", "directory": MET, **each} for rank, each in enumerate(reports))
-        )
-        state = TaskState("COMPLETED" if not restarts else "PENDING", restarts=restarts)
-        times = {rank: 100.0 for rank in found}
-        return Probe(job, None, None, len(found), found, state, True, None, times, {r: 101.0 for r in found})
+    def probe(name: str, *reports: dict[str, Any], restarts: int = 0) -> Probe:
+        found = {rank: {"host": f"n{rank}", "directory": MET, **each} for rank, each in enumerate(reports)}
+        made = Probe(name, "7", len(found), reports=found, over=True)
+        made.state = TaskState("COMPLETED" if not restarts else "PENDING", restarts=restarts)
+        made.answered, made.arrived = dict.fromkeys(found, 100.0), dict.fromkeys(found, 101.0)
+        return made
 
     first = {"environment": HERE, "engine": ENGINE, "gpus": GPUS, "model": MODEL, "signal": SIGNAL}
     second = {"host": "n0", "environment": HERE, "gpus": GPUS | {"own": ["1"]}}
-    probes = {
-        "gpu": seen("1", first, second, restarts=1),
-        "cpu": seen("2", {"environment": HERE, "commands": {"errors": {}}}),
-        "pair": seen("3", {"pair": {}}, {"pair": PAIR}),
-    }
+    made = (
+        probe("gpu", first, second, restarts=1),
+        probe("cpu", {"environment": HERE, "commands": {"errors": {}}}),
+        probe("pair", {"pair": {}}, {"pair": PAIR}),
+    )
+    probes = {each.name: each for each in made}
     config = composed(*SITE, "teacher=model", "teacher.model=/m", "filters.max_tokens=null", *options)
     return Evidence(config, HERE, probes)
 
@@ -194,7 +195,7 @@ def test_a_job_that_ends_without_a_report_blames_what_its_log_does(
 
 def test_a_job_that_never_started_proves_nothing() -> None:
     evidence = sound()
-    evidence.probes["cpu"] = Probe("2", why_not="waits for free nodes (Resources) still")
+    evidence.probes["cpu"] = Probe("cpu", "2", why_not="waits for free nodes (Resources) still")
     found = lines(evidence)
     for name in ("CPU environment", "Slurm in jobs", "directory", "clocks"):
         assert found[name].outcome == "skipped" and found[name].needed
@@ -204,7 +205,9 @@ def test_a_job_that_never_started_proves_nothing() -> None:
 
 def test_a_site_without_jobs_of_two_nodes_is_tried_between_a_node_and_this_machine() -> None:
     evidence = sound()
-    evidence.probes["pair"] = Probe(unfit="there are no CPU jobs of two nodes here (PartitionNodeLimit)")
+    evidence.probes["pair"] = Probe(
+        "pair", unfit="there are no CPU jobs of two nodes here (PartitionNodeLimit)"
+    )
     evidence.probes["cpu"].reports[0]["pair"] = PAIR
     found = lines(evidence)
     assert found["locks"].found.startswith("n0 and this machine: a lock held by one")
@@ -227,7 +230,7 @@ def test_the_hub_is_asked_for_where_the_recipe_takes_something_from_it() -> None
 def test_a_sample_that_was_asked_for_is_told_or_why_there_is_none() -> None:
     evidence = sound()
     evidence.probes["sample"] = Probe(
-        "4", over=True, state=TaskState("FAILED", exit_code=1), said="CUDA error"
+        "sample", "4", over=True, state=TaskState("FAILED", exit_code=1), said="CUDA error"
     )
     assert "made none: FAILED with exit code 1: CUDA error" in lines(evidence)["sample"].found
     evidence.sampled = {"error": "EngineFailed: out of memory"}
