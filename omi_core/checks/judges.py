@@ -29,18 +29,18 @@ def judge(name: str, evidence: Evidence) -> CheckLine | None:
         return CheckLine(name, SKIPPED, str(lost))
 
 
-def _meeting(evidence: Evidence) -> Iterator[tuple[str, Probe]]:
+def _meeting(evidence: Evidence) -> Iterator[Probe]:
     """The probes whose tasks meet us in the directory; where there is no pair, the others suffice."""
     for probe, seen in evidence.probes.items():
         if probe != "sample" and not (probe == "pair" and (seen.unfit or seen.why_not)):
-            yield probe, seen
+            yield seen
 
 
 def _directory(name: str, evidence: Evidence) -> CheckLine:
     """Every task saw what we wrote, and we what it wrote."""
     hosts, lost, seconds = [], [], 0.0
     advice = "choose run.root (or run.dir) on a file system that all nodes share, and containers mount"
-    for probe, seen in _meeting(evidence):
+    for seen in _meeting(evidence):
         for rank in range(seen.tasks):
             try:
                 met = seen.part("directory", rank)
@@ -48,7 +48,7 @@ def _directory(name: str, evidence: Evidence) -> CheckLine:
                 if (seen.said or "").startswith(UNSHARED):
                     return CheckLine(name, FAILED, str(seen.said), advice)
                 if seen.over and seen.job and seen.said is None and not seen.reports:
-                    why = f"the {probe} job {seen.job} left neither report nor log there ({seen.ended()})"
+                    why = f"the {seen.name} job {seen.job} left neither report nor log there ({seen.ended()})"
                     return CheckLine(name, FAILED, why, advice)
                 lost.append(str(error))
                 continue
@@ -67,7 +67,7 @@ def _directory(name: str, evidence: Evidence) -> CheckLine:
 def _clocks(name: str, evidence: Evidence) -> CheckLine:
     """A node saw our answer after we wrote it, and before we saw that it did: by both clocks."""
     within, found, lost = 0.0, False, []
-    for probe, seen in _meeting(evidence):
+    for seen in _meeting(evidence):
         for rank in range(seen.tasks):
             try:
                 met = seen.part("directory", rank)

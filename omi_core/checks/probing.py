@@ -53,6 +53,8 @@ _LOOK_S, _ASK_S, _SELDOM_S = 0.5, 5.0, 30.0
 # What a task wrote last may be seen here a while after Slurm knows that it ended.
 _LATE_S = 15.0
 _GONE_S = 60.0
+# The last part of a probe's reports: of which task, and its name.
+_LAST = {"gpu": (0, "signal"), "cpu": (0, "commands"), "pair": (1, "pair")}
 _SAMPLE_LIMIT_S = 3600
 
 
@@ -62,7 +64,7 @@ def probe_limit(cluster: Cluster) -> int:
 
 
 def jobs_of(config: Generate, place: Path) -> dict[str, Job]:
-    """The probes' jobs by name; those of two names differ from a run's in what they run alone."""
+    """The probes' jobs by name, shaped as those of a run. Raises ConfigError as `replicas`."""
     nodes, each = config.teacher.nodes, replicas(config)
 
     def job(name: str, stage: str, nodes: int = 1, tasks: int = 1) -> Job:
@@ -85,7 +87,7 @@ class Probing:
         self._notes = Notes(self.place)
         self._sample: Layout | None = None
         self._ended: dict[str, float] = {}
-        self._asked = 0.0
+        self._asked = self._answered = 0.0
 
     def __enter__(self) -> Probing:
         with_absolute_paths(self.evidence.config)
@@ -163,12 +165,12 @@ class Probing:
 
         A job that has not begun after `patience_s` seconds is given up.
         """
-        begun = time.monotonic()
+        begun = self._answered = time.monotonic()
         while True:
             self._read_notes()
             now = time.monotonic()
             if now - self._asked >= min(_ASK_S + (now - begun) / 20, _SELDOM_S):
-                self._ask_slurm(now - begun > patience_s)
+                self._ask_slurm(now - begun > patience_s, patience_s)
                 self._asked = now
             yield self.evidence
             probes = self.evidence.probes.values()
@@ -197,8 +199,8 @@ class Probing:
         with suppress(Exception):
             two_nodes.try_out(self._notes, 0)
 
-    def _ask_slurm(self, impatient: bool) -> None:
-        """How the jobs stand; where Slurm does not tell, patience alone ends the waiting."""
+    def _ask_slurm(self, impatient: bool, patience_s: float) -> None:
+        """How the jobs stand; a controller that is away is waited for as long as a job."""
         at_work = {
             seen.job: seen
             for seen in self.evidence.probes.values()
@@ -207,10 +209,11 @@ class Probing:
         try:
             found = states.query(at_work)
         except commands.SlurmError as error:
-            for seen in at_work.values():
-                if impatient and seen.state is None:
-                    seen.why_not = f"nothing is known of it: {error}"
+            if time.monotonic() - self._answered > patience_s:
+                for seen in at_work.values():
+                    seen.why_not = f"Slurm does not tell how it stands ({error})"
             return
+        self._answered = time.monotonic()
         for key, state in found.items():
             seen = at_work[key.job_id]
             seen.state = state
@@ -223,17 +226,15 @@ class Probing:
                 seen.why_not = f"{why} ({state.reason or state.state}) still; give patience_minutes=…"
 
     def _lateness(self, seen: Probe) -> float:
-        """How long reports may come after the end of a job: not at all where all are there."""
-        finished = all("directory" in seen.reports.get(rank, {}) for rank in range(seen.tasks))
-        return 0.0 if finished or self._sample_is(seen) else _LATE_S
-
-    def _sample_is(self, seen: Probe) -> bool:
-        return seen is self.evidence.probes.get("sample") and bool(self.evidence.sampled)
+        """How long reports may come after the end of a job: not at all where the last part is there."""
+        rank, last = _LAST.get(seen.name, (0, ""))
+        whole = last in seen.reports.get(rank, {}) or (seen.name == "sample" and self.evidence.sampled)
+        return 0.0 if whole else _LATE_S
 
     def _finish(self, seen: Probe, key: TaskKey) -> None:
         self._read_notes()
         layout = Layout(self.place)
-        if seen is self.evidence.probes.get("sample") and self._sample is not None:
+        if seen.name == "sample" and self._sample is not None:
             layout = self._sample
         seen.said, seen.over = log_line(layout, key)[1], True
 
