@@ -29,6 +29,10 @@ OFTEN = {
         *("input", "model", "solution", "data.problem", "tasks", "teacher.max_model_len"),
         *("teacher.reward.label", "teacher.reward.steps", "plan", "run.dir"),
     ),
+    "tune": (
+        *("data.path", "data.limit", "samples", "teacher.model", "teacher.tensor_parallel"),
+        *("engine.max_num_seqs", "engine.gpu_memory_utilization", "draft", "wait", "plan", "run.dir"),
+    ),
     "check": (
         *("sample", "patience_minutes", "json", "tasks", "reduce_tasks", "teacher.model", "data.hub"),
         *("run.dir", "run.root"),
