@@ -133,7 +133,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
-    composing = ("Generate", "Evaluate", "Score", "SiteCheck")
+    composing = ("Generate", "Tune", "Evaluate", "Score", "SiteCheck")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)
