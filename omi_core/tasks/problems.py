@@ -15,10 +15,10 @@ from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema, normal_text
-from omi_core.records import Candidate, Record, digest128
+from omi_core.records import Candidate, Record, Sample, digest128
 from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, walk
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -75,6 +75,15 @@ class ProblemsReducer(Reducer):
                     self._counts["oracle/problems"] += 1
                     self._counts["oracle/well_posed"] += self._oracle(kept.solution) is not None
                 yield self._row(record, kept)
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        for record, samples in usable:
+            yield {sample.index: self._fate(record, sample) for sample in samples}
+
+    def _fate(self, record: Record, sample: Sample) -> Fate:
+        row, outcome, place = walk(self._chain, candidate(record, sample), sample.text)
+        copied = None if row is None else self._copied(record.text, row.solution)
+        return Fate(sample, copied or outcome, place=place)
 
     def _copied(self, seed: str, problem: str) -> str | None:
         """The name that a copy is counted as; None for a problem that is new."""

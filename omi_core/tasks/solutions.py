@@ -22,7 +22,7 @@ from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.picks import Picks
-from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader, walk
 from omi_core.tasks.score_join import ScoreReader, best_scored, check_scores, ended_texts
 from omi_core.tasks.settings import Config
 from omi_core.tasks.solution_texts import right_answer, solution_text, unsolved_text, wrong_answer
@@ -34,6 +34,8 @@ from omi_core.text.reasoning import joined
 
 class SolutionsReducer(Reducer):
     """Votes, compares with the ground truth, and keeps the samples whose answer is the expected one."""
+
+    judges = True
 
     def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
@@ -111,9 +113,15 @@ class SolutionsReducer(Reducer):
             self._counts["scores/best_equal"] += judged.verdicts[best] is Verdict.EQUAL
         return scores
 
-    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
-        self._tried = {record.id: tried(samples)}
-        [(_, ended, judged)] = self.judged([(record, list(samples))])
+    def fates(self, window: Sequence[Reading]) -> Iterator[list[Fate]]:
+        self._tried = {record.id: tried(samples) for record, samples in window}
+        return super().fates(window)
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        for (record, ended), judged in zip(usable, self._outcomes(usable), strict=True):
+            yield self._fates_of(record, ended, judged)
+
+    def _fates_of(self, record: Record, ended: list[Sample], judged: Judged) -> dict[int, Fate]:
         scores = self._scored(record, ended, judged)
         found = {
             sample.index: self._fate(record, judged, at, sample, scores[at])
@@ -127,7 +135,7 @@ class SolutionsReducer(Reducer):
         best = self._config.answers.select == "best"
         if best:
             taken = {row.index for row in best_scored(passed, self._config.answers.top)[0]}
-        told = {
+        return {
             index: fate
             if row is None or index in taken
             else dataclasses.replace(
@@ -135,7 +143,6 @@ class SolutionsReducer(Reducer):
             )
             for index, (fate, row) in found.items()
         }
-        return [told.get(fate.sample.index, fate) for fate in super().fates(record, samples)]
 
     def _fate(
         self, record: Record, judged: Judged, at: int, sample: Sample, score: float | None
@@ -143,21 +150,15 @@ class SolutionsReducer(Reducer):
         """What became of a sample that ended, and the row that it would be, if it passes."""
         answer, verdict = judged.answers[at], judged.verdicts[at]
         told = None if verdict is None else verdict.value
-
-        def fate(outcome: str, place: tuple[int, int] | None = None) -> Fate:
-            return Fate(sample, outcome, answer, judged.classes[at], told, place)
-
         row = candidate(record, sample, answer, judged.expected[at] or "", score)
-        rate = judged.pass_rate(self._tried[record.id])
-        for chain in (self._before, self._after):
-            if chain is self._after and (reason := self.refusal(judged, verdict) or self._unwanted(rate)):
-                return fate(reason), None
-            for item in chain.filters:
-                [after] = item.apply([row])
-                if after is None:
-                    return fate(item.name, item.place(row)), None
-                row = after
-        return fate("row"), row
+        row, outcome, place = walk(self._before, row, sample.text)
+        if row is not None:
+            rate = judged.pass_rate(self._tried[record.id])
+            if reason := self.refusal(judged, verdict) or self._unwanted(rate):
+                row, outcome = None, reason
+            else:
+                row, outcome, place = walk(self._after, row, sample.text)
+        return Fate(sample, outcome, answer, judged.classes[at], told, place), row
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)
