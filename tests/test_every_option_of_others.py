@@ -89,6 +89,10 @@ SHOWN: dict[str, str] = {
     **{f"resume.{key}": _WORDS for key in ("cluster", "engine", "run", "reduce_tasks", "notify")},
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
+        f"explore.{key}": "jobs/test_explore_run.py"
+        for key in ("search", "reason", "pass_rate", "disagreement", "order", "port", "index")
+    },
+    **{
         f"combine.{key}": _COMBINE
         for key in ("inputs", "keep_problems_of", "unique", "on_bad_row", "task", "name")
     },

@@ -166,11 +166,13 @@ def open_index(run: Run[Any], path: Path) -> RecordIndex:
                 _make(run, path, state)
                 found = RecordIndex(path)
         return found
+    except sqlite3.OperationalError as error:
+        raise OSError(f"{path}: cannot be written ({error}); give another place as index=DIRECTORY") from error
     except OSError as error:
         if not disk_failed(error):
             raise
         raise ConfigError(
-            f"index={path.parent}: cannot be written ({error.strerror}); give another"
+            f"{path}: cannot be written ({error.strerror}); give another place as index=DIRECTORY"
         ) from error
 
 

@@ -149,7 +149,10 @@ class RecordPages:
         }
 
     def _shown(self, ordinal: int, reason: str) -> dict[str, Any]:
-        """A record as the template takes it, the first sample open that became `reason`. Raises as `RecordIndex.fates`, and ConfigError as `Records`."""
+        """A record as the template takes it, the first sample open that became `reason`.
+
+        Raises as `RecordIndex.fates`, and ConfigError as `Records`.
+        """
         with self._lock:
             record = self._records[ordinal]
         fates = self._index.fates(self._run.layout, ordinal)
