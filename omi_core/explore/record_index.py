@@ -58,6 +58,11 @@ create table outcomes (outcome text, ordinal integer, samples integer, primary k
   without rowid;
 create table details (ordinal integer primary key, fates blob, frames blob);
 """
+_LINE = """
+select ordinal, samples, kept, pass_rate, disagreement, start from records join texts using (ordinal)
+where ordinal = ?
+"""
+_DETAILS = "select fates, frames from details where ordinal = ?"
 _PLACE = struct.Struct("<IIQ")  # a frame: attempt and task of its journal, and its offset there
 
 
@@ -91,7 +96,9 @@ class RecordIndex:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        about = dict(self._query("select name, value from about"))
+        with closing(_read(path)) as database:
+            about = dict(database.execute("select name, value from about").fetchall())
+        self._totals: dict[tuple[object, ...], int] = {}
         self.state: str = about["state"]
         self.outcomes: list[tuple[str, int, int]] = [
             (name, samples, records) for name, samples, records in json.loads(about["outcomes"])
@@ -101,16 +108,16 @@ class RecordIndex:
     def find(self, selection: Selection, at: int, count: int) -> tuple[int, list[Line]]:
         """(how many records are selected, those from the one at `at` on, at most `count`)."""
         where, parameters, order = selection.sql()
-        ((total,),) = self._query(f"select count(*) from {where}", parameters)
-        chosen = f"select ordinal from {where} order by {order} limit ? offset ?"
-        found = [ordinal for (ordinal,) in self._query(chosen, [*parameters, count, at])]
-        return total, [self._line(ordinal) for ordinal in found]
-
-    def _line(self, ordinal: int) -> Line:
-        columns = "ordinal, samples, kept, pass_rate, disagreement, start"
-        select = f"select {columns} from records join texts using (ordinal) where ordinal = ?"
-        ((*values,),) = self._query(select, [ordinal])
-        return Line(*values)
+        with closing(_read(self._path)) as database:
+            asked = where, *parameters
+            if (total := self._totals.get(asked)) is None:
+                (total,) = database.execute(f"select count(*) from {where}", parameters).fetchone()
+                self._totals[asked] = total  # whoever turns pages asks again and again
+            if not total:
+                return 0, []
+            chosen = f"select ordinal from {where} order by {order} limit ? offset ?"
+            found = database.execute(chosen, [*parameters, count, at]).fetchall()
+            return total, [Line(*database.execute(_LINE, ordinal).fetchone()) for ordinal in found]
 
     def fates(self, layout: Layout, ordinal: int) -> list[Fate]:
         """What became of a record's samples, with their texts.
@@ -118,8 +125,8 @@ class RecordIndex:
         Raises:
             FrameDamaged, FileNotFoundError: as `read_record`.
         """
-        select = "select fates, frames from details where ordinal = ?"
-        ((told, frames),) = self._query(select, [ordinal])
+        with closing(_read(self._path)) as database:
+            told, frames = database.execute(_DETAILS, [ordinal]).fetchone()
         places = (
             (layout.journal(attempt, task), offset) for attempt, task, offset in _PLACE.iter_unpack(frames)
         )
@@ -129,10 +136,6 @@ class RecordIndex:
             for index, outcome, answer, group, verdict, place in orjson.loads(zlib.decompress(told))
             if index in samples
         ]
-
-    def _query(self, select: str, parameters: Sequence[object] = ()) -> list[Any]:
-        with closing(_connect(self._path, "mode=ro&immutable=1")) as database:
-            return database.execute(select, parameters).fetchall()
 
 
 def place_of(run: Run[Any], folder: Path | None) -> Path:
@@ -167,7 +170,9 @@ def open_index(run: Run[Any], path: Path) -> RecordIndex:
                 found = RecordIndex(path)
         return found
     except sqlite3.OperationalError as error:
-        raise OSError(f"{path}: cannot be written ({error}); give another place as index=DIRECTORY") from error
+        raise OSError(
+            f"{path}: cannot be written ({error}); give another place as index=DIRECTORY"
+        ) from error
     except OSError as error:
         if not disk_failed(error):
             raise
@@ -190,6 +195,10 @@ def _current(path: Path, state: str) -> RecordIndex | None:
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
+
+
+def _read(path: Path) -> sqlite3.Connection:
+    return _connect(path, "mode=ro&immutable=1")
 
 
 def _make(run: Run[Any], path: Path, state: str) -> None:

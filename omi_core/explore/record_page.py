@@ -182,7 +182,8 @@ def _figures(record: Record, drawn: Sequence[Fate]) -> list[str]:
         f"{len(drawn)} samples, {rows} rows",
         f"{len({fate.group for fate in drawn} - {None})} answers",
     ]
-    return [*figures, f"{count_text(sum(fate.sample.completion_tokens for fate in drawn))} tokens"]
+    tokens = sum(fate.sample.completion_tokens for fate in drawn)  # nothing counts those of imports
+    return [*figures, *([f"{count_text(tokens)} tokens"] if tokens else [])]
 
 
 def _sample(fate: Fate, opened: bool) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def _sample(fate: Fate, opened: bool) -> dict[str, Any]:
         "group": "" if fate.group is None else str(fate.group),
         "verdict": _words(fate.verdict or ""),
         "finish": sample.finish_reason,
-        "tokens": f"{count_text(sample.completion_tokens)} tokens",
+        "tokens": f"{count_text(sample.completion_tokens)} tokens" if sample.completion_tokens else "",
         "thought": f"reasoning, {count_text(sample.reasoning_tokens)} tokens",
         "reasoning": None if sample.reasoning is None else _cut(sample.reasoning, _TEXT),
         "text": _parts(sample.text, fate.place),

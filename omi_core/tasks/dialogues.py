@@ -83,7 +83,8 @@ class DialoguesReducer(Reducer):
 
     def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
         for record, samples in usable:
-            walked = [walk(self._chain, candidate(record, one), one.text) for one in samples]
+            rows = [candidate(record, one) for one in samples]
+            walked = walk(self._chain, rows, [one.text for one in samples])
             yield {
                 one.index: Fate(one, outcome, place=place)
                 for one, (_, outcome, place) in zip(samples, walked, strict=True)

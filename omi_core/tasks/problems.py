@@ -15,7 +15,7 @@ from omi_core.inputs import Skipped, read_records
 from omi_core.options import option
 from omi_core.prompts import Form
 from omi_core.publish.rows import Column, Schema, normal_text
-from omi_core.records import Candidate, Record, Sample, digest128
+from omi_core.records import Candidate, Record, digest128
 from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
 from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, walk
@@ -78,12 +78,14 @@ class ProblemsReducer(Reducer):
 
     def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
         for record, samples in usable:
-            yield {sample.index: self._fate(record, sample) for sample in samples}
-
-    def _fate(self, record: Record, sample: Sample) -> Fate:
-        row, outcome, place = walk(self._chain, candidate(record, sample), sample.text)
-        copied = None if row is None else self._copied(record.text, row.solution)
-        return Fate(sample, copied or outcome, place=place)
+            rows = [candidate(record, sample) for sample in samples]
+            walked = walk(self._chain, rows, [sample.text for sample in samples])
+            yield {
+                sample.index: Fate(
+                    sample, (row and self._copied(record.text, row.solution)) or outcome, place=place
+                )
+                for sample, (row, outcome, place) in zip(samples, walked, strict=True)
+            }
 
     def _copied(self, seed: str, problem: str) -> str | None:
         """The name that a copy is counted as; None for a problem that is new."""

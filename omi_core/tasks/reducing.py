@@ -16,6 +16,8 @@ from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.settings import Config
 
 Reading = tuple[Record, list[Sample]]
+# A row as filters have left it; or None, the filter that dropped it, and the place in the text it once had.
+Walked = tuple[Candidate | None, str, tuple[int, int] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +177,21 @@ class YesNoReplies(Reducer):
         return answer
 
 
-def walk(
-    chain: FilterChain, row: Candidate, text: str
-) -> tuple[Candidate | None, str, tuple[int, int] | None]:
-    """What filters make of a row whose text was `text` once: itself; or None, the filter that drops it, and
-    the place in that text."""
+def walk(chain: FilterChain, rows: Sequence[Candidate], texts: Sequence[str]) -> list[Walked]:
+    """What filters make of each of these rows, of texts that were once `texts`."""
+    now: list[Candidate] = list(rows)
+    walked: list[Walked] = [(row, "row", None) for row in rows]
+    left = range(len(now))
     for item in chain.filters:
-        [after] = item.apply([row])
-        if after is None:
-            return None, item.name, _place_before(item.place(row), row.solution, text)
-        row = after
-    return row, "row", None
+        for at, after in zip(left, item.apply([now[at] for at in left]), strict=True):
+            if after is None:
+                place = _place_before(item.place(now[at]), now[at].solution, texts[at])
+                walked[at] = None, item.name, place
+            else:
+                now[at] = after
+                walked[at] = after, "row", None
+        left = [at for at in left if walked[at][0] is not None]
+    return walked
 
 
 def _place_before(place: tuple[int, int] | None, solution: str, text: str) -> tuple[int, int] | None:

@@ -1,0 +1,104 @@
+"""What it costs to look at the records of a run: to make the index, to start, to search, and each page.
+
+    python -m tests.bench.records --data ../shared/data                 # 1,000,000 samples
+    python -m tests.bench.records --samples 100000
+
+The run is as `tests.bench.synthesise` makes it, 32 samples of each problem. Making the index is measured in a
+process of its own. Pages are asked for over HTTP, as a browser does; their times are medians of nine, and the
+slowest. Prints a table and a line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from omi_core.explore.record_index import open_index, place_of
+from omi_core.explore.record_page import RecordPages
+from omi_core.explore.selection import Selection
+from omi_core.explore.serving import PageServer
+from omi_core.stages.run import Run, open_run
+from omi_core.store.layout import Layout
+from tests.bench.journals import measured
+from tests.bench.synthesise import synthesise
+
+PAGES = {
+    "the first page": "",
+    "a search that finds much": "search=how+many",
+    "a search that finds nothing": "search=zzzzz",
+    "records with a sample that wrong_arithmetic dropped": "reason=wrong_arithmetic",
+    "pass rate from 0 to 0.3, hardest first": "pass_rate_from=0&pass_rate_to=0.3&order=hardest",
+    "most disagreement first": "order=disagreement",
+    "all of these together": "search=how&reason=other_answer&pass_rate_from=0.2&order=easiest",
+    "the last record": "at=999999999",
+}
+
+
+def opened(root: Path) -> tuple[Run[Any], RecordPages]:
+    run = open_run(Layout(root))
+    return run, RecordPages(run, open_index(run, place_of(run, None)))
+
+
+def start(root: Path) -> dict[str, Any]:
+    """Opens the index, which is made if it is not there, and the first page."""
+    begun = time.perf_counter()
+    run, pages = opened(root)
+    pages.served(Selection(), 0)
+    size = run.layout.explored.stat().st_size
+    return {"seconds": time.perf_counter() - begun, "bytes": size}
+
+
+def ask(root: Path) -> dict[str, tuple[float, float]]:
+    """Milliseconds of each page: (median, slowest)."""
+    _, pages = opened(root)
+    server = PageServer(0, lambda query: pages.served(Selection.of_query(query), int(query.get("at", "0"))))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    found = {}
+    for name, query in PAGES.items():
+        times = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            with urlopen(f"{server.address}?{query}") as answer:
+                answer.read()
+            times.append((time.perf_counter() - begun) * 1000)
+        found[name] = sorted(times)[4], max(times)
+    server.shutdown()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=1_000_000)
+    parser.add_argument("--data", type=Path, help="folder with real problems; without: the demo's world")
+    parser.add_argument("--dir", type=Path, help="where to make (and remove) the run")
+    options = parser.parse_args()
+    place = Path(tempfile.mkdtemp(dir=options.dir, prefix="bench-records-"))
+    try:
+        run = synthesise(place / "run", "gsm8k", options.samples, per_problem=32, data=options.data).run
+        journals = sum(path.stat().st_size for path in run.layout.journals())
+        made, again = measured(start, place / "run"), measured(start, place / "run")
+        asked = ask(place / "run")
+    finally:
+        shutil.rmtree(place)
+    each = made["cpu"] / run.plan.keys * 1e6
+    print(f"{run.plan.keys:,} samples of {run.plan.records:,} records, {journals / 1e6:,.0f} MB of journals")
+    print(f"make the index: {made['cpu']:.0f} s of CPU time, {each:.0f} µs each, {made['seconds']:.0f} s")
+    print(f"  {made['bytes'] / 1e6:,.0f} MB, peak memory {made['peak_mb']:.0f} MB")
+    print(f"start with an index: {again['seconds'] * 1000:.0f} ms, peak memory {again['peak_mb']:.0f} MB\n")
+    for name, (median, slowest) in asked.items():
+        print(f"{name:55}{median:8.1f} ms  (slowest {slowest:.1f})")
+    print(json.dumps({"samples": run.plan.keys, "make": made, "start": again, "pages": asked}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
