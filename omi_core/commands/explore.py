@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ def main(config: Explore, words: list[str]) -> int:
         if len(words) > 1 or config.input or config.nearest:
             raise ConfigError(f"{words[0]}: is a run; give it alone")
         return _explore_run(config, found)
-    for name in ("search", "reason", "pass_rate", "disagreement", "port", "index"):
-        if getattr(config, name):
+    for name in ("search", "reason", "pass_rate", "disagreement", "order", "port", "index"):
+        if getattr(config, name) != getattr(Explore(), name):
             raise ConfigError(f"{name}: is for the records of a run; give a run, or omit it")
     return _explore_problems(config, words)
 
@@ -78,6 +79,8 @@ def _explore_run(config: Explore, root: Path) -> int:
         order=config.order,
     )
     out = None if config.out is None else _page(config.out)
+    if name := "limit" if out is None and config.limit else "port" if out is not None and config.port else "":
+        raise ConfigError(f"{name}: not used; a page of limit records is written to out=, or all are served")
     run = open_run(Layout(root))
     index = place_of(run, None if config.index is None else Path(config.index))
     try:
@@ -99,7 +102,10 @@ def _serve(pages: RecordPages, selection: Selection, port: int) -> int:
 
     def answer(query: Mapping[str, str]) -> str:
         at = query.get("at", "0")
-        return pages.served(Selection.of_query(query), int(at) if at.isdecimal() and len(at) < 12 else 0)
+        try:
+            return pages.served(Selection.of_query(query), int(at) if at.isdecimal() and len(at) < 12 else 0)
+        except sqlite3.DatabaseError as error:  # somebody has deleted it, say
+            raise OSError(f"the index can no longer be read ({error}); start the command again") from error
 
     try:
         server = PageServer(port, answer)
@@ -159,8 +165,11 @@ def _files(config: Explore, words: list[str]) -> tuple[list[Path], list[Path]]:
     if directory is None and Path(words[0]).is_file():
         raise ConfigError(f"{words[0]}: is a file; give it with input= or nearest=")
     if directory is None:
-        raise ConfigError(f"{words[0]}: no such directory; give one, or its name below {config.root}")
+        raise ConfigError(f"{words[0]}: no such run or directory; give one, or its name below {config.root}")
     pairs, nearest = find_files(directory)
     if not pairs and not nearest:
-        raise ConfigError(f"{directory}: holds neither {PAIRS} nor {NEAREST}; jobs.decontaminate writes them")
+        raise ConfigError(
+            f"{directory}: is no run, and holds neither {PAIRS} nor {NEAREST}; give a run, or where "
+            "jobs.decontaminate wrote"
+        )
     return pairs, nearest

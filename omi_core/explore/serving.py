@@ -7,6 +7,7 @@ a browser was talked into asking through (DNS rebinding) gives itself away by th
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from omi_core.options import ConfigError
 
-# The page that a query asks for. Raises ConfigError: there is none.
+# The page that a query asks for. Raises ConfigError: there is none; OSError: it cannot be made any more.
 Answer = Callable[[Mapping[str, str]], str]
 LOOPBACK = "127.0.0.1"
 _NAMES = (LOOPBACK, "localhost")
@@ -42,6 +43,11 @@ class PageServer(ThreadingHTTPServer):
         self.path = f"/{secrets.token_hex(16)}/"
         super().__init__((LOOPBACK, port), _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that goes away before it has its page is no fault."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     @property
     def address(self) -> str:
         return f"http://{LOOPBACK}:{self.server_port}{self.path}"
@@ -64,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
                 page = self.server.answer(dict(parse_qsl(asked.query, errors="replace")))
             except ConfigError as error:
                 self._send(HTTPStatus.BAD_REQUEST, str(error))
+            except OSError as error:
+                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
             else:
                 self._send(HTTPStatus.OK, page, "html")
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import orjson
@@ -16,6 +17,7 @@ import pytest
 
 import omi_core
 from tests.conftest import Here
+from tests.jobs.evaluating import REHEARSED, benchmark, sums
 
 WORDS = ("teacher=rehearsal", "data.size=12", "samples=6", "cluster.workers=1", "teacher.rehearsal.wrong=0.5")
 
@@ -90,6 +92,10 @@ def test_records_are_served_until_an_interrupt(run: Path, tmp_path: Path) -> Non
     for address in addresses:
         with urlopen(address) as answer:
             assert "lowest pass rate first" in answer.read().decode()
+    (run / "explore.sqlite").unlink()
+    with pytest.raises(HTTPError) as refused:
+        urlopen(addresses[0])
+    assert refused.value.code == 500 and b"the index can no longer be read" in refused.value.read()
     for explorer in explorers:
         explorer.send_signal(signal.SIGINT)
         _, err = explorer.communicate(timeout=60)
@@ -123,6 +129,18 @@ def test_a_run_without_samples_has_its_records_shown(here: Here, run: Path, tmp_
     assert len(shown(tmp_path / "page.html")) == 12 and page.count("No sample so far.") == 12
 
 
+def test_samples_of_an_evaluation_have_their_verdicts(here: Here, tmp_path: Path) -> None:
+    name = benchmark(tmp_path, "first", sums(5))
+    assert here("evaluate", *REHEARSED, f"benchmarks=[{name}]", "samples=4", "run.dir=run")[0] == 0
+    for span, verdict in (("[1,1]", "right"), ("[0,0]", "wrong")):
+        code, _, err = here("explore", "run", "out=page.html", f"pass_rate={span}", "reason=row")
+        assert code == 0, err
+        page = (tmp_path / "page.html").read_text()
+        others = {"right", "wrong"} - {verdict}
+        assert not any(f"<span>{other}</span>" in page for other in others)
+        assert (f"<span>{verdict}</span>" in page) == bool(shown(tmp_path / "page.html"))
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -134,11 +152,14 @@ def test_a_run_without_samples_has_its_records_shown(here: Here, run: Path, tmp_
         (("run", "order=best"), "order=best: not one of"),
         (("run", "reason=rows", "out=page.html"), "reason=rows: no sample of the run became that"),
         (("run", "reason=rows"), "reason=rows: no sample of the run became that"),
+        (("run", "limit=3"), "limit: not used; a page of limit records is written to out="),
+        (("run", "port=8000", "out=page.html"), "port: not used"),
         (("run", "port=70000"), "port=70000: must be at most 65535"),
         (("run", "out=page.txt"), "out=page.txt: not a page"),
         (("run", "index=file", "out=page.html"), "index=file: cannot be made"),
         ((".", "search=x"), "search: is for the records of a run"),
         ((".", "reason=row"), "reason: is for the records of a run"),
+        ((".", "order=hardest"), "order: is for the records of a run"),
     ],
     ids=" ".join,
 )
