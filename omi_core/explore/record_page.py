@@ -18,6 +18,7 @@ from omi_core.metrics import count_text, share
 from omi_core.options import ConfigError
 from omi_core.records import Record
 from omi_core.report import html
+from omi_core.report.mathml import with_formulas
 from omi_core.stages.run import Run
 from omi_core.store.frames import FrameDamaged
 from omi_core.store.plan import Records
@@ -166,7 +167,8 @@ class RecordPages:
             "id": record.id,
             "source": record.source,
             "start": _cut(record.text, 160),
-            "text": _cut(record.text, _TEXT),
+            # Those of samples stay as they are: filters look at them so, and places are marked in them.
+            "text": with_formulas(_cut(record.text, _TEXT)),
             "figures": _figures(record, drawn),
             "samples": [_sample(fate, fate is opened) for fate in drawn],
             "note": " ".join(notes),

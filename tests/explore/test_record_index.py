@@ -218,7 +218,7 @@ def test_what_samples_became_adds_up_to_the_statistics(known: Known) -> None:
 
 def test_an_index_that_was_killed_again_and_again_is_the_same(known: Known, tmp_path: Path) -> None:
     killed, plain = copied(known, tmp_path / "killed"), copied(known, tmp_path / "plain")
-    for window in (1, 2, 6, 1, 3):
+    for window in (2, 6, 1):
         done = subprocess.run(
             [sys.executable, "-c", KILLED, killed.layout.root, str(window)], capture_output=True
         )
@@ -235,10 +235,10 @@ def test_several_explorers_make_one_index(known: Known, tmp_path: Path) -> None:
     run = copied(known, tmp_path / "run")
     programs = [
         subprocess.Popen([sys.executable, "-c", MADE, run.layout.root], stderr=subprocess.PIPE)
-        for _ in range(3)
+        for _ in range(2)
     ]
     said = [program.communicate()[1].decode() for program in programs]
-    assert [program.returncode for program in programs] == [0, 0, 0], said
+    assert [program.returncode for program in programs] == [0, 0], said
     assert sum("explore:" in each for each in said) == 1  # the others waited, or came when it was there
     assert dumped(run.layout.explored) == dumped(known.run.layout.explored)
 
@@ -319,8 +319,10 @@ def test_an_index_lies_where_it_is_asked_for(known: Known, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "task",
-    [["task=dialogues", "data.size=4"], ["task=problems", "data.size=12"]],
-    ids=lambda words: words[0],
+    [
+        pytest.param(["task=dialogues", "data.size=4"], marks=pytest.mark.slow, id="dialogues"),
+        pytest.param(["task=problems", "data.size=12"], id="problems"),
+    ],
 )
 def test_samples_of_other_tasks_have_the_filters_that_dropped_them(tmp_path: Path, task: list[str]) -> None:
     words = [

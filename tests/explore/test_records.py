@@ -123,6 +123,12 @@ def test_the_place_of_a_mistake_is_marked_in_the_text_as_it_was_generated(page: 
     assert page.texts(".sample[open] mark") == ["3 * 4 = 13"]
 
 
+def test_formulas_of_a_problem_are_drawn_and_those_of_samples_are_as_they_were(page: Browser) -> None:
+    page.follow(lambda: page.evaluate("location.search = '?at=2'"))
+    assert page.evaluate("document.querySelector('.problem math').getAttribute('alttext')") == "x^2"
+    assert page.texts(".sample pre") == [ROWS[6][2]] and page.texts(".sample math") == []
+
+
 def test_a_search_is_typed_and_sent(page: Browser) -> None:
     page.click("input[type=search]")
     page.type("TRAIN leave")
