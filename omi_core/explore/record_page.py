@@ -200,7 +200,9 @@ def _sample(fate: Fate, opened: bool) -> dict[str, Any]:
         "verdict": _words(fate.verdict or ""),
         "finish": sample.finish_reason,
         "tokens": f"{count_text(sample.completion_tokens)} tokens" if sample.completion_tokens else "",
-        "thought": f"reasoning, {count_text(sample.reasoning_tokens)} tokens",
+        "thought": f"reasoning, {count_text(sample.reasoning_tokens)} tokens"
+        if sample.reasoning_tokens
+        else "reasoning",
         "reasoning": None if sample.reasoning is None else _cut(sample.reasoning, _TEXT),
         "text": _parts(sample.text, fate.place),
         "error": sample.error,

@@ -38,7 +38,7 @@ ROWS = [
     (BAKER, "13", "Nobody knows."),
     (TRAIN, "7", "At \\boxed{7}."),
     (TRAIN, "7", "At \\boxed{7.0}, which is a number."),
-    (HARD, "4", "It is \\boxed{5}."),
+    (HARD, "4", "<think>Is it 5 or <i>six</i>? Yes.</think>It is \\boxed{5}."),
     (f"A hostile one. {HOSTILE}", "1", HOSTILE),
     (f"A hostile one. {HOSTILE}", "1", f"{LONG}\n{HOSTILE}"),
     ("A long one. " + "x" * 30_000, "13", LONG),
@@ -126,7 +126,16 @@ def test_the_place_of_a_mistake_is_marked_in_the_text_as_it_was_generated(page: 
 def test_formulas_of_a_problem_are_drawn_and_those_of_samples_are_as_they_were(page: Browser) -> None:
     page.follow(lambda: page.evaluate("location.search = '?at=2'"))
     assert page.evaluate("document.querySelector('.problem math').getAttribute('alttext')") == "x^2"
-    assert page.texts(".sample pre") == [ROWS[6][2]] and page.texts(".sample math") == []
+    assert page.texts(".sample pre")[-1] == "It is \\boxed{5}." and page.texts(".sample math") == []
+
+
+def test_what_a_teacher_thought_is_folded_up_above_its_answer(page: Browser) -> None:
+    page.follow(lambda: page.evaluate("location.search = '?at=2'"))
+    page.click(".sample summary")
+    assert page.evaluate("document.querySelector('.reasoning').open") is False
+    page.click(".reasoning summary")
+    assert page.evaluate("document.querySelector('.reasoning').open") is True
+    assert page.texts(".sample pre") == ["Is it 5 or <i>six</i>? Yes.", "It is \\boxed{5}."]
 
 
 def test_a_search_is_typed_and_sent(page: Browser) -> None:
