@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import orjson
 from PIL import Image
 
-from omi_core.explore.record_index import open_index, place_of
+from omi_core.explore.indexing import open_index, place_of
 from omi_core.explore.record_page import RecordPages
 from omi_core.explore.selection import Selection
 from omi_core.stages.run import open_run

@@ -63,7 +63,7 @@ def _run_of(config: Explore, word: str) -> Path | None:
 
 
 def _explore_run(config: Explore, root: Path) -> int:
-    from omi_core.explore.record_index import open_index, place_of
+    from omi_core.explore.indexing import open_index, place_of
     from omi_core.explore.record_page import RecordPages
     from omi_core.explore.selection import EVERY, Selection, bounds
     from omi_core.stages.run import open_run

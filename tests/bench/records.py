@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from omi_core.explore.record_index import open_index, place_of
+from omi_core.explore.indexing import open_index, place_of
 from omi_core.explore.record_page import RecordPages
 from omi_core.explore.selection import Selection
 from omi_core.explore.serving import PageServer

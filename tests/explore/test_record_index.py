@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import omi_core
-from omi_core.explore.record_index import RecordIndex, open_index, place_of, state_of
+from omi_core.explore.indexing import open_index, place_of, state_of
+from omi_core.explore.record_index import RecordIndex
 from omi_core.explore.selection import EVERY, ORDERS, Selection
 from omi_core.options import ConfigError
 from omi_core.records import Record
@@ -37,17 +38,17 @@ SHARES = ["wrong=0.4", "overlong=0.1", "hostile=0.1", "malformed=0.1"]
 MAKE = """
 import os, signal, sys
 from pathlib import Path
-from omi_core.explore import record_index
+from omi_core.explore import indexing
 from omi_core.stages import reduce
 from omi_core.stages.run import open_run
 from omi_core.store.layout import Layout
 reduce.WINDOW = 4
-record_index._COMMIT_SECONDS = 0
-record_index._SAMPLES = 60
+indexing._COMMIT_SECONDS = 0
+indexing._SAMPLES = 60
 run = open_run(Layout(Path(sys.argv[1])))
 """
 KILLED = f"""{MAKE}
-written = record_index._write
+written = indexing._write
 windows = 0
 def write(database, window):
     global windows
@@ -56,10 +57,10 @@ def write(database, window):
     written(database, window[:2] if windows == int(sys.argv[2]) else window)
     if windows == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
-record_index._write = write
-record_index.open_index(run, record_index.place_of(run, None))
+indexing._write = write
+indexing.open_index(run, indexing.place_of(run, None))
 """
-MADE = f"{MAKE}\nrecord_index.open_index(run, record_index.place_of(run, None))"
+MADE = f"{MAKE}\nindexing.open_index(run, indexing.place_of(run, None))"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 import omi_core
-from omi_core.explore.record_index import open_index, place_of
+from omi_core.explore.indexing import open_index, place_of
 from omi_core.explore.record_page import RecordPages
 from omi_core.explore.selection import EVERY, Selection
 from omi_core.explore.serving import PageServer
