@@ -245,6 +245,9 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.expected": Change("majority"),
     "answers.repair.keep": Change(2, beside={"answers.expected": "repair"}),
     "answers.repair.share": Change(0.7, beside={"answers.expected": "repair"}),
+    "answers.second_opinion": Shown(
+        "stages/test_repair.py", "test_a_run_of_another_teacher_is_the_second_opinion"
+    ),
     "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
     "answers.scores": BEST,
     "answers.select": BEST,
