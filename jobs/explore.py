@@ -7,8 +7,8 @@
 
 Of a run and without out=, it serves all records to your browser, on this machine alone, until Ctrl-C: why
 each sample was kept or not, with search and filters. Else give the files that jobs.decontaminate wrote as
-input= and nearest=, or a directory to read every contamination.jsonl and nearest.jsonl in and below it. A page
-is one file that needs no network.
+input= and nearest=, or a directory to read every contamination.jsonl and nearest.jsonl in and below it. A
+page is one file that needs no network.
 """
 
 from omi_core.commands.explore import Explore, main
