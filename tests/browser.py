@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,18 @@ class Browser:
                 return answer["result"]
             self._events.append(answer)
 
-    def open(self, page: Path) -> None:
-        """Shows a page, with nothing kept of the last one."""
+    def open(self, page: Path | str) -> None:
+        """Shows a page, a file or an address, with nothing kept of the last one."""
         self._load("about:blank")
         self._events.clear()
-        self._load(page.as_uri())
+        self._load(page if isinstance(page, str) else page.as_uri())
+
+    def follow(self, act: Callable[[], None]) -> None:
+        """Does what leads to another page, and waits until that is there."""
+        self._events.clear()
+        act()
+        while not any(event["params"].get("name") == "load" for event in self._events):
+            self._events.append(self._message())
 
     def _load(self, url: str) -> None:
         loader = self.call("Page.navigate", url=url)["loaderId"]
@@ -131,6 +139,8 @@ class Browser:
         for key in keys:
             code = _VIRTUAL_KEYS.get(key)
             what = {"windowsVirtualKeyCode": code} if code else {"text": key}
+            if key == "Enter":
+                what["text"] = "\r"  # without, no form is sent
             self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **what)
             self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 

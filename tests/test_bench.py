@@ -24,6 +24,7 @@ SMALL: dict[str, list[str]] = {
     "languages": ["DATA", "--texts", "100"],
     "mutations": ["DATA", "--each", "5", "--rounds", "0", "--baseline", "1"],
     "publish": ["--rows", "2000"],
+    "records": ["--samples", "6400", "--copies", "2"],
     "reduce": ["--samples", "500", "--per-problem", "16", "--plain", "32", "--repeat", "1"],
     "repair": ["--size", "30", "--teachers", "rehearsal"],
     "sample_cost": ["--samples", "50"],

@@ -210,7 +210,7 @@ def make_run(here: Here, root: Path, command: str) -> None:
 )
 @pytest.mark.usefixtures("stand_ins")
 def test_commands_of_a_docstring_run_in_order(here: Here, tmp_path: Path, command: str) -> None:
-    if command in ("cancel", "logs", "resume", "show", "status"):
+    if command in ("cancel", "explore", "logs", "resume", "show", "status"):
         make_run(here, tmp_path / "runs/mine", command)
     doc = ast.get_docstring(ast.parse((ROOT / f"jobs/{command}.py").read_text()), clean=False) or ""
     examples = [line.strip() for line in doc.splitlines() if re.match(r" *python -m ", line)]

@@ -99,6 +99,10 @@ SHOWN: dict[str, str] = {
     **{f"check.{key}": "cluster/test_check.py" for key in ("sample", "patience_minutes", "json")},
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
+        f"explore.{key}": "jobs/test_explore_run.py"
+        for key in ("search", "reason", "pass_rate", "disagreement", "order", "port", "index")
+    },
+    **{
         f"combine.{key}": _COMBINE
         for key in ("inputs", "keep_problems_of", "unique", "on_bad_row", "task", "name")
     },

@@ -1,12 +1,14 @@
 """Makes the screenshots of the pages anew, light and dark: python -m docs.pictures.make
 
 It rehearses a run and a search for test questions in a scratch directory, opens the pages that `jobs.report`
-and `jobs.explore` make of them in Chromium, and saves screenshots beside this file. The diagrams (*.svg) are
-drawn by hand.
+and `jobs.explore` make of them, and of solutions with mistakes, in Chromium, and saves screenshots beside
+this file. The diagrams (*.svg) are drawn by hand.
 """
 
 from __future__ import annotations
 
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,11 @@ from tempfile import TemporaryDirectory
 import orjson
 from PIL import Image
 
+from omi_core.explore.indexing import open_index, place_of
+from omi_core.explore.record_page import RecordPages
+from omi_core.explore.selection import Selection
+from omi_core.stages.run import open_run
+from omi_core.store.layout import Layout
 from omi_core.teachers.tiny import world
 from tests.browser import Browser
 
@@ -50,13 +57,32 @@ def explorer(cwd: Path) -> Path:
     return cwd / "explore.html"
 
 
+def records(cwd: Path) -> Path:
+    """The page that is served of a run, at records of which samples have an equation that does not hold."""
+    rng = random.Random(5)
+    rows = []
+    for problem in world.draw(seed=5, count=60):
+        for _ in range(16):
+            slip, answer = rng.choice((0, 0, 0, 1)), rng.choice((problem.answer, problem.answer, "7"))
+            text = re.sub(r"= (\d+)", lambda found, slip=slip: f"= {int(found[1]) + slip}", problem.solution)
+            text = text.partition("\\boxed")[0] + f"\\boxed{{{answer}}}"
+            rows.append({"problem": problem.text, "answer": problem.answer, "generated_solution": text})
+    (cwd / "solved.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    command("reduce", "input=solved.jsonl", "data.answer=answer", "run.dir=runs/solved", cwd=cwd)
+    run = open_run(Layout(cwd / "runs/solved"))
+    pages = RecordPages(run, open_index(run, place_of(run, None)))
+    (cwd / "records.html").write_text(pages.served(Selection(reason="wrong_arithmetic"), 2))
+    return cwd / "records.html"
+
+
 def main() -> None:
     with TemporaryDirectory() as scratch:
         cwd = Path(scratch)
         browser = Browser(cwd / "profile")
         browser.call("Emulation.setScrollbarsHidden", hidden=True)
         try:
-            for name, page, height in (("report", report(cwd), 1068), ("explorer", explorer(cwd), 640)):
+            made = (report(cwd), 1068), (explorer(cwd), 640), (records(cwd), 640)
+            for name, (page, height) in zip(("report", "explorer", "records"), made, strict=True):
                 browser.resize(1120, height)
                 for scheme in ("light", "dark"):
                     browser.media(scheme=scheme)

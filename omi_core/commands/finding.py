@@ -42,6 +42,7 @@ class Resume(Where):
     )
 
 
+_HEAD_BYTES = 2048
 _MOVED_ASIDE = re.compile(r"\.old-\d+$")  # by run.fresh=true
 
 
@@ -109,6 +110,18 @@ def page_to_write(out: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"out={out}: not a file that can be written; give one in an existing folder")
     return path
+
+
+def page_there(path: Path, mark: str, command: str) -> str:
+    """The beginning of the page at `path`, "" where none is. Raises ConfigError: it is another's."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    if mark not in head:
+        raise ConfigError(f"out={path}: is there, and is no page of {command}; give another name")
+    return head
 
 
 def check_number(words: Sequence[str], runs: Sequence[Path], least: int, most: int | None) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from omi_core.commands import finding
 from omi_core.options import ConfigError, option
 
-_HEAD_BYTES = 2048
-
 
 @dataclass
 class Report(finding.Where):
@@ -22,12 +20,12 @@ class Report(finding.Where):
 def main(config: Report, runs: list[Path]) -> int:
     """Writes the page. Returns the exit code."""
     from omi_core.report.facts import run_facts
-    from omi_core.report.page import mark_of, render_report
+    from omi_core.report.page import MARK, mark_of, render_report
     from omi_core.store.files import write_atomic
 
     own = runs[0] / "report.html" if len(runs) == 1 else Path("report.html")
     out = own if config.out is None else finding.page_to_write(config.out)
-    before = _head(out)
+    before = finding.page_there(out, MARK, "jobs.report")
     try:
         facts = [run_facts(run) for run in runs]
         page = render_report(facts, config.rows)
@@ -39,17 +37,3 @@ def main(config: Report, runs: list[Path]) -> int:
     others = "; it replaces the page of other runs" if before and f'{mark_of(facts)}"' not in before else ""
     print(f"{out}: {len(runs)} run{'s' if len(runs) > 1 else ''}, {len(page.encode()):,} bytes{others}")
     return 0
-
-
-def _head(out: Path) -> str:
-    """The beginning of the page that is there, "" where none is. Raises ConfigError: it is not a report."""
-    from omi_core.report.page import MARK
-
-    try:
-        with out.open("rb") as file:
-            head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-    if MARK not in head:
-        raise ConfigError(f"out={out}: is there, and is no page of jobs.report; give another name")
-    return head

@@ -65,17 +65,18 @@ def _look_up(run: Run[Any], word: str) -> tuple[Record, list[Fate]]:
     Raises:
         ConfigError: there is no such record, or several.
     """
+    from omi_core.stages.run import records_of
     from omi_core.store.journal import read_samples
     from omi_core.tasks import task_of
 
     ordinal = _ordinal(run, word)
     found = next(read_samples(run.layout.journals(), ordinal, ordinal + 1), [])
     samples = run.plan.samples if run.plan.complete else None
-    with task_of(run.config).reducer(run.config, samples, lambda: ()) as reducer:
+    with task_of(run.config).reducer(run.config, samples, lambda: records_of(run)) as reducer:
         from omi_core.store.plan import Records
 
         record = Records(run.layout.records)[ordinal]
-        return record, reducer.fates(record, found)
+        return record, next(reducer.fates([(record, found)]))
 
 
 def _ordinal(run: Run[Any], word: str) -> int:

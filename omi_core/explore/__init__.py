@@ -1,9 +1,12 @@
-"""A page on which a person looks at each problem beside the test questions it hits, or is nearest to.
+"""What a person looks at in a browser: the records of a run, or problems beside the test questions they hit.
 
-    found = gather([Path("contamination.jsonl")], [Path("nearest.jsonl")], limit=20_000)
-    html = render(found, "What of my problems is in GSM8K?")
+    found = join([Path("contamination.jsonl")], [Path("nearest.jsonl")], limit=20_000)
+    html = render_explorer(found, "What of my problems is in GSM8K?")
 
-It reads what `jobs.decontaminate` writes and writes nothing itself.
+    index = open_index(run, place_of(run, None))
+    html, shown, total = RecordPages(run, index).chosen(Selection(pass_rate=(0, 0.3)), limit=300)
+
+The first reads what `jobs.decontaminate` writes and writes nothing itself. The second makes an index.
 """
 
 from omi_core.explore.explorer import render_explorer

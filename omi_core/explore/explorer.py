@@ -7,8 +7,6 @@ nothing else, should anything slip through.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -20,6 +18,7 @@ from omi_core.metrics import count_text
 from omi_core.report import html
 from omi_core.report.html import readable
 
+MARK = "a page of jobs.explore, of "
 _IN_JSON = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
 
 
@@ -27,9 +26,11 @@ def render_explorer(found: Explored, about: str) -> str:
     """The page; `about` says in a line what is looked at."""
     style = html.packaged("report/style.css", "explore/page.css")
     script = html.packaged("explore/marks.js", "explore/page.js")
+    allowed = f"style-src {html.content_hash(style)}; script-src {html.content_hash(script)}"
     return html.render(
         "explore/page.html",
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
+        policy=f"default-src 'none'; {allowed}; base-uri 'none'",
+        mark=f"{MARK}problems",
         title=f"{count_text(found.total)} problem{'' if found.total == 1 else 's'} beside test questions",
         about=about,
         shown=len(found.problems),
@@ -38,10 +39,6 @@ def render_explorer(found: Explored, about: str) -> str:
         script=script,
         data=Markup(orjson.dumps(_data(found)).decode().translate(_IN_JSON)),
     )
-
-
-def _hash(content: str) -> str:
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
 def _data(found: Explored) -> dict[str, Any]:

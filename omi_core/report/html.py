@@ -8,7 +8,9 @@ template and `packaged` make it.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -55,6 +57,11 @@ def packaged(*names: str) -> Markup:
 @cache
 def _source(name: str) -> str:
     return (files("omi_core") / name).read_text(encoding="utf-8")
+
+
+def content_hash(content: str) -> str:
+    """A style sheet or a script of a page, as a content security policy names it."""
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
 def render(template: str, **values: Any) -> str:

@@ -117,7 +117,7 @@ def run_shard(
         options.flush_samples,
         flush_seconds=options.flush_seconds,
         wait=lock_wait,
-        waiting=_say_once(lambda: not stop.asked()),
+        waiting=say_once(lambda: not stop.asked()),
     ) as journal:
         report.begun = _begun_before(run, attempt, task)
         forget_kills(run.layout.generate, f"{attempt.number:04d}-{task:05d}.")
@@ -311,7 +311,7 @@ def _begun_before(run: Run[Generate], attempt: Attempt, task: int) -> int:
     return max(killed, last.get("begun", 0))
 
 
-def _say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:
+def say_once(go_on: Callable[[], bool]) -> Callable[[str], bool]:
     """For whoever waits for a lock: says at first whose it is, and waits while `go_on` says so."""
     said: list[str] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from omi_core.options import ConfigError
 from omi_core.publish.parts import (
@@ -22,6 +23,7 @@ from omi_core.publish.parts import (
 )
 from omi_core.stages.run import Run, records_of
 from omi_core.stages.stopping import Stop, Stopped
+from omi_core.store.frames import Frame
 from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.store.seen import Survey, survey
@@ -136,7 +138,13 @@ def run_part(run: Run, part: int, parts: int, stop: Stop, progress: Callable[[in
         return writer.finish(reducer.counts(), seen.seen()[0])
 
 
-def readings(run: Run, first: int, last: int, seen: Survey, unneeded: bool = False) -> Iterator[Reading]:
+class _Seeing(Protocol):
+    """What is told which frames a journal holds."""
+
+    def add(self, path: Path, frames: list[Frame]) -> None: ...
+
+
+def readings(run: Run, first: int, last: int, seen: _Seeing, unneeded: bool = False) -> Iterator[Reading]:
     """(record, its samples) for every ordinal of the range, also those without samples; counted in `seen`.
 
     With `unneeded` what stands in a journal in place of a sample is among them.

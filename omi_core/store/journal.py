@@ -25,7 +25,17 @@ import orjson
 
 from omi_core.records import Sample
 from omi_core.store.files import fsync_path, lock, write_all
-from omi_core.store.frames import NO_KEYS, Frame, FrameDamaged, check, encode, read_frame
+from omi_core.store.frames import (
+    NO_KEYS,
+    Damage,
+    Frame,
+    FrameDamaged,
+    check,
+    encode,
+    frame_lines,
+    read_frame,
+    read_header,
+)
 from omi_core.store.index import IndexWriter, contents, forget_set_aside
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -251,6 +261,29 @@ def read_samples(
         for ordinal in sorted(gathered):
             by_index = gathered.pop(ordinal)
             yield [by_index[index] for index in sorted(by_index)]
+
+
+def read_record(frames: Iterable[tuple[Path, int]], ordinal: int) -> list[Sample]:
+    """The samples of one record, sorted by index, from frames of which each is given as its journal and where
+    it begins there. Of samples with the same key the first counts.
+
+    Raises:
+        FrameDamaged: a frame is not what was written there.
+        FileNotFoundError: a journal is gone.
+    """
+    by_index: dict[int, Sample] = {}
+    for path, offset in frames:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if (frame := read_header(fd, offset)) is None:
+                raise FrameDamaged(Damage(path, offset, 1, "no frame header"))
+            rows = map(orjson.loads, frame_lines(fd, frame, path).splitlines())
+        finally:
+            os.close(fd)
+        for row in rows:
+            if row["ordinal"] == ordinal:
+                by_index.setdefault(row["sample"], Sample.from_json(row))
+    return [by_index[index] for index in sorted(by_index)]
 
 
 def _overlapping(

@@ -17,6 +17,7 @@ RUN/
   scored-NAME/          of such a run: the figures with those by the scores of a file
   contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
   summary.json          the figures that were printed at the end (never part of the dataset)
+  explore.sqlite        the index of jobs.explore, only if it was asked for; a cache
   notified.json         the last end of which `notify` was told
 """
 
@@ -68,6 +69,7 @@ class Layout:
     evaluation = _Below("evaluation")
     logs = _Below("logs")
     summary = _Below("summary.json")
+    explored = _Below("explore.sqlite")
     notified = _Below("notified.json")
 
     @property

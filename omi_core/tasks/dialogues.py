@@ -21,7 +21,7 @@ from omi_core.publish.rows import Column, Schema
 from omi_core.publish.styles import Styles
 from omi_core.records import Record
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, walk
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -80,6 +80,15 @@ class DialoguesReducer(Reducer):
             self._counts[f"styles/{style}/tokens"] += tokens
             optional = {"source": record.source, "sample": one.index, "teacher": self._teacher}
             yield _row(record, one.solution, style, tokens, {key: optional[key] for key in self.provenance})
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        for record, samples in usable:
+            rows = [candidate(record, one) for one in samples]
+            walked = walk(self._chain, rows, [one.text for one in samples])
+            yield {
+                one.index: Fate(one, outcome, place=place)
+                for one, (_, outcome, place) in zip(samples, walked, strict=True)
+            }
 
 
 def _provenance(config: Config) -> tuple[str, ...]:

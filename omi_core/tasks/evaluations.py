@@ -72,6 +72,8 @@ class Evaluation:
 class EvaluationsReducer(EverySample):
     """Grades every sample; each becomes a row, also those that failed or have no answer."""
 
+    judges = True
+
     def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
         self._config = config
@@ -92,12 +94,13 @@ class EvaluationsReducer(EverySample):
             for at, sample in enumerate(samples):
                 yield _row(record, sample, judged, at)
 
-    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
-        rows = self._rows([(record, list(samples))])
-        return [
-            Fate(sample, "row", row["given_answer"], row["vote"], row["verdict"])
-            for sample, row in zip(samples, rows, strict=True)
-        ]
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        rows = self._rows(usable)
+        for _, samples in usable:
+            yield {
+                sample.index: Fate(sample, "row", row["given_answer"], row["vote"], row["verdict"])
+                for sample, row in zip(samples, rows, strict=False)  # all rows of the window, one by one
+            }
 
     def _answer(self, record: Record, sample: Sample) -> str | None:
         """The last answer of a sample that came to its end; of choices the letter, where one is meant."""

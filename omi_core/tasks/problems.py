@@ -18,7 +18,7 @@ from omi_core.publish.rows import Column, Schema, normal_text
 from omi_core.records import Candidate, Record, digest128
 from omi_core.tasks.demo import oracle
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.reducing import Reading, Reducer, candidate
+from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, walk
 from omi_core.tasks.settings import Config
 from omi_core.tasks.task import Chosen, Counts, Task
 from omi_core.teachers.teacher import Request, Texts
@@ -75,6 +75,17 @@ class ProblemsReducer(Reducer):
                     self._counts["oracle/problems"] += 1
                     self._counts["oracle/well_posed"] += self._oracle(kept.solution) is not None
                 yield self._row(record, kept)
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        for record, samples in usable:
+            rows = [candidate(record, sample) for sample in samples]
+            walked = walk(self._chain, rows, [sample.text for sample in samples])
+            yield {
+                sample.index: Fate(
+                    sample, (row and self._copied(record.text, row.solution)) or outcome, place=place
+                )
+                for sample, (row, outcome, place) in zip(samples, walked, strict=True)
+            }
 
     def _copied(self, seed: str, problem: str) -> str | None:
         """The name that a copy is counted as; None for a problem that is new."""

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from omi_core.answers import Grader, WorkerLimits
+from omi_core.answers import Grader, Verdict, WorkerLimits
 from omi_core.answers.yes_no import read_yes_no
 from omi_core.filters.chain import FilterChain
 from omi_core.finish import UNCLOSED, UNNEEDED
@@ -16,6 +16,8 @@ from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.settings import Config
 
 Reading = tuple[Record, list[Sample]]
+# A row as filters have left it; or None, the filter that dropped it, and the place in the text it once had.
+Walked = tuple[Candidate | None, str, tuple[int, int] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,26 @@ class Fate:
     verdict: str | None = None
     place: tuple[int, int] | None = None
 
+    @property
+    def right(self) -> bool:
+        """Whether its answer is the expected one."""
+        return self.verdict in _RIGHT
+
+
+# As the tasks `solutions` and `evaluations` have it.
+_RIGHT = (Verdict.EQUAL.value, "right")
+
 
 class Reducer(ABC):
     """Turns readings into published rows and counts everything on the way; a context manager.
 
     A subclass writes `_rows`, and names in `chains` the filters that its samples go through. What it drops
     otherwise it counts as `selection/REASON`. `provenance` are the optional columns of its rows. `samples` is
-    how many a record has when it is complete; None: those that are there are filtered.
+    how many a record has when it is complete; None: those that are there are filtered. `judges`: its fates
+    have verdicts.
     """
+
+    judges: ClassVar[bool] = False
 
     def __init__(self, config: Config, samples: int | None) -> None:
         self.chains: tuple[FilterChain, ...] = ()
@@ -79,9 +93,15 @@ class Reducer(ABC):
     def _rows(self, usable: Sequence[Reading]) -> Iterator[dict[str, Any]]:
         """The rows of a window, from records with their samples that came to an answer."""
 
-    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
-        """What became of each sample of a record, as far as the record tells."""
-        return [Fate(sample, _failure(sample) or "") for sample in samples]
+    def fates(self, window: Sequence[Reading]) -> Iterator[list[Fate]]:
+        """What became of each sample of each record of a window, as far as the record alone tells."""
+        ended = [(record, self._answered(samples)) for record, samples in window]
+        for (_, samples), told in zip(window, self._fates(ended), strict=True):
+            yield [told.get(sample.index) or Fate(sample, _failure(sample) or "") for sample in samples]
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        """Of each record what became of its samples that came to an answer, by their index."""
+        return ({} for _ in usable)
 
     def counts(self) -> dict[str, Any]:
         """Nested counts so far.
@@ -135,6 +155,9 @@ class EverySample(Reducer):
         super()._answered(samples)
         return samples
 
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        return ({sample.index: Fate(sample, "row") for sample in samples} for _, samples in usable)
+
     def _used(self) -> int:
         """Samples that failed, or never came to an answer, are accounted for already."""
         counts = self._counts
@@ -152,6 +175,35 @@ class YesNoReplies(Reducer):
         answer = read_yes_no(sample.text, finished=sample.finish_reason != "length")
         self._counts[f"replies/{answer or 'unclear'}"] += 1
         return answer
+
+
+def walk(chain: FilterChain, rows: Sequence[Candidate], texts: Sequence[str]) -> list[Walked]:
+    """What filters make of each of these rows, of texts that were once `texts`."""
+    now: list[Candidate] = list(rows)
+    walked: list[Walked] = [(row, "row", None) for row in rows]
+    left = range(len(now))
+    for item in chain.filters:
+        for at, after in zip(left, item.apply([now[at] for at in left]), strict=True):
+            if after is None:
+                place = _place_before(item.place(now[at]), now[at].solution, texts[at])
+                walked[at] = None, item.name, place
+            else:
+                now[at] = after
+                walked[at] = after, "row", None
+        left = [at for at in left if walked[at][0] is not None]
+    return walked
+
+
+def _place_before(place: tuple[int, int] | None, solution: str, text: str) -> tuple[int, int] | None:
+    """A place in a solution that filters have rewritten, as one in the text that it was made of."""
+    if place is None or solution == text:
+        return place
+    start, end = place
+    # Most only cut at the ends. Of what others have rewritten the place itself is looked for.
+    if (at := text.find(solution)) >= 0:
+        return start + at, end + at
+    at = text.find(solution[start:end])
+    return (at, at + end - start) if at >= 0 else None
 
 
 def _failure(sample: Sample) -> str | None:

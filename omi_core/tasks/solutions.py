@@ -23,7 +23,7 @@ from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
 from omi_core.tasks.opinions import SecondOpinions
 from omi_core.tasks.picks import Picks
-from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
+from omi_core.tasks.reducing import Fate, Reading, Reducer, Walked, candidate, open_grader, walk
 from omi_core.tasks.score_join import ScoreReader, best_scored, check_scores, ended_texts
 from omi_core.tasks.settings import Config
 from omi_core.tasks.solution_texts import right_answer, solution_text, unsolved_text, wrong_answer
@@ -35,6 +35,8 @@ from omi_core.text.reasoning import joined
 
 class SolutionsReducer(Reducer):
     """Votes, compares with the ground truth, and keeps the samples whose answer is the expected one."""
+
+    judges = True
 
     def __init__(self, config: Config, samples: int | None) -> None:
         super().__init__(config, samples)
@@ -116,53 +118,58 @@ class SolutionsReducer(Reducer):
             self._counts["scores/best_equal"] += judged.verdicts[best] is Verdict.EQUAL
         return scores
 
-    def fates(self, record: Record, samples: Sequence[Sample]) -> list[Fate]:
-        self._tried = {record.id: tried(samples)}
-        [(_, ended, judged)] = self.judged([(record, list(samples))])
-        scores = self._scored(record, ended, judged)
-        found = {
-            sample.index: self._fate(record, judged, at, sample, scores[at])
-            for at, sample in enumerate(ended)
-        }
-        passed = [row for _, row in found.values() if row is not None]
+    def fates(self, window: Sequence[Reading]) -> Iterator[list[Fate]]:
+        self._tried = {record.id: tried(samples) for record, samples in window}
+        return super().fates(window)
+
+    def _fates(self, usable: Sequence[Reading]) -> Iterator[dict[int, Fate]]:
+        outcomes = self._outcomes(usable)
+        rows: list[Candidate] = []
+        why: list[str | None] = []
+        for (record, ended), judged in zip(usable, outcomes, strict=True):
+            scores = self._scored(record, ended, judged)
+            unwanted = self._unwanted(judged.pass_rate(self._tried[record.id]))
+            for at, sample in enumerate(ended):
+                expected = judged.expected[at] or ""
+                rows.append(candidate(record, sample, judged.answers[at], expected, scores[at]))
+                why.append(self.refusal(judged, judged.verdicts[at]) or unwanted)
+        walked = iter(self._walked(rows, why))
+        for (_, ended), judged in zip(usable, outcomes, strict=True):
+            yield self._told(ended, judged, [next(walked) for _ in ended])
+
+    def _walked(self, rows: Sequence[Candidate], why: Sequence[str | None]) -> list[Walked]:
+        """What becomes of rows; those with a reason in `why` are refused, unless a filter comes first."""
+        texts = [row.solution for row in rows]
+        walked = walk(self._before, rows, texts)
+        left: dict[int, Candidate] = {}
+        for at, (row, _, _) in enumerate(walked):
+            if row is not None and (reason := why[at]):
+                walked[at] = None, reason, None
+            elif row is not None:
+                left[at] = row
+        after = walk(self._after, list(left.values()), [texts[at] for at in left])
+        for at, one in zip(left, after, strict=True):
+            walked[at] = one
+        return walked
+
+    def _told(self, ended: Sequence[Sample], judged: Judged, walked: Sequence[Walked]) -> dict[int, Fate]:
+        """What became of a record's samples, by their index, once one of them is chosen, if one is."""
+        passed = [row for row, _, _ in walked if row is not None]
         if judged.picks is not None:
-            picks = dict(zip(found, judged.picks, strict=True))
-            passed.sort(key=lambda row: -picks[row.index])
-        taken = {row.index for row in passed[: 1 if judged.picks is not None else None]}
+            picks = {sample.index: count for sample, count in zip(ended, judged.picks, strict=True)}
+            passed = sorted(passed, key=lambda row: -picks[row.index])[:1]
         best = self._config.answers.select == "best"
         if best:
-            taken = {row.index for row in best_scored(passed, self._config.answers.top)[0]}
-        told = {
-            index: fate
-            if row is None or index in taken
-            else dataclasses.replace(
-                fate, outcome="no_score" if best and row.score is None else "other_solution"
-            )
-            for index, (fate, row) in found.items()
-        }
-        return [told.get(fate.sample.index, fate) for fate in super().fates(record, samples)]
-
-    def _fate(
-        self, record: Record, judged: Judged, at: int, sample: Sample, score: float | None
-    ) -> tuple[Fate, Candidate | None]:
-        """What became of a sample that ended, and the row that it would be, if it passes."""
-        answer, verdict = judged.answers[at], judged.verdicts[at]
-        told = None if verdict is None else verdict.value
-
-        def fate(outcome: str, place: tuple[int, int] | None = None) -> Fate:
-            return Fate(sample, outcome, answer, judged.classes[at], told, place)
-
-        row = candidate(record, sample, answer, judged.expected[at] or "", score)
-        rate = judged.pass_rate(self._tried[record.id])
-        for chain in (self._before, self._after):
-            if chain is self._after and (reason := self.refusal(judged, verdict) or self._unwanted(rate)):
-                return fate(reason), None
-            for item in chain.filters:
-                [after] = item.apply([row])
-                if after is None:
-                    return fate(item.name, item.place(row)), None
-                row = after
-        return fate("row"), row
+            passed, _ = best_scored(passed, self._config.answers.top)
+        taken = {row.index for row in passed}
+        fates: dict[int, Fate] = {}
+        for at, (sample, (row, outcome, place)) in enumerate(zip(ended, walked, strict=True)):
+            if row is not None and sample.index not in taken:
+                outcome = "no_score" if best and row.score is None else "other_solution"
+            verdict = judged.verdicts[at]
+            told = None if verdict is None else verdict.value
+            fates[sample.index] = Fate(sample, outcome, judged.answers[at], judged.classes[at], told, place)
+        return fates
 
     def _answer(self, sample: Sample) -> str | None:
         votes = all(item.may_vote(sample) for item in self._before.filters)

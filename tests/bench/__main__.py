@@ -32,6 +32,7 @@ BENCHES: dict[str, list[str]] = {
     "decontaminate": [str(DATA), "--problems", "50000"],
     "contamination": [str(DATA), "--train", "1000"],
     "explore": ["--problems", "50000"],
+    "records": ["--samples", "50000"],
     "languages": [str(DATA), "--texts", "1500"],
 }
 
