@@ -1,8 +1,8 @@
 r"""Numbers and formulas compared: units, bases, percent signs, letter case and tolerance, then exact
 arithmetic.
 
-Verdicts as in `compare.py`: None means "not decided here". Arb, a tenth of a process's start, is imported by the
-first pair that needs it.
+Verdicts as in `compare.py`: None means "not decided here". Arb, a tenth of a process's start, is imported by
+the first pair that needs it.
 """
 
 from __future__ import annotations

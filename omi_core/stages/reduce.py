@@ -158,7 +158,7 @@ def windows(readings: Iterator[Reading]) -> Iterator[list[Reading]]:
     for reading in readings:
         window.append(reading)
         samples += len(reading[1])
-        size += sum(len(sample.text) + len(sample.reasoning or "") for sample in reading[1])
+        size += sum([len(sample.text) + len(sample.reasoning or "") for sample in reading[1]])
         if len(window) == WINDOW or samples >= WINDOW_SAMPLES or size >= WINDOW_CHARACTERS:
             yield window
             window, samples, size = [], 0, 0
