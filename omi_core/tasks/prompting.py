@@ -35,6 +35,7 @@ class Prompting:
         self._repeats = config.samples
         self._prompts = self._task.prompts(config)
         self.styles = tuple(template.style for template in self._templates)
+        self._last: tuple[Record | None, int, list[Message]] = (None, 0, [])
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -51,9 +52,16 @@ class Prompting:
         return self.styles[index // (self._prompts * self._repeats)]
 
     def messages(self, record: Record, index: int) -> list[Message]:
-        """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with."""
-        template = self._templates[index // (self._prompts * self._repeats)]
-        return self._filled(template, self._task.fields(record, self.number(index)))
+        """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with.
+
+        Samples of one prompt that follow each other have the same list, which nobody changes.
+        """
+        asked = index // self._repeats
+        if self._last[0] is not record or self._last[1] != asked:
+            template = self._templates[asked // self._prompts]
+            messages = self._filled(template, self._task.fields(record, self.number(index)))
+            self._last = (record, asked, messages)
+        return self._last[2]
 
     def _filled(self, template: Template, fields: Mapping[str, str]) -> list[Message]:
         if not self.plain:
