@@ -42,7 +42,17 @@ class Root:
         return in_grammar(f"{self.typed.get(name, name)}{equals}{value}", self.schema, sweep)
 
 
-COMMANDS = ("generate", "evaluate", "score", "reduce", "decontaminate", "combine", "mix", "preferences")
+COMMANDS = (
+    "generate",
+    "tune",
+    "evaluate",
+    "score",
+    "reduce",
+    "decontaminate",
+    "combine",
+    "mix",
+    "preferences",
+)
 
 
 @cache
@@ -52,6 +62,9 @@ def command_root(name: str) -> Root:
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
 
         schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
+    elif name == "tune":
+        from omi_core.tune_options import Tune as schema
+        from omi_core.tune_options import load_tune as load
     elif name == "evaluate":
         from omi_core.protocol import Evaluate as schema
         from omi_core.protocol import load_evaluate as load
