@@ -7,6 +7,7 @@ chain of filters, what an engine or a server is given, the records that are read
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,6 +226,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "engine.gpu_memory_utilization": Change(0.5, engine),
     "engine.enforce_eager": Change(True, engine),
     "engine.batch_invariant": Change(True, engine),
+    "engine.cache_dir": Change(tempfile.gettempdir(), engine),
     "engine.restarts": Shown("stages/test_poison.py", "test_engines_are_started_again_only_so_often"),
     "engine.extra": Change({"block_size": 32}, engine),
     "answers.methods": Change(["boxed"]),

@@ -145,7 +145,7 @@ def forgetful() -> Iterator[None]:
     """Packages are looked for anew, before and after a test."""
 
     def forget() -> None:
-        for found in (plugins.load, plugins._entries, registry._known):
+        for found in (plugins.load, plugins._entries, plugins._all, registry._known):
             found.cache_clear()
         sys.modules.pop("omi_sentences", None)
 

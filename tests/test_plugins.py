@@ -28,6 +28,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def _forget() -> None:
     plugins.load.cache_clear()
     plugins._entries.cache_clear()
+    plugins._all.cache_clear()
 
 
 def install(folder: Path, name: str, entries: dict[str, str], group: str = "omi.filters") -> None:

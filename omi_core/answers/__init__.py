@@ -5,7 +5,8 @@ r"""Answers: extract them from solutions, decide which are the same, and vote.
         answers = [extract(text).answer for text in solutions]
         majority = vote(answers, grader)
 
-Importing this package is cheap (tens of milliseconds, for Arb): sympy is only imported in worker processes.
+Importing this package is cheap: Arb is imported by the first pair of answers that needs it, sympy in worker
+processes only.
 """
 
 from omi_core.answers.draws import Draws, count_draws

@@ -33,13 +33,20 @@ def count_draws(classes: Sequence[int | None], verdicts: Sequence[Verdict | None
     right = [
         group if verdict is Verdict.EQUAL else None for group, verdict in zip(classes, verdicts, strict=True)
     ]
-    size = 1
+    usual = next((group for group in right if group is not None), -1)
+    if right:  # alone, each sample that is right is the majority, too
+        hits = len(right) - right.count(None)
+        yield Draws(1, len(right), hits, hits)
+    size = 2
     while size <= len(right):
         number = len(right) // size
         majority = solved = 0
         for start in range(0, number * size, size):
             hits = right[start : start + size]
-            if hits.count(None) < size:
+            if 2 * hits.count(usual) > size:  # of most draws, and told in a fraction of the time
+                solved += 1
+                majority += 1
+            elif hits.count(None) < size:
                 solved += 1
                 majority += _winner(classes[start : start + size]) in hits
         yield Draws(size, number, majority, solved)

@@ -39,15 +39,13 @@ class Judged:
     replaced: str | None = None
     voters: int = field(init=False)
     votes: int = field(init=False)
+    agreement: float = field(init=False)
 
     def __post_init__(self) -> None:
         # Every sample of the record asks for them, so they are not counted anew each time.
-        object.__setattr__(self, "voters", sum(verdict is not None for verdict in self.verdicts))
-        object.__setattr__(self, "votes", sum(verdict is Verdict.EQUAL for verdict in self.verdicts))
-
-    @property
-    def agreement(self) -> float:
-        return self.votes / self.voters if self.voters else 0.0
+        object.__setattr__(self, "voters", len(self.verdicts) - self.verdicts.count(None))
+        object.__setattr__(self, "votes", self.verdicts.count(Verdict.EQUAL))
+        object.__setattr__(self, "agreement", self.votes / self.voters if self.voters else 0.0)
 
     def pass_rate(self, tried: int) -> float:
         """The share of `tried` samples whose answer is the expected one; 0 of none."""
@@ -97,16 +95,19 @@ class Judge:
         `picks` are of each record how often its samples were picked.
         """
         votes = vote_many(answers, self._grader)
+        # A record's samples give few answers, each many times: each answer is compared once.
+        distinct = [list(dict.fromkeys(given)) for given in answers]
         pairs: list[tuple[str, str]] = []
-        for record, given in zip(records, answers, strict=True):
+        for record, given in zip(records, distinct, strict=True):
             found = [answer for answer in given if answer is not None]
             pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
         held_of: list[list[Held] | None] = []
-        for record, given, vote in zip(records, answers, votes, strict=True):
+        for record, given, few, vote in zip(records, answers, distinct, votes, strict=True):
             held = None
             if record.expected_answer is not None:
-                held = [self._held(record, answer, graded) for answer in given]
+                of_answer = {answer: self._held(record, answer, graded) for answer in few}
+                held = [of_answer[answer] for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
             held_of.append(held)
             self._count_vote(vote)
@@ -215,8 +216,8 @@ class Judge:
     def _count_truth(self, verdicts: list[Verdict | None], vote: Vote) -> None:
         self._counts["truth/records"] += 1
         self._counts["truth/samples"] += len(verdicts)
-        for verdict in verdicts:
-            self._counts[f"truth/{'no_answer' if verdict is None else verdict.value}"] += 1
+        for verdict, number in Counter(verdicts).items():
+            self._counts[f"truth/{'no_answer' if verdict is None else verdict.value}"] += number
         self._counts["truth/records_solved"] += Verdict.EQUAL in verdicts
         # The members of a class are equal to each other, so any of them speaks for the majority.
         self._counts["truth/majority_equal"] += any(verdicts[at] is Verdict.EQUAL for at in vote.members)

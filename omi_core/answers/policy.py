@@ -25,6 +25,9 @@ class Verdict(Enum):
     NOT_EQUAL = "not_equal"
     UNKNOWN = "unknown"
 
+    # That of Enum is written in Python; verdicts are counted for every sample.
+    __hash__ = object.__hash__
+
     def __bool__(self) -> bool:
         """Refused, because `if compare(a, b)` would be true for every verdict."""
         raise TypeError("a Verdict has three values: compare it with `is Verdict.EQUAL`")

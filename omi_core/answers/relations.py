@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omi_core.answers import intervals, witnesses
+from omi_core.answers import intervals
 from omi_core.answers.algebra import Fractional
 from omi_core.answers.policy import Policy, Verdict
 from omi_core.answers.rules import Rules
@@ -56,6 +56,8 @@ def _equation_and_number(relation: Relation, number: Fractional) -> Answer:
     assert left is not None and right is not None
     if not left.atoms() and not right.atoms():
         return None  # "2+2=5": a statement, and a false one
+    from omi_core.answers import witnesses  # with Arb, as in `scalars`
+
     if any(witnesses.is_zero(side - number) for side in (left, right)):
         return None  # "|x|=3" beside "3"
     return None if witnesses.solves(left - right, number) else NOT_EQUAL
@@ -143,6 +145,8 @@ def _equations(a: Relation, b: Relation) -> Answer:
     first, second = differences
     if _proportional(first, second):
         return EQUAL
+    from omi_core.answers import witnesses
+
     return NOT_EQUAL if witnesses.tell_apart(first, second) else None
 
 

@@ -1,7 +1,8 @@
 r"""Numbers and formulas compared: units, bases, percent signs, letter case and tolerance, then exact
 arithmetic.
 
-Verdicts as in `compare.py`: None means "not decided here".
+Verdicts as in `compare.py`: None means "not decided here". Arb, a tenth of a process's start, is imported by
+the first pair that needs it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from omi_core.answers import algebra, enclosure
+from omi_core.answers import algebra
 from omi_core.answers.algebra import Fractional
 from omi_core.answers.policy import Verdict
 from omi_core.answers.rules import Rules
@@ -126,8 +127,10 @@ def _one_unit(a: Scalar, b: Scalar, rules: Rules) -> Answer:
 
 def _forms(a: Fractional, b: Fractional, rules: Rules) -> Answer:
     equal = algebra.same(a, b)
-    if equal is None and enclosure.differ(a, b):
-        equal = False
+    if equal is None:
+        from omi_core.answers.enclosure import differ
+
+        equal = False if differ(a, b) else None
     if equal is None:
         proved = rules.proof(a, b)
         equal = None if proved is None else proved is EQUAL
@@ -144,8 +147,10 @@ def _close(a: Fractional, b: Fractional, rules: Rules) -> bool:
     if a.rational is not None and b.rational is not None:
         bound = rules.policy.allowed * max(abs(a.rational), abs(b.rational))
         return abs(a.rational - b.rational) <= bound
-    x, y = enclosure.enclose(a), enclosure.enclose(b)
-    return abs(x - y) <= enclosure.ratio(rules.policy.allowed) * abs(x).max(abs(y))
+    from omi_core.answers.enclosure import enclose, ratio
+
+    x, y = enclose(a), enclose(b)
+    return abs(x - y) <= ratio(rules.policy.allowed) * abs(x).max(abs(y))
 
 
 def _fold(a: Fractional, b: Fractional) -> tuple[Fractional, Fractional] | None:

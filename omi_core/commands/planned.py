@@ -15,7 +15,15 @@ from omi_core.publish.dataset import hole_of
 from omi_core.slurm import commands
 from omi_core.slurm.after import dependency
 from omi_core.slurm.budget import refuse_over_budget
-from omi_core.slurm.estimate import Estimate, Measured, estimate, measure
+from omi_core.slurm.estimate import (
+    Estimate,
+    Measured,
+    StartUp,
+    estimate,
+    measure,
+    start_up,
+    tasks_that_lose,
+)
 from omi_core.slurm.limits import Limits
 from omi_core.slurm.script import script
 from omi_core.slurm.site_check import check_site
@@ -31,6 +39,8 @@ from omi_core.tasks.adaptive_options import Adaptive
 from omi_core.tasks.prompting import Prompting
 
 _MESSAGE_CHARACTERS = 70
+# Shares of the time that start-up and tail take.
+_MUCH_LOST, _LITTLE_LOST = 0.25, 0.1
 
 
 def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
@@ -65,8 +75,12 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
         _line(name, words)
     measured = measure(read_manifests(run.layout).values(), config.engine.seats) if not new else None
     if missing:
-        for name, words in _expected(config, estimate(config, missing, measured), measured):
+        started = start_up(run, measured)
+        found = estimate(config, missing, measured, started)
+        for name, words in _expected(config, found, measured):
             _line(name, words)
+        if started is not None and started.seconds >= 1:
+            _line("start-up", _lost(config, found, started))
     if config.cluster.kind != "slurm":
         _line("tasks", f"{config.tasks} generate, {config.reduce_tasks} reduce, one after another here")
         _show_prompt(config)
@@ -194,6 +208,20 @@ def _source(measured: Measured | None) -> str:
         return "assumed: cluster.tokens_per_second"
     short = "" if measured.full else ", too short to fill the engine: longer ones are faster"
     return f"measured: {_count(measured.shards, 'shard')}{short}"
+
+
+def _lost(config: Generate, found: Estimate, started: StartUp) -> str:
+    """What engines take to start, what that and the tail come to, and how to lose less to them."""
+    words = f"about {in_words(started.seconds)} for each engine ({started.source})"
+    if not found.seconds:
+        return words
+    words += f", {found.start_up / found.seconds:.0%} of the time"
+    if found.tail >= 1:
+        words += f"; the tail, in which seats are idle, {found.tail / found.seconds:.0%}"
+    fewer = tasks_that_lose(config, found, _LITTLE_LOST)
+    if found.lost > _MUCH_LOST and fewer < config.tasks:
+        words += f"; shards are short: tasks={fewer} would lose {_LITTLE_LOST:.0%} or little more"
+    return words
 
 
 def _duration(config: Generate, found: Estimate, about: str, rate: str) -> str:

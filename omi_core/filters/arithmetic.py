@@ -11,14 +11,16 @@ commands, and ambiguous juxtaposition (`2\frac{1}{2}`, `3 4`).
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from string import ascii_letters
 
 from omi_core.filters import plain_sums
 from omi_core.filters.expression import PAIRS, Rational, Token, evaluate
 
 _CONTEXT = 24
+_SHORT_RUN = 400
 
 _COMMANDS = r"(?:[dtc]?frac|times|cdot|div|left|right|displaystyle|[bB]igg?[lr]?|boxed|q?quad)(?![A-Za-z])"
 # What a run is made of. Whatever is not listed ends it: letters, relations, other commands.
@@ -117,22 +119,37 @@ def statements(text: str, *, doubtful: bool = False) -> Iterator[Equation]:
 
     With `doubtful` those of runs that plainly hold (`plain_sums`) are left out.
     """
-    settled = plain_sums.true_sums(text) if doubtful else ()
-    for run in _runs_with_equals(text, settled):
+    for run in _runs_with_equals(text, doubtful):
         numeric = [_DIGIT.search(side) is not None for side in run.group().split("=")]
         if not any(left and right for left, right in zip(numeric, numeric[1:], strict=False)):
             continue
         if doubtful and plain_sums.hold(run.group()):
             continue
-        for chain in _chains(text, run):
-            yield from _pairs(chain)
+        start, end = run.span()
+        begin = max(0, start - _CONTEXT)
+        read = _read if end - start <= _SHORT_RUN else _read.__wrapped__
+        for found in read(text[begin : end + _CONTEXT], start - begin, end - begin):
+            yield replace(found, start=begin + found.start, end=begin + found.end)
 
 
-def _runs_with_equals(text: str, settled: Container[int]) -> Iterator[re.Match[str]]:
-    """The runs of `text` with an equals sign that may have numbers on both sides; most are but a blank."""
+@lru_cache(20_000)
+def _read(text: str, start: int, end: int) -> tuple[Equation, ...]:
+    """The statements of the run `text[start:end]`, beside which stands all that they depend on.
+
+    Samples of one problem say much in the same words, and reading them with care takes most of the filter's
+    time.
+    """
+    return tuple(equation for chain in _chains(text, start, end) for equation in _pairs(chain))
+
+
+def _runs_with_equals(text: str, doubtful: bool) -> Iterator[re.Match[str]]:
+    """The runs of `text` with an equals sign that may have numbers on both sides; most are but a blank.
+
+    With `doubtful` without those of true sums between words.
+    """
     done, equals = 0, text.find("=")
     while equals >= 0:
-        if equals in settled or _beside_an_end(text, equals):
+        if (doubtful and plain_sums.true_at(text, equals)) or _beside_an_end(text, equals):
             equals = text.find("=", equals + 1)
             continue
         # No run goes over a word, so none is under way there, and looking for runs may begin.
@@ -181,24 +198,26 @@ def _decimals(side: _Side) -> int | None:
     return len(numbers[0].text.partition(".")[2])
 
 
-def _chains(text: str, run: re.Match[str]) -> Iterator[list[_Side]]:
-    """The run's tokens, cut into chains of sides; the text around the run says if the outer are whole."""
+def _chains(text: str, start: int, end: int) -> Iterator[list[_Side]]:
+    """The tokens of the run `text[start:end]`, cut into chains of sides; the text around it says if the outer
+    are whole.
+    """
     tokens = [
         Token(match.lastgroup, match.group(), match.start(), match.end())
-        for match in _TOKEN.finditer(text, run.start(), run.end())
+        for match in _TOKEN.finditer(text, start, end)
         if match.lastgroup is not None and match.lastgroup != "space"
     ]
     if not tokens:
         return
-    right_clean = _right_clean(text, run.end())
-    if tokens[-1].text == "(" and tokens[-1].start == run.end() - 1 and text[run.end() - 2].isspace():
+    right_clean = _right_clean(text, end)
+    if tokens[-1].text == "(" and tokens[-1].start == end - 1 and text[end - 2].isspace():
         tokens.pop()  # a remark in brackets: `= 12 (since ...`; a factor does not begin with a word
     if not tokens:
         return
-    _mark_letters(text, tokens, run.end())
+    _mark_letters(text, tokens, end)
     _cut_open_groups(tokens)
     _join_lines(tokens)
-    chain = [_Side([], _left_clean(text, run.start(), tokens))]
+    chain = [_Side([], _left_clean(text, start, tokens))]
     for token, follower in zip(tokens, [*tokens[1:], None], strict=True):
         if token.kind in ("cut", "newline"):
             clean = _clean_after(text, token, follower, chain[-1])

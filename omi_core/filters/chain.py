@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from operator import is_not
 from typing import Any
 
 from omi_core.answers.extract import Extractor
@@ -43,11 +44,11 @@ class FilterChain:
                 raise RuntimeError(
                     f"filter {item.name} was given {len(left)} rows and returned {len(results)}"
                 )
-            self._rewritten[item.name] += sum(
-                new is not None and new is not old for old, new in zip(left, results, strict=True)
-            )
+            changed = sum(map(is_not, results, left))
             left = [row for row in results if row is not None]
-            self._dropped[item.name] += len(results) - len(left)
+            dropped = len(results) - len(left)
+            self._dropped[item.name] += dropped
+            self._rewritten[item.name] += changed - dropped
         self.rows_in += len(rows)
         self.rows_out += len(left)
         return left

@@ -132,10 +132,11 @@ class RowFilter(Filter):
         """The solution to go on with (the row's own to keep it as it is), or None to drop the row."""
 
     def apply(self, rows: Sequence[Candidate]) -> list[Candidate | None]:
-        return [self._one(row) for row in rows]
+        after = self.solution_after
+        return [row if (new := after(row)) is row.solution else _changed(row, new) for row in rows]
 
-    def _one(self, row: Candidate) -> Candidate | None:
-        solution = self.solution_after(row)
-        if solution is None:
-            return None
-        return row if solution == row.solution else replace(row, solution=solution)
+
+def _changed(row: Candidate, solution: str | None) -> Candidate | None:
+    if solution is None:
+        return None
+    return row if solution == row.solution else replace(row, solution=solution)

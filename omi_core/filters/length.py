@@ -71,6 +71,11 @@ class MaxWords(RowFilter):
         return row.solution if len(row.solution.split()) <= self.limit else None
 
 
+def _size(text: str) -> int:
+    """In bytes of UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
 class MaxTokens(Filter):
     """Drops rows whose problem or whose solution has more tokens, special ones not counted.
 
@@ -98,11 +103,13 @@ class MaxTokens(Filter):
         keep: list[Candidate | None] = list(rows)
         unsure: list[tuple[int, str]] = []
         for at, row in enumerate(rows):
-            sizes = {text: len(text.encode("utf-8", "replace")) for text in self.texts(row)}
-            if max(sizes.values()) > self.limit * self._count.bytes_per_token:
+            long = [text for text in self.texts(row) if _size(text) > self.limit]
+            if not long:
+                continue
+            if max(map(_size, long)) > self.limit * self._count.bytes_per_token:
                 keep[at] = None
             else:
-                unsure += [(at, text) for text, size in sizes.items() if size > self.limit]
+                unsure += [(at, text) for text in long]
         for start in range(0, len(unsure), _BATCH):
             batch = unsure[start : start + _BATCH]
             counts = self._count([text for _, text in batch])

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from omi_core.filters.arithmetic import Equation, statements
-from omi_core.filters.definitions import redefined, signs
 from omi_core.filters.filter import Example, Option, RowFilter
 from omi_core.records import Candidate
 
@@ -62,6 +61,8 @@ class SplitArithmetic(RowFilter):
     )
 
     def solution_after(self, row: Candidate) -> str | None:
+        from omi_core.filters.definitions import redefined, signs
+
         text = row.solution
         defined: frozenset[str] | None = None
         pieces, done = [], 0

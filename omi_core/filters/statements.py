@@ -1,15 +1,14 @@
 """Cleaning new problems: of what a model wrote, the statement alone, if there is one of sensible length.
 
-A candidate's `problem` is the seed, its `solution` what was written from it.
+A candidate's `problem` is the seed, its `solution` what was written from it. Modules of many patterns are
+imported by the first candidate: every process would compile them, and most filter no problems.
 """
 
 from __future__ import annotations
 
 from omi_core.filters import length
-from omi_core.filters.asking import asks
 from omi_core.filters.conversations.language import English
 from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
-from omi_core.filters.written_problem import statement
 from omi_core.records import Candidate
 
 
@@ -55,6 +54,8 @@ class Statement(RowFilter):
     )
 
     def solution_after(self, row: Candidate) -> str | None:
+        from omi_core.filters.written_problem import statement
+
         return statement(row.solution)
 
 
@@ -136,6 +137,8 @@ class NoQuestion(RowFilter):
         self._english = English()
 
     def solution_after(self, row: Candidate) -> str | None:
+        from omi_core.filters.asking import asks
+
         if asks(row.solution) or self._english.solution_after(row) is None:
             return row.solution
         return None

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from omi_core.filters.arithmetic import Equation, statements
-from omi_core.filters.definitions import redefined, signs
 from omi_core.filters.expression import Rational
 from omi_core.filters.filter import Example, Option, RowFilter, dropped, kept
 from omi_core.filters.formula_units import without_units
@@ -111,6 +110,8 @@ class WrongArithmetic(RowFilter):
         """The first statement of `text`, a solution of `problem`, that does not hold."""
         defined: frozenset[str] | None = None
         for statement in self._wrong(text):
+            from omi_core.filters.definitions import signs  # slow to import, and most solutions are right
+
             defined = self._defined(problem) if defined is None else defined
             if not defined & signs(text[statement.start : statement.end]):
                 return statement
@@ -123,6 +124,8 @@ class WrongArithmetic(RowFilter):
 
     def _defined(self, problem: str) -> frozenset[str]:
         """The signs that do not mean what they always mean: the problem says so, or shows it."""
+        from omi_core.filters.definitions import redefined, signs
+
         shown = (signs(problem[wrong.start : wrong.end]) for wrong in self._wrong(problem))
         return redefined(problem).union(*shown)
 

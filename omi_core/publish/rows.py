@@ -231,25 +231,25 @@ def encode_row(row: Mapping[str, Any], types: Mapping[str, type]) -> bytes:
     Raises ValueError naming the column when one is
     missing, unknown or of another type, or holds a number that JSON or a 64-bit column cannot.
     """
+    values = row.values()
+    if tuple(row) == tuple(types) and tuple(map(type, values)) == tuple(types.values()):
+        if all([value.__class__ is str or _plain(value) for value in values]):
+            try:
+                return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+            except TypeError:  # a lone surrogate
+                pass
     if row.keys() != types.keys():
         name = min(row.keys() ^ types.keys())
         raise ValueError(f"row: column {name!r} is {'missing' if name in types else 'not one of the part'}")
-    if tuple(row) == tuple(types) and all(map(_plain, row.values(), types.values())):
-        try:
-            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError:  # a lone surrogate
-            pass
     clean = {name: _checked(name, row[name], kind) for name, kind in types.items()}
     return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _plain(value: Any, kind: type[Any]) -> bool:
-    """Whether orjson writes the value as it is: no None, no list, no number that JSON cannot hold."""
-    if type(value) is not kind:
-        return False
-    if kind is int:
+def _plain(value: Any) -> bool:
+    """Whether orjson writes a value that is not a text as it is: no list, no number that JSON cannot hold."""
+    if type(value) is int:
         return -(1 << 63) <= value < 1 << 63
-    return kind is str or (kind is float and math.isfinite(value))
+    return type(value) is float and math.isfinite(value)
 
 
 def _checked(name: str, value: Any, kind: type[Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from omi_core.config import Generate
 from omi_core.hints import hint
 from omi_core.options import ConfigError
-from omi_core.slurm.estimate import estimate, measure
+from omi_core.slurm.estimate import estimate, measure, start_up
 from omi_core.slurm.run_status import gpu_hours
 from omi_core.stages.run import Run
 from omi_core.store.manifests import read_manifests
@@ -52,7 +52,7 @@ def refuse_over_budget(run: Run[Generate], samples: int, new: bool = False) -> N
         raise ConfigError(f"{name}: {budget.spent:,.2f} GPU hours are spent; raise it to go on")
     manifests = [] if new else read_manifests(run.layout).values()
     measured = measure(manifests, run.config.engine.seats)
-    expected = estimate(run.config, samples, measured).gpu_hours
+    expected = estimate(run.config, samples, measured, start_up(run, measured)).gpu_hours
     if expected is not None and expected > budget.left:
         left = f"{budget.left:,.2f} are left" if budget.spent else "that is all there is"
         raise ConfigError(

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from omi_core.config import Generate
+from omi_core.options import ConfigError
 from omi_core.slurm.script import replicas
 from omi_core.slurm.times import limit_seconds
-from omi_core.store.manifests import working_seconds
+from omi_core.stages.run import Run
+from omi_core.store.layout import Layout
+from omi_core.store.manifests import read_manifests, working_seconds
+from omi_core.store.plan import read_plan
+from omi_core.teachers.teacher_options import REWARD
+
+# Seconds; small models on one GPU took 60 to 88, large ones take minutes.
+ASSUMED_START_UP = 60.0
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,9 @@ class Measured:
     """What the shards of a run that ended by themselves did.
 
     `tokens` are new tokens per sample, where those that were not needed have none; `rate` is new tokens per
-    second of one replica, `start_up` seconds until the teacher stood ready. `full` says whether some shard
-    had work enough to fill its engine; the rate of those alone is taken then.
+    second of one replica, `start_up` seconds until the teacher stood ready, `tail` those in which there was
+    nothing more to begin. `full` says whether some shard had work enough to fill its engine; the rate of
+    those alone is taken then.
     """
 
     shards: int
@@ -32,6 +43,15 @@ class Measured:
     rate: float | None
     start_up: float
     full: bool
+    tail: float = 0.0
+
+
+@dataclass(frozen=True)
+class StartUp:
+    """Seconds until an engine stands ready, and what says so."""
+
+    seconds: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,8 @@ class Estimate:
     """What `samples` missing samples will take.
 
     `tokens` is a bound where nothing is measured. None is what cannot be told: `seconds` of a job from its
-    start to its end, all its sessions together; how often it `requeues` itself at its time limit.
+    start to its end, all its sessions together; how often it `requeues` itself at its time limit. Of these
+    seconds its engines take `start_up` to start, and the last samples are a `tail` with idle seats.
     """
 
     samples: int
@@ -51,6 +72,13 @@ class Estimate:
     seconds: float | None
     requeues: int | None
     bound_hours: float | None
+    start_up: float = 0.0
+    tail: float = 0.0
+
+    @property
+    def lost(self) -> float:
+        """The share of the time in which seats are idle: start-up and tail."""
+        return min(1.0, (self.start_up + self.tail) / self.seconds) if self.seconds else 0.0
 
     @property
     def gpu_hours(self) -> float | None:
@@ -73,11 +101,47 @@ def measure(manifests: Iterable[Mapping[str, Any]], in_flight: int) -> Measured 
         rate=sum(shard["completion_tokens"] for shard in full or shards) / seconds if seconds else None,
         start_up=sum(shard["start_up"] for shard in shards) / len(shards),
         full=bool(full),
+        tail=sum(shard["seconds"] - shard.get("last_admitted", shard["seconds"]) for shard in full or shards)
+        / len(full or shards),
     )
 
 
-def estimate(config: Generate, samples: int, measured: Measured | None) -> Estimate:
-    """What `samples` missing samples will take on the cluster of a config."""
+def start_up(run: Run[Any], measured: Measured | None) -> StartUp | None:
+    """How long engines of a run's teacher take to start; None where it has none of its own to start.
+
+    By its own shards, else by those of the last runs beside it with the same teacher, else assumed.
+    """
+    teacher = run.config.teacher
+    if measured is not None:
+        return StartUp(measured.start_up, "measured")
+    if teacher.kind not in ("vllm", REWARD):
+        return None
+    if (seconds := _earlier_start_up(run)) is not None:
+        return StartUp(seconds, "as in an earlier run")
+    return StartUp(ASSUMED_START_UP, "assumed")
+
+
+def _earlier_start_up(run: Run[Any]) -> float | None:
+    own = run.layout.root.absolute()
+    with suppress(OSError):
+        beside = [path for path in own.parent.iterdir() if path != own and path.is_dir()]
+        for folder in sorted(beside, key=lambda path: path.stat().st_mtime, reverse=True)[:_LOOKED_AT]:
+            layout = Layout(folder)
+            if not layout.plan.exists():
+                continue
+            with suppress(ConfigError):
+                if read_plan(layout).content.get("teacher") != run.plan.content["teacher"]:
+                    continue
+                shards = [shard["start_up"] for shard in read_manifests(layout).values()]
+                if started := [seconds for seconds in shards if seconds]:
+                    return sum(started) / len(started)
+    return None
+
+
+def estimate(
+    config: Generate, samples: int, measured: Measured | None, started: StartUp | None = None
+) -> Estimate:
+    """What `samples` missing samples will take on the cluster of a config, with engines that start so."""
     cluster = config.cluster
     each = replicas(config)
     shards = max(1, min(config.tasks * each, samples))
@@ -86,12 +150,23 @@ def estimate(config: Generate, samples: int, measured: Measured | None) -> Estim
     limit = limit_seconds(cluster.time) if cluster.kind == "slurm" else None
     tokens = round(samples * (measured.tokens if measured else config.sampling.max_tokens))
     rate = measured.rate if measured and measured.rate else cluster.tokens_per_second
-    seconds, requeues = None, None
+    seconds, requeues, starts = None, None, 0.0
     if rate:
-        start_up = measured.start_up if measured else 0.0
-        seconds, requeues = _sessions(tokens / shards / rate, start_up, limit, cluster.signal_seconds)
+        start = started.seconds if started else measured.start_up if measured else 0.0
+        seconds, requeues = _sessions(tokens / shards / rate, start, limit, cluster.signal_seconds)
+        starts = start * (1 + (requeues or 0))
     bound = None if limit is None or not gpus else jobs * gpus * limit / 3600
-    return Estimate(samples, jobs, shards, gpus, tokens, rate, seconds, requeues, bound)
+    tail = measured.tail if measured else 0.0
+    return Estimate(samples, jobs, shards, gpus, tokens, rate, seconds, requeues, bound, starts, tail)
+
+
+def tasks_that_lose(config: Generate, found: Estimate, share: float) -> int:
+    """How many tasks there may be so that start-up and tail take no more than a share of their time."""
+    overhead = found.start_up + found.tail
+    if found.seconds is None or not overhead:
+        return config.tasks
+    work = found.shards * max(0.0, found.seconds - overhead)
+    return max(1, int(work * share / (1 - share) / overhead / replicas(config)))
 
 
 def _sessions(

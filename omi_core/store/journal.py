@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -254,10 +254,10 @@ def read_samples(
             uses[window].append(number)
     cache = _Cache(pieces, bounds, cache_bytes)
     for window, numbers in enumerate(uses):
-        gathered: dict[int, dict[int, Sample]] = {}
+        gathered: defaultdict[int, dict[int, Sample]] = defaultdict(dict)
         for number in numbers:
             for sample in cache.take(number, window):
-                gathered.setdefault(sample.ordinal, {}).setdefault(sample.index, sample)
+                gathered[sample.ordinal].setdefault(sample.index, sample)
         for ordinal in sorted(gathered):
             by_index = gathered.pop(ordinal)
             yield [by_index[index] for index in sorted(by_index)]
@@ -341,9 +341,11 @@ class _Cache:
         by_window = self._kept.pop(number, None)
         if by_window is None:
             by_window = self._read(number, window)
+            samples = by_window.pop(window, [])
             self._size += sum(map(_footprint, by_window.values()))
-        samples = by_window.pop(window, [])
-        self._size -= _footprint(samples)
+        else:
+            samples = by_window.pop(window, [])
+            self._size -= _footprint(samples)
         if by_window:
             self._kept[number] = by_window
         while self._size > self._limit and self._kept:

@@ -36,6 +36,7 @@ class Prompting:
         self._repeats, self._seed = config.samples, config.seed
         self._prompts = self._task.prompts(config)
         self.styles = tuple(template.style for template in self._templates)
+        self._last: tuple[Record | None, int, list[Message]] = (None, 0, [])
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -52,9 +53,16 @@ class Prompting:
         return self.styles[index // (self._prompts * self._repeats)]
 
     def messages(self, record: Record, index: int) -> list[Message]:
-        """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with."""
-        template = self._templates[index // (self._prompts * self._repeats)]
-        return self._filled(template, self._task.fields(record, self.number(index)))
+        """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with.
+
+        Samples of one prompt that follow each other have the same list, which nobody changes.
+        """
+        asked = index // self._repeats
+        if self._last[0] is not record or self._last[1] != asked:
+            template = self._templates[asked // self._prompts]
+            messages = self._filled(template, self._task.fields(record, self.number(index)))
+            self._last = (record, asked, messages)
+        return self._last[2]
 
     def request(self, record: Record, index: int) -> Request:
         """What the teacher gets for one sample."""

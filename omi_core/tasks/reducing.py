@@ -134,17 +134,22 @@ class Reducer(ABC):
 
     def _answered(self, samples: list[Sample]) -> list[Sample]:
         samples = _drawn(samples)
+        if not samples:
+            return []
+        counts = self._counts
+        counts["tokens/prompt"] += sum([sample.prompt_tokens for sample in samples])
+        counts["tokens/completion"] += sum([sample.completion_tokens for sample in samples])
+        reasons = Counter([sample.finish_reason for sample in samples])
+        for reason, number in reasons.items():
+            counts[f"finish/{reason}"] += number
+        if UNCLOSED in reasons:
+            counts["selection/unclosed_reasoning"] += reasons[UNCLOSED]
         for sample in samples:
-            self._counts[f"finish/{sample.finish_reason}"] += 1
-            self._counts["tokens/prompt"] += sample.prompt_tokens
-            self._counts["tokens/completion"] += sample.completion_tokens
             if sample.reasoning is not None:
-                self._counts["tokens/reasoning"] += sample.reasoning_tokens
-            if sample.finish_reason == UNCLOSED:
-                self._counts["selection/unclosed_reasoning"] += 1
+                counts["tokens/reasoning"] += sample.reasoning_tokens
             if sample.error is not None:
-                self._counts["quarantined"] += 1
-                self._counts[f"errors/{sample.error.partition(':')[0]}"] += 1
+                counts["quarantined"] += 1
+                counts[f"errors/{sample.error.partition(':')[0]}"] += 1
         return [sample for sample in samples if sample.error is None and sample.finish_reason != UNCLOSED]
 
 
@@ -217,7 +222,7 @@ def _failure(sample: Sample) -> str | None:
 
 def _drawn(samples: list[Sample]) -> list[Sample]:
     """Those that are samples, and do not only say that none was needed."""
-    return [sample for sample in samples if sample.drawn]
+    return [sample for sample in samples if sample.finish_reason != UNNEEDED]
 
 
 def open_grader(config: Config) -> Grader:
@@ -236,16 +241,16 @@ def candidate(
 ) -> Candidate:
     """A sample on its way through the filters."""
     return Candidate(
-        problem=record.text,
-        solution=sample.text,
-        answer=answer,
-        expected_answer=expected,
-        source=record.source,
-        finish_reason=sample.finish_reason,
-        record_id=record.id,
-        index=sample.index,
-        completion_tokens=sample.completion_tokens - sample.reasoning_tokens,
-        reasoning=sample.reasoning,
-        reasoning_tokens=sample.reasoning_tokens,
-        score=score,
+        record.text,
+        sample.text,
+        answer,
+        expected,
+        record.source,
+        sample.finish_reason,
+        record.id,
+        sample.index,
+        sample.completion_tokens - sample.reasoning_tokens,
+        sample.reasoning,
+        sample.reasoning_tokens,
+        score,
     )

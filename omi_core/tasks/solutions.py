@@ -16,6 +16,7 @@ from omi_core.answers.answer_options import Answers, Repair
 from omi_core.answers.judging import KEPT, REPAIRED, SET_ASIDE, Judge, Judged
 from omi_core.answers.settling import is_settled
 from omi_core.filters.sections import Filters, chosen, refuse_idle, token_limits
+from omi_core.finish import UNNEEDED
 from omi_core.inputs import Skipped, read_records
 from omi_core.options import ConfigError
 from omi_core.prompts import Form
@@ -31,6 +32,21 @@ from omi_core.tasks.task import Chosen, Counts, Settling, Task
 from omi_core.teachers.teacher import Texts
 from omi_core.teachers.tokenizers import tokenizer_file
 from omi_core.text.reasoning import joined
+
+# The optional columns of a row, from the candidate and what was found of its record.
+OPTIONAL: dict[str, Callable[[Candidate, Judged], Any]] = {
+    "record_id": lambda one, _: one.record_id,
+    "sample": lambda one, _: one.index,
+    "votes": lambda _, judged: judged.votes,
+    "voters": lambda _, judged: judged.voters,
+    "agreement": lambda _, judged: judged.agreement,
+    "solution_tokens": lambda one, _: one.completion_tokens,
+    "reasoning": lambda one, _: one.reasoning,
+    "reasoning_tokens": lambda one, _: one.reasoning_tokens,
+    "ground_truth": lambda _, judged: judged.truth,
+    "replaced_answer": lambda _, judged: judged.replaced,
+    "score": lambda one, _: one.score,
+}
 
 
 class SolutionsReducer(Reducer):
@@ -58,6 +74,8 @@ class SolutionsReducer(Reducer):
         self._opinions = SecondOpinions(other).of if other is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
+        own = {"teacher": lambda *_: self._teacher, "pass_rate": self._pass_rate}
+        self._optional = [(name, (OPTIONAL | own)[name]) for name in self.provenance]
         self._tried: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -85,6 +103,10 @@ class SolutionsReducer(Reducer):
 
     def _outcomes(self, usable: Sequence[Reading]) -> list[Judged]:
         answers = [[self._answer(sample) for sample in samples] for _, samples in usable]
+        for given in answers:
+            for name, number in (("none", none := given.count(None)), ("found", len(given) - none)):
+                if number:
+                    self._counts[f"answers/{name}"] += number
         picks = self._picks and [self._picks.of(record.id, samples) for record, samples in usable]
         return self._judge.judge([record for record, _ in usable], answers, picks)
 
@@ -172,16 +194,24 @@ class SolutionsReducer(Reducer):
         return fates
 
     def _answer(self, sample: Sample) -> str | None:
-        votes = all(item.may_vote(sample) for item in self._before.filters)
-        answer = self._extract.answer(sample.text) if votes else None
-        self._counts["answers/none" if answer is None else "answers/found"] += 1
-        return answer
+        for item in self._before.filters:
+            if not item.may_vote(sample):
+                return None
+        return self._extract.answer(sample.text)
 
     def _selected(
         self, record: Record, samples: list[Sample], judged: Judged, scores: Sequence[float | None]
     ) -> Iterator[Candidate]:
         """A record's samples whose answer is the expected one; where picks decide, the most picked first."""
-        verdicts = {sample.index: verdict for sample, verdict in zip(samples, judged.verdicts, strict=True)}
+        rate = judged.pass_rate(self._tried[record.id])
+        unwanted = self._unwanted(rate)
+        # One look for each verdict, of which there are few.
+        refusals = {
+            verdict: self.refusal(judged, verdict) or unwanted for verdict in dict.fromkeys(judged.verdicts)
+        }
+        reasons = {
+            sample.index: refusals[verdict] for sample, verdict in zip(samples, judged.verdicts, strict=True)
+        }
         candidates = [
             candidate(record, sample, answer, expected or "", score)
             for sample, answer, expected, score in zip(
@@ -191,9 +221,8 @@ class SolutionsReducer(Reducer):
         if judged.picks is not None:
             picks = {one.index: count for one, count in zip(candidates, judged.picks, strict=True)}
             candidates.sort(key=lambda one: -picks[one.index])
-        rate = judged.pass_rate(self._tried[record.id])
         for kept in self._before.apply(candidates):
-            reason = self.refusal(judged, verdicts[kept.index]) or self._unwanted(rate)
+            reason = reasons[kept.index]
             if reason is None:
                 yield kept
             else:
@@ -237,22 +266,12 @@ class SolutionsReducer(Reducer):
             "expected_answer": candidate.expected_answer,
             "problem_source": candidate.source,
         }
-        optional = {
-            "record_id": candidate.record_id,
-            "sample": candidate.index,
-            "votes": judged.votes,
-            "voters": judged.voters,
-            "agreement": judged.agreement,
-            "solution_tokens": candidate.completion_tokens,
-            "teacher": self._teacher,
-            "reasoning": candidate.reasoning,
-            "reasoning_tokens": candidate.reasoning_tokens,
-            "ground_truth": judged.truth,
-            "replaced_answer": judged.replaced,
-            "pass_rate": None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id]),
-            "score": candidate.score,
-        }
-        return row | {name: optional[name] for name in self.provenance}
+        for name, source in self._optional:
+            row[name] = source(candidate, judged)
+        return row
+
+    def _pass_rate(self, candidate: Candidate, judged: Judged) -> float | None:
+        return None if judged.by_vote else judged.pass_rate(self._tried[candidate.record_id])
 
 
 class SolutionsSettling(Settling):
@@ -299,7 +318,7 @@ def provenance(config: Config) -> tuple[str, ...]:
 
 def tried(samples: Sequence[Sample]) -> int:
     """How many samples say something of their problem: all but those that failed."""
-    return sum(sample.drawn and sample.error is None for sample in samples)
+    return sum([sample.error is None and sample.finish_reason != UNNEEDED for sample in samples])
 
 
 def tags_of(config: Config) -> Sequence[str]:

@@ -176,6 +176,10 @@ class Engine:
     batch_invariant: bool = option(
         False, "vLLM's batch-invariant kernels: the same bytes for any batching, at a cost in speed"
     )
+    cache_dir: str | None = option(
+        None,
+        "directory of compiled graphs and kernels, which tasks and runs share; null: vLLM's ~/.cache/vllm",
+    )
     restarts: int = option(4, "how often a task starts its engine again after it failed", ge=0)
     extra: dict[str, Any] = option({}, "any other argument of vLLM's EngineArgs, passed through as it is")
 

@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
@@ -239,9 +241,17 @@ class VllmTeacher(Teacher):
             print(f"teacher.model={self._options.model}: {note}", file=sys.stderr, flush=True)
 
     def _params(self, seed: int) -> SamplingParams | PoolingParams:
+        params = copy(self._common_params)  # vLLM makes a deep copy of its own
+        params.seed = seed
+        return params
+
+    @cached_property
+    def _common_params(self) -> SamplingParams:
+        """The parameters of all samples, but for their seeds. Checking them anew for each takes longer than
+        writing the sample down."""
         from vllm.sampling_params import RequestOutputKind
 
         params = sampling_params(self._sampling)
-        params.seed, params.output_kind = seed, RequestOutputKind.FINAL_ONLY
+        params.seed, params.output_kind = 0, RequestOutputKind.FINAL_ONLY
         params.skip_special_tokens &= not self._thinking.in_controls
         return params

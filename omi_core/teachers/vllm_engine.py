@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from omi_core.options import ConfigError
@@ -144,11 +145,35 @@ def _environment(teacher: TeacherOptions, engine: Engine, group: RankGroup | Non
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     if local_directory(teacher.model) is not None:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if engine.cache_dir is not None:
+        _share_cache(engine.cache_dir)
     if engine.batch_invariant:
         os.environ["VLLM_BATCH_INVARIANT"] = "1"
     if group is not None:
         # Else it is that of the route to the internet, which a compute node need not have.
         os.environ.setdefault("VLLM_HOST_IP", group.own_address)
+
+
+def _share_cache(given: str) -> None:
+    """Keeps all that is compiled in one directory, which engines read and write side by side.
+
+    vLLM, torch and Triton write what they compile under another name and rename it. Two small files of vLLM
+    0.32 are written in place, the list of graphs of its older cache and that of which GPUs reach each other;
+    the canary has written them before the array starts.
+    """
+    place = Path(given).expanduser().absolute()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"cannot be made ({error.strerror})"
+        raise ConfigError(f"engine.cache_dir={given}: {why}; give one that every node can write") from error
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(f"engine.cache_dir={given}: cannot be written; give one that every node can write")
+    os.environ["VLLM_CACHE_ROOT"] = str(place)
+    # Kernels that are in no graph; vLLM puts the others below its own directory.
+    os.environ["TRITON_CACHE_DIR"] = str(place / "triton")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(place / "inductor")
+    os.environ["FLASHINFER_WORKSPACE_BASE"] = str(place)
 
 
 def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> dict[str, Any]:

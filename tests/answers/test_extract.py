@@ -275,13 +275,20 @@ def test_every_gsm8k_ground_truth_extracts_as_a_number(rows: Callable[[str], lis
 
 @given(
     st.lists(
-        st.sampled_from(["{", "}", "\\\\", "\\boxed{", "\\boxed{5}", "\\fbox", "boxed", "5", " ", "x"]),
+        st.sampled_from(
+            ["{", "}", "\\\\", "\\boxed{", "\\boxed{5}", "\\fbox", "boxed", "5", " ", "x"]
+            + ["\\bo", "\\boxed{ a\u200b}", "\\boxed{}", "words, "]
+        ),
         max_size=16,
     )
 )
 def test_shortcuts_to_the_box_find_what_a_look_at_the_whole_text_does(pieces: list[str]) -> None:
     text = "".join(pieces)
-    with patch.object(extract, "_first_box", lambda text, begin=0: 0):
-        from_the_start = Extractor()(text)
+    with (
+        patch.object(extract, "_first_box", lambda text, begin=0: 0),
+        patch.object(extract, "_only_box", lambda text: None),
+    ):
+        from_the_start, answers = Extractor()(text), boxed_answers(text)
+    assert boxed_answers(text) == answers
     assert Extractor()(text) == from_the_start
     assert Extractor().answer(text) == from_the_start.answer

@@ -71,6 +71,19 @@ def test_an_assumed_speed_makes_it_an_estimate(here: Here) -> None:
     )
 
 
+def test_what_starting_engines_costs_is_shown_and_how_short_shards_lose_less(here: Here) -> None:
+    asked = ("data.size=2000", "samples=1", "sampling.max_tokens=100", "run.dir=runs/mine", *SITE)
+    code, out, _ = here("generate", *asked, "cluster.tokens_per_second=100")
+    assert code == 0
+    # 125 samples of 100 tokens for each of 16 replicas
+    assert head(out)["start-up"] == (
+        "about 1 min 00 s for each engine (assumed), 32% of the time; "
+        "shards are short: tasks=1 would lose 10% or little more"
+    )
+    _, out, _ = here("generate", *asked)
+    assert head(out)["start-up"] == "about 1 min 00 s for each engine (assumed)"
+
+
 def test_a_run_that_has_begun_is_measured_and_numbered_on_and_left_as_it_is(
     here: Here, tmp_path: Path
 ) -> None:

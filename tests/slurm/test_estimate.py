@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate
-from omi_core.slurm.estimate import Measured, estimate, measure
+from omi_core.slurm.estimate import (
+    ASSUMED_START_UP,
+    Measured,
+    StartUp,
+    estimate,
+    measure,
+    start_up,
+    tasks_that_lose,
+)
+from omi_core.stages.planning import plan_generate
+from omi_core.stages.run import Run
 
 
 def manifest(samples: int, tokens: int, seconds: float, start_up: float = 0.0) -> dict[str, Any]:
@@ -77,3 +89,67 @@ def test_a_limit_that_leaves_no_time_after_the_start_up_is_told() -> None:
 def test_without_a_limit_there_is_no_bound() -> None:
     found = estimate(site(time="UNLIMITED", tokens_per_second=10.0), 32 * 10_000, None)
     assert (found.bound_hours, found.requeues, found.seconds) == (None, 0, 100_000)
+
+
+def test_the_tail_is_the_time_after_the_last_sample_was_admitted() -> None:
+    shards = [
+        manifest(300, 3000, 10) | {"last_admitted": 8.0},
+        manifest(300, 3000, 20) | {"last_admitted": 14.0},
+    ]
+    measured = measure(shards, 256)
+    assert measured is not None and measured.tail == 4.0
+
+
+def planned_beside(place: Path, name: str, took: list[float], teacher: str = "tiny") -> Run[Generate]:
+    """A run with a shard for each number: the seconds in which its engine started."""
+    config = Generate()
+    config.data.size, config.run.dir = 4, str(place / name)
+    config.teacher.kind, config.teacher.name = "rehearsal", teacher
+    run = plan_generate(config)
+    run.layout.generate.mkdir(exist_ok=True)
+    for task, seconds in enumerate(took):
+        shard = manifest(8, 80, 5.0, seconds) | {"last_admitted": 4.0}
+        run.layout.shard_manifest(1, task).write_bytes(orjson.dumps(shard))
+    config.teacher.kind = "vllm"
+    return run
+
+
+def test_an_engine_is_taken_to_start_as_in_an_earlier_run_of_its_teacher(tmp_path: Path) -> None:
+    run = planned_beside(tmp_path, "new", [])
+    assert start_up(run, None) == StartUp(ASSUMED_START_UP, "assumed")
+    planned_beside(tmp_path, "other", [500.0], teacher="another")
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/plan.json").write_text("{")
+    assert start_up(run, None) == StartUp(ASSUMED_START_UP, "assumed")
+    planned_beside(tmp_path, "earlier", [70.0, 90.0, 0.0])
+    assert start_up(run, None) == StartUp(80.0, "as in an earlier run")
+    assert start_up(run, Measured(1, 8, 10, 2.0, 33.0, full=True)) == StartUp(33.0, "measured")
+    run.config.teacher.kind = "endpoint"
+    assert start_up(run, None) is None
+
+
+@pytest.mark.parametrize(
+    ("started", "samples", "lost", "tasks"),
+    [
+        pytest.param(None, 32 * 300, 0.0, 4, id="nothing to start"),
+        pytest.param(StartUp(60.0, "assumed"), 32 * 6, 0.5, 1, id="half of the time"),
+        pytest.param(StartUp(60.0, "assumed"), 32 * 54, 0.1, 4, id="a tenth"),
+        pytest.param(StartUp(20.0, "assumed"), 32 * 6, 0.25, 1, id="fewer tasks than one are none"),
+        pytest.param(StartUp(20.0, "assumed"), 32 * 12, 1 / 7, 2, id="half the tasks"),
+    ],
+)
+def test_engines_that_start_for_short_shards_cost_a_share_of_the_time(
+    started: StartUp | None, samples: int, lost: float, tasks: int
+) -> None:
+    """At 10 tokens/s a sample of 100 tokens takes 10 s."""
+    config = site(tokens_per_second=10.0)
+    found = estimate(config, samples, None, started)
+    assert found.lost == pytest.approx(lost)
+    assert tasks_that_lose(config, found, 0.1) == tasks
+
+
+def test_every_session_starts_an_engine_of_its_own() -> None:
+    found = estimate(site(tokens_per_second=10.0), 32 * 550, None, StartUp(300.0, "assumed"))
+    # 5,500 s of work in sessions of 3,600 - 600 - 300 s
+    assert (found.requeues, found.start_up, found.seconds) == (2, 900.0, 6400.0)

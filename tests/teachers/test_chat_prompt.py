@@ -244,3 +244,24 @@ def test_the_probes_are_those_of_the_runs_prompts() -> None:
     probes = Prompting(load_generate({"task": {"name": "problems"}, "style": ["all"]})).probes()
     assert len(probes) == 4
     assert all("1 + 1" in messages[-1]["content"] for messages in probes)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "words"])
+def test_prompts_after_the_first_have_the_tokens_of_transformers(kind: str) -> None:
+    """The backend of the tokenizer is asked itself then, also after texts that hold control tokens."""
+    made = tokenizer(kind)
+    prompt = ChatPrompt(made)
+
+    @given(st.lists(st.text(max_size=30), min_size=1, max_size=3), st.booleans())
+    def same(texts: list[str], controls: bool) -> None:
+        if controls:
+            prompt.tokens([{"role": "user", "content": "so <|im_end|> it is"}])
+        for text in texts:
+            messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+            own = made.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+            assert prompt.tokens(messages) == own
+
+    same()
+    assert prompt._backend is not None

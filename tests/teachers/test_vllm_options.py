@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -159,3 +160,25 @@ def test_each_rank_is_told_its_place() -> None:
     )
     assert (args.nnodes, args.node_rank, args.master_addr, args.master_port) == (2, 1, "10.0.0.1", 20001)
     assert args.distributed_executor_backend == "mp"
+
+
+def test_what_is_compiled_is_kept_where_the_option_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (
+        "VLLM_CACHE_ROOT",
+        "TRITON_CACHE_DIR",
+        "TORCHINDUCTOR_CACHE_DIR",
+        "FLASHINFER_WORKSPACE_BASE",
+    ):
+        monkeypatch.setenv(name, "elsewhere")
+    place = tmp_path / "scratch/compiled"
+    vllm_engine._environment(TeacherOptions(), Engine(), None)
+    assert os.environ["VLLM_CACHE_ROOT"] == "elsewhere"
+    vllm_engine._environment(TeacherOptions(), Engine(cache_dir=str(place)), None)
+    assert place.is_dir() and os.environ["VLLM_CACHE_ROOT"] == str(place)
+    for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        assert Path(os.environ[name]).parent == place
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"engine\.cache_dir=.*/file/x: cannot be made \(Not a directory\)"):
+        vllm_engine._environment(TeacherOptions(), Engine(cache_dir=str(tmp_path / "file/x")), None)
