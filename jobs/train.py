@@ -2,7 +2,7 @@
 
     python -m jobs.train data=runs/demo run.dir=runs/student        # the tiny student, on a CPU
     python -m jobs.train data=runs/demo student=llama31_8b training=openmath2 plan=true
-    python -m jobs.train data=[general1.jsonl,general2.jsonl,runs/math] student=qwen25_math_7b training=acemath_sft
+    python -m jobs.train data=[a.jsonl,b.jsonl,runs/math] student=qwen25_math_7b training=acemath_sft
 
 data= is a run, a combined dataset, a mixture, or files with chat messages; of several stages one for each.
 The model is in run.dir/model: teacher=model teacher.model=DIR and jobs.evaluate model=DIR load it.

@@ -24,7 +24,9 @@ _SEAL = "sealed.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
 _INDEX = "model.safetensors.index.json"
 # What a model is loaded from; the rest of a checkpoint only continues the training.
-_OF_THE_MODEL = re.compile(r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json|.*\.jinja")
+_OF_THE_MODEL = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json|.*\.jinja"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SavedCheckpoint:
 
 
 def average_steps(steps: int, count: int) -> list[int]:
-    """The steps after which checkpoints are taken that are averaged: `count` equally spaced, the last one too."""
+    """The steps whose checkpoints are averaged: `count` equally spaced ones, the last step included."""
     return sorted({max(1, round(steps * number / count)) for number in range(1, count + 1)})
 
 
@@ -102,7 +104,10 @@ def write_model(taken: Sequence[SavedCheckpoint], target: Path, dtype: str) -> N
                 tensors[name] = (total / len(taken)).to(getattr(torch, dtype))
         save_file(tensors, target / path.name, metadata={"format": "pt"})
     config = read_json(target / "config.json")
-    write_json(target / "config.json", {key: config[key] for key in config if key != "torch_dtype"} | {"dtype": dtype})
+    write_json(
+        target / "config.json",
+        {key: config[key] for key in config if key != "torch_dtype"} | {"dtype": dtype},
+    )
 
 
 def _tensor(checkpoint: Path, name: str) -> Any:

@@ -25,6 +25,6 @@ def example_order(rows: int, seen: int, seed: int) -> Iterator[int]:
 
 
 def micro_batch(batch: int, processes: int, most: int) -> int:
-    """The largest number of rows up to `most` that divides the share of a process; 0: there is no such share."""
+    """The largest number up to `most` that divides the share of a process; 0: there is no such share."""
     share, rest = divmod(batch, processes)
     return 0 if rest else next(size for size in range(min(most, share), 0, -1) if share % size == 0)

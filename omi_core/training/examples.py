@@ -64,7 +64,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Work:
+class RenderWork:
     """What a process that renders has to know; `template` is None where rows stand as they are."""
 
     student: Student
@@ -72,15 +72,19 @@ class Work:
     stage: Training
 
 
-def count_examples(source: Source, work: Work, on_bad_row: str) -> Counts:
-    """What would become of the rows. Raises ConfigError: none can be taken, or as `Source.rows`."""
+def count_examples(source: Source, work: RenderWork, on_bad_row: str, limit: int | None = None) -> Counts:
+    """What would become of the rows, or of the first `limit`.
+
+    Raises:
+        ConfigError: none can be taken, or as `Source.rows`.
+    """
     counts = Counts()
-    for _ in _examples(source, work, on_bad_row, counts):
+    for _ in _examples(source, work, on_bad_row, counts, limit):
         pass
     return _checked(source, counts, work.stage)
 
 
-def write_examples(path: Path, source: Source, work: Work, on_bad_row: str) -> Counts:
+def write_examples(path: Path, source: Source, work: RenderWork, on_bad_row: str) -> Counts:
     """Writes the examples of a source to `path`, unless they are there; what was counted.
 
     Raises:
@@ -123,12 +127,14 @@ def _checked(source: Source, counts: Counts, stage: Training) -> Counts:
     return counts
 
 
-def _examples(source: Source, work: Work, on_bad_row: str, counts: Counts) -> Iterator[Example]:
+def _examples(
+    source: Source, work: RenderWork, on_bad_row: str, counts: Counts, limit: int | None = None
+) -> Iterator[Example]:
     """The examples in the order of their rows; `counts` is kept up."""
     digest, left_out = hashlib.blake2b(digest_size=16), Counter[str]()
     skipped = Skipped(on_bad_row, "on_bad_row")
     told = time.monotonic()
-    for made in _rendered(_rows(source, skipped), work):
+    for made in _rendered(islice(_rows(source, skipped), limit), work):
         for each in made:
             counts.read += 1
             if isinstance(each, str):
@@ -155,13 +161,15 @@ def _rows(source: Source, skipped: Skipped) -> Iterator[Row]:
     for where, row in source.rows(COLUMNS, (), skipped.bad):
         if "messages" not in row and "generated_solution" not in row:
             has = ", ".join(map(str, list(row)[:12])) or "none"
-            line = f"data: {where} has no column messages, and no problem and generated_solution; it has {has}"
+            line = (
+                f"data: {where} has no column messages, and no problem and generated_solution; it has {has}"
+            )
             skipped.bad(BadRow(EMPTY, where, line))
         else:
             yield row
 
 
-def _rendered(rows: Iterator[Row], work: Work) -> Iterator[list[Example | str]]:
+def _rendered(rows: Iterator[Row], work: RenderWork) -> Iterator[list[Example | str]]:
     """Chunks of examples, in order; by several processes where there are many rows."""
     first = list(islice(rows, _CHUNK))
     second = list(islice(rows, _CHUNK))
@@ -185,14 +193,14 @@ def _rendered(rows: Iterator[Row], work: Work) -> Iterator[list[Example | str]]:
             yield each.result()
 
 
-def _renderer(work: Work) -> Rendering:
+def _renderer(work: RenderWork) -> Rendering:
     return Rendering(open_tokenizer(work.student), work.template, work.stage)
 
 
 _own: dict[str, Any] = {}
 
 
-def _begin(work: Work) -> None:
+def _begin(work: RenderWork) -> None:
     """Makes a process ready to render."""
     _own["render"] = _renderer(work)
 

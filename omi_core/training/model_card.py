@@ -34,7 +34,7 @@ def model_card(run: TrainingRun, counts: Sequence[Counts], number: int) -> str:
     head = ["---", "library_name: transformers", "tags: [math, sft, trl]"]
     if not student.scratch and not student.model.startswith(("embedded:", "/", ".")):
         head.append(f"base_model: {json.dumps(student.model)}")
-    begun = "random weights, in the shape of" if student.scratch else ""
+    begun = "random weights, in the shape of " if student.scratch else ""
     revision = f" at {student.revision}" if student.revision else ""
     out = [
         *head,
@@ -42,7 +42,7 @@ def model_card(run: TrainingRun, counts: Sequence[Counts], number: int) -> str:
         "",
         f"# {student.name}, trained by {config.training.name}",
         "",
-        f"Trained from {begun} `{student.model}`{revision}. Fingerprint of the training: `{run.fingerprint}`.",
+        f"Trained from {begun}`{student.model}`{revision}. Fingerprint: `{run.fingerprint}`.",
     ]
     for stage, counted in list(zip(run.stages, counts, strict=True))[:number]:
         out += ["", f"## {stage.name}", "", f"Data: {stage.source.name} (`{stage.source.digest}`), by "]
@@ -52,7 +52,13 @@ def model_card(run: TrainingRun, counts: Sequence[Counts], number: int) -> str:
         rows = [(count_text(p["step"]), count_text(p["tokens"]), f"{p['loss']:.4f}") for p in points]
         out += ["", *_table(("step", "tokens", "loss"), rows)]
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    out += ["", "## Use", "", "The prompt that it was trained with is in `prompt.yaml`, which jobs.evaluate reads:", ""]
+    out += [
+        "",
+        "## Use",
+        "",
+        "jobs.evaluate asks it with the prompt of its training, `prompt.yaml`:",
+        "",
+    ]
     out += ["```text", f"python -m jobs.evaluate model={run.model_of(number)} 'benchmarks=[…]'", "```"]
     return "\n".join([*out, "", f"Made with {versions}.", ""])
 
@@ -65,7 +71,11 @@ def _settings(settings: Any, number: int) -> Iterator[tuple[str, str]]:
 
 
 def _table(headers: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> list[str]:
-    return [f"| {' | '.join(headers)} |", "|" + "---|" * len(headers), *(f"| {' | '.join(row)} |" for row in rows)]
+    return [
+        f"| {' | '.join(headers)} |",
+        "|" + "---|" * len(headers),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
 
 
 def write_training_page(run: TrainingRun) -> None:
@@ -87,7 +97,9 @@ def write_training_page(run: TrainingRun) -> None:
 
 def _figures(points: Sequence[Point]) -> Iterator[Figure]:
     for key, title, form in _DRAWN:
-        yield Figure(title, f"{len(points):,} of {points[-1]['step']:,} steps are drawn.", _chart(points, key, form))
+        yield Figure(
+            title, f"{len(points):,} of {points[-1]['step']:,} steps are drawn.", _chart(points, key, form)
+        )
 
 
 def _chart(points: Sequence[Point], key: str, form: str) -> Chart:

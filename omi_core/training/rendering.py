@@ -1,7 +1,7 @@
-"""Rows of a dataset as the tokens a student learns from: prompt and reply, with loss on what it is to write.
+"""Rows of a dataset as the tokens a student learns from: prompt and reply, with a loss on the reply alone.
 
-The prompt is made as generation and evaluation make it (`ChatPrompt`), token for token. Replies have a loss up
-to the token that ends them, everything else has none.
+The prompt is made as generation and evaluation make it (`ChatPrompt`), token for token. The loss of a reply
+goes up to the token that ends it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def open_tokenizer(student: Student) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path(student.model), revision=student.revision)
     except Exception as error:  # the hub client and the tokenizers raise many kinds
-        raise ConfigError(f"{label}: its tokenizer cannot be had ({' '.join(str(error).split())[:200]})") from error
+        raise ConfigError(
+            f"{label}: its tokenizer cannot be had ({' '.join(str(error).split())[:200]})"
+        ) from error
     if (template := chat_template(student)) is not None:
         tokenizer.chat_template = template
     if not tokenizer.chat_template:
@@ -102,7 +104,7 @@ def _end_of_reply(tokenizer: Any) -> int | None:
 
 
 class Rendering:
-    """Makes examples of rows. `tokenizer` is one of `open_tokenizer`, `template` None for rows as they are."""
+    """Makes examples of rows. `tokenizer` is of `open_tokenizer`, `template` None for rows as they are."""
 
     def __init__(self, tokenizer: Any, template: Template | None, stage: Training) -> None:
         self._chat = ChatPrompt(tokenizer)
@@ -147,7 +149,9 @@ class Rendering:
                 )
             reply = reply[len(prompt) :]
             # What a template puts behind the end (a line break, say) is the next prompt's.
-            reply = [*reply[: reply.index(self._end)], self._end] if self._end in reply else [*reply, self._end]
+            reply = (
+                [*reply[: reply.index(self._end)], self._end] if self._end in reply else [*reply, self._end]
+            )
             labels += [NO_LOSS] * (len(prompt) - len(tokens)) + reply
             tokens = prompt + reply
         return tokens, labels

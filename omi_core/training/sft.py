@@ -9,7 +9,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from omi_core.training.checkpoints import SAVING, average_steps, last_checkpoint, seal_checkpoint
 from omi_core.training.curves import CurveFile
 from omi_core.training.example_order import example_order, micro_batch
 from omi_core.training.train_options import Training
-
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class _Sft(SFTTrainer):
         self.remove_callback(PrinterCallback)
         self.add_callback(_Watch(work, curve, set(self._averaged)))
 
-    def _get_train_sampler(self, train_dataset: Sized | None = None) -> Sampler[int]:
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return _Order(self._work)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -118,9 +118,7 @@ class _Watch(TrainerCallback):
         step = state.global_step
         stop = self._asked(args)
         control.should_training_stop = stop or step >= self._work.steps
-        control.should_save = (
-            stop or step % self._work.settings.save_every == 0 or step in self._averaged
-        )
+        control.should_save = stop or step % self._work.settings.save_every == 0 or step in self._averaged
         return control
 
     def _asked(self, args: TrainingArguments) -> bool:
@@ -205,7 +203,7 @@ def _arguments(work: StageWork) -> SFTConfig:
         bf16=work.dtype == "bfloat16",
         use_cpu=not on_gpu,
         gradient_checkpointing=settings.gradient_checkpointing and not shard,
-        fsdp=True if shard else None,
+        fsdp=True if shard else None,  # type: ignore[arg-type]
         fsdp_config=_fsdp(settings) if shard else None,
         max_length=None,
         packing=False,
@@ -222,7 +220,7 @@ def _arguments(work: StageWork) -> SFTConfig:
 
 
 def _fsdp(settings: Training) -> dict[str, Any]:
-    """FSDP2, wrapped by the model's own layers; a checkpoint's weights are whole, so that any tool loads them."""
+    """FSDP2, wrapped by the model's own layers; weights are saved whole, so that any tool loads them."""
     return {
         "version": 2,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",

@@ -27,7 +27,7 @@ def student_config(student: Student, stage: Training, begun_with: Path | None = 
     from transformers import AutoConfig
 
     try:
-        place, revision = (str(begun_with), None) if begun_with else (model_path(student.model), student.revision)
+        place, revision = _place(student, begun_with)
         config = AutoConfig.from_pretrained(place, revision=revision)
     except ConfigError:
         raise
@@ -48,6 +48,11 @@ def student_config(student: Student, stage: Training, begun_with: Path | None = 
     return config
 
 
+def _place(student: Student, begun_with: Path | None) -> tuple[str, str | None]:
+    """Where the weights of a stage's beginning lie, and their revision."""
+    return (str(begun_with), None) if begun_with else (model_path(student.model), student.revision)
+
+
 def open_student(student: Student, stage: Training, begun_with: Path | None, tokenizer: Any) -> Any:
     """The model that a stage begins with, in float32: the base model, or that of the stage before."""
     import torch
@@ -56,11 +61,12 @@ def open_student(student: Student, stage: Training, begun_with: Path | None, tok
     config = student_config(student, stage, begun_with)
     more: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": stage.attention}
     if student.scratch and begun_with is None:
+        config.initializer_range = student.init_std or config.initializer_range
         set_seed(stage.seed)
         model = AutoModelForCausalLM.from_config(config, **more)
         model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id)
         return model
-    place, revision = (str(begun_with), None) if begun_with else (model_path(student.model), student.revision)
+    place, revision = _place(student, begun_with)
     model = AutoModelForCausalLM.from_pretrained(place, revision=revision, config=config, **more)
     ends = model.generation_config.eos_token_id
     ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)

@@ -14,6 +14,7 @@ from omi_core.options import ConfigError
 from omi_core.stages.progress import LINE_SECONDS
 from omi_core.stages.stopping import Stop, handling
 from omi_core.store.files import disk_failed, write_json
+from omi_core.training.examples import count_examples
 from omi_core.training.train_options import Train
 from omi_core.training.training_run import (
     TrainingRun,
@@ -25,6 +26,7 @@ from omi_core.training.training_run import (
 
 PROGRESS = "progress.json"
 _NEEDED = ("torch", "transformers", "accelerate", "trl")
+_FIRST_ROWS = 1000  # that are looked at before a job is submitted
 _LOOK_S = 2.0  # between two writes of the progress
 
 
@@ -60,6 +62,12 @@ def check_installed() -> None:
             f"jobs.train: the package {missing} is missing; install the extra: pip install '.[train]', "
             "see docs/install.md"
         )
+
+
+def check_first_rows(run: TrainingRun) -> None:
+    """Raises ConfigError where of the first rows of a stage none can be trained on."""
+    for stage in run.stages:
+        count_examples(stage.source, run.work_of(stage), run.config.on_bad_row, limit=_FIRST_ROWS)
 
 
 def train_here(run: TrainingRun) -> int:

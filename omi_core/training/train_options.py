@@ -25,7 +25,12 @@ class Student:
         "embedded:strong", "hub id or directory of the base model, or embedded:strong, :weak or :thinking"
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
-    scratch: bool = option(False, "begin with random weights: of the model only shape and tokenizer are taken")
+    scratch: bool = option(
+        False, "begin with random weights: of the model only shape and tokenizer are taken"
+    )
+    init_std: float | None = option(
+        None, "with scratch: standard deviation of random weights; null: as the model's config says", gt=0
+    )
     dtype: str = option(
         "bfloat16",
         "precision of the arithmetic, and of the weights that are written; those in training are float32",
@@ -44,9 +49,7 @@ class Training:
     epochs: float = option(1.0, "how often each row is seen", gt=0)
     steps: int | None = option(None, "updates of the weights; null: as many as the epochs take", ge=1)
     batch: int = option(64, "rows of one update, over all processes", ge=1)
-    learning_rate: float | None = option(
-        None, "its peak; null: what `rates` has for this student", gt=0
-    )
+    learning_rate: float | None = option(None, "its peak; null: what `rates` has for this student", gt=0)
     rates: dict[str, float] = option({}, "learning rate by the student's name")
     schedule: str = option("constant", "how the learning rate goes on after warm-up", choices=SCHEDULES)
     warmup: float = option(0.0, "share of the steps over which the learning rate rises from 0", ge=0, lt=1)
@@ -60,7 +63,9 @@ class Training:
         1, "the model is the mean of so many equally spaced checkpoints, the last one included", ge=1
     )
     rope_theta: float | None = option(
-        None, "base of the rotary positions, for rows longer than the model's context; null: the model's", gt=0
+        None,
+        "base of the rotary positions, for rows longer than the model's context; null: the model's",
+        gt=0,
     )
     as_is: bool = option(
         False, "messages stand as they are; false: a single question is asked in the words of the prompt"
@@ -154,9 +159,11 @@ def stages_of(config: Train) -> dict[str, Training]:
     stages = {}
     for name, own in given.items():
         if not isinstance(own, Mapping):
-            raise ConfigError(f"training.stages.{name}={own}: not a mapping; give training.stages.{name}.KEY=…")
+            raise ConfigError(
+                f"training.stages.{name}={own}: not a mapping; give training.stages.{name}.KEY=…"
+            )
         try:
-            stage = options.load(Training, common | own)
+            stage = options.load(Training, common | dict(own))
         except ConfigError as error:
             raise ConfigError(f"training.stages.{name}.{error}") from error
         if stage.learning_rate is None:
@@ -164,8 +171,8 @@ def stages_of(config: Train) -> dict[str, Training]:
         if stage.learning_rate is None:
             known = ", ".join(stage.rates) or "none"
             raise ConfigError(
-                f"training.learning_rate: training={stage.name} states none for student={config.student.name} "
-                f"(it has: {known}); give training.learning_rate=…"
+                f"training.learning_rate: training={stage.name} has none for student={config.student.name} "
+                f"(but for: {known}); give training.learning_rate=…"
             )
         stage.rates = {}
         stages[str(name)] = stage

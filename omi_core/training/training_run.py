@@ -6,7 +6,7 @@ DIR/
   ledger.jsonl, logs/ on Slurm: the jobs
   stage-1/            of the first stage: examples.arrow and .json, curve.jsonl, checkpoint-N/, and of several
                       stages model/, which the next one begins with
-  model/              what comes of it, with prompt.yaml and a card; trained.json in it says of what it was made
+  model/              what comes of it, with prompt.yaml and a card; trained.json says of what it was made
   progress.json       the step at hand
   training.html       the page with the curves
   tensorboard/        if it is reported to
@@ -32,7 +32,7 @@ from omi_core.store.layout import Layout, check_root
 from omi_core.store.resumable import Resumable
 from omi_core.teachers.models import local_directory
 from omi_core.training.example_order import update_steps
-from omi_core.training.examples import Counts, Work, read_counts, write_examples
+from omi_core.training.examples import Counts, RenderWork, read_counts, write_examples
 from omi_core.training.rendering import chat_template, student_template
 from omi_core.training.train_options import Train, Training, stages_of
 
@@ -90,8 +90,8 @@ class TrainingRun:
         """Whether the model is there, made of this very content."""
         return is_made(self.model, self.fingerprint)
 
-    def work_of(self, stage: StagePlan) -> Work:
-        return Work(self.config.student, stage.template, stage.settings)
+    def work_of(self, stage: StagePlan) -> RenderWork:
+        return RenderWork(self.config.student, stage.template, stage.settings)
 
 
 def is_made(model: Path, fingerprint: str) -> bool:
@@ -144,9 +144,7 @@ def plan_training(config: Train) -> TrainingRun:
     check_root(root)
     stages = (
         StagePlan(stage_name, stage, root / f"stage-{number}", source, None if stage.as_is else asked)
-        for number, ((stage_name, stage), source) in enumerate(
-            zip(settings.items(), sources, strict=True), 1
-        )
+        for number, ((stage_name, stage), source) in enumerate(zip(settings.items(), sources, strict=True), 1)
     )
     run = TrainingRun(root, config, content, tuple(stages))
     if not place.fresh:
