@@ -26,6 +26,11 @@ class CurveFile:
         kept = [point for point in read_curve(self._path.parent) if point["step"] <= step]
         write_atomic(self._path, b"".join(orjson.dumps(point) + b"\n" for point in kept))
 
+    def tokens(self) -> int:
+        """Tokens seen up to its last step."""
+        points = read_curve(self._path.parent)
+        return points[-1]["tokens"] if points else 0
+
     def add(self, point: Point) -> None:
         with self._path.open("ab") as file:
             file.write(orjson.dumps(point) + b"\n")

@@ -121,7 +121,9 @@ class Rendering:
         messages = conversation(row)
         if isinstance(messages, str):
             return messages
-        tokens, labels = self._tokens(self._asked(messages))
+        asked = self._asked(messages)
+        # The examples of a prompt are answered, too, but not by the student.
+        tokens, labels = self._tokens(asked, len(asked) - len(messages))
         most = self._stage.max_length
         if len(tokens) <= most:
             return Example(tokens, labels)
@@ -134,12 +136,12 @@ class Rendering:
             return messages
         return [*self._template.messages(messages[0]["content"]), messages[1]]
 
-    def _tokens(self, messages: list[Message]) -> tuple[list[int], list[int]]:
-        """Tokens and labels. A template's words before and between replies have no loss."""
+    def _tokens(self, messages: list[Message], first: int) -> tuple[list[int], list[int]]:
+        """Tokens and labels. Only replies from the message `first` on have a loss."""
         tokens: list[int] = []
         labels: list[int] = []
         for at, message in enumerate(messages):
-            if message["role"] != "assistant":
+            if at < first or message["role"] != "assistant":
                 continue
             prompt = self._chat.tokens(messages[:at])
             reply = self._chat.tokens([*messages[:at], message | {"content": message["content"].strip()}])

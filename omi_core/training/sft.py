@@ -89,6 +89,7 @@ class _Sft(SFTTrainer):
         self._work = work
         self._averaged = average_steps(work.steps, work.settings.average)
         super().__init__(**given)
+        self._total_train_tokens = curve.tokens()  # TRL begins at 0 again
         self.remove_callback(PrinterCallback)
         self.add_callback(_Watch(work, curve, set(self._averaged)))
 
