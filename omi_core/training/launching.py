@@ -31,13 +31,8 @@ from omi_core.teachers.ranks import Follower, Lead, RankGroup, RankLost, RankPla
 from omi_core.training.examples import read_counts
 from omi_core.training.students import check_student
 from omi_core.training.teaching import check_first_rows, show_model
-from omi_core.training.training_run import (
-    TrainingRun,
-    is_training,
-    open_training,
-    prepare_examples,
-    working_on,
-)
+from omi_core.training.training_directory import is_training
+from omi_core.training.training_run import TrainingRun, open_training, prepare_examples, working_on
 
 STAGE = "train"
 STOP_FILE = "OMI_STOP_FILE"

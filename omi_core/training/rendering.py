@@ -20,7 +20,7 @@ from omi_core.prompts import Message, Template
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.tasks.evaluations import TASK as EVALUATIONS
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
-from omi_core.teachers.models import model_path
+from omi_core.teachers.models import local_directory, model_path
 from omi_core.text.reasoning import joined
 from omi_core.training.train_options import Student, Training
 
@@ -69,6 +69,8 @@ def open_tokenizer(student: Student) -> Any:
     from transformers import AutoTokenizer
 
     label = f"student.model={student.model}"
+    if student.model.startswith(("/", "./", "../", "~")) and local_directory(student.model) is None:
+        raise ConfigError(f"{label}: no such directory")
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path(student.model), revision=student.revision)
     except Exception as error:  # the hub client and the tokenizers raise many kinds

@@ -12,7 +12,8 @@ from omi_core.teachers.models import model_path
 from omi_core.training.checkpoints import average_steps, checkpoints, write_model
 from omi_core.training.rendering import open_tokenizer
 from omi_core.training.train_options import Student, Training
-from omi_core.training.training_run import MANIFEST, StagePlan, TrainingRun
+from omi_core.training.training_directory import MANIFEST
+from omi_core.training.training_run import StagePlan, TrainingRun
 
 # Bytes of a parameter in a checkpoint: the weight, and the two moments of Adam, in float32.
 _WEIGHT, _MOMENTS = 4, 8

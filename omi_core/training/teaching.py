@@ -16,15 +16,10 @@ from omi_core.stages.stopping import Stop, handling
 from omi_core.store.files import disk_failed, write_json
 from omi_core.training.examples import count_examples
 from omi_core.training.train_options import Train
-from omi_core.training.training_run import (
-    TrainingRun,
-    is_made,
-    plan_training,
-    prepare_examples,
-    working_on,
-)
+from omi_core.training.training_directory import PROGRESS, is_made
+from omi_core.training.training_run import TrainingRun, plan_training, prepare_examples, working_on
+from omi_core.training.training_status import words_of_step
 
-PROGRESS = "progress.json"
 _NEEDED = ("torch", "transformers", "accelerate", "trl")
 _FIRST_ROWS = 1000  # that are looked at before a job is submitted
 _LOOK_S = 2.0  # between two writes of the progress
@@ -174,16 +169,4 @@ class _Teller:
         if last or now - self._said >= LINE_SECONDS:
             self._said = now
             name = self._run.stages[self._number - 1].name
-            print(f"{name}: {in_words_of_step(step)}", file=sys.stderr, flush=True)
-
-
-def in_words_of_step(step: dict[str, float]) -> str:
-    """A step's figures for people, in a line."""
-    from omi_core.slurm.times import in_words
-
-    words = f"step {step['step']:,} of {step['steps']:,}, loss {step['loss']:.4f}"
-    if step["tokens_per_second"]:
-        words += f", {step['tokens_per_second']:,.0f} tokens/s"
-    if step["seconds_left"]:
-        words += f", {in_words(step['seconds_left'])} left"
-    return f"{words}, {step['memory_bytes'] / 2**30:.2f} GiB"
+            print(f"{name}: step {words_of_step(step)}", file=sys.stderr, flush=True)

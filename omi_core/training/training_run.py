@@ -29,15 +29,14 @@ from omi_core.prompts import Template
 from omi_core.store.files import lock, read_json, write_json
 from omi_core.store.fingerprint import directory_digest, fingerprint
 from omi_core.store.layout import Layout, check_root
-from omi_core.store.resumable import Resumable
 from omi_core.teachers.models import local_directory
 from omi_core.training.example_order import update_steps
 from omi_core.training.examples import Counts, RenderWork, read_counts, write_examples
 from omi_core.training.rendering import chat_template, student_template
 from omi_core.training.train_options import Train, Training, stages_of
+from omi_core.training.training_directory import is_made, training_directory
 
 _FORMAT = 1  # raised when the same config would give another model
-MANIFEST = "trained.json"
 
 
 @dataclass(frozen=True)
@@ -92,27 +91,6 @@ class TrainingRun:
 
     def work_of(self, stage: StagePlan) -> RenderWork:
         return RenderWork(self.config.student, stage.template, stage.settings)
-
-
-def is_made(model: Path, fingerprint: str) -> bool:
-    """Whether a model is whole, and the result of a training of this fingerprint."""
-    try:
-        made = read_json(model / MANIFEST)
-        sizes = made["files"].items()
-        return made["fingerprint"] == fingerprint and all(
-            (model / name).stat().st_size == size for name, size in sizes
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def training_directory(root: Path) -> Resumable:
-    """The directory of a training, which train.json makes one."""
-    return Resumable(root, "train.json", "directory of jobs.train")
-
-
-def is_training(root: Path) -> bool:
-    return training_directory(root).exists()
 
 
 def plan_training(config: Train) -> TrainingRun:

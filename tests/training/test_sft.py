@@ -63,7 +63,13 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
     from omi_core.training.sft import StageWork, run_stage
 
     settings = Training(
-        batch=BATCH, learning_rate=RATE, max_length=1024, weight_decay=0.0, max_grad_norm=0.0, report_to=[], **options
+        batch=BATCH,
+        learning_rate=RATE,
+        max_length=1024,
+        weight_decay=0.0,
+        max_grad_norm=0.0,
+        report_to=[],
+        **options,
     )
     folder.mkdir()
     schema = pa.schema([(name, pa.large_list(pa.int32())) for name in ("input_ids", "labels")])
@@ -116,6 +122,8 @@ def test_in_a_pack_a_row_does_not_see_the_others(student: Student, examples: lis
     rows = [{"input_ids": each.tokens, "labels": each.labels} for each in examples[:3]]
     packed = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)(rows)
     with torch.no_grad():
-        together = model(input_ids=packed["input_ids"], position_ids=packed["position_ids"]).logits[0]
+        together = model(
+            input_ids=packed["input_ids"], position_ids=packed["position_ids"], use_cache=False
+        ).logits[0]
         alone = [model(input_ids=torch.tensor([each.tokens])).logits[0] for each in examples[:3]]
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
