@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run_stage(work: StageWork, model: PreTrainedModel, tokenizer: Any) -> bool:
     last = last_checkpoint(work.folder)
     if last is not None and last.step >= work.steps:
         return True
-    arguments = _arguments(work)
+    arguments = trainer_arguments(work)
     if arguments.process_index == 0:
         shutil.rmtree(work.folder / SAVING, ignore_errors=True)
     curve = CurveFile(work.folder)
@@ -174,7 +175,8 @@ def _memory(args: TrainingArguments) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _arguments(work: StageWork) -> SFTConfig:
+def trainer_arguments(work: StageWork) -> SFTConfig:
+    """What TRL is told of a stage. Raises ValueError: its batch does not divide over the processes."""
     settings = work.settings
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     size = micro_batch(settings.batch, processes, settings.micro_batch)
@@ -212,7 +214,7 @@ def _arguments(work: StageWork) -> SFTConfig:
         dataset_kwargs={"skip_prepare_dataset": True},
         logging_steps=1,
         save_strategy="no",
-        report_to=settings.report_to or [],
+        report_to=_trackers(settings),
         disable_tqdm=True,
         ddp_backend=None if on_gpu else ("gloo" if processes > 1 else None),
         dataloader_pin_memory=on_gpu,
@@ -236,3 +238,10 @@ def barrier() -> None:
     """Waits for the other processes, where there are any."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
+
+
+def _trackers(settings: Training) -> list[str]:
+    """Where figures go besides the curve."""
+    if settings.report_to is not None:
+        return settings.report_to
+    return ["tensorboard"] if find_spec("tensorboard") else []
