@@ -82,14 +82,16 @@ def submit_training(run: TrainingRun) -> int:
     check_student(run)
     check_first_rows(run)
     try:
-        if is_training(run.root) and run.config.run.fresh:
-            refuse_at_work(run.root, live_ids(ledger.read(run.layout.ledger)))
+        # The job holds the directory while it runs, so the queue is asked first.
+        live = live_ids(ledger.read(run.layout.ledger)) if is_training(run.root) else []
+        if run.config.run.fresh:
+            refuse_at_work(run.root, live)
+        if live:
+            print(f"job {', '.join(live)} waits or runs already")
+            return 0
         with working_on(run):
             if run.complete():
                 print(f"complete, nothing to do: {run.model}")
-                return 0
-            if live := live_ids(ledger.read(run.layout.ledger)):
-                print(f"job {', '.join(live)} waits or runs already")
                 return 0
             identifier = submit_job(cluster, training_job(run))
             ledger.append(run.layout.ledger, {"stage": STAGE, "job": identifier, "array": None})

@@ -104,7 +104,7 @@ def plan_training(config: Train) -> TrainingRun:
     sources = [_source(given, config.on_bad_row) for given in config.training_data]
     student = options.content(config.student) | {"chat_template": chat_template(config.student)}
     if (directory := local_directory(config.student.model)) is not None:
-        student["weights"] = directory_digest(directory)
+        student |= {"model": "directory", "weights": directory_digest(directory)}  # wherever it lies
     content = {
         "format": _FORMAT,
         "student": student,
@@ -172,8 +172,12 @@ def working_on(run: TrainingRun) -> Iterator[None]:
 
 def _from_anywhere(config: Train) -> Train:
     """The config with absolute paths: jobs work in another directory."""
-    given = [str(Path(path).absolute()) for path in config.training_data]
-    return options.restore(Train, options.written(config) | {"training_data": given})
+    made = options.restore(Train, options.written(config))
+    made.training_data = [str(Path(path).absolute()) for path in made.training_data]
+    for section, name in ((made.student, "model"), (made.student, "chat_template"), (made.prompt, "path")):
+        if (given := getattr(section, name)) is not None and Path(given).exists():
+            setattr(section, name, str(Path(given).absolute()))
+    return made
 
 
 def prepare_examples(run: TrainingRun) -> list[Counts]:

@@ -70,7 +70,8 @@ def test_stopped_before_the_time_limit_and_cancelled_it_ends_as_in_one_process(
     cluster: Cluster, chain: Chain, place: Path
 ) -> None:
     assert "train  job" in submit(chain)
-    assert "waits or runs already" in submit(chain)
+    again = submit(chain)
+    assert "waits or runs already" in again, chain.logs()
     reached(chain, 5)
     assert chain.status()["state"] == "running"
     (job,) = {entry["job"] for entry in chain.ledger("train")}
