@@ -111,10 +111,8 @@ class _Watch(TrainerCallback):
 
     def __init__(self, work: StageWork, curve: CurveFile, averaged: set[int]) -> None:
         self._work, self._curve, self._averaged = work, curve, averaged
-        self._began, self._first, self._tokens = time.monotonic(), 0, 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._began, self._first = time.monotonic(), state.global_step
+        self._began, self._first = time.monotonic(), 0
+        self._tokens: float | None = None
 
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> Any:
         step = state.global_step
@@ -149,7 +147,7 @@ class _Watch(TrainerCallback):
         )
         if control.should_save:
             self._curve.sync()
-        if self._first == step - 1 or not self._tokens:
+        if self._tokens is None:
             self._tokens = tokens  # those of the first step, which takes longest, take no part in the rate
             self._began, self._first = time.monotonic(), step
             rate = each = 0.0
@@ -218,6 +216,7 @@ def trainer_arguments(work: StageWork) -> SFTConfig:
         disable_tqdm=True,
         ddp_backend=None if on_gpu else ("gloo" if processes > 1 else None),
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False if processes > 1 else None,
         average_tokens_across_devices=True,
     )
 
