@@ -57,6 +57,9 @@ class RunOptions:
         3, "crashes of the engine with a record in flight before the record is quarantined", ge=2
     )
     max_error_rate: float = option(0.1, "share of quarantined samples at which a shard stops", ge=0, le=1)
+    repeat: float = option(
+        0.0, "share of samples that are drawn a second time, to see how many texts differ", ge=0, le=1
+    )
 
 
 def _teachers() -> type[TeacherOptions]:

@@ -163,6 +163,13 @@ _TABLE = (
         label="samples kept",
     ),
     Metric(
+        "texts_differ",
+        "share",
+        _counted("repeats", "differ", "samples"),
+        label="samples drawn twice whose texts differ",
+        listed=False,
+    ),
+    Metric(
         "rows",
         "count",
         heading="rows",

@@ -245,6 +245,9 @@ GENERATE: dict[str, Entry] = of_filters() | {
     "answers.expected": Change("majority"),
     "answers.repair.keep": Change(2, beside={"answers.expected": "repair"}),
     "answers.repair.share": Change(0.7, beside={"answers.expected": "repair"}),
+    "answers.second_opinion": Shown(
+        "stages/test_repair.py", "test_a_run_of_another_teacher_is_the_second_opinion"
+    ),
     "answers.picks": Shown("jobs/test_selections.py", "test_the_picks_choose_one_solution_of_each_problem"),
     "answers.scores": BEST,
     "answers.select": BEST,
@@ -370,6 +373,7 @@ GENERATE: dict[str, Entry] = of_filters() | {
         2, made, REHEARSED | {"teacher.rehearsal.poison": "Grace", "run.max_error_rate": 1.0}
     ),
     "run.max_error_rate": Shown("stages/test_local.py", "test_a_shard_with_too_many_errors_stops"),
+    "run.repeat": Shown("stages/test_repeats.py", "test_the_chosen_samples_are_drawn_twice_in_other_company"),
 }
 
 # --- the entries of jobs.reduce
@@ -380,7 +384,7 @@ ELSEWHERE = {
     **{"data.split": "test", "data.size": 3, "data.seed": 3, "data.origin": "hub"},
     "data.pass_rate": [0.0, 0.3],
     **{"run.flush_samples": 2, "run.flush_seconds": 2.0, "run.min_coverage": 0.5},
-    **{"run.max_crashes": 4, "run.max_error_rate": 0.5},
+    **{"run.max_crashes": 4, "run.max_error_rate": 0.5, "run.repeat": 0.1},
 }
 AGAIN = ("answers.", "filters.", "problems.", "conversations.", "variants.", "publish.")
 REDUCE: dict[str, Entry] = {

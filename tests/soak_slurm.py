@@ -3,6 +3,7 @@
     python -m tests.soak_slurm                              # 60 rounds, about half an hour
     python -m tests.soak_slurm --rounds 10 --seed 7
     python -m tests.soak_slurm --seed 7 --round 12          # that round alone
+    python -m tests.soak_slurm --adaptive                   # samples are drawn in rounds
 
 Starts the throw-away Slurm of tests/cluster (root, and the packages that install.sh names there) and submits
 run after run to it. Faults drawn from the seed befall all stages: SIGKILL to tasks and to whole jobs, SIGTERM
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster import processes
@@ -33,6 +35,9 @@ from tests.cluster.chain import WORK
 from tests.cluster.cluster import Cluster, why_not
 from tests.soaking.chains import Report, Round, draw_round
 from tests.soaking.checks import Difference, digests
+
+# Twice the samples, of which each problem gets a third at first.
+ADAPTIVE = ("samples=8", "adaptive.first=3", "adaptive.step=2", "adaptive.confidence=0.9")
 
 
 def main() -> int:
@@ -45,14 +50,15 @@ def main() -> int:
     print(f"seed {options.seed}, in {folder}", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     processes.end_leftovers()
-    expected = _undisturbed(folder / "undisturbed")
+    words = ADAPTIVE if options.adaptive else ()
+    expected = _undisturbed(folder / "undisturbed", words)
     numbers = [options.round] if options.round is not None else range(options.rounds)
     reports: list[Report] = []
     with Cluster() as cluster:
         for number in numbers:
             place = folder / f"round-{number}"
             place.mkdir()
-            round_ = Round(cluster, place, draw_round(options.seed, number), expected)
+            round_ = Round(cluster, place, draw_round(options.seed, number), expected, words)
             try:
                 reports.append(round_.play())
             except Exception as error:
@@ -60,6 +66,7 @@ def main() -> int:
                 print(f"DIFFERENCE: round {number}: {words}", file=sys.stderr)
                 print("\n".join(round_.told), file=sys.stderr)
                 again = f"python -m tests.soak_slurm --seed {options.seed} --round {number}"
+                again += " --adaptive" * options.adaptive
                 print(f"kept: {folder}; again: {again}", file=sys.stderr, flush=True)
                 return 1
             print(_line(number, reports[-1]), flush=True)
@@ -70,10 +77,10 @@ def main() -> int:
     return 0
 
 
-def _undisturbed(place: Path) -> dict[str, str]:
+def _undisturbed(place: Path, words: Sequence[str]) -> dict[str, str]:
     """The files of the dataset that one machine makes, by their digests."""
     place.mkdir()
-    command = [sys.executable, "-m", "jobs.generate", *WORK, "run.dir=run"]
+    command = [sys.executable, "-m", "jobs.generate", *WORK, "run.dir=run", *words]
     subprocess.run(command, cwd=place, check=True, capture_output=True)
     return digests(place / "run/dataset")
 
@@ -116,6 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**6), help="what faults are drawn from"
     )
+    parser.add_argument("--adaptive", action="store_true", help="samples are drawn in rounds")
     parser.add_argument("--dir", type=Path, help="where to make (and remove) the runs")
     return parser.parse_args()
 

@@ -60,6 +60,7 @@ SHOWN: dict[str, str] = {
         if key.startswith(("teacher.", "prompt.", "sampling.", "answers.", "engine.", "cluster.", "run."))
         or key in ("samples", "seed", "tasks", "reduce_tasks", "canary", "plan")
     },
+    "tune.draft": "jobs/test_tune.py",
     "evaluate.wait": "cluster/test_chain.py",
     "evaluate.notify": "jobs/test_notify.py",
     "resume.wait": "cluster/test_chain.py",
@@ -181,6 +182,7 @@ def options_of(here: Here, command: str) -> set[str]:
 @pytest.mark.parametrize("command", sorted(COMMANDS - {"generate", "reduce"}))
 def test_every_option_has_an_entry(here: Here, command: str) -> None:
     known = {key.partition(".")[2] for key in [*TYPED, *SHOWN, *BELOW] if key.startswith(f"{command}.")}
+    known |= set(GENERATE) if command == "tune" else set()  # its trials are runs of jobs.generate
     assert known == options_of(here, command)
 
 

@@ -43,6 +43,12 @@ class Answers:
         choices=("truth", "majority", "repair", "picked"),
     )
     repair: Repair = section(Repair, late=True)
+    second_opinion: str | None = option(
+        None,
+        "for answers.expected=repair: run of another teacher on the same problems, with "
+        "answers.expected=majority; only an answer that it came to, too, replaces a ground truth",
+        late=True,
+    )
     picks: str | None = option(
         None,
         "for answers.expected=picked: run of task=selections selections.keep=all on the run that is reduced",

@@ -252,6 +252,11 @@ def boxed_answers(text: str) -> list[str]:
     return [text[box.inner : box.inner_end].strip() for box in (*boxes.done, *boxes.bare)]
 
 
+def box_spans(text: str) -> list[tuple[int, int]]:
+    r"""Where the boxes with braces stand that are not inside others, from their command on."""
+    return [(box.start, box.end) for box in _boxes(text).done]
+
+
 def _last_box(text: str) -> _Found | None:
     boxes = _boxes(text)
     if boxes.open_at is not None:

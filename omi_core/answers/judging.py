@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from omi_core.answers import Grader, Verdict, Vote, count_draws, vote_many
@@ -65,7 +65,8 @@ class Judge:
     The expected answer is the ground truth where there is one and `expected` is "truth", else the majority's;
     or, where picks are given, the one whose samples were picked most often. With "repair" a ground truth
     stands where `repair.keep` samples agree with it; where none does, a majority of `repair.share` of all
-    samples takes its place; else the record is set aside. Outcomes are added to `counts`.
+    samples takes its place, if `opinion(problem)`, where there is one, is the same answer; else the record is
+    set aside. Outcomes are added to `counts`.
     Votes of fewer samples are drawn from the first `most_drawn` of a record, or from all.
     """
 
@@ -76,9 +77,11 @@ class Judge:
         counts: Counter[str],
         most_drawn: int | None = None,
         repair: Repair | None = None,
+        opinion: Callable[[str], str | None] | None = None,
     ) -> None:
         self._most_drawn = most_drawn
         self._repair = repair if expected == "repair" else None
+        self._opinion = opinion
         self._grader = grader
         self._expected = expected
         self._counts = counts
@@ -99,19 +102,48 @@ class Judge:
             found = [answer for answer in given if answer is not None]
             pairs += [(right, answer) for answer in found for right in record.right_answers]
         graded = iter(self._grader.compare_many(pairs))
-        out = []
-        picked = picks if picks is not None else [None] * len(records)
-        for record, given, vote, counts in zip(records, answers, votes, picked, strict=True):
+        held_of: list[list[Held] | None] = []
+        for record, given, vote in zip(records, answers, votes, strict=True):
             held = None
             if record.expected_answer is not None:
                 held = [self._held(record, answer, graded) for answer in given]
                 self._count_truth([verdict for _, verdict in held], vote)
+            held_of.append(held)
             self._count_vote(vote)
-            outcome = self._outcome(given, held, vote, counts)
+        out = []
+        picked = picks if picks is not None else [None] * len(records)
+        truths = self._truths(records, held_of, votes)
+        for record, given, held, vote, counts, truth in zip(
+            records, answers, held_of, votes, picked, truths, strict=True
+        ):
+            outcome = self._outcome(given, held, vote, counts, truth)
             if outcome.truth == REPAIRED:
                 outcome = dataclasses.replace(outcome, replaced=record.expected_answer)
             out.append(outcome)
         return out
+
+    def _truths(
+        self, records: Sequence[Record], held: Sequence[list[Held] | None], votes: Sequence[Vote]
+    ) -> list[str | None]:
+        """What becomes of each ground truth that may be repaired."""
+        if self._repair is None:
+            return [None] * len(records)
+        truths = [
+            None if each is None else _repaired(self._repair, [verdict for _, verdict in each], vote)
+            for each, vote in zip(held, votes, strict=True)
+        ]
+        if self._opinion is not None:
+            repaired = [at for at, truth in enumerate(truths) if truth == REPAIRED]
+            opinions = [(at, self._opinion(records[at].text)) for at in repaired]
+            pairs = [(answer, votes[at].answer) for at, answer in opinions if answer is not None]
+            verdicts = iter(self._grader.compare_many([(a, b) for a, b in pairs if b is not None]))
+            for at, answer in opinions:
+                said = "none" if answer is None else "same" if next(verdicts) is Verdict.EQUAL else "other"
+                self._counts[f"second_opinion/{said}"] += 1
+                if said != "same":
+                    truths[at] = SET_ASIDE
+        self._counts.update(f"repair/{truth}" for truth in truths if truth is not None)
+        return truths
 
     def _held(self, record: Record, answer: str | None, graded: Iterator[Verdict]) -> Held:
         """An answer against the ground truth, by the next verdicts: it need equal only one of several."""
@@ -125,14 +157,15 @@ class Judge:
         return record.expected_answer, Verdict.NOT_EQUAL if unequal else Verdict.UNKNOWN
 
     def _outcome(
-        self, given: list[str | None], held: list[Held] | None, vote: Vote, picks: Sequence[int] | None
+        self,
+        given: list[str | None],
+        held: list[Held] | None,
+        vote: Vote,
+        picks: Sequence[int] | None,
+        truth: str | None,
     ) -> Judged:
         if picks is not None:
             return self._picked(given, held, vote, picks)
-        truth = None
-        if held is not None and self._repair is not None:
-            truth = _repaired(self._repair, [verdict for _, verdict in held], vote, len(given))
-            self._counts[f"repair/{truth}"] += 1
         if truth == SET_ASIDE:
             nothing: list[str | None] = [None] * len(given)
             return Judged(nothing, given, _verdicts(given, ()), False, vote.classes, truth=truth)
@@ -194,12 +227,14 @@ class Judge:
             self._counts[f"{path}/solved"] += drawn.solved
 
 
-def _repaired(repair: Repair, verdicts: Sequence[Verdict | None], vote: Vote, samples: int) -> str:
+def _repaired(repair: Repair, verdicts: Sequence[Verdict | None], vote: Vote) -> str:
     """What becomes of a ground truth, by the verdicts of the samples on it and their own vote."""
     agree = sum(verdict is Verdict.EQUAL for verdict in verdicts)
     if agree >= repair.keep:
         return KEPT
-    return REPAIRED if not agree and vote.votes > 1 and vote.votes >= repair.share * samples else SET_ASIDE
+    return (
+        REPAIRED if not agree and vote.votes > 1 and vote.votes >= repair.share * len(verdicts) else SET_ASIDE
+    )
 
 
 def _verdicts(given: Sequence[str | None], members: Sequence[int]) -> list[Verdict | None]:

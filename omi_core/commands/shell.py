@@ -36,6 +36,16 @@ def run_composed(
     With `-m` several configs are composed and checked, alone and by `together`, before `main` runs on the
     first of them.
     """
+
+    def each(configs: Sequence[Any]) -> int:
+        together(configs)
+        return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
+
+    run_cells(name, each, doc)
+
+
+def run_cells(name: str, main: Callable[[Sequence[Any]], int], doc: str) -> None:
+    """As `run_composed`; `main` gets all configs at once, of which there are several with `-m`."""
     from omi_core.composing.compose import command_root, compose_cells, show_views
 
     def run(arguments: list[str]) -> int:
@@ -43,9 +53,7 @@ def run_composed(
         if line.views:
             show_views(name, line)
             return 0
-        configs = [command_root(name).checked(each, line.folder) for each in compose_cells(name, line)]
-        together(configs)
-        return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
+        return main([command_root(name).checked(each, line.folder) for each in compose_cells(name, line)])
 
     def page(arguments: list[str], whole: bool) -> str:
         from omi_core.commands.help import composed_page

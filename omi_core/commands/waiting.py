@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GOOD, FAILED, AT_WORK, NEEDS_YOU = 0, 1, 3, 4
 _CODES = {
-    **dict.fromkeys(("published", "finished"), GOOD),
+    **dict.fromkeys(("published", "evaluated", "finished"), GOOD),
     **dict.fromkeys(("waiting", "running"), AT_WORK),
     **dict.fromkeys(("planned", "stuck", "cancelled", "ended", "stopped"), NEEDS_YOU),
     **dict.fromkeys(("unknown", "unreadable"), FAILED),

@@ -43,8 +43,16 @@ class Root:
 
 
 COMMANDS = (
-    *("generate", "evaluate", "score", "reduce"),
-    *("decontaminate", "combine", "mix", "preferences", "train"),
+    "generate",
+    "tune",
+    "evaluate",
+    "score",
+    "reduce",
+    "decontaminate",
+    "combine",
+    "mix",
+    "preferences",
+    "train",
 )
 
 
@@ -55,6 +63,9 @@ def command_root(name: str) -> Root:
         from omi_core.config import Generate, Reduce, load_generate, load_reduce
 
         schema, load = (Generate, load_generate) if name == "generate" else (Reduce, load_reduce)
+    elif name == "tune":
+        from omi_core.tune_options import Tune as schema
+        from omi_core.tune_options import load_tune as load
     elif name == "evaluate":
         from omi_core.protocol import Evaluate as schema
         from omi_core.protocol import load_evaluate as load

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
+from markupsafe import Markup
+
 from omi_core.metrics import METRICS, count_text
 from omi_core.publish.parts import read_part
 from omi_core.report import html, overview, plots
@@ -16,6 +18,7 @@ from omi_core.report.benchmark_charts import difference_figures, evaluation_figu
 from omi_core.report.charts import Table
 from omi_core.report.comparison import Row, columns, option_names, option_shown, rows_of
 from omi_core.report.facts import Facts
+from omi_core.report.mathml import with_formulas
 from omi_core.report.repairs import repair_tables
 from omi_core.report.svg import duration, killed
 from omi_core.report.work import work_tables
@@ -114,12 +117,13 @@ def _tiles(row: Row) -> Iterator[tuple[str, str]]:
         yield told, metric.tile.format_map(words)
 
 
-def _examples(run: Facts, most: int) -> Iterator[tuple[str, list[str]]]:
+def _examples(run: Facts, most: int) -> Iterator[tuple[str, list[Markup]]]:
     """The first row of each of the first few problems: what it is, and its texts."""
     if run.evaluation is not None:
         if most:
             yield from (
-                (_cut(about), [_cut(one) for one in texts]) for about, texts in graded_examples(run, most)
+                (_cut(about), [with_formulas(_cut(one)) for one in texts])
+                for about, texts in graded_examples(run, most)
             )
         return
     task = known().get(run.task)
@@ -130,7 +134,7 @@ def _examples(run: Facts, most: int) -> Iterator[tuple[str, list[str]]]:
     groups = groupby(every, lambda row: row[together])
     for row in islice((next(group) for _, group in groups), most):
         about, texts = task.show(row)
-        yield _cut(about), [_cut(one) for one in texts]
+        yield _cut(about), [with_formulas(_cut(one)) for one in texts]
 
 
 def _cut(words: str) -> str:

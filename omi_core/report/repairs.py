@@ -10,6 +10,7 @@ from omi_core.metrics import count_text
 from omi_core.publish.parts import read_part
 from omi_core.report.charts import Table
 from omi_core.report.facts import Facts
+from omi_core.report.mathml import formula, with_formulas
 from omi_core.report.work import WorkTable
 
 _MOST_ROWS, _SHOWN_CHARACTERS = 200, 300
@@ -37,7 +38,8 @@ def _rows(run: Facts) -> Iterator[list[str]]:
     for _, group in groupby(every, lambda row: row["problem"]):
         row = next(group)
         votes = f"{row['votes']} of {row['voters']}" if "votes" in row else "–"
-        yield [_cut(row["problem"]), _cut(row["replaced_answer"]), _cut(row["expected_answer"]), votes]
+        answers = (formula(row[name]) for name in ("replaced_answer", "expected_answer"))
+        yield [with_formulas(_cut(row["problem"])), *answers, votes]
 
 
 def _cut(words: str) -> str:

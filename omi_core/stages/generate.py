@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from omi_core.config import Generate
 from omi_core.finish import UNNEEDED
-from omi_core.records import Record, Sample, sample_seed
+from omi_core.records import Record, Sample
+from omi_core.stages.repeats import repeat_samples
 from omi_core.stages.rounds import InOrder, Rounds, Wanted
 from omi_core.stages.run import Run
 from omi_core.stages.stopping import Stop
@@ -126,7 +128,10 @@ def run_shard(
             _Shard(run, attempt, task, teacher, stop, progress, journal, report, wanted).generate_all()
         report.finished = there + report.samples + report.unneeded == report.keys
     report.teacher, report.away = teacher.describe(), round(teacher.away, 3)
-    _write_manifest(run, attempt, task, report)
+    manifest = _write_manifest(run, attempt, task, report)
+    if report.finished and not stop.asked():
+        if (repeats := repeat_samples(run, attempt, task, teacher, stop)) is not None:
+            write_json(run.layout.shard_manifest(attempt.number, task), manifest | {"repeats": repeats})
     return report
 
 
@@ -282,7 +287,6 @@ class _Requests(Iterator[Request]):
     def __init__(
         self, run: Run[Generate], keys: InOrder, flight: Flight, stop: Stop, admit: Callable[[], None]
     ) -> None:
-        self._seed, self._texts = run.config.seed, task_of(run.config).texts
         self._prompting, self._records = Prompting(run.config), Records(run.layout.records)
         self._keys, self._flight, self._stop, self._admit = keys, flight, stop, admit
         self._record: Record | None = None
@@ -296,8 +300,7 @@ class _Requests(Iterator[Request]):
             record = self._record = self._records[ordinal]
         self._admit()
         self._flight.take_off(ordinal)
-        messages, seed = self._prompting.messages(record, index), sample_seed(self._seed, record.id, index)
-        return Request(record, index, messages, seed, self._texts, self._prompting.plain)
+        return self._prompting.request(record, index)
 
 
 def _begun_before(run: Run[Generate], attempt: Attempt, task: int) -> int:
@@ -334,21 +337,20 @@ def _last_words(fd: int) -> Iterator[None]:
             faulthandler.enable(sys.__stderr__)
 
 
-def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: ShardReport) -> None:
+def _write_manifest(run: Run[Generate], attempt: Attempt, task: int, report: ShardReport) -> dict[str, Any]:
     path = run.layout.shard_manifest(attempt.number, task)
-    write_json(
-        path,
-        {
-            "fingerprint": run.plan.fingerprint,
-            "attempt": attempt.number,
-            "task": task,
-            "journal_bytes": run.layout.journal(attempt.number, task).stat().st_size,
-            "host": socket.gethostname(),
-            "node": os.environ.get("SLURMD_NODENAME"),
-            "gpus": [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name],
-            "pid": os.getpid(),
-            **dataclasses.asdict(report),
-            "timeline": report.timeline.as_json(),
-            "before": before(read_manifest(path)),
-        },
-    )
+    manifest = {
+        "fingerprint": run.plan.fingerprint,
+        "attempt": attempt.number,
+        "task": task,
+        "journal_bytes": run.layout.journal(attempt.number, task).stat().st_size,
+        "host": socket.gethostname(),
+        "node": os.environ.get("SLURMD_NODENAME"),
+        "gpus": [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name],
+        "pid": os.getpid(),
+        **dataclasses.asdict(report),
+        "timeline": report.timeline.as_json(),
+        "before": before(read_manifest(path)),
+    }
+    write_json(path, manifest)
+    return manifest

@@ -129,6 +129,7 @@ def _with_absolute_paths(config: Generate | Reduce) -> None:
         config.teacher.chat_template = _absolute(config.teacher.chat_template)
     config.answers.picks = _absolute(config.answers.picks)
     config.answers.scores = _absolute(config.answers.scores)
+    config.answers.second_opinion = _absolute(config.answers.second_opinion)
     for section in vars(config).values():
         if hasattr(section, "tokenizer"):
             section.tokenizer = _absolute(section.tokenizer)

@@ -15,6 +15,7 @@ from omi_core.publish.dataset import publish
 from omi_core.publish.parts import PartError, PartManifest, merge_counts, read_manifest
 from omi_core.records import Seen
 from omi_core.stages.reduce import part_paths, survey_parts
+from omi_core.stages.repeats import in_words, repeated
 from omi_core.stages.run import Run, hole, records_of
 from omi_core.stages.scoring import score_run
 from omi_core.tasks import rates, task_of
@@ -36,6 +37,8 @@ def publish_run(run: Run, parts: int) -> dict[str, Any]:
     counts["skipped_input_rows"] = dict(run.plan.skipped)
     if run.plan.chunks:
         counts["chunks"] = dict(run.plan.chunks)
+    if repeats := repeated(run):
+        counts["repeats"] = repeats
     config = {"fingerprint": run.plan.fingerprint, **run.plan.content}
     card = _card(run, counts)
     if task_of(run.config).scored:
@@ -81,6 +84,9 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
     )
     if not isinstance(config, Generate):
         return imported
+    notes = (f"Sampling: {SERVER_DEFAULTS}.",) if config.teacher.kind == "endpoint" else ()
+    if repeats := counts.get("repeats"):
+        notes += (in_words(repeats),)
     return replace(
         imported,
         name=f"{task.name} of {config.data.name} by {config.teacher.name}",
@@ -90,7 +96,7 @@ def _card(run: Run, counts: Mapping[str, Any]) -> CardInfo:
         prompt=_prompt_name(config),
         sampling=options.content(config.sampling) | {"seed": config.seed},
         rehearsal=config.teacher.kind == "rehearsal",
-        notes=(f"Sampling: {SERVER_DEFAULTS}.",) if config.teacher.kind == "endpoint" else (),
+        notes=notes,
     )
 
 

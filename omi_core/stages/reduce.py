@@ -26,12 +26,13 @@ from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.store.seen import Survey, survey
 from omi_core.tasks import task_of
+from omi_core.tasks.opinions import opinions_hash
 from omi_core.tasks.picks import picks_hash
 from omi_core.tasks.reducing import Reading
 from omi_core.tasks.score_join import scores_hash
 
 # Of the section `answers`: what is joined to samples, and how it is told from another.
-JOINED = {"picks": picks_hash, "scores": scores_hash}
+JOINED = {"picks": picks_hash, "scores": scores_hash, "second_opinion": opinions_hash}
 WINDOW = 256
 WINDOW_SAMPLES = 16_384
 WINDOW_CHARACTERS = 32 << 20

@@ -112,8 +112,8 @@ def edited(plan: Plan, config: Generate | Reduce) -> list[str]:
                 now["teacher"][name] = teacher.get(name)
         if teacher["model"] == "local":
             now["teacher"]["model"] = "local"
-    for name, section in now.items():  # the plan has digests of tokenizers, picks and scores
-        for key in ("tokenizer", "picks", "scores") if isinstance(section, dict) else ():
+    for name, section in now.items():  # the plan has digests of these files
+        for key in ("tokenizer", "picks", "scores", "second_opinion") if isinstance(section, dict) else ():
             if section.get(key) is not None:
                 section[key] = old.get(name, {}).get(key) or section[key]
     return differences({name: old.get(name) for name in now}, now)

@@ -82,6 +82,10 @@ class Layout:
     def journal(self, attempt: int, task: int) -> Path:
         return self.generate / f"{attempt:04d}-{task:05d}.jsonl.zst"
 
+    def repeats(self, attempt: int, task: int) -> Path:
+        """The journal of samples that a shard has drawn a second time."""
+        return self.generate / f"repeats-{attempt:04d}-{task:05d}.jsonl.zst"
+
     def flight(self, attempt: int, task: int) -> Path:
         """The stem of a shard's flights."""
         return self.generate / f"{attempt:04d}-{task:05d}"

@@ -8,9 +8,10 @@ from typing import Any
 from omi_core import prompts
 from omi_core.prompts import Message, Template
 from omi_core.prompts.completion import completion, stop_strings
-from omi_core.records import Record
+from omi_core.records import Record, sample_seed
 from omi_core.tasks import task_of
 from omi_core.tasks.settings import Config
+from omi_core.teachers.teacher import Request
 
 
 class Prompting:
@@ -32,7 +33,7 @@ class Prompting:
             self._templates = tuple(template.without_system() for template in self._templates)
         self.plain = prompt.format == "completion"
         self.name = prompt.path or prompt.name or self._task.form.default
-        self._repeats = config.samples
+        self._repeats, self._seed = config.samples, config.seed
         self._prompts = self._task.prompts(config)
         self.styles = tuple(template.style for template in self._templates)
 
@@ -54,6 +55,11 @@ class Prompting:
         """The chat messages of one sample; where the prompt is `plain`, one with the text to go on with."""
         template = self._templates[index // (self._prompts * self._repeats)]
         return self._filled(template, self._task.fields(record, self.number(index)))
+
+    def request(self, record: Record, index: int) -> Request:
+        """What the teacher gets for one sample."""
+        seed = sample_seed(self._seed, record.id, index)
+        return Request(record, index, self.messages(record, index), seed, self._task.texts, self.plain)
 
     def _filled(self, template: Template, fields: Mapping[str, str]) -> list[Message]:
         if not self.plain:

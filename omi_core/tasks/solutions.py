@@ -21,6 +21,7 @@ from omi_core.options import ConfigError
 from omi_core.prompts import Form
 from omi_core.publish.rows import DEFAULT_TASK, SOLUTIONS
 from omi_core.records import Candidate, Record, Sample
+from omi_core.tasks.opinions import SecondOpinions
 from omi_core.tasks.picks import Picks
 from omi_core.tasks.reducing import Fate, Reading, Reducer, candidate, open_grader
 from omi_core.tasks.score_join import ScoreReader, best_scored, check_scores, ended_texts
@@ -50,7 +51,9 @@ class SolutionsReducer(Reducer):
         )
         answers = config.answers
         self._scores = ScoreReader("answers.scores", answers.scores) if answers.scores is not None else None
-        self._picks = Picks(config.answers.picks) if config.answers.picks is not None else None
+        self._picks = Picks(answers.picks) if answers.picks is not None else None
+        other = answers.second_opinion
+        self._opinions = SecondOpinions(other).of if other is not None else None
         self.chains = (self._before, self._after)
         self.provenance = provenance(config)
         self._tried: dict[str, int] = {}
@@ -60,7 +63,9 @@ class SolutionsReducer(Reducer):
         adaptive = getattr(self._config, "adaptive", None)
         most = None if adaptive is None else adaptive.first
         answers = self._config.answers
-        self._judge = Judge(self._grader, answers.expected, self._counts, most, answers.repair)
+        self._judge = Judge(
+            self._grader, answers.expected, self._counts, most, answers.repair, self._opinions
+        )
         return self
 
     def close(self) -> None:
@@ -355,8 +360,13 @@ class Solutions(Task):
         if answers.expected == "picked" and answers.picks is None:
             raise ConfigError("answers.picks: missing; give the run of selections whose picks decide")
         check_scores(config)
-        if answers.expected != "repair" and answers.repair != Repair():
-            raise ConfigError("answers.repair: not used; set answers.expected=repair, or omit it")
+        if answers.expected != "repair":
+            for key, given in (
+                ("repair", answers.repair != Repair()),
+                ("second_opinion", answers.second_opinion is not None),
+            ):
+                if given:
+                    raise ConfigError(f"answers.{key}: not used; set answers.expected=repair, or omit it")
         if answers.expected != "picked" and answers.picks is not None:
             raise ConfigError("answers.picks: not used; set answers.expected=picked, or omit it")
         try:
@@ -416,7 +426,8 @@ class Solutions(Task):
         return SolutionsSettling(config)
 
     def shares(self, counts: Counts) -> dict[str, tuple[float, float]]:
-        repair, scores = counts.get("repair", {}), counts.get("scores", {})
+        repair, second = counts.get("repair", {}), counts.get("second_opinion", {})
+        scores = counts.get("scores", {})
         picks = counts.get("picks", {})
         records, truths = picks.get("records", 0), picks.get("truth_records", 0)
         judged = sum(repair.values())
@@ -424,6 +435,7 @@ class Solutions(Task):
             "ground truths that were kept": (repair.get(KEPT, 0), judged),
             "ground truths that the majority replaced": (repair.get(REPAIRED, 0), judged),
             "problems set aside": (repair.get(SET_ASIDE, 0), judged),
+            "replacements that the second opinion confirms": (second.get("same", 0), sum(second.values())),
             "picked answers that are the majority's": (picks.get("majority", 0), records),
             "picked answers equal to the ground truth": (picks.get("picked_equal", 0), truths),
             "majority answers of the same problems equal to it": (picks.get("voted_equal", 0), truths),

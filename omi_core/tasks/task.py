@@ -154,4 +154,4 @@ class Task(ABC):
 def rates(task: Task, counts: Counts) -> dict[str, float]:
     """The shares of a task, and that of the samples kept; those without a denominator are left out."""
     own = {label: part / whole for label, (part, whole) in task.shares(counts).items() if whole}
-    return shares(task.figures, counts) | own | shares(["kept_share"], counts)
+    return shares(task.figures, counts) | own | shares(["kept_share", "texts_differ"], counts)

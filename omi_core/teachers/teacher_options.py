@@ -13,6 +13,8 @@ TAGGED, OFF = "tags", "none"
 REWARD = "reward"
 # Kinds of teachers whose model vLLM loads here.
 LOADED = ("vllm", REWARD)
+# Of a model of usual size on a CPU: with more the first samples come late, and a stop loses all in flight.
+CPU_SEATS = 16
 
 
 @dataclass

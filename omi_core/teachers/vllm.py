@@ -115,6 +115,8 @@ class VllmTeacher(Teacher):
             "version": vllm.__version__,
             "torch": torch.__version__,
             "device": current_platform.get_device_name() or current_platform.device_name,
+            "dtype": str(self._engine.model_config.dtype).removeprefix("torch."),
+            "seats": str(self._engine.vllm_config.scheduler_config.max_num_seqs),
         }
 
     def close(self) -> None:

@@ -20,11 +20,10 @@ from omi_core.teachers.models import local_directory, model_path
 from omi_core.teachers.orphans import end_orphans, marked
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineNotStarted
-from omi_core.teachers.teacher_options import REWARD, Engine, TeacherOptions
+from omi_core.teachers.teacher_options import CPU_SEATS, REWARD, Engine, TeacherOptions
+from omi_core.teachers.vllm_worker import EXTENSION, AskedWorker
 
 _CPU_KV_CACHE_GB = 1.0
-# With more at once the first samples come late there, and a stop loses all that are in flight.
-_CPU_SEATS = 16
 # The room for a prompt where the context is the model's own.
 _PROMPT_TOKENS = 8192
 
@@ -45,11 +44,21 @@ def start(
         from vllm.v1.engine.llm_engine import LLMEngine
 
         try:
-            return LLMEngine.from_vllm_config(config, disable_log_stats=True)
+            started = LLMEngine.from_vllm_config(config, disable_log_stats=True)
         except RuntimeError as error:
             if "initialization failed" not in str(error):  # vLLM's words for it, of the core and of a worker
                 raise
             raise EngineNotStarted(error) from error
+        if engine.batch_invariant:
+            _confirm_invariance(started)
+        return started
+
+
+def _confirm_invariance(started: Any) -> None:
+    """Raises ConfigError, and ends the engine, when a worker has no batch-invariant kernels switched on."""
+    if not all(started.collective_rpc(AskedWorker.omi_batch_invariant.__name__)):
+        started.engine_core.shutdown()
+        raise ConfigError("engine.batch_invariant: vLLM has not switched it on in its workers; omit it")
 
 
 def serve(teacher: TeacherOptions, engine: Engine, group: RankGroup, max_tokens: int) -> None:
@@ -185,6 +194,8 @@ def _arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None)
         arguments |= _cpu_arguments(teacher, engine, group)
     if group is not None:
         arguments |= group_arguments(group)
+    if engine.batch_invariant:
+        arguments["worker_extension_cls"] = EXTENSION
     return arguments | engine.extra
 
 
@@ -195,7 +206,7 @@ def seats(teacher: TeacherOptions, engine: Engine) -> int:
     if teacher.kind == REWARD and current_platform.is_cpu():
         return engine.max_num_seqs or 1  # the last digits of a score depend on what is computed beside it
     few = current_platform.is_cpu() and not teacher.model.startswith("embedded:")
-    return (engine.max_num_seqs or _CPU_SEATS) if few else engine.seats
+    return (engine.max_num_seqs or CPU_SEATS) if few else engine.seats
 
 
 def group_arguments(group: RankGroup) -> dict[str, Any]:
@@ -210,6 +221,8 @@ def group_arguments(group: RankGroup) -> dict[str, Any]:
 
 
 def _cpu_arguments(teacher: TeacherOptions, engine: Engine, group: RankGroup | None) -> dict[str, Any]:
+    if engine.batch_invariant:  # vLLM would switch it on, and fail at the first sample for want of triton
+        raise ConfigError("engine.batch_invariant: vLLM has no such kernels for a CPU; omit it")
     # In one process: the model is small, and a second process would only take a core from it. Rank 0 of
     # several needs the second one: it can be ended when another rank is gone.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if group is None else "1")

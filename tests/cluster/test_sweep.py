@@ -62,3 +62,23 @@ def test_a_sweep_is_a_run_for_each_cell_and_repeats_nothing(
     header, *rows = compared.stdout.strip().splitlines()
     assert {row.split(",")[header.split(",").index(swept)] for row in rows} == set(values)
     assert len(rows) == 2
+
+
+@pytest.mark.slow
+def test_trials_are_submitted_at_once_and_compared_when_they_have_ended(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    login = Chain(cluster, tmp_path)
+    words = ("engine.max_num_seqs=1,8,null", "samples=4", "run.dir=tuned", "cluster.workers=1", "wait=true")
+    teacher = ("teacher=rehearsal", "teacher.rehearsal.latency=0.02", "data.size=20")
+    done = login.type("tune", "-m", *words, *SITE, *teacher)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cheapest: " in done.stdout
+    known = orjson.loads((tmp_path / "tuned/tune.json").read_bytes())["trials"]
+    assert [trial["state"] for trial in known.values()] == ["done"] * 3
+    submitted, published = [], []
+    for trial in known.values():
+        chain = Chain(cluster, tmp_path, f"tuned/{Path(trial['run']).name}")
+        submitted.append(chain.ledger("chain")[0]["time"])
+        published.append((chain.run / "dataset/stats.json").stat().st_mtime)
+    assert max(submitted) < min(published)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from omi_core.slurm.run_status import Status
 from tests.conftest import Here
 from tests.pausing import replace_pauses
 
+DOCS = Path(__file__).parents[2] / "docs"
 CODES = {
     "published": 0,
+    "evaluated": 0,
     "finished": 0,
     "waiting": 3,
     "running": 3,
@@ -55,6 +58,16 @@ def see(monkeypatch: pytest.MonkeyPatch, *looks: tuple[str, ...]) -> tuple[Seen,
     monkeypatch.setattr(run_status, "gather_readable", seen)
     replace_pauses(monkeypatch, waiting, pauses.append)
     return seen, pauses
+
+
+def test_every_state_that_the_docs_name_has_a_code() -> None:
+    """As the tables of docs/slurm.md (runs) and docs/pipeline.md (pipelines) have them."""
+    named = set()
+    for page in ("slurm.md", "pipeline.md"):
+        table = (DOCS / page).read_text(encoding="utf-8").split(" | meaning |\n|---|---|\n| planned |")[1]
+        rows = takewhile(lambda line: line.startswith("|"), f"| planned |{table}".splitlines())
+        named |= {state for row in rows for state in row.split("|")[1].strip().split(", ")}
+    assert named == set(CODES)
 
 
 @pytest.mark.parametrize("state", CODES)

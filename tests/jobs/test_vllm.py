@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -34,6 +35,7 @@ from omi_core.store.journal import read_samples
 from omi_core.tasks import known
 from omi_core.teachers import open_teacher
 from omi_core.teachers.teacher import Request, Teacher
+from omi_core.teachers.vllm_worker import EXTENSION
 from tests.conftest import Job
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
@@ -50,8 +52,13 @@ RUN = ["data.size=40", "samples=8", "run.flush_samples=16", "cluster.workers=1"]
 @pytest.fixture(scope="module")
 def teacher() -> Iterator[Teacher]:
     options = TeacherOptions(model="embedded:strong", dtype="float32", max_model_len=2048)
-    with open_teacher(options, Engine(max_num_seqs=128), Sampling(temperature=0.7, max_tokens=512)) as opened:
+    engine = Engine(max_num_seqs=128, extra={"worker_extension_cls": EXTENSION})
+    with open_teacher(options, engine, Sampling(temperature=0.7, max_tokens=512)) as opened:
         yield opened
+
+
+def test_workers_can_be_asked_whether_their_kernels_are_batch_invariant(teacher: Any) -> None:
+    assert teacher._engine.collective_rpc("omi_batch_invariant") == [False]
 
 
 def test_rounds_of_samples_never_stop_the_engine(teacher: Teacher, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -126,8 +127,17 @@ class Report:
 class Round:
     """One run, from its submission to its dataset."""
 
-    def __init__(self, cluster: Cluster, place: Path, draw: Draw, expected: dict[str, str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        place: Path,
+        draw: Draw,
+        expected: dict[str, str],
+        words: Sequence[str] = (),
+    ) -> None:
+        """`words` are options that the run has besides."""
         self.chain = Chain(cluster, place)
+        self._work = ("generate", *WORK, *SITE, "run.dir=run", *words)
         self.cluster, self.draw, self.report = cluster, draw, Report()
         self._expected = expected
         self._waiting = list(draw.faults)
@@ -139,7 +149,7 @@ class Round:
     def play(self) -> Report:
         """Raises Difference: two arrays at once, a command that fails, a wrong dataset, or none at all."""
         begun = time.monotonic()
-        self._type("generate", *WORK, *SITE, "run.dir=run", *self.draw.options)
+        self._type(*self._work, *self.draw.options)
         self._until_published(begun + _ROUND_S)
         self._mend_site()
         self.chain.idle(90)
@@ -302,7 +312,7 @@ class Round:
         kept = [
             o for o in self.draw.options if not o.startswith(("canary", *(p.split("=")[0] for p in options)))
         ]
-        self._type("generate", *WORK, *SITE, "run.dir=run", *kept, *options)
+        self._type(*self._work, *kept, *options)
 
     def _type(self, command: str, *arguments: str) -> None:
         """Raises Difference where a command fails otherwise than in one line."""
@@ -323,7 +333,8 @@ class Round:
     def _hole(self) -> int:
         """Samples that the dataset does not count. Raises Difference where nobody said it may miss any."""
         stats = orjson.loads((self.chain.run / "dataset/stats.json").read_bytes())
-        missing = read_plan(Layout(self.chain.run)).keys - stats["counts"]["samples"]
+        counts = stats["counts"]
+        missing = read_plan(Layout(self.chain.run)).keys - counts["samples"] - counts.get("unneeded", 0)
         if missing and not self.draw.may_have_holes:
             raise Difference(f"published with {missing} samples missing, and nobody asked for a hole")
         return missing

@@ -111,7 +111,7 @@ def _check_counts(stats: Mapping[str, Any], plan: Plan) -> None:
         "records": (plan.records, counts["records"]),
     }
     if plan.complete:
-        sums["samples of the plan"] = (plan.keys, counts["samples"])
+        sums["samples of the plan"] = (plan.keys, counts["samples"] + counts.get("unneeded", 0))
     for what, (one, other) in sums.items():
         if one != other:
             raise Difference(f"stats.json: {what}: {one} and {other}")

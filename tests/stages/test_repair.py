@@ -117,6 +117,86 @@ def test_spoiled_answers_are_found_and_no_good_one_is_touched(tmp_path: Path, mo
     assert strict.get("repaired", 0) < repair["repaired"] <= strict["set_aside"]
 
 
+@pytest.mark.parametrize(
+    ("opinion", "becomes"),
+    [("7", "repaired"), ("14/2", "repaired"), ("8", "set_aside"), (None, "set_aside")],
+    ids=["the same", "in another form", "another answer", "none"],
+)
+def test_only_an_answer_that_the_second_opinion_is_too_replaces_a_ground_truth(
+    opinion: str | None, becomes: str
+) -> None:
+    counts: Counter[str] = Counter()
+    asked = []
+
+    def say(problem: str) -> str | None:
+        asked.append(problem)
+        return opinion
+
+    records = [Record(0, "a", "kept?", "7", "t"), Record(1, "b", "wrong?", "5", "t")]
+    with Grader() as grader:
+        judge = Judge(grader, "repair", counts, repair=Repair(), opinion=say)
+        kept, other = judge.judge(records, [["7", "7"], ["7", "7"]])
+    assert (kept.truth, other.truth) == ("kept", becomes)
+    assert asked == ["wrong?"]  # of what is kept nobody is asked
+    assert sum(counts[f"second_opinion/{said}"] for said in ("same", "other", "none")) == 1
+    assert counts["repair/kept"] == counts[f"repair/{becomes}"] == 1
+
+
+def other_teacher(place: Path, name: str, expected: str, known: dict[str, tuple[str, bool]]) -> Path:
+    """A run of solutions of the same problems, of which the first half is solved."""
+    rows = [{"problem": text, "solution": rf"\boxed{{{answer}}}"} for text, (answer, _) in known.items()]
+    lines = [orjson.dumps(row | {"answer": row["solution"][7:-1]}) for row in rows[: len(rows) // 2]]
+    (place / f"{name}.jsonl").write_bytes(b"\n".join(lines))
+    values = {
+        "input": str(place / f"{name}.jsonl"),
+        "solution": ["solution"],
+        "data": {"answer": "answer"},
+        "answers": {"expected": expected},
+        "run": {"dir": str(place / name)},
+        "cluster": {"workers": 1},
+    }
+    run_locally(plan_reduce(load_reduce(values)), Stop())
+    return place / name
+
+
+def test_a_run_of_another_teacher_is_the_second_opinion(tmp_path: Path, monkeypatch: Any) -> None:
+    known = spoiled(tmp_path, 0.4)
+    monkeypatch.setattr(
+        "omi_core.tasks.solutions.right_answer", lambda request: known[request.record.text][0]
+    )
+    other = other_teacher(tmp_path, "other", "majority", known)
+    values = config(tmp_path, answers={"expected": "repair", "second_opinion": str(other)})
+    run = plan_generate(load_generate(values))
+    stats = run_locally(run, Stop())
+    solved = list(known)[: len(known) // 2]
+    wrong = [text for text, (_, wrong) in known.items() if wrong]
+    rows = {row["problem"] for row in open_run(run.layout.root).rows() if row["ground_truth"] == "repaired"}
+    assert rows == set(wrong) & set(solved)
+    assert stats["counts"]["second_opinion"] == {"same": len(rows), "none": len(wrong) - len(rows)}
+    card = (run.layout.dataset / "README.md").read_text()
+    assert "| replacements that the second opinion confirms |" in card
+    # It is part of the fingerprint by its bytes, wherever it lies.
+    moved = other.rename(tmp_path / "moved")
+    again = config(tmp_path, answers={"expected": "repair", "second_opinion": str(moved)})
+    assert plan_generate(load_generate(again)).plan.fingerprint == run.plan.fingerprint
+
+
+def test_a_second_opinion_that_is_none_is_refused(tmp_path: Path) -> None:
+    known = spoiled(tmp_path, 0.0)
+    truths = other_teacher(tmp_path, "truths", "truth", known)
+
+    def refused(path: Path) -> str:
+        values = config(tmp_path, answers={"expected": "repair", "second_opinion": str(path)})
+        with pytest.raises(ConfigError) as error:
+            plan_generate(load_generate(values))
+        return str(error.value)
+
+    assert "its answers are ground truths" in refused(truths)
+    assert "is not published; give a published run of solutions" in refused(tmp_path / "nothing")
+
+
 def test_its_options_are_refused_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="answers.second_opinion: not used; set answers.expected=repair"):
+        load_generate(config(tmp_path, answers={"expected": "truth", "second_opinion": "x"}))
     with pytest.raises(ConfigError, match="answers.repair: not used; set answers.expected=repair"):
         load_generate(config(tmp_path, answers={"repair": {"keep": 2}}))

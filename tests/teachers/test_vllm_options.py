@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from omi_core.config import Engine, Sampling, TeacherOptions
 from omi_core.options import ConfigError
-from omi_core.teachers import open_teacher, vllm_engine
+from omi_core.teachers import open_teacher, vllm_engine, vllm_worker
 from omi_core.teachers.models import model_path
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineNotStarted
+from omi_core.teachers.vllm_worker import AskedWorker
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not installed")
@@ -70,6 +74,50 @@ def test_what_vllm_refuses_is_said_in_one_line(
         vllm_engine.start(TeacherOptions(**options), Engine(kv_cache_gb=0.25, extra=extra))
     assert "\n" not in str(refused.value)
     assert "pydantic" not in str(refused.value)
+
+
+def test_batch_invariance_is_refused_where_vllm_cannot_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_BATCH_INVARIANT", "0")
+    with pytest.raises(ConfigError, match=r"^engine\.batch_invariant: vLLM has no such kernels for a CPU"):
+        vllm_engine.start(TeacherOptions(**TINY), Engine(batch_invariant=True))
+
+
+@pytest.mark.parametrize(("workers", "refused"), [([True, True], False), ([True, False], True)])
+def test_batch_invariance_is_taken_only_when_every_worker_confirms_it(
+    monkeypatch: pytest.MonkeyPatch, workers: list[bool], refused: bool
+) -> None:
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    ended: list[bool] = []
+    started = SimpleNamespace(
+        collective_rpc=lambda method: workers if hasattr(AskedWorker, method) else None,
+        engine_core=SimpleNamespace(shutdown=lambda: ended.append(True)),
+    )
+    monkeypatch.setenv("VLLM_BATCH_INVARIANT", "0")
+    monkeypatch.setattr(vllm_engine, "_cpu_arguments", lambda *_: {})
+    monkeypatch.setattr(vllm_engine, "_configuration", lambda *_: None)
+    monkeypatch.setattr(LLMEngine, "from_vllm_config", lambda *_, **__: started)
+    with pytest.raises(ConfigError, match="not switched it on") if refused else nullcontext():
+        assert vllm_engine.start(TeacherOptions(**TINY), Engine(batch_invariant=True)) is started
+    assert bool(ended) is refused
+
+
+@pytest.mark.parametrize(
+    ("module", "mode", "on"),
+    [
+        ("vllm.model_executor.determinism.batch_invariant", True, True),
+        ("vllm.model_executor.layers.batch_invariant", True, True),
+        ("vllm.model_executor.layers.batch_invariant", False, False),
+        ("another.module", True, False),
+    ],
+)
+def test_a_worker_says_whether_its_kernels_were_replaced(
+    monkeypatch: pytest.MonkeyPatch, module: str, mode: bool, on: bool
+) -> None:
+    for name in vllm_worker.PLACES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, module, cast(Any, SimpleNamespace(_batch_invariant_MODE=mode)))
+    assert AskedWorker().omi_batch_invariant() is on
 
 
 @pytest.mark.parametrize(
