@@ -29,6 +29,10 @@ OFTEN = {
         *("input", "model", "solution", "data.problem", "tasks", "teacher.max_model_len"),
         *("teacher.reward.label", "teacher.reward.steps", "plan", "run.dir"),
     ),
+    "train": (
+        *("training_data", "training.epochs", "training.steps", "training.batch", "training.learning_rate"),
+        *("training.max_length", "training.micro_batch", "student.model", "nodes", "plan", "run.dir"),
+    ),
     "reduce": (
         *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
         *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),
@@ -125,7 +129,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
-    composing = ("Generate", "Evaluate", "Score")
+    composing = ("Generate", "Evaluate", "Score", "Train")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)
