@@ -42,12 +42,13 @@ from omi_core.slurm.retry_policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
 from omi_core.teachers.tiny import world
+from omi_core.training.train_options import load_train
 from tests.conftest import Here
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Their commands take long, and run the recipe that other tests run again and again.
-SLOW = ("tutorial-recipe.md", "pipeline")
+SLOW = ("tutorial-recipe.md", "pipeline", "train.md", "train")
 COMMANDS = [path.stem for path in sorted((ROOT / "jobs").glob("*.py")) if not path.stem.startswith("_")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -453,6 +454,10 @@ def test_every_choice_composes_into_a_valid_config_and_takes_effect(group: str, 
     if choice == "reward":  # it scores, and writes nothing
         values = compose_values("score", ["teacher=reward", "input=run", "model=some/model"])
         load_score(values)
+    elif group in ("student", "training"):
+        stages = ["data=[a,b,c]"] if choice == "acemath_sft" else ["data=a"]
+        values = compose_values("train", [*stages, f"{group}={choice}"])
+        load_train(values | {"training": values["training"] | {"learning_rate": 1e-5}})
     else:
         values = compose_values("generate", [f"{group}={choice}"])
         load_generate(values)
