@@ -42,7 +42,7 @@ from omi_core.slurm.retry_policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
 from omi_core.teachers.tiny import world
-from omi_core.training.train_options import load_train
+from omi_core.training.train_options import Train, load_train
 from tests.conftest import Here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -266,7 +266,7 @@ def test_links_and_paths_resolve(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_that_is_named_exists(page: Path) -> None:
-    known = {key for schema in (Generate(), Reduce()) for key, _, _ in leaves(schema)}
+    known = {key for schema in (Generate(), Reduce(), Train()) for key, _, _ in leaves(schema)}
     # What the package on the page adds.
     added = re.findall(r'^\[project.entry-points."omi\.(filters)"\]\n(\w+) = ', page.read_text(), flags=re.M)
     known |= {".".join(found) for found in added}
@@ -277,7 +277,9 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
         rf"(?<![\w./-])((?:{'|'.join(sections)})(?:\.[a-z_]+)+)(?![\w*./(-])", page.read_text()
     )
     assert {
-        name for name in named if name not in known and not name.endswith((".md", ".jsonl", ".json", ".csv"))
+        name
+        for name in named
+        if name not in known and not name.endswith((".md", ".jsonl", ".json", ".csv", ".yaml"))
     } == set()
 
 
