@@ -52,6 +52,7 @@ LONG_FILES = (
     "tests/cluster/test_passed_options.py",
     "tests/cluster/test_chain.py",
     "tests/cluster/test_nodes.py",
+    "tests/cluster/test_check.py",
     "tests/cluster/test_resume.py",
     "tests/cluster/test_soak.py",
     "tests/cluster/test_windows.py",

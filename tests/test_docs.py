@@ -31,6 +31,7 @@ from omegaconf import OmegaConf
 
 from omi_core import options
 from omi_core.answers import Policy
+from omi_core.checks.check_options import load_check
 from omi_core.commands import shell
 from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_cells, compose_values
@@ -139,6 +140,9 @@ def check_command(words: list[str]) -> None:
     if command == "generate":
         for values in compose_cells(command, read(command, arguments, Takes(sweep=True, folder=True))):
             check_cluster(load_generate(values).cluster)
+    elif command == "check":
+        for values in compose_cells(command, read(command, arguments, Takes(folder=True))):
+            check_cluster(load_check(values).generate.cluster)
     else:
         schema = get_type_hints(import_module(f"jobs.{command}").main)["config"]
         values, runs = shell.parse(command, schema, arguments)
@@ -213,7 +217,10 @@ def test_commands_of_a_docstring_run_in_order(here: Here, tmp_path: Path, comman
     examples = [line.strip() for line in doc.splitlines() if re.match(r" *python -m ", line)]
     assert examples
     for words in lines("\n".join(examples)):
-        run_command(here, words)
+        if command == "check":  # there is no site to check
+            check_command(words[:])
+        else:
+            run_command(here, words)
 
 
 PROFILE = re.compile(r"^```yaml\n(# .*\n(?:.*\n)*?name: (\w+)\n(?:.*\n)*?)```$", re.M)
@@ -226,7 +233,7 @@ def test_commands_that_need_a_cluster_compose_with_the_profiles_shown(tmp_path: 
         values = compose_values("generate", [f"+cluster={name}"], tmp_path / "omi")
         check_cluster(load_generate(values).cluster)
     checked = 0
-    for language, text in blocks(ROOT / "docs/slurm.md"):
+    for language, text in [*blocks(ROOT / "docs/slurm.md"), *blocks(ROOT / "docs/check.md")]:
         for words in lines(text) if language == "text" and text.startswith("python -m jobs.") else ():
             check_command([word.replace("~/omi", f"{tmp_path}/omi") for word in words])
             checked += 1

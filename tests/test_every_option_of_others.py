@@ -90,6 +90,15 @@ SHOWN: dict[str, str] = {
     },
     "resume.tasks": "cluster/test_resume.py",
     **{f"resume.{key}": _WORDS for key in ("cluster", "engine", "run", "reduce_tasks", "notify")},
+    # As jobs.generate has them; what is done with them stands in a report.
+    **{
+        f"check.{key}": "option_entries.py"
+        for key in GENERATE
+        if key.startswith(("teacher.", "data.", "prompt.", "sampling.", "engine.", "cluster."))
+    },
+    **{f"check.{key}": "checks/test_login_node.py" for key in ("tasks", "reduce_tasks")},
+    **{f"check.{key}": "checks/test_check_options.py" for key in ("run.dir", "run.root")},
+    **{f"check.{key}": "cluster/test_check.py" for key in ("sample", "patience_minutes", "json")},
     **{f"explore.{key}": "jobs/test_explore.py" for key in ("input", "nearest", "out", "limit")},
     **{
         f"combine.{key}": _COMBINE

@@ -33,6 +33,14 @@ OFTEN = {
         *("training_data", "training.epochs", "training.steps", "training.batch", "training.learning_rate"),
         *("training.max_length", "training.micro_batch", "student.model", "nodes", "plan", "run.dir"),
     ),
+    "tune": (
+        *("data.path", "data.limit", "samples", "teacher.model", "teacher.tensor_parallel"),
+        *("engine.max_num_seqs", "engine.gpu_memory_utilization", "draft", "wait", "plan", "run.dir"),
+    ),
+    "check": (
+        *("sample", "patience_minutes", "json", "tasks", "reduce_tasks", "teacher.model", "data.hub"),
+        *("run.dir", "run.root"),
+    ),
     "reduce": (
         *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
         *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),
@@ -129,7 +137,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
-    composing = ("Generate", "Evaluate", "Score", "Train")
+    composing = ("Generate", "Tune", "Evaluate", "Score", "SiteCheck", "Train")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)

@@ -10,6 +10,7 @@
     DIR train                      a training, on each of its nodes
     PIPELINE step NAME             a step that is no chain of jobs, or any on one machine; then as advance
     PIPELINE rescue NAME           when the job of such a step failed: sends it again, or says why not
+    DIR probe NAME                 of jobs.check: looks around and leaves a report
 
 Exit codes: 0 done, 1 a failure, 74 one that could not be written down either, 75 work handed back before the
 time limit, 76 on SIGTERM. A job's script ends with 78 when a line of `cluster.setup` fails.
@@ -34,6 +35,10 @@ def main(arguments: list[str]) -> int:
         from omi_core.store.files import disk_failed
 
         root, stage, *rest = arguments
+        if stage == "probe":
+            from omi_core.checks import node_side
+
+            return node_side.main(root, rest[0], stop)
         try:
             with array_task.leaving_word(root, stage):
                 if stage in ("advance", "rescue", "step"):

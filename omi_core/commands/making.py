@@ -19,6 +19,7 @@ def generate(config: Generate) -> int:
         from omi_core.stages.planning import plan_generate
 
         return _make_here(config, lambda: plan_generate(config))
+    from omi_core.checks.site_report import to_check, why_to_check
     from omi_core.slurm.sending import active_if_known, plan_to_submit, submit_missing, wants_canary
 
     run = plan_to_submit(config)
@@ -28,6 +29,8 @@ def generate(config: Generate) -> int:
         return show_plan(run, wants_canary(config), active_if_known(run))
     code = submit_missing(run, by="generate", after=config.cluster.after)
     config.run.dir = str(run.layout.root)
+    if not code and (why := why_to_check(run.layout.root.absolute().parent, config.cluster)):
+        print(to_check(why, config.cluster), file=sys.stderr)
     if code or not config.wait:
         return code
     from omi_core.commands.waiting import wait_for

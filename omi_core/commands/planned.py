@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from omi_core.checks.site_report import to_check, why_to_check
 from omi_core.config import Generate
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import hole_of
@@ -73,6 +74,9 @@ def show_plan(run: Run[Any], canary: bool, active: Sequence[str] = ()) -> int:
     refuse_over_budget(run, missing, new)
     site, words = _site(run)
     _line("limits", words)
+    why = why_to_check(run.layout.root.absolute().parent, config.cluster)
+    if why and site.limits.cluster_name:  # there is a Slurm here to ask
+        _line("check", to_check(why, config.cluster))
     try:
         chain = Chain(run, site, dry=True, after=_after(run))
         chain.generate(shares(run, ranges, canary)) if missing else chain.reduce()

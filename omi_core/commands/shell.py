@@ -21,6 +21,7 @@ from omi_core.options import ConfigError, leaves
 Options = TypeVar("Options")
 OfRuns = TypeVar("OfRuns", bound=Where)
 
+_CONTINUES = "interrupted; the same command continues"
 # What every command with a config takes: several values at once, groups of one's own, Hydra's own views.
 _COMPOSES = Takes(sweep=True, folder=True, views=True)
 
@@ -30,21 +31,24 @@ def run_composed(
     main: Callable[[Any], int],
     doc: str,
     together: Callable[[Sequence[Any]], None] = lambda configs: None,
+    interrupted: str = _CONTINUES,
 ) -> None:
     """Runs `main` on the config composed from `hydra_conf/<name>.yaml` and the command line, then exits.
 
     With `-m` several configs are composed and checked, alone and by `together`, before `main` runs on the
-    first of them.
+    first of them. `interrupted` is said on Ctrl-C.
     """
 
     def each(configs: Sequence[Any]) -> int:
         together(configs)
         return main(configs[0]) if len(configs) == 1 else _all_of(main, configs)
 
-    run_cells(name, each, doc)
+    run_cells(name, each, doc, interrupted)
 
 
-def run_cells(name: str, main: Callable[[Sequence[Any]], int], doc: str) -> None:
+def run_cells(
+    name: str, main: Callable[[Sequence[Any]], int], doc: str, interrupted: str = _CONTINUES
+) -> None:
     """As `run_composed`; `main` gets all configs at once, of which there are several with `-m`."""
     from omi_core.composing.compose import command_root, compose_cells, show_views
 
@@ -60,7 +64,7 @@ def run_cells(name: str, main: Callable[[Sequence[Any]], int], doc: str) -> None
 
         return composed_page(name, command_root(name).schema, doc, whole)
 
-    leave(run, page, "interrupted; the same command continues")
+    leave(run, page, interrupted)
 
 
 def _all_of(main: Callable[[Any], int], configs: Sequence[Any]) -> int:

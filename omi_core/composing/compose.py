@@ -53,6 +53,7 @@ COMMANDS = (
     "mix",
     "preferences",
     "train",
+    "check",
 )
 
 
@@ -72,6 +73,9 @@ def command_root(name: str) -> Root:
     elif name == "score":
         from omi_core.score_options import Score as schema
         from omi_core.score_options import load_score as load
+    elif name == "check":
+        from omi_core.checks.check_options import SiteCheck as schema
+        from omi_core.checks.check_options import load_check as load
     elif name == "decontaminate":
         from omi_core.decontaminate.decontaminate_options import Decontaminate as schema
         from omi_core.decontaminate.decontaminate_options import load_decontaminate as load

@@ -55,7 +55,7 @@ def generate(root: str, numbers: list[int], stop: Stop) -> int:
     shard = shard_number(run.config, numbers[1])
     if shard >= attempt.tasks:
         return 0  # the last node has room for more replicas than there are shards
-    _own_gpus(run.config)
+    own_gpus(run.config)
     stop.drain_seconds = min(run.config.run.drain_seconds, run.config.cluster.signal_seconds / 2)
     place = hosts.place(os.environ, run.config.teacher.nodes)
     if place is not None and place.rank > 0:
@@ -68,7 +68,7 @@ def canary(root: str, numbers: list[int], stop: Stop) -> int:
     """The canary's samples; on failure the rest of the chain is cancelled with the reason."""
     run = _generate_run(root)
     links.refuse_unknown(run.layout)
-    _own_gpus(run.config)
+    own_gpus(run.config)
     place = hosts.place(os.environ, run.config.teacher.nodes)
     if place is not None and place.rank > 0:
         return _follow(run.config, place, stop)
@@ -188,7 +188,7 @@ def shard_number(config: Generate, offset: int) -> int:
     return job * replicas(config) + int(os.environ.get("SLURM_PROCID", "0"))
 
 
-def _own_gpus(config: Generate) -> None:
+def own_gpus(config: Generate) -> None:
     """Leaves this task only its own GPUs where Slurm shows every task all of the node's."""
     first = int(os.environ.get("SLURM_LOCALID", "0"))
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
@@ -196,7 +196,8 @@ def _own_gpus(config: Generate) -> None:
     if not visible and config.cluster.gpu_request == "none":
         # A site that hands out whole nodes may set nothing: all of its GPUs are there.
         visible = [str(number) for number in range(config.cluster.gpus_per_node)]
-    if visible and len(visible) == size * replicas(config):
+    # Where Slurm binds them to tasks each sees its own; else all, of which some may belong to no replica.
+    if len(visible) >= size * replicas(config):
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first * size : (first + 1) * size])
 
 

@@ -55,7 +55,7 @@ def read_limits(partition: str | None = None, account: str | None = None, qos: s
             log.warning("limits of association and QOS are not known: %s", error)
     return Limits(
         cluster_name=cluster,
-        max_array_size=_number(config.get("MaxArraySize", "")) or 1001,  # Slurm's own defaults
+        max_array_size=_number(config.get("MaxArraySize", "1001")) or 0,  # Slurm's own defaults; 0: no arrays
         max_job_count=_number(config.get("MaxJobCount", "")) or 10000,
         max_submit_jobs=submit,
     )

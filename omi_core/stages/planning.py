@@ -56,7 +56,7 @@ def plan_generate(config: Generate) -> Run[Generate]:
         ConfigError: the input, prompt or model cannot be had, the directory cannot be written, or it holds
             a run with another fingerprint.
     """
-    _with_absolute_paths(config)
+    with_absolute_paths(config)
     content = generate_content(config)
     name = f"{config.task.name}-{config.data.name}-{config.teacher.name}"
 
@@ -119,7 +119,7 @@ def _with_files(config: Generate) -> Generate:
     raise ConfigError(f"data.path={given}: neither a file nor a run that is published; finish that run first")
 
 
-def _with_absolute_paths(config: Generate | Reduce) -> None:
+def with_absolute_paths(config: Generate | Reduce) -> None:
     """Paths that the jobs read again become absolute: they work in another directory than this command."""
     if isinstance(config, Generate):
         config.prompt.path = _absolute(config.prompt.path)
@@ -148,7 +148,7 @@ def plan_reduce(config: Reduce) -> Run[Any]:
         ConfigError: as `plan_generate`; or the other run is not complete.
     """
     assert config.input is not None
-    _with_absolute_paths(config)
+    with_absolute_paths(config)
     if Path(config.input).is_dir():
         return _plan_again(config, Layout(Path(config.input)))
     schema.refuse_unread(DEFAULT_TASK, config)

@@ -34,6 +34,10 @@ class Stop:
     def asked(self) -> bool:
         return self.signal is not None
 
+    def seconds(self) -> float | None:
+        """Seconds since it was asked for, None where it was not."""
+        return time.monotonic() - self._since if self.asked() else None
+
     def comes(self, seconds: float) -> bool:
         """Whether to stop, now or within these seconds."""
         until = time.monotonic() + seconds
