@@ -134,10 +134,9 @@ SHOWN: dict[str, str] = {
     **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},
 }
 # Of a training, what names are tests of tests/training and of the words that its cluster shares.
-_TRAINING = "training/test_training.py"
 SHOWN |= {
     **{f"train.{key}": "option_entries.py" for key in GENERATE if key.startswith(("cluster.", "prompt."))},
-    **{f"train.{key}": _TRAINING for key in ("training_data", "on_bad_row", "nodes", "plan")},
+    **{f"train.{key}": "training" for key in ("training_data", "on_bad_row", "nodes", "plan")},
     **{f"train.run.{key}": "combine" for key in ("dir", "root", "fresh")},
     **{
         f"train.student.{key}": "training"

@@ -122,3 +122,41 @@ def test_a_cosine_may_end_above_zero(tmp_path: Path) -> None:
     made = trainer_arguments(work)
     assert made.lr_scheduler_type == "cosine_with_min_lr"
     assert made.lr_scheduler_kwargs == {"min_lr_rate": 0.001}
+
+
+def test_rope_theta_and_revision_reach_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    from omi_core.training.students import student_config
+    from omi_core.training.train_options import Student, Training
+    from tests.training.conftest import small_model
+
+    student = Student(model=str(small_model(tmp_path / "small")))
+    made = student_config(student, Training(rope_theta=500_000.0, max_length=4096))
+    assert made.rope_parameters["rope_theta"] == 500_000.0 and made.max_position_embeddings == 4096
+    asked: list[Any] = []
+    load = transformers.AutoConfig.from_pretrained
+    monkeypatch.setattr(
+        transformers.AutoConfig,
+        "from_pretrained",
+        lambda place, revision=None: (asked.append(revision), load(place))[1],
+    )
+    student_config(Student(model=student.model, revision="abc"), Training(max_length=64))
+    assert asked == ["abc"]
+
+
+def test_shard_spreads_the_weights(tmp_path: Path) -> None:
+    pytest.importorskip("trl", reason="TRL is not installed")
+    from omi_core.training.sft import StageWork, trainer_arguments
+    from omi_core.training.train_options import Training
+
+    made = []
+    for shard in (None, True):
+        settings = Training(shard=shard, learning_rate=0.1, report_to=[])
+        work = StageWork(tmp_path, settings, tmp_path, 9, 9, "float32", lambda: False, lambda step: None)
+        made.append(trainer_arguments(work))
+    assert not made[0].fsdp and made[1].fsdp
+    assert made[1].fsdp_plugin_args["fsdp_version"] == 2
+
+
+def test_the_data_is_given_as_training_data() -> None:
+    assert config().training_data == ["x.jsonl"]

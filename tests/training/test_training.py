@@ -184,3 +184,12 @@ def test_an_evaluation_asks_with_the_prompt_of_the_training(train: Train, here: 
     assert code == 0 and "Work out: {{text}}" in out, err
     code, out, _ = here(*ask, "prompt=step_by_step")
     assert code == 0 and "Work out" not in out
+
+
+def test_a_broken_line_stops_it_or_is_left_out(train: Train, place: Path) -> None:
+    path = write_rows(place / "broken.jsonl", [chat("Why?", "So.")] * 3)
+    path.write_bytes(path.read_bytes() + b"{broken\n")
+    code, _, err = train("data=broken.jsonl", "plan=true")
+    assert code == 2 and "broken.jsonl" in err
+    code, out, _ = train("data=broken.jsonl", "plan=true", "on_bad_row=skip")
+    assert code == 0 and "4 rows, 3 taken; left out: 1 " in out
