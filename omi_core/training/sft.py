@@ -198,7 +198,7 @@ def trainer_arguments(work: StageWork) -> SFTConfig:
         lr_scheduler_kwargs=more,
         warmup_steps=round(settings.warmup * work.steps),
         weight_decay=settings.weight_decay,
-        adam_beta2=settings.beta2,
+        adam_beta2=settings.second_beta,
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
         bf16=work.dtype == "bfloat16",

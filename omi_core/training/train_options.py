@@ -55,7 +55,7 @@ class Training:
     warmup: float = option(0.0, "share of the steps over which the learning rate rises from 0", ge=0, lt=1)
     min_rate: float = option(0.0, "with a cosine: the share of the peak that it ends at", ge=0, le=1)
     weight_decay: float = option(0.01, "AdamW's weight decay", ge=0)
-    beta2: float = option(0.999, "AdamW's second beta", gt=0, lt=1)
+    second_beta: float = option(0.999, "AdamW's second beta", gt=0, lt=1)
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm; 0: not at all", ge=0)
     max_length: int = option(4096, "most tokens of a row, prompt and reply together", ge=16)
     too_long: str = option("drop", "a longer row: left out, or cut off there", choices=("drop", "cut"))

@@ -81,7 +81,7 @@ PASSED = [
     ("schedule", "linear", ("lr_scheduler_type", "linear")),
     ("warmup", 0.5, ("warmup_steps", 5)),
     ("weight_decay", 0.5, ("weight_decay", 0.5)),
-    ("beta2", 0.5, ("adam_beta2", 0.5)),
+    ("second_beta", 0.5, ("adam_beta2", 0.5)),
     ("max_grad_norm", 0.5, ("max_grad_norm", 0.5)),
     ("seed", 5, ("seed", 5)),
     ("packing", False, ("padding_free", False)),
