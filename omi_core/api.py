@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from omi_core.combine.combine_options import Combine, Mix
     from omi_core.decontaminate.decontaminate_options import Decontaminate
     from omi_core.preferences.preference_options import Preferences
+    from omi_core.training.train_options import Train
 
-    Config = Generate | Reduce | Decontaminate | Combine | Mix | Preferences
+    Config = Generate | Reduce | Decontaminate | Combine | Mix | Preferences | Train
 
 
 class RunFailed(RuntimeError):
@@ -147,11 +148,13 @@ def plan(config: Generate | Reduce | Asked | Pipeline) -> Run[Any] | Pipeline:
     return plan_to_submit(config) if config.cluster.kind == "slurm" else plan_generate(config)
 
 
-def run(planned: Run[Any] | Pipeline | Combine | Mix | Preferences | Decontaminate) -> OpenRun | None:
+def run(
+    planned: Run[Any] | Pipeline | Combine | Mix | Preferences | Decontaminate | Train,
+) -> OpenRun | None:
     """Makes what was planned, here; or on Slurm submits it and returns at once.
 
-    What takes no planning (combine, mix, preferences, decontaminate) is given as its config. Returns the run,
-    None where it is not one.
+    What takes no planning (combine, mix, preferences, decontaminate, train) is given as its config. Returns
+    the run, None where it is not one.
 
     Raises:
         ConfigError: another process works on it, the site refuses its jobs, or `plan=true` was set.

@@ -22,7 +22,7 @@ from omi_core.prompts.prompt_options import Prompt
 from omi_core.publish.published import dataset_files
 from omi_core.tasks.evaluations import GRADED
 from omi_core.tasks.score_join import ScoreReader
-from omi_core.teachers.models import lacks_chat_template
+from omi_core.teachers.models import lacks_chat_template, trained_prompt
 from omi_core.teachers.teacher_options import Engine, Sampling
 
 SAMPLED = 0.7
@@ -168,10 +168,15 @@ def _name_model(config: Evaluate) -> None:
 
 
 def _choose_prompt(config: Evaluate) -> None:
-    """Where no prompt is asked for: that of the model's family; for a base model examples to go on after."""
+    """Where no prompt is asked for: that of the model's training, if jobs.train left it, or of its family.
+
+    A base model is shown examples to go on after.
+    """
     if config.prompt.name is not None or config.prompt.path is not None:
         return
-    if config.prompt.format == "chat" and lacks_chat_template(config.teacher):
+    if (own := trained_prompt(config.teacher)) is not None and config.prompt.format == "chat":
+        config.prompt.path = str(own)
+    elif config.prompt.format == "chat" and lacks_chat_template(config.teacher):
         config.prompt.name, config.prompt.format = _FEW_SHOT, "completion"
     else:
         config.prompt.name = config.teacher.evaluation_prompt or _ZERO_SHOT

@@ -154,6 +154,7 @@ def test_every_public_name_is_there_and_typed() -> None:
         omi_core.compse  # type: ignore[attr-defined]  # noqa: B018
     assert set(COMMANDS) == {
         "generate",
+        "tune",
         "evaluate",
         "score",
         "reduce",
@@ -161,6 +162,8 @@ def test_every_public_name_is_there_and_typed() -> None:
         "combine",
         "mix",
         "preferences",
+        "train",
+        "check",
     }
 
 

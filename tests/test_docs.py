@@ -43,12 +43,13 @@ from omi_core.slurm.retry_policy import Cause
 from omi_core.slurm.script import check_cluster
 from omi_core.store import ledger
 from omi_core.teachers.tiny import world
+from omi_core.training.train_options import Train, load_train
 from tests.conftest import Here
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Their commands take long, and run the recipe that other tests run again and again.
-SLOW = ("tutorial-recipe.md", "pipeline")
+SLOW = ("tutorial-recipe.md", "pipeline", "train.md", "train")
 COMMANDS = [path.stem for path in sorted((ROOT / "jobs").glob("*.py")) if not path.stem.startswith("_")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -272,7 +273,7 @@ def test_links_and_paths_resolve(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_that_is_named_exists(page: Path) -> None:
-    known = {key for schema in (Generate(), Reduce()) for key, _, _ in leaves(schema)}
+    known = {key for schema in (Generate(), Reduce(), Train()) for key, _, _ in leaves(schema)}
     # What the package on the page adds.
     added = re.findall(r'^\[project.entry-points."omi\.(filters)"\]\n(\w+) = ', page.read_text(), flags=re.M)
     known |= {".".join(found) for found in added}
@@ -283,7 +284,9 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
         rf"(?<![\w./-])((?:{'|'.join(sections)})(?:\.[a-z_]+)+)(?![\w*./(-])", page.read_text()
     )
     assert {
-        name for name in named if name not in known and not name.endswith((".md", ".jsonl", ".json", ".csv"))
+        name
+        for name in named
+        if name not in known and not name.endswith((".md", ".jsonl", ".json", ".csv", ".yaml"))
     } == set()
 
 
@@ -460,6 +463,10 @@ def test_every_choice_composes_into_a_valid_config_and_takes_effect(group: str, 
     if choice == "reward":  # it scores, and writes nothing
         values = compose_values("score", ["teacher=reward", "input=run", "model=some/model"])
         load_score(values)
+    elif group in ("student", "training"):
+        stages = ["data=[a,b,c]"] if choice == "acemath_sft" else ["data=a"]
+        values = compose_values("train", [*stages, f"{group}={choice}"])
+        load_train(values | {"training": values["training"] | {"learning_rate": 1e-5}})
     else:
         values = compose_values("generate", [f"{group}={choice}"])
         load_generate(values)

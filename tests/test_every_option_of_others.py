@@ -6,6 +6,7 @@ named.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from omi_core.commands import waiting
 from omi_core.store import ledger
+from omi_core.training.train_options import Training
 from tests.conftest import Here
 from tests.option_entries import GENERATE
 from tests.pausing import replace_pauses
@@ -134,6 +136,17 @@ SHOWN: dict[str, str] = {
     "pipeline.recipe": _PIPELINE,
     "pipeline.plan": _PIPELINE,
     **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},
+}
+# Of a training, what names are tests of tests/training and of the words that its cluster shares.
+SHOWN |= {
+    **{f"train.{key}": "option_entries.py" for key in GENERATE if key.startswith(("cluster.", "prompt."))},
+    **{f"train.{key}": "training" for key in ("training_data", "on_bad_row", "nodes", "plan")},
+    **{f"train.run.{key}": "combine" for key in ("dir", "root", "fresh")},
+    **{
+        f"train.student.{key}": "training"
+        for key in ("name", "model", "revision", "scratch", "init_std", "dtype", "chat_template")
+    },
+    **{f"train.training.{field.name}": "training" for field in dataclasses.fields(Training)},
 }
 BELOW = ("status.watch", "status.interval", "mix.on_bad_row")
 

@@ -12,6 +12,7 @@ from typing import Any
 from omi_core.options import ConfigError, did_you_mean, option
 from omi_core.pipeline.definition import is_pipeline
 from omi_core.store.layout import Layout
+from omi_core.training.training_directory import is_training
 
 
 @dataclass
@@ -50,8 +51,8 @@ def resolve(words: Sequence[str], root: Path, pipelines: bool = False) -> list[P
     """The run directories that the words mean, each once, in the order given.
 
     A word is a run directory, a folder that holds runs, the name of either below `root`, or a glob of them;
-    with `pipelines` also a pipeline, else that is a folder of runs. Runs that `run.fresh=true` moved aside
-    are taken only when they are named themselves.
+    with `pipelines` also a pipeline or a training, else that is a folder of runs. Runs that `run.fresh=true`
+    moved aside are taken only when they are named themselves.
 
     Raises:
         ConfigError: a word that means no run.
@@ -66,13 +67,13 @@ def resolve(words: Sequence[str], root: Path, pipelines: bool = False) -> list[P
 def _meant(word: str, root: Path, pipelines: bool) -> list[Path]:
     places = [Path(word), root / word]
     for place in places:
-        if is_run(place) or (pipelines and is_pipeline(place)):
+        if is_run(place) or (pipelines and _is_other(place)):
             return [place]
         if runs := runs_in(place, pipelines):
             return runs
     for place in places:
         matches = [Path(match) for match in sorted(glob.glob(str(place)))]
-        one = [match for match in matches if is_run(match) or (pipelines and is_pipeline(match))]
+        one = [match for match in matches if is_run(match) or (pipelines and _is_other(match))]
         runs = [run for match in matches for run in ([match] if match in one else runs_in(match, pipelines))]
         if runs:
             return runs
@@ -85,12 +86,17 @@ def _meant(word: str, root: Path, pipelines: bool) -> list[Path]:
     )
 
 
+def _is_other(directory: Path) -> bool:
+    """Whether it is the directory of a pipeline or of a training."""
+    return is_pipeline(directory) or is_training(directory)
+
+
 def is_run(directory: Path) -> bool:
     return Layout(directory).plan.is_file()
 
 
 def runs_in(folder: Path, pipelines: bool = False) -> list[Path]:
-    """The runs (and pipelines) right below a folder, by name; those planned or moved aside are left out."""
+    """The runs (and pipelines and trainings) right below a folder, by name, without those moved aside."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -98,7 +104,7 @@ def runs_in(folder: Path, pipelines: bool = False) -> list[Path]:
         for entry in folder.iterdir()
         if not entry.name.startswith(".")
         and not _MOVED_ASIDE.search(entry.name)
-        and (is_run(entry) or (pipelines and is_pipeline(entry)))
+        and (is_run(entry) or (pipelines and _is_other(entry)))
     )
 
 

@@ -29,6 +29,10 @@ OFTEN = {
         *("input", "model", "solution", "data.problem", "tasks", "teacher.max_model_len"),
         *("teacher.reward.label", "teacher.reward.steps", "plan", "run.dir"),
     ),
+    "train": (
+        *("training_data", "training.epochs", "training.steps", "training.batch", "training.learning_rate"),
+        *("training.max_length", "training.micro_batch", "student.model", "nodes", "plan", "run.dir"),
+    ),
     "tune": (
         *("data.path", "data.limit", "samples", "teacher.model", "teacher.tensor_parallel"),
         *("engine.max_num_seqs", "engine.gpu_memory_utilization", "draft", "wait", "plan", "run.dir"),
@@ -133,7 +137,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 def _groups(schema: type) -> list[tuple[str, str, Traversable]]:
     """(group, '+' when it has to be appended, its folder) for the groups this schema has."""
     names = {field.name for field in dataclasses.fields(schema)}
-    composing = ("Generate", "Tune", "Evaluate", "Score", "SiteCheck")
+    composing = ("Generate", "Tune", "Evaluate", "Score", "SiteCheck", "Train")
     out = [
         (folder.name, "", folder)
         for folder in sorted(files("hydra_conf").iterdir(), key=lambda entry: entry.name)

@@ -7,6 +7,7 @@
     RUN publish PARTS              the dataset
     RUN advance                    of a run that is a step of a pipeline: submits the steps that wait for it
     RUN rescue                     when the job before it failed: sends it again, or ends the chain
+    DIR train                      a training, on each of its nodes
     PIPELINE step NAME             a step that is no chain of jobs, or any on one machine; then as advance
     PIPELINE rescue NAME           when the job of such a step failed: sends it again, or says why not
     DIR probe NAME                 of jobs.check: looks around and leaves a report
@@ -44,6 +45,10 @@ def main(arguments: list[str]) -> int:
                     from omi_core.pipeline import advance
 
                     return advance.STAGES[stage](root, *rest)
+                if stage == "train":
+                    from omi_core.training.launching import train_job
+
+                    return train_job(root, stop)
                 return array_task.STAGES[stage](root, [int(value) for value in rest], stop)
         except Stopped:
             return array_task.HANDED_BACK if stop.signal == signal.SIGUSR2 else array_task.TERMINATED

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omi_core.slurm.states import TaskKey
     from omi_core.store.layout import Layout
 
-STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue", "step")
+STAGES = ("canary", "generate", "gate", "reduce", "publish", "advance", "rescue", "step", "train")
 # Between two looks at the files, and two questions to Slurm.
 _LOOK_S, _ASK_S = 1.0, 20.0
 

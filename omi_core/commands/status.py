@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from omi_core.slurm.failures import FailureGroup
     from omi_core.slurm.reasons import WaitingGroup
     from omi_core.slurm.run_status import Status
+    from omi_core.training.training_status import TrainingStatus
+
+    AnyStatus = Status | PipelineStatus | TrainingStatus
 
 
 @dataclass
@@ -44,7 +47,7 @@ def main(config: Options, runs: list[Path]) -> int:
     """
     show = _print_json if config.json else _screen(config.watch)
 
-    def look() -> list[Status | PipelineStatus]:
+    def look() -> list[AnyStatus]:
         paths = runs or runs_in(Path(config.root), pipelines=True)
         found = [gather(path, config.idle_minutes * 60) for path in paths]
         if config.watch:
@@ -61,7 +64,7 @@ def main(config: Options, runs: list[Path]) -> int:
     return int(bool(runs) and any(each.state == "unreadable" for each in found))
 
 
-def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
+def _print_json(found: Sequence[AnyStatus], in_full: bool) -> None:
     import orjson
 
     rows = [dataclasses.asdict(status) for status in found]
@@ -69,13 +72,13 @@ def _print_json(found: Sequence[Status | PipelineStatus], in_full: bool) -> None
     sys.stdout.flush()
 
 
-def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], None]:
+def _screen(watch: bool) -> Callable[[Sequence[AnyStatus], bool], None]:
     """How statuses are shown: one below the other, or on a terminal that is watched always in one place."""
     from rich.console import Group
 
     console = terminal()
 
-    def show(found: Sequence[Status | PipelineStatus], in_full: bool) -> None:
+    def show(found: Sequence[AnyStatus], in_full: bool) -> None:
         shown = shown_in_full(found) if in_full else all_runs(found)
         if watch and console.is_terminal:
             console.clear()
@@ -85,15 +88,28 @@ def _screen(watch: bool) -> Callable[[Sequence[Status | PipelineStatus], bool], 
     return show
 
 
-def shown_in_full(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+def shown_in_full(found: Sequence[AnyStatus]) -> list[RenderableType]:
     """Every run and pipeline in full, one below the other."""
     return [part for status in found for part in _one(status)]
 
 
-def _one(status: Status | PipelineStatus) -> list[RenderableType]:
+def _one(status: AnyStatus) -> list[RenderableType]:
+    from omi_core.pipeline.state import PipelineStatus
     from omi_core.slurm.run_status import Status
 
-    return one_run(status) if isinstance(status, Status) else one_pipeline(status)
+    if isinstance(status, Status):
+        return one_run(status)
+    return one_pipeline(status) if isinstance(status, PipelineStatus) else one_training(status)
+
+
+def one_training(status: TrainingStatus) -> list[RenderableType]:
+    """A training, in full."""
+    from omi_core.training.training_status import lines_of
+
+    if status.state == "unreadable":
+        return [f"unreadable: {status.note or ''}"]
+    shown: list[RenderableType] = [_table(f"{status.root}: {status.state}", list(lines_of(status)))]
+    return [*shown, status.note] if status.note else shown
 
 
 def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
@@ -245,10 +261,11 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
+def all_runs(found: Sequence[AnyStatus]) -> list[RenderableType]:
     """A table with a line per run and pipeline."""
     from rich.text import Text
 
+    from omi_core.pipeline.state import PipelineStatus
     from omi_core.slurm.run_status import Status
 
     if not found:
@@ -258,7 +275,9 @@ def all_runs(found: Sequence[Status | PipelineStatus]) -> list[RenderableType]:
     table = plain_table("", ("run", "state", *numbers), numbers)
     for status in found:
         if not isinstance(status, Status):
-            words = f"{status.done} of {len(status.steps)} steps"
+            of_pipeline = isinstance(status, PipelineStatus)
+            done, steps = (status.done, len(status.steps)) if of_pipeline else (status.step, status.steps)
+            words = f"{done:,} of {steps:,} steps"
             table.add_row(Text(status.root), status.state, words, *("-" * 3))
             continue
         failures = sum(group.count for group in status.failures)

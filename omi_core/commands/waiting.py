@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from omi_core.pipeline.state import PipelineStatus
     from omi_core.slurm.run_status import Status
+    from omi_core.training.training_status import TrainingStatus
+
+    AnyStatus = Status | PipelineStatus | TrainingStatus
 
 GOOD, FAILED, AT_WORK, NEEDS_YOU = 0, 1, 3, 4
 _CODES = {
@@ -28,18 +31,23 @@ def exit_code(states: Iterable[str]) -> int:
     return next(code for code in _WORST if code in codes)
 
 
-def gather(path: Path, idle_s: float = 600.0) -> Status | PipelineStatus:
-    """How a run or a pipeline stands."""
+def gather(path: Path, idle_s: float = 600.0) -> AnyStatus:
+    """How a run, a pipeline or a training stands."""
     from omi_core.pipeline.definition import is_pipeline
     from omi_core.pipeline.state import gather_pipeline
     from omi_core.slurm.run_status import gather_readable
+    from omi_core.training.training_directory import is_training
 
+    if is_training(path):
+        from omi_core.training.training_status import gather_training
+
+        return gather_training(path)
     return gather_pipeline(path) if is_pipeline(path) else gather_readable(path, idle_s)
 
 
 def wait_until_ended(
-    look: Callable[[], Sequence[Status | PipelineStatus]], longest: float = LONGEST_S, first: float = _FIRST_S
-) -> Sequence[Status | PipelineStatus]:
+    look: Callable[[], Sequence[AnyStatus]], longest: float = LONGEST_S, first: float = _FIRST_S
+) -> Sequence[AnyStatus]:
     """Looks again and again until nothing waits or runs; what was seen then.
 
     Pauses grow from `first` seconds to `longest`. While the controller is away, what was alive is taken to be

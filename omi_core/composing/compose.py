@@ -52,6 +52,7 @@ COMMANDS = (
     "combine",
     "mix",
     "preferences",
+    "train",
     "check",
 )
 
@@ -81,12 +82,15 @@ def command_root(name: str) -> Root:
     elif name == "preferences":
         from omi_core.preferences.preference_options import Preferences as schema
         from omi_core.preferences.preference_options import load_preferences as load
+    elif name == "train":
+        from omi_core.training.train_options import Train as schema
+        from omi_core.training.train_options import load_train as load
     else:
         from omi_core.combine.combine_options import Combine, Mix, load_combine, load_mix
 
         schema, load = (Combine, load_combine) if name == "combine" else (Mix, load_mix)
-    evaluates = name == "evaluate"
-    return Root(schema, load, {"data": "training_data"} if evaluates else {}, composes=evaluates)
+    typed = {"data": "training_data"} if name in ("evaluate", "train") else {}
+    return Root(schema, load, typed, composes=name == "evaluate")
 
 
 def compose_values(name: str, words: Sequence[str], folder: Path | None = None) -> Values:

@@ -36,6 +36,7 @@ from omi_core.score_options import load_score
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.stages.here import bring_home
 from omi_core.stages.planning import chosen_content, generate_content, plan_generate, plan_reduce
+from omi_core.training.train_options import Train
 
 Values = dict[str, Any]
 
@@ -211,7 +212,9 @@ def _check_preferences(values: Values, root: Path) -> None:
         graded_inputs(config)
 
 
-def make_here(config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences) -> int:
+def make_here(
+    config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences | Train,
+) -> int:
     """Does here what the command of a config does. Returns its exit code; raises what that raises."""
     if isinstance(config, Asked):
         config = config.generate
@@ -223,6 +226,10 @@ def make_here(config: Generate | Asked | Reduce | Decontaminate | Combine | Mix 
         return check(config)
     if isinstance(config, Preferences):
         return make_preferences(config)
+    if isinstance(config, Train):
+        from omi_core.training.teaching import train
+
+        return train(config)
     return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
 

@@ -29,8 +29,10 @@ def first_host(nodelist: str) -> str:
     return _RANGES.sub(r"\1", nodelist).partition(",")[0]
 
 
-def place(environment: Mapping[str, str], nodes: int) -> RankPlace | None:
+def place(environment: Mapping[str, str], nodes: int, option: str = "teacher.nodes") -> RankPlace | None:
     """This task's place among the ranks of a teacher of this many nodes; None for a teacher of one.
+
+    `option` is what says how many nodes there are.
 
     Raises:
         ConfigError: the job has another shape, or this process is not one of its tasks.
@@ -41,7 +43,7 @@ def place(environment: Mapping[str, str], nodes: int) -> RankPlace | None:
     nodelist = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
     if tasks != str(nodes) or not rank.isdigit():
         raise ConfigError(
-            f"teacher.nodes={nodes}: needs a Slurm job with a task on each of {nodes} nodes, this one has "
+            f"{option}={nodes}: needs a Slurm job with a task on each of {nodes} nodes, this one has "
             f"SLURM_NTASKS={tasks or 'unset'}; choose a cluster with +cluster=NAME"
         )
     try:

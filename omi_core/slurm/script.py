@@ -28,7 +28,7 @@ from omi_core.store.files import write_atomic
 if TYPE_CHECKING:
     import submitit
 
-ON_GPUS = ("canary", "generate")
+ON_GPUS = ("canary", "generate", "train")
 RETRY_SECONDS = 120.0
 # A task of a job that ends early, well or not, must not take the others with it, as a site may have set.
 _ALL_TASKS = ("--kill-on-bad-exit=0", "--wait=0")

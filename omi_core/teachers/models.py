@@ -45,6 +45,12 @@ def lacks_chat_template(teacher: TeacherOptions) -> bool:
     return not named and not any(directory.glob("chat_template.*"))
 
 
+def trained_prompt(teacher: TeacherOptions) -> Path | None:
+    """The template that jobs.train left beside the model; None where there is none."""
+    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    return directory / "prompt.yaml" if directory and (directory / "prompt.yaml").is_file() else None
+
+
 def read_template(teacher: TeacherOptions) -> str | None:
     """The text of `teacher.chat_template`; None where the model's own is used.
 

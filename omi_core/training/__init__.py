@@ -1,0 +1,1 @@
+"""Training a student on a dataset: its settings, its rows as tokens, checkpoints, and what comes of it."""
