@@ -50,6 +50,7 @@ def test_a_command_that_waits_ends_with_a_code_that_says_how(chain: Chain, undis
     assert (chain.place / "told").read_text().splitlines()[1:] == [f"ended {chain.place / 'bad'}"]
 
 
+@pytest.mark.slow
 def test_dialogues_are_published_by_style_as_one_machine_would(chain: Chain) -> None:
     talk = (
         "task=dialogues",

@@ -16,6 +16,7 @@ def running(chain: Chain, stage: str) -> bool:
     return "RUNNING" in chain.cluster.states(chain.job(stage))
 
 
+@pytest.mark.slow
 def test_a_cancelled_gate_ends_the_chain_and_a_resume_waits_for_the_array(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:
@@ -113,6 +114,7 @@ def test_what_is_left_of_a_task_on_a_node_that_lost_touch_is_waited_for(
     assert not chain.ledger("end")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_and_resumed_at_once_goes_on(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

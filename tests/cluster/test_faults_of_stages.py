@@ -72,6 +72,7 @@ def test_a_killed_reduce_task_is_sent_again(chain: Chain, undisturbed: Dataset) 
     assert len(chain.ledger("reduce")) == 2
 
 
+@pytest.mark.slow
 def test_a_publish_that_is_killed_again_and_again_is_sent_again(chain: Chain, undisturbed: Dataset) -> None:
     chain.submit("tasks=2")
     for _ in range(2):
@@ -85,6 +86,7 @@ def test_a_publish_that_is_killed_again_and_again_is_sent_again(chain: Chain, un
     assert (status["state"], status["failures"]) == ("published", [])
 
 
+@pytest.mark.slow
 def test_a_publish_that_fails_for_a_reason_of_its_own_ends_the_chain_with_it(chain: Chain) -> None:
     shares = {"wrong": 0, "malformed": 1, "overlong": 0, "hostile": 0}
     chain.submit("tasks=2", *(f"teacher.rehearsal.{name}={share}" for name, share in shares.items()))
@@ -93,6 +95,7 @@ def test_a_publish_that_fails_for_a_reason_of_its_own_ends_the_chain_with_it(cha
     assert "NothingToPublish" in chain.type("status", "run").stdout
 
 
+@pytest.mark.slow
 def test_a_chain_that_is_sent_again_and_not_to_its_end_is_completed(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_preempted_task_is_sent_again(cluster: Cluster, chain: Chain, undistur
     assert cluster.job(f"{chain.job('gate')}").state == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_a_record_that_crashes_its_task_is_quarantined_and_the_others_are_made(
     chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -49,6 +49,7 @@ def test_jobs_of_two_nodes_publish_what_one_machine_would(
         assert cluster.settled(chain.job(stage)) == {"COMPLETED"}
 
 
+@pytest.mark.slow
 def test_a_job_of_two_nodes_hands_back_its_work_before_the_time_limit(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

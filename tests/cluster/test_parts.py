@@ -46,6 +46,7 @@ def of_another_run(run: Path) -> None:
 HARMS: tuple[Callable[[Path], None], ...] = (delete, flip, cut, delete_manifest, of_another_run)
 
 
+@pytest.mark.slow
 def test_a_part_that_is_gone_or_damaged_is_reduced_again(chain: Chain, undisturbed: Dataset) -> None:
     chain.submit("tasks=2", "reduce_tasks=2")
     assert chain.dataset() == undisturbed

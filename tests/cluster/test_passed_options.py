@@ -90,6 +90,7 @@ def test_only_the_first_jobs_wait_for_another_and_a_comment_is_added(
     assert chain.dataset() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_the_jobs_of_another_run_and_only_when_told_anew(
     chain: Chain, cluster: Cluster, tmp_path: Path, undisturbed: Dataset
 ) -> None:

@@ -123,6 +123,7 @@ def test_steps_that_end_at_once_submit_the_next_one_once(line: Line, alone: Made
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "folder"),
     [
@@ -157,6 +158,7 @@ def test_a_step_that_is_cancelled_is_told_and_not_sent_again(line: Line, alone: 
     assert line.finished() == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [pytest.param("node crash", marks=pytest.mark.slow), "killed"])
 def test_a_job_that_ends_while_it_submits_the_next_step(line: Line, alone: Made, fault: str) -> None:
     line.submit()

@@ -50,6 +50,7 @@ def killed_and_resumed(chain: Chain, words: tuple[str, ...], slow: tuple[str, ..
     assert chosen.returncode == 0, chosen.stderr
 
 
+@pytest.mark.slow
 def test_a_rehearsal_of_scores_goes_the_way_of_any_run(chain: Chain) -> None:
     solved(chain)
     slow = ("teacher.rehearsal.latency=0.3", "engine.max_num_seqs=4")

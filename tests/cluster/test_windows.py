@@ -10,6 +10,7 @@ from tests.cluster.cluster import Cluster
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
 
+@pytest.mark.slow
 def test_an_array_larger_than_the_queue_has_room_for_goes_window_by_window(
     cluster: Cluster, chain: Chain, undisturbed: dict[str, bytes]
 ) -> None:
