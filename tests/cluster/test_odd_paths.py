@@ -55,7 +55,9 @@ def test_a_chain_with_an_odd_path_is_published_and_its_logs_and_hints_work(
     # The gate's only where it ran: when all samples came before the cancellation none is asked for again.
     logs = [f"{chain.job(stage)}_0_0.log" for stage in ("generate", "reduce")]
     for log in (*logs, f"{chain.job('publish')}_0.log"):
-        assert f"{name}/logs/{log}" in shown.stdout
+        # A task whose work was done before the cancellation has nothing to say.
+        if (chain.run / "logs" / log).stat().st_size:
+            assert f"{name}/logs/{log}" in shown.stdout
     assert [path.name for path in tmp_path.iterdir()] == [name.split("/")[0]]
 
 
