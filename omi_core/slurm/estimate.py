@@ -153,7 +153,8 @@ def estimate(
     seconds, requeues, starts = None, None, 0.0
     if rate:
         start = started.seconds if started else measured.start_up if measured else 0.0
-        seconds, requeues = _sessions(tokens / shards / rate, start, limit, cluster.signal_seconds)
+        work = tokens * (1 + config.run.repeat) / shards / rate  # what is drawn a second time takes time, too
+        seconds, requeues = _sessions(work, start, limit, cluster.signal_seconds)
         starts = start * (1 + (requeues or 0))
     bound = None if limit is None or not gpus else jobs * gpus * limit / 3600
     tail = measured.tail if measured else 0.0

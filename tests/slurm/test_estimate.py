@@ -80,6 +80,13 @@ def test_what_was_measured_wins_and_every_session_starts_up_anew() -> None:
     assert (found.tokens, found.requeues, found.seconds) == (1_600_000, 1, 5000 + 2 * 500)
 
 
+def test_samples_that_are_drawn_twice_take_time_twice() -> None:
+    config = site(time="UNLIMITED", tokens_per_second=10.0)
+    config.run.repeat = 0.5
+    found = estimate(config, 32 * 10_000, None)
+    assert (found.tokens, found.seconds) == (32 * 10_000 * 100, 150_000)
+
+
 def test_a_limit_that_leaves_no_time_after_the_start_up_is_told() -> None:
     measured = Measured(shards=3, samples=900, tokens=50, rate=10, start_up=3000, full=True)
     found = estimate(site(), 32, measured)
