@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from types import MappingProxyType
+from typing import Any
 
 from omi_core.options import ConfigError, first_line
 
@@ -62,8 +63,11 @@ def installed(name: str) -> str | None:
 
 
 @cache
-def _all() -> EntryPoints:
-    """Those of all groups: finding them reads a file of every installed package, a tenth of a start."""
+def _all() -> Any:
+    """Those of all groups, to select from, of a type that is another one in each version of Python.
+
+    Finding them reads a file of every installed package, a tenth of a start.
+    """
     return entry_points()
 
 

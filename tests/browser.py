@@ -138,7 +138,7 @@ class Browser:
     def press(self, *keys: str) -> None:
         for key in keys:
             code = _VIRTUAL_KEYS.get(key)
-            what = {"windowsVirtualKeyCode": code} if code else {"text": key}
+            what: dict[str, Any] = {"windowsVirtualKeyCode": code} if code else {"text": key}
             if key == "Enter":
                 what["text"] = "\r"  # without, no form is sent
             self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **what)
