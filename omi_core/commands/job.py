@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
     """Runs one stage of one task; returns its exit code."""
     faulthandler.enable()  # what crashes outright says on its log where it was
     # Handlers first: the signal before the time limit ends a process that has none, and imports take long.
-    with listening(Stop()) as stop:
+    words = "stopping after this step, with a checkpoint" if arguments[1:2] == ["train"] else None
+    with listening(Stop(), words) as stop:
         from omi_core.slurm import array_task
         from omi_core.store.files import disk_failed
 

@@ -51,19 +51,19 @@ class Stop:
 
 
 @contextmanager
-def listening(stop: Stop) -> Iterator[Stop]:
-    """Routes SIGINT, SIGTERM and SIGUSR2 to `stop` while inside; a second one raises KeyboardInterrupt."""
+def listening(stop: Stop, words: str | None = None) -> Iterator[Stop]:
+    """Routes SIGINT, SIGTERM and SIGUSR2 to `stop` while inside; a second one raises KeyboardInterrupt.
+
+    `words` say what is done then, where it is not to finish the samples in flight.
+    """
+    words = words or f"no new samples; up to {stop.drain_seconds:g} s for those in flight"
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.asked():
             raise KeyboardInterrupt
         stop.ask(number)
-        print(
-            f"{signal.Signals(number).name}: no new samples; up to {stop.drain_seconds:g} s for those in "
-            "flight (again: at once)",
-            file=sys.stderr,
-            flush=True,
-        )
+        name = signal.Signals(number).name
+        print(f"{name}: {words} (again: at once)", file=sys.stderr, flush=True)
 
     with handling(handle):
         yield stop
