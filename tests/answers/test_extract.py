@@ -284,8 +284,10 @@ def test_every_gsm8k_ground_truth_extracts_as_a_number(rows: Callable[[str], lis
 )
 def test_shortcuts_to_the_box_find_what_a_look_at_the_whole_text_does(pieces: list[str]) -> None:
     text = "".join(pieces)
+    # Without a box nothing looks for half a command either.
+    start = 0 if "\\boxed" in text or "\\fbox" in text else None
     with (
-        patch.object(extract, "_first_box", lambda text, begin=0: 0),
+        patch.object(extract, "_first_box", lambda text, begin=0: start),
         patch.object(extract, "_only_box", lambda text: None),
     ):
         from_the_start, answers = Extractor()(text), boxed_answers(text)

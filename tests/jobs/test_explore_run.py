@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -76,10 +77,26 @@ def test_an_index_elsewhere_leaves_the_run_as_it_is(here: Here, run: Path, tmp_p
 
 def test_records_are_served_until_an_interrupt(run: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "jobs.explore", "run", "search=the", "order=hardest"]
-    explorers = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    with ExitStack() as stack:
+        explorers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    cwd=tmp_path,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    # Where the tests run in the background, a shell has them ignore it.
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                )
+            )
+            for _ in range(2)
+        ]
+        stack.callback(lambda: [explorer.kill() for explorer in explorers])
+        _served_until_an_interrupt(explorers, run)
+
+
+def _served_until_an_interrupt(explorers: list[subprocess.Popen[str]], run: Path) -> None:
     addresses = []
     for explorer in explorers:
         assert explorer.stdout is not None
