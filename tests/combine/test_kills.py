@@ -73,7 +73,7 @@ def carry_out(command: str, arguments: list[str], out: Path) -> str:
     return shown
 
 
-@pytest.mark.parametrize("command", ["combine", "mix"])
+@pytest.mark.parametrize("command", ["combine", pytest.param("mix", marks=pytest.mark.slow)])
 def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str
 ) -> None:

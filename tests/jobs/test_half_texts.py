@@ -95,7 +95,7 @@ HITS: dict[str, Callable[[int, list[psutil.Process]], None]] = {
 
 @pytest.mark.parametrize(
     "hit",
-    [pytest.param(hit, marks=pytest.mark.long if hit == TOGETHER else pytest.mark.slow) for hit in HITS],
+    [pytest.param(hit, marks=pytest.mark.slow) for hit in HITS],
 )
 def test_a_job_that_is_told_to_end_leaves_whole_texts_and_the_rest_missing(
     tmp_path: Path, undisturbed: Texts, hit: str

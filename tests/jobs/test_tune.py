@@ -215,6 +215,7 @@ def test_a_plan_shows_every_trial_and_makes_nothing(here: Here, tmp_path: Path) 
     assert not (tmp_path / "tuned").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_too_small_says_so(here: Here) -> None:
     code, out, _ = here("tune", *FAST, "engine.max_num_seqs=64,256", "-m")
     assert code == 0

@@ -86,7 +86,7 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
     return model, read_curve(folder)[0]["loss"]
 
 
-@pytest.mark.parametrize("micro", [BATCH, 2, 1])
+@pytest.mark.parametrize("micro", [BATCH, 2, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("packing", [True, False])
 @pytest.mark.parametrize("checkpointing", [True, False])
 def test_a_step_is_that_of_the_naive_loss(
