@@ -49,7 +49,23 @@ from tests.conftest import Here
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Their commands take long, and run the recipe that other tests run again and again.
-SLOW = ("tune", "tutorial-recipe.md", "pipeline", "train.md", "train")
+SLOW = (
+    "tune",
+    "tutorial-recipe.md",
+    "pipeline",
+    "train.md",
+    "train",
+    "dataset.md",
+    "pipeline.md",
+    "combine.md",
+    "selections.md",
+    "dialogues.md",
+    "reward-data.md",
+    "scores.md",
+    "decontaminate.md",
+    "prompts.md",
+    "tutorial-first.md",
+)
 COMMANDS = [path.stem for path in sorted((ROOT / "jobs").glob("*.py")) if not path.stem.startswith("_")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

@@ -25,6 +25,7 @@ def test_a_killed_task_is_sent_again_by_the_gate(chain: Chain, undisturbed: Data
     assert "sent again, attempt 2 of 5" in chain.logs()
 
 
+@pytest.mark.slow
 def test_the_tasks_of_a_crashed_node_go_on_elsewhere(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_busy_controller_is_asked_again_by_the_gate(
     assert chain.attempts() == 2
 
 
+@pytest.mark.slow
 def test_a_gate_whose_jobs_are_refused_ends_the_chain_and_leaves_none(
     cluster: Cluster, chain: Chain, undisturbed: Dataset
 ) -> None:

@@ -77,6 +77,7 @@ def submit(chain: Chain, *options: str) -> None:
 
 
 # A job of two replicas, or two that share a node.
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_vllm_in_several_replicas_makes_what_one_does(
     cluster: Cluster, chain: Chain, tiny: Dataset, jobs: int

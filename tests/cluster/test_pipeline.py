@@ -239,6 +239,7 @@ def test_a_controller_that_is_busy_while_a_step_is_submitted(line: Line, alone: 
     assert line.ledger("sent") == ["test_set", "solve", "check", "solve_again"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_pipeline_submits_nothing_until_it_is_resumed(line: Line, alone: Made) -> None:
     with line.cluster.closed():
         line.submit()

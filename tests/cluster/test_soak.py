@@ -14,6 +14,7 @@ from tests.soaking.chains import KINDS, draw_round
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.slurm
 @pytest.mark.long
 @pytest.mark.timeout(900)

@@ -107,6 +107,7 @@ def test_a_launch_that_failed_holds_a_job_until_it_is_released(
     assert chain.dataset() == undisturbed
 
 
+@pytest.mark.slow
 def test_jobs_that_wait_for_the_site_are_moved_when_told_to(
     chain: Chain, cluster: Cluster, undisturbed: Dataset
 ) -> None:

@@ -124,6 +124,7 @@ def outputs(model: Path, tokens: list[int]) -> Any:
 STEPS = [[SOLUTIONS[0]], ["He has <|end|> of them.", f"So {STEP_END} 7.", "The answer is \\boxed{7}."], [""]]
 
 
+@pytest.mark.slow
 def test_a_process_model_is_read_at_the_end_of_each_step(place: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -146,6 +147,7 @@ def test_a_process_model_is_read_at_the_end_of_each_step(place: Path) -> None:
         scored(place / "steps", step_end="<step>")
 
 
+@pytest.mark.slow
 def test_a_reward_model_of_tokens_is_read_at_the_last_one(place: Path) -> None:
     from transformers import AutoTokenizer
 

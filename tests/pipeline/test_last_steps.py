@@ -85,6 +85,7 @@ def test_the_fingerprint_covers_what_a_benchmark_holds_and_not_where_it_lies(
     assert fingerprint(tmp_path / "b", 6) == first != fingerprint(tmp_path / "c", 7)
 
 
+@pytest.mark.slow
 def test_the_demo_of_reward_data_draws_from_both_teachers(here: Here, tmp_path: Path) -> None:
     """By rehearsal here; the embedded teachers take minutes."""
     words = (
