@@ -99,8 +99,13 @@ def trials(asked: Sequence[TuneCell]) -> list[Trial]:
             changed = {key: value for key, value in changed.items() if value != flat[0][key]}
         made.append(Trial(changed, config))
     root = _root(first.generate)
+    names: set[str] = set()
     for trial in made:
-        trial.config.run.dir = str(root / _name(trial))
+        name = _name(trial)
+        if name in names:
+            raise ConfigError(f"-m: tries {trial.words or 'the same setting'} twice; omit one of them")
+        names.add(name)
+        trial.config.run.dir = str(root / name)
     return made
 
 

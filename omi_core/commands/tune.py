@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from omi_core.config import Generate
 from omi_core.hints import word
 from omi_core.stages.run import Run, published
 from omi_core.stages.trials import TrialFigures, accepted_shares, samples_alike, trial_figures
@@ -24,7 +26,11 @@ _AT_WORK = 3
 def tune(asked: Sequence[TuneCell]) -> int:
     """Makes or submits the trials and shows the table of those that have ended. Returns the exit code:
     0 all are done, 1 some have failed, 3 some are at work."""
+    from omi_core.slurm.script import replicas
+
     made = trials(asked)
+    for trial in made:  # before the first is made: one that no node can hold is a mistake of all
+        replicas(trial.config)
     if asked[0].plan:
         return _show_plan(made)
     on_slurm = made[0].config.cluster.kind == "slurm"
@@ -45,13 +51,14 @@ def _show_plan(made: Sequence[Trial]) -> int:
     return max(codes)
 
 
-def _of_one_replica(trial: Trial) -> Any:
+def _of_one_replica(trial: Trial) -> Generate:
     """The config of a trial: on a site that gives out single GPUs it takes those of one replica."""
     from omi_core.slurm.script import canary_gpus
 
     config = trial.config
     if config.cluster.kind == "slurm" and (gpus := canary_gpus(config)) is not None:
-        config.cluster.gpus_per_node = gpus
+        # Trials around one setting share the section: it is not changed for all.
+        return replace(config, cluster=replace(config.cluster, gpus_per_node=gpus))
     return config
 
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from omi_core import tune_options
+from omi_core.commands.tune import _of_one_replica
 from omi_core.composing.compose import compose_values
 from omi_core.options import ConfigError, leaves
 from omi_core.stages import trials as measuring
@@ -88,6 +89,39 @@ def test_of_several_settings_these_are_tried_and_told_apart() -> None:
         for seats in (16, 32)
         for dtype in ("float32", "auto")
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("engine.max_num_seqs=4,8,4",), "-m: tries engine.max_num_seqs=4 twice; omit one of them"),
+        (("seed=1,1",), "-m: tries the same setting twice"),
+        (
+            (
+                "+cluster=slurm",
+                "cluster.partition=p",
+                "cluster.gpus_per_node=4",
+                "teacher.tensor_parallel=2,8",
+            ),
+            "tensor_parallel",
+        ),
+    ],
+    ids=["twice among others", "twice", "more GPUs than a node has"],
+)
+def test_a_mistake_in_one_of_several_settings_is_told_before_the_first_is_made(
+    here: Here, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    code, out, err = here("tune", *FAST, *words, "-m")
+    assert (code, out) == (2, "")
+    assert message in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_trials_around_a_setting_do_not_change_each_others_site() -> None:
+    made = trials([cell(*ON_GPUS, "teacher.tensor_parallel=2")])
+    for trial in made:
+        assert _of_one_replica(trial).cluster.gpus_per_node == trial.config.teacher.tensor_parallel
+    assert {trial.config.cluster.gpus_per_node for trial in made} == {4}
 
 
 def test_a_draft_is_not_for_settings_of_ones_own() -> None:
@@ -224,8 +258,6 @@ def test_a_trial_that_was_too_small_says_so(here: Here) -> None:
 
 
 def test_on_a_site_that_gives_out_single_gpus_a_trial_asks_for_those_of_one_replica(here: Here) -> None:
-    from omi_core.commands.tune import _of_one_replica
-
     (given, *_) = trials([cell(*ON_GPUS, "teacher.tensor_parallel=2")])
     assert _of_one_replica(given).cluster.gpus_per_node == 2
     (whole, *_) = trials([cell(*ON_GPUS, "teacher.tensor_parallel=2", "cluster.exclusive=true")])
