@@ -75,7 +75,8 @@ class EngineAtOnce:
 
         self._texts, self._added = texts(length), []
         self._tokenizer = AutoTokenizer.from_pretrained(model)
-        self.model_config = SimpleNamespace(max_model_len=1 << 20)
+        self.model_config = SimpleNamespace(max_model_len=1 << 20, dtype="float32")
+        self.vllm_config = SimpleNamespace(scheduler_config=SimpleNamespace(max_num_seqs=64))
         self.engine_core = SimpleNamespace(shutdown=lambda: None)
 
     def get_tokenizer(self) -> Any:

@@ -57,14 +57,15 @@ def asked(count: int, plain: bool = False) -> Iterator[Request]:
 
 def texts(teacher: VllmTeacher, count: int = 4, plain: bool = False, **sampling: Any) -> list[str]:
     before, teacher._sampling = teacher._sampling, replace(teacher._sampling, **sampling)
-    made = teacher.__dict__.pop("_common_params", None)
+    kept = vars(teacher)
+    made = kept.pop("_common_params", None)
     try:
         found = [sample for sample in teacher.generate(asked(count, plain)) if sample is not None]
     finally:
         teacher._sampling = before
-        teacher.__dict__.pop("_common_params", None)
+        kept.pop("_common_params", None)
         if made is not None:
-            teacher.__dict__["_common_params"] = made
+            kept["_common_params"] = made
     assert {sample.error for sample in found} == {None}
     return [sample.text for sample in sorted(found, key=lambda sample: sample.index)]
 
