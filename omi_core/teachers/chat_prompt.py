@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from omi_core.teachers.prompt_starts import PromptStarts
 from omi_core.teachers.teacher import Message
 
 
@@ -35,6 +36,7 @@ class ChatPrompt:
         # Of a tokenizer of the library `tokenizers`; None where its own tokens are not those of transformers.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         self._compared = False
+        self._starts = PromptStarts(self._by_backend, self._controls)
 
     def tokens(self, messages: list[Message]) -> list[int]:
         """Token ids of a prompt that ends where the assistant's answer begins, or with its last message.
@@ -84,13 +86,17 @@ class ChatPrompt:
             return list(self._applied(messages, tokenize=True))
         tokens = None if self._compared else list(self._applied(messages, tokenize=True))
         text = self._applied(messages, tokenize=False)
-        self._backend.encode_special_tokens = self._tokenizer.split_special_tokens  # `_pieced` changes it
-        found = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        found = self._starts.tokens(text)
         if tokens is None or tokens == found:
             self._compared = True
             return found
         self._backend = None
         return tokens
+
+    def _by_backend(self, text: str) -> list[int]:
+        backend: Any = self._backend
+        backend.encode_special_tokens = self._tokenizer.split_special_tokens  # `_pieced` changes it
+        return backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
 
     def _applied(self, messages: list[Message], tokenize: bool) -> Any:
         """What the template makes of the messages, with the system message where the template takes it."""
