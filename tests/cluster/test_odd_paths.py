@@ -17,7 +17,10 @@ from tests.cluster.cluster import Cluster
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
 Dataset = dict[str, bytes]
-NAMES = ["100%j %A_%a", '-it\'s [b]"odd"[/b] :100: é☃ $HOME `x`; {a},b=c #1 %%']
+NAMES = [
+    pytest.param("100%j %A_%a", marks=pytest.mark.slow),
+    '-it\'s [b]"odd"[/b] :100: é☃ $HOME `x`; {a},b=c #1 %%',
+]
 
 
 def pasted(chain: Chain, line: str) -> subprocess.CompletedProcess[str]:

@@ -55,7 +55,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "how", [["teacher.endpoint.concurrency=1"], ["tasks=3", "teacher.endpoint.concurrency=100"]], ids=str
+    "how",
+    [
+        pytest.param(["teacher.endpoint.concurrency=1"], marks=pytest.mark.slow),
+        ["tasks=3", "teacher.endpoint.concurrency=100"],
+    ],
+    ids=str,
 )
 def test_the_dataset_is_the_same_bytes_at_another_server_and_concurrency(
     here: Here, tmp_path: Path, undisturbed: dict[str, bytes], how: list[str]

@@ -97,7 +97,9 @@ def by_transformers(model: Path, label: int) -> list[float]:
         ]
 
 
-@pytest.mark.parametrize(("name", "label", "chosen"), [("one", None, 0), ("three", 1, 1)])
+@pytest.mark.parametrize(
+    ("name", "label", "chosen"), [("one", None, 0), pytest.param("three", 1, 1, marks=pytest.mark.slow)]
+)
 def test_a_classifier_gives_the_raw_outputs_of_transformers_though_its_padding_is_its_end(
     place: Path, name: str, label: int | None, chosen: int
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_reward_model_of_tokens_is_read_at_the_last_one(place: Path) -> None:
     assert numbers(scored(place / "tokens")) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_score_that_transformers_denies_ends_the_task(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = RewardTeacher._score
     monkeypatch.setattr(RewardTeacher, "_score", lambda self, found: score(self, found) + 0.5)

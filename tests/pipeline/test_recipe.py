@@ -185,7 +185,14 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("recipe", sorted(composing.recipe_files(None)))
+# A demo is its recipe at another size.
+RECIPES = [
+    pytest.param(name, marks=pytest.mark.slow) if name.endswith("_demo") else name
+    for name in sorted(composing.recipe_files(None))
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_composes(recipe: str) -> None:
     words = [f"recipe={recipe}", *NEEDED.get(recipe, [])]
     pipeline = composing.compose(*composing.read_words(words))

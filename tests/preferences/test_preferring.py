@@ -174,7 +174,9 @@ def test_a_problem_that_runs_hold_against_different_answers_is_left_out(
     assert counts["inputs"]["1"]["no_truth"] == 2  # a vote of one against another
 
 
-@pytest.mark.parametrize("form", ["responses", "messages", "pairs"])
+@pytest.mark.parametrize(
+    "form", ["responses", *(pytest.param(form, marks=pytest.mark.slow) for form in ("messages", "pairs"))]
+)
 def test_every_form_is_the_same_bytes_for_any_number_of_buckets_and_is_not_made_twice(
     here: Here, tmp_path: Path, solved: Solved, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
