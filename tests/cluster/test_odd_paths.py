@@ -17,8 +17,9 @@ from tests.cluster.cluster import Cluster
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 
 Dataset = dict[str, bytes]
+PERCENT = "100%j %A_%a"
 NAMES = [
-    pytest.param("100%j %A_%a", marks=pytest.mark.slow),
+    pytest.param(PERCENT, marks=pytest.mark.slow),
     '-it\'s [b]"odd"[/b] :100: é☃ $HOME `x`; {a},b=c #1 %%',
 ]
 
@@ -65,7 +66,7 @@ def test_a_chain_with_an_odd_path_is_published_and_its_logs_and_hints_work(
 
 
 def test_a_failure_in_an_odd_path_is_shown_with_its_log(cluster: Cluster, tmp_path: Path) -> None:
-    chain = Chain(cluster, tmp_path, NAMES[0])
+    chain = Chain(cluster, tmp_path, PERCENT)
     broken = ("cluster.setup=['echo nothing to load >&2; exit 3']", "cluster.max_attempts=1")
     done = chain.type("generate", *WORK, *SITE, word("run.dir", chain.name), *broken)
     assert done.returncode == 0, done.stderr
