@@ -91,6 +91,7 @@ def test_a_canary_goes_first_and_its_samples_are_kept(chain: Chain, undisturbed:
     assert "canary: 6 samples" in chain.logs()
     number = chain.ledger("canary")[0]["attempt"]  # asks for the GPU of its one replica
     assert [len(task["gpus"]) for task in chain.manifests() if task["attempt"] == number] == [1]
+    chain.idle()  # the job that publishes tells of it at its end
     summary = orjson.loads((chain.run / "summary.json").read_bytes())
     assert summary["GPU hours"]["allocated"] >= summary["GPU hours"]["worked"] > 0
 

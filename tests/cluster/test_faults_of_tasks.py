@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 
 import orjson
@@ -22,7 +23,8 @@ def test_a_killed_task_is_sent_again_by_the_gate(chain: Chain, undisturbed: Data
     chain.kill("generate")
     assert chain.dataset() == undisturbed
     assert chain.attempts() == 2
-    assert "sent again, attempt 2 of 5" in chain.logs()
+    # Beside other work the kill may come when half is done, which is no attempt that counts.
+    assert re.search(r"sent again, (attempt 2 of 5|half is done)", chain.logs())
 
 
 @pytest.mark.slow
