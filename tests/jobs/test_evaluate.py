@@ -83,9 +83,8 @@ def _counted(tally: Tally, at: int, k: int) -> float:
 
 
 @pytest.mark.vllm
-@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("teacher", ["tiny", "tiny_weak"])
+@pytest.mark.parametrize("teacher", ["tiny", pytest.param("tiny_weak", marks=pytest.mark.slow)])
 def test_the_embedded_teachers_on_a_held_out_set_of_their_world(
     job: Job, tmp_path: Path, teacher: str
 ) -> None:

@@ -57,7 +57,6 @@ def teacher() -> Iterator[Teacher]:
         yield opened
 
 
-@pytest.mark.slow
 def test_workers_can_be_asked_whether_their_kernels_are_batch_invariant(teacher: Any) -> None:
     assert teacher._engine.collective_rpc("omi_batch_invariant") == [False]
 

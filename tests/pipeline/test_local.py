@@ -251,7 +251,6 @@ def test_a_step_that_fails_ends_it_with_a_line_that_names_the_step(job: Job, tmp
     assert "no row is left to publish" in " ".join(shown.split())
 
 
-@pytest.mark.slow
 def test_a_second_command_on_the_same_pipeline_is_refused(tmp_path: Path, job: Job) -> None:
     process = start(tmp_path, *SLOW)
     wait_for(at_work(tmp_path / "all", "01-test_set"), process)

@@ -185,7 +185,7 @@ NEEDED = {
 }
 
 
-# A demo is its recipe at another size.
+# A demo is its recipe at another size; tests/test_golden.py composes it, too.
 RECIPES = [
     pytest.param(name, marks=pytest.mark.slow) if name.endswith("_demo") else name
     for name in sorted(composing.recipe_files(None))

@@ -67,6 +67,17 @@ def test_the_tokens_are_those_of_the_whole_text(texts: list[tuple[str, str]]) ->
         assert made.tokens(f"{begin}<a>{rest}") == plain(f"{begin}<a>{rest}")
 
 
+def test_a_teachers_prompts_are_encoded_without_the_examples_they_begin_with() -> None:
+    prompt = ChatPrompt(tokenizer())
+    taken: list[str] = []
+    encode = prompt._by_backend
+    prompt._starts = PromptStarts(lambda text: taken.append(text) or encode(text), prompt._controls)
+    examples = [{"role": "user", "content": "What is 2 + 3?"}, {"role": "assistant", "content": "It is 5."}]
+    for number in range(4):
+        prompt.tokens([*examples, {"role": "user", "content": f"What is {number}?"}])
+    assert ["2 + 3" in text for text in taken[-2:]] == [False, False]
+
+
 @given(st.sampled_from(["bytes", "words"]), st.lists(st.text(max_size=20), min_size=3, max_size=8))
 def test_after_examples_the_tokens_are_those_of_transformers(kind: str, texts: list[str]) -> None:
     made = tokenizer(kind)
