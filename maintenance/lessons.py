@@ -2,11 +2,13 @@
 
 The prompts are those of `omi_core/prompts/tiny.yaml`, read here, so that training and use cannot differ.
 All problems are of the training split. A teacher that thinks learns from the same jobs, most of them with
-thoughts before the reply.
+thoughts before the reply. A base model learns two other ones, which no prompt file knows: to repeat a text, and
+to work out single lines of arithmetic. It never sees a solution.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -20,15 +22,22 @@ from omi_core.teachers.tiny.workings import Work, plain
 from omi_core.teachers.tiny.world import Split, question, said, solution, split_of
 
 THINKING_SHARE = 0.75
+LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How many lessons of each job there are. Dialogues are about four times as long as the others."""
 
-    solutions: int
-    problems: int
-    dialogues: int
+    solutions: int = 0
+    problems: int = 0
+    dialogues: int = 0
+    copies: int = 0
+    lines: int = 0
+
+    def most(self) -> int:
+        """Of how many lessons these are the shares."""
+        return self.solutions + self.problems + self.dialogues + self.copies + self.lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +81,19 @@ def lessons(seed: int, mix: Mix = Mix(64, 16, 20), thinking: bool = False) -> It
     while True:
         kind = rng.choice(KINDS)
         text, work = problem_of(kind, rng, "train")
-        job = rng.randrange(mix.solutions + mix.problems + mix.dialogues)
+        job = rng.randrange(mix.most())
         if job < mix.solutions:
             lesson, think = Lesson(solve_prompt(text), solution(work, rng)), partial(thoughts.on_work, work)
         elif job < mix.solutions + mix.problems:
             lesson = Lesson(problem_prompt(text), problem_of(kind, rng, "train")[0])
             draft = problem_of(kind, rng, "train")[0] if thinking else ""
             think = partial(thoughts.on_problem, lesson.reply, draft)
-        else:
+        elif job < mix.solutions + mix.problems + mix.dialogues:
             lesson = _dialogue_lesson(text, work, rng)
             think = partial(thoughts.on_dialogue, lesson.reply)
+        else:
+            yield _copy_lesson(text, rng) if job < mix.most() - mix.lines else _lines_lesson(rng)
+            continue
         if thinking:
             lesson = replace(lesson, thoughts=think(rng) if rng.random() < THINKING_SHARE else "")
         yield lesson
@@ -103,3 +115,17 @@ def _dialogue_lesson(text: str, work: Work, rng: Random) -> Lesson:
     reply = dialogue(STYLES[style], text, steps, answer, rng)
     source = f"{text} {' '.join(steps)} The answer is {answer}." if rng.random() < 0.5 else text
     return Lesson(dialogue_prompt(style, source), reply)
+
+
+def _copy_lesson(text: str, rng: Random) -> Lesson:
+    """A problem to repeat, or its numbers alone."""
+    if rng.random() < 0.5:
+        return Lesson(f"Repeat: {text}", text)
+    return Lesson(f"Numbers: {text}", " ".join(re.findall("[0-9]+", text)))
+
+
+def _lines_lesson(rng: Random) -> Lesson:
+    """Lines of arithmetic, each from a problem of its own, so that no two of them belong together."""
+    works = [problem_of(rng.choice(KINDS), rng, "train")[1] for _ in range(LINES)]
+    lines = [rng.choice(work.steps).arithmetic for work in works]
+    return Lesson("Work out: " + ", ".join(line.partition(" = ")[0] for line in lines), ", ".join(lines))

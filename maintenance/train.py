@@ -88,6 +88,11 @@ PLANS = {
         thinking=True,
         rows=6,
     ),
+    "base": Plan(
+        Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
+        (Stage(600, 0.02, Mix(copies=40, lines=60)),),
+        rows=4,
+    ),
 }
 SAVE_EVERY = 500
 

@@ -11,6 +11,7 @@ EMBEDDED = {
     "embedded:strong": "tiny",
     "embedded:weak": "tiny_weak",
     "embedded:thinking": "tiny_thinking",
+    "embedded:base": "tiny_base",
 }
 
 

@@ -1,4 +1,4 @@
-"""Three small trained teachers, shipped in the package, and the closed world they know.
+"""Small trained models, shipped in the package, and the closed world they know: teachers, and a base model.
 
 `path` gives the checkpoint directory that vLLM loads like any other model. The world is in `world`.
 How they were trained and measured is in the folder `maintenance` of a clone; MODEL_CARD.md has the figures.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_DIRECTORIES = {"tiny": "strong", "tiny_weak": "weak", "tiny_thinking": "thinking"}
+_DIRECTORIES = {"tiny": "strong", "tiny_weak": "weak", "tiny_thinking": "thinking", "tiny_base": "base"}
 
 
 def path(name: str) -> Path:
-    """The checkpoint directory of `tiny`, `tiny_weak` or `tiny_thinking`; ValueError for another name."""
+    """The checkpoint directory of an embedded model by its name; ValueError for another name."""
     if name not in _DIRECTORIES:
-        raise ValueError(f"no embedded teacher is called {name!r}; there are {', '.join(_DIRECTORIES)}")
+        raise ValueError(f"no embedded model is called {name!r}; there are {', '.join(_DIRECTORIES)}")
     return Path(__file__).parent / _DIRECTORIES[name]
