@@ -2,8 +2,8 @@
 
 The prompts are those of `omi_core/prompts/tiny.yaml`, read here, so that training and use cannot differ.
 All problems are of the training split. A teacher that thinks learns from the same jobs, most of them with
-thoughts before the reply. A base model learns two other ones, which no prompt file knows: to repeat a text, and
-to work out single lines of arithmetic. It never sees a solution.
+thoughts before the reply. A base model learns two other ones, which no prompt file knows: to repeat a text,
+and to work out single lines of arithmetic. It never sees a solution.
 """
 
 from __future__ import annotations

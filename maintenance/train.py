@@ -3,6 +3,7 @@
     python -m maintenance.train strong OUT_DIR
     python -m maintenance.train weak OUT_DIR
     python -m maintenance.train thinking OUT_DIR    # from the weights of the strong one
+    python -m maintenance.train base OUT_DIR        # learns to copy and to calculate, and no more
 
 made the checkpoints of the package (MODEL_CARD.md says in what time). It runs on one CPU thread in float32
 (without bfloat16 instructions, autocast is three times slower), writes a checkpoint every 500 steps, and

@@ -20,7 +20,7 @@ pytest.importorskip("trl", reason="TRL is not installed")
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 STEPS = 60
 WORK = (
-    *("data=rows.jsonl", "student.model=small", "training.report_to=[]"),
+    *("data=rows.jsonl", "student.model=small", "student.scratch=true", "training.report_to=[]"),
     *("training.batch=64", "training.micro_batch=4", f"training.steps={STEPS}", "training.save_every=1000"),
 )
 TWO = (*SITE, "nodes=2", "cluster.environment.OMP_NUM_THREADS=1")

@@ -115,7 +115,12 @@ def test_a_thinking_teacher_starts_from_the_strong_one_and_learns_its_tags(tmp_p
 
 @pytest.mark.parametrize(
     ("name", "size", "limit"),
-    [("tiny", "strong", 3), ("tiny_weak", "weak", 1), ("tiny_thinking", "thinking", 3)],
+    [
+        ("tiny", "strong", 3),
+        ("tiny_weak", "weak", 1),
+        ("tiny_thinking", "thinking", 3),
+        ("tiny_base", "base", 1),
+    ],
 )
 def test_shipped_checkpoints_have_the_shape_of_their_plan_and_stay_small(
     name: str, size: str, limit: int

@@ -77,7 +77,14 @@ def train(here: Here, place: Path, one_thread: None) -> Train:
 
     def run(*words: str) -> tuple[int, str, str]:
         given = {word.partition("=")[0] for word in words}
-        own = ("data=rows.jsonl", "student.model=small", "run.dir=out", *SMALL, *QUICK)
+        own = (
+            "data=rows.jsonl",
+            "student.model=small",
+            "student.scratch=true",
+            "run.dir=out",
+            *SMALL,
+            *QUICK,
+        )
         return here("train", *(word for word in own if word.partition("=")[0] not in given), *words)
 
     return run

@@ -15,7 +15,14 @@ from tests.training.dying import start_training
 
 pytest.importorskip("trl", reason="TRL is not installed")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-WORDS = ["data=rows.jsonl", "student.model=small", *SMALL, *QUICK, "training.average=3"]
+WORDS = [
+    "data=rows.jsonl",
+    "student.model=small",
+    "student.scratch=true",
+    *SMALL,
+    *QUICK,
+    "training.average=3",
+]
 
 
 def result(out: Path) -> tuple[bytes, list[dict[str, Any]]]:
