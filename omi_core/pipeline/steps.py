@@ -200,6 +200,8 @@ def _check_inputs(values: Values, root: Path) -> None:
         named = [("inputs", path) for path in given]
     else:
         named = [(f"inputs.{name}.path", item["path"]) for name, item in given.items()]
+    named += [("match", path) for path in values.get("match", ())]
+    named += [("noise.wrong", path) for path in values.get("noise", {}).get("wrong", ())]
     for key, path in [*named, ("keep_problems_of", values.get("keep_problems_of"))]:
         if path is not None and PLACE not in path:
             open_source(key, path, bad=Skipped(values["on_bad_row"], "on_bad_row").bad)
