@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,13 @@ def _content(schema: type, *without: str) -> Callable[[Values], Values]:
 def _chosen(values: Values, default: Any) -> Values:
     """The options that differ from their defaults, so that one that a later version adds changes nothing."""
     chosen = {}
+    late = {field.name for field in fields(default) if field.metadata.get("late")}
     for key, value in values.items():
         known = getattr(default, key)
         if options.is_schema(known):
-            chosen[key] = _chosen(value, known)
+            below = _chosen(value, known)
+            if below or key not in late:
+                chosen[key] = below
         elif value != known:
             chosen[key] = options.each_text(value, _by_bytes)
     return chosen
