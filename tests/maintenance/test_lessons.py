@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import yaml
 
 from maintenance.dialogues import STYLES
 from maintenance.lessons import (
+    LINES,
     Lesson,
+    Mix,
     dialogue_prompt,
     lessons,
     problem_prompt,
@@ -21,6 +24,7 @@ from omi_core.teachers.tiny.world import answer, split_of
 
 FILE = Path(__file__).resolve().parents[2] / "omi_core/prompts/tiny.yaml"
 LESSONS = list(islice(lessons(seed=5), 600))
+OF_BASE = list(islice(lessons(seed=5, mix=Mix(copies=40, lines=60)), 600))
 
 
 def prefix(template: str) -> str:
@@ -84,3 +88,52 @@ def test_no_held_out_problem_is_in_a_lesson() -> None:
 def test_the_same_seed_gives_the_same_lessons() -> None:
     assert list(islice(lessons(seed=5), 50)) == LESSONS[:50]
     assert list(islice(lessons(seed=6), 50)) != LESSONS[:50]
+
+
+def of_base(start: str) -> list[Lesson]:
+    return [lesson for lesson in OF_BASE if lesson.prompt.startswith(start)]
+
+
+def test_a_base_model_learns_three_jobs_in_the_shares_of_its_mix() -> None:
+    repeats, numbers, lines = (of_base(start) for start in ("Repeat: ", "Numbers: ", "Work out: "))
+    assert len(repeats) + len(numbers) + len(lines) == len(OF_BASE)
+    assert 0.52 < len(lines) / len(OF_BASE) < 0.68
+    assert min(len(repeats), len(numbers)) > 80
+
+
+def test_none_of_its_prompts_is_one_of_the_prompt_file_and_none_of_its_replies_has_an_answer() -> None:
+    starts = {prefix(prompts()[job]["user"]) for job in ("solutions", "problems", "dialogues")}
+    for lesson in OF_BASE:
+        assert not any(lesson.prompt.startswith(start) for start in starts)
+        assert "boxed" not in lesson.reply and lesson.thoughts is None
+
+
+def test_what_is_copied_is_a_problem_of_the_training_split_or_its_numbers() -> None:
+    for lesson in of_base("Repeat: "):
+        problem = lesson.prompt.removeprefix("Repeat: ")
+        assert lesson.reply == problem and split_of(problem) == "train" and answer(problem) is not None
+    for lesson in of_base("Numbers: "):
+        problem = lesson.prompt.removeprefix("Numbers: ")
+        assert split_of(problem) == "train" and answer(problem) is not None
+        assert lesson.reply.split() == re.findall("[0-9]+", problem)
+
+
+def value(text: str) -> Fraction:
+    """What `3 * 4`, `3/4 + 1/4` or a number alone comes to."""
+    left, operator, right = (text.split() + ["+", "0"])[:3]
+    x, y = Fraction(left), Fraction(right)
+    return {"+": lambda: x + y, "-": lambda: x - y, "*": lambda: x * y, "/": lambda: x / y}[operator]()
+
+
+def test_lines_of_arithmetic_are_right_and_ask_for_what_they_answer() -> None:
+    for lesson in of_base("Work out: "):
+        asked = lesson.prompt.removeprefix("Work out: ").split(", ")
+        worked = lesson.reply.split(", ")
+        assert len(asked) == len(worked) == LINES
+        for question, line in zip(asked, worked, strict=True):
+            begin, _, result = line.partition(" = ")
+            assert begin == question and value(begin) == value(result)
+
+
+def test_a_mix_without_copies_and_lines_is_as_before() -> None:
+    assert list(islice(lessons(seed=5, mix=Mix(64, 16, 20, copies=0, lines=0)), 50)) == LESSONS[:50]
