@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from omi_core.options import ConfigError
-from omi_core.teachers.teacher_options import TeacherOptions
+from omi_core.teachers.teacher_options import LOADED, TeacherOptions
 
 EMBEDDED = {
     "embedded:strong": "tiny",
@@ -47,7 +47,7 @@ def lacks_chat_template(teacher: TeacherOptions) -> bool:
 
 def trained_prompt(teacher: TeacherOptions) -> Path | None:
     """The template that jobs.train left beside the model; None where there is none."""
-    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    directory = local_directory(teacher.model) if teacher.kind in LOADED else None
     return directory / "prompt.yaml" if directory and (directory / "prompt.yaml").is_file() else None
 
 

@@ -19,7 +19,7 @@ def show_training_plan(run: TrainingRun) -> int:
     new = config.run.fresh or not run.root.exists()
     _line("run", f"{run.root} ({'new' if new else 'continued'})")
     model = check_student(run)
-    count = parameters(model)
+    count = parameters(model, run.scores_responses)
     scratch = ", from random weights" if config.student.scratch else ""
     _line("student", f"{config.student.name}: {config.student.model}, {count:,} parameters{scratch}")
     if not new and run.complete():
@@ -33,10 +33,11 @@ def show_training_plan(run: TrainingRun) -> int:
         except InputDamaged as error:
             raise ConfigError(str(error)) from error
         own, steps = stage.settings, stage.steps(found)
+        what = "responses" if own.scores_responses else "rows"
         _line(stage.name, f"{stage.source.name}: {found.words()}")
         _line("", f"{steps:,} steps of {own.batch:,} rows, {steps * own.batch / found.rows:.2f} epochs")
         _line(
-            "", f"learning rate {own.learning_rate:g}, {own.schedule}; rows up to {own.max_length:,} tokens"
+            "", f"learning rate {own.learning_rate:g}, {own.schedule}; {what} up to {own.max_length:,} tokens"
         )
         if own.average > 1:
             _line("", f"the model is the mean of {own.average} checkpoints")

@@ -60,7 +60,8 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
     import pyarrow as pa
 
     from omi_core.training.curves import read_curve
-    from omi_core.training.sft import StageWork, run_stage
+    from omi_core.training.stage_trainer import StageWork
+    from omi_core.training.stage_training import run_stage
 
     settings = Training(
         batch=BATCH,
