@@ -180,10 +180,12 @@ def refusal(columns: Sequence[str], stage: Training) -> str | None:
     if stage.scores_responses:
         wanted = "problem, responses and right; messages and right; or prompt, chosen and rejected"
         return None if holds_preferences(columns) else f"is no preference data: {wanted}; it has {has}"
-    if holds_preferences(columns) and "messages" in columns:
-        return "is preference data, right and wrong responses; give training=acemath_rm, or other data"
-    if "messages" in columns or {"problem", "generated_solution"} <= set(columns):
+    if "messages" in columns and not ("right" in columns and holds_preferences(columns)):
         return None
+    if {"problem", "generated_solution"} <= set(columns):
+        return None
+    if holds_preferences(columns):
+        return "is preference data, right and wrong responses; give training=acemath_rm, or other data"
     return f"has neither messages nor problem and generated_solution; it has {has}"
 
 
