@@ -1,4 +1,4 @@
-"""From a teacher to a reward model: its scores by vLLM are those of transformers, and rm@k stands beside maj@k."""
+"""From a teacher to a reward model: vLLM's scores are those of transformers, and rm@k stands beside maj@k."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omi_core.evaluate.outcome import read_outcome
 from omi_core.teachers.tiny.world import draw
 from tests.conftest import Here
 from tests.tasks.test_problems import rows
-from tests.training.conftest import write_rows
+from tests.training.conftest import small_model, write_rows
 
 pytest.importorskip("trl", reason="TRL is not installed")
 pytest.importorskip("vllm", reason="vLLM is not installed")
@@ -36,7 +36,7 @@ def by_transformers(model: Path, texts: list[tuple[str, str]]) -> list[float]:
 
 
 def test_a_reward_model_scores_by_vllm_as_by_transformers_and_ranks_the_samples_of_an_evaluation(
-    here: Here, tmp_path: Path
+    here: Here, tmp_path: Path, one_thread: None
 ) -> None:
     def done(*words: str) -> str:
         code, out, err = here(*words)
@@ -44,11 +44,11 @@ def test_a_reward_model_scores_by_vllm_as_by_transformers_and_ranks_the_samples_
         return out
 
     teacher = ("teacher=rehearsal", "cluster.workers=1")
-    done("generate", *teacher, "data=demo", "data.size=60", "samples=8", "run.dir=solved")
+    done("generate", *teacher, "data=demo", "data.size=24", "samples=6", "run.dir=solved")
     done("preferences", "inputs=[solved]", "size=4", "workers=1", "run.dir=preferences")
-    quick = ("training.steps=40", "training.report_to=[]")
-    start = ("student.scratch=false", "student.model=embedded:weak")
-    told = done("train", "data=preferences", "training=demo_rm", *start, *quick, "run.dir=rm")
+    quick = ("training.steps=6", "training.batch=8", "training.report_to=[]", "student.model=small")
+    small_model(tmp_path / "small")
+    told = done("train", "data=preferences", "training=demo_rm", *quick, "run.dir=rm")
     assert "score: python -m jobs.score" in told
 
     world = [{"problem": each.text, "answer": each.answer} for each in draw(7, 12)]

@@ -15,7 +15,7 @@ from omi_core.options import ConfigError
 from omi_core.training.train_options import Train, stages_of
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = ("acemath_sft", "openmath2", "openmathreasoning")
+PUBLISHED = ("acemath_rm", "acemath_sft", "openmath2", "openmathreasoning", "pairs")
 STUDENTS = sorted(path.stem for path in (ROOT / "hydra_conf/student").glob("*.yaml"))
 
 
@@ -48,7 +48,7 @@ def config(*words: str) -> Train:
 
 
 @pytest.mark.parametrize("student", STUDENTS)
-@pytest.mark.parametrize("training", [*PUBLISHED, "demo"])
+@pytest.mark.parametrize("training", [*PUBLISHED, "demo", "demo_rm"])
 def test_every_student_has_a_learning_rate_or_is_refused_with_what_to_give(
     student: str, training: str
 ) -> None:
