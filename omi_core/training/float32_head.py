@@ -12,6 +12,6 @@ class Float32Head(torch.nn.Linear):
         super().__init__(head.in_features, head.out_features, bias=False, device="meta")
         self.weight = head.weight
 
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            return torch.nn.functional.linear(hidden.float(), self.weight.float())
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return torch.nn.functional.linear(input.float(), self.weight.float())

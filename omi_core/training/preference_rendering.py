@@ -6,6 +6,7 @@ response as the assistant's message, by the chat template, to its very last toke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from omi_core import prompts
@@ -26,7 +27,7 @@ _ASKED: list[Message] = [{"role": "user", "content": "1"}, {"role": "assistant",
 _Conversation = tuple[list[Message], bool]
 
 
-def holds_preferences(columns: list[str] | tuple[str, ...]) -> bool:
+def holds_preferences(columns: Sequence[str]) -> bool:
     """Whether rows of these columns are preference data: lists of responses, or pairs."""
     has = set(columns)
     return {"chosen", "rejected"} <= has or (

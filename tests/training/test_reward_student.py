@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from omi_core import open_run
-from omi_core.evaluate.outcome import read_outcome
 from omi_core.teachers.tiny.world import draw
 from tests.conftest import Here
 from tests.tasks.test_problems import rows
@@ -71,7 +70,4 @@ def test_a_reward_model_scores_by_vllm_as_by_transformers_and_ranks_the_samples_
     assert got == pytest.approx(expected, abs=1e-4)
     assert len({round(score, 4) for score in got}) > 12  # it tells texts apart
     told = done(*evaluate, "scores=scores")
-    assert "rm@8" in told and "maj@8" in told and "pass@8" in told
-    figures = read_outcome(tmp_path / "evaluated/evaluation").figures
-    (best,) = (each for each in figures if each.metric == "best" and each.k == 8 and each.group is None)
-    assert 0 <= best.low <= best.value <= best.high <= 1
+    assert all(f"{figure}@8 %" in told for figure in ("rm", "maj", "pass"))
