@@ -13,9 +13,14 @@ from typing import Any
 import orjson
 import pytest
 
+from omi_core.config import Generate
 from omi_core.pipeline import composing
+from omi_core.pipeline.definition import Pipeline
+from omi_core.pipeline.run_steps import carry_out
+from omi_core.pipeline.start import write
+from omi_core.pipeline.step_progress import begin
 from omi_core.pipeline.steps import generate_of
-from omi_core.stages.planning import plan_generate
+from omi_core.stages.planning import generate_content
 from omi_core.training.curves import read_curve
 from tests.conftest import Here
 from tests.jobs.evaluating import benchmark, sums
@@ -85,20 +90,20 @@ def test_a_student_may_be_a_teacher_or_train_on_in_a_later_step(here: Here, tmp_
     recipe(tmp_path)
     steps = orjson.loads((tmp_path / "r.yaml").read_bytes())["steps"]
     again = {"teacher": "model", "teacher.model": "${step:student}", "prompt.path": "${step:student.prompt}"}
-    steps["taught"] = {"command": "generate", "options": {"data.size": 3, **again}}
+    steps["taught"] = {"command": "generate", "options": {"data.size": 3, "samples": 2, **again}}
     on = {"data": "${step:taught}", "student.scratch": False, "student.model": "${step:student}"}
     steps["more"] = {"command": "train", "options": {**steps["student"]["options"], **on}}
     (tmp_path / "r.yaml").write_bytes(orjson.dumps({"steps": steps}))
     code, out, err = here(*WORDS, "plan=true")
     assert (code, err) == (0, ""), err
-    assert "3 records x 1 samples by model" in out
+    assert "3 records x 2 samples by model: 6" in out
     assert "known when the step that makes it is done" in out
 
 
 @pytest.mark.parametrize(
     ("step", "change", "message"),
     [
-        ("student", {"traning.steps": 3}, "traning: no such option"),
+        ("student", {"traning.steps": 3}, "traning.steps: no such option"),
         ("student", {"data": None}, "data: missing"),
         ("student", {"data": "${step:graded}"}, "no such step before this one"),
         ("student", {"data": "rows.jsonl"}, "rows.jsonl"),
@@ -115,7 +120,7 @@ def test_a_student_may_be_a_teacher_or_train_on_in_a_later_step(here: Here, tmp_
 def test_a_mistake_is_one_line_that_names_the_step(
     here: Here, tmp_path: Path, step: str, change: dict[str, Any], message: str
 ) -> None:
-    recipe(tmp_path, **{step: change})
+    recipe(tmp_path, 12, **{step: change})
     code, out, err = here(*WORDS)
     assert (code, out) == (2, "") and len(err.splitlines()) == 1
     assert f"step {step}: " in err and message in err
@@ -134,10 +139,58 @@ def test_the_fingerprint_covers_settings_model_and_data_and_not_where_they_lie(
         return composing.compose(*composing.read_words(["recipe=r.yaml"])).fingerprint
 
     first = fingerprint("a")
-    assert fingerprint("b", **{"training.micro_batch": 2}) == first
-    others = [fingerprint("c", rows=6), fingerprint("d", **{"training.batch": 8})]
-    others.append(fingerprint("e", **{"student.model": "embedded:weak"}))
+    assert fingerprint("b", 5, **{"training.micro_batch": 2}) == first
+    others = [fingerprint("c", rows=6), fingerprint("d", 5, **{"training.batch": 8})]
+    others.append(fingerprint("e", 5, **{"student.model": "embedded:weak"}))
     assert len({first, *others}) == 4
+
+
+def carried_out(*words: str) -> Pipeline:
+    """The pipeline with its first two steps done, in this process."""
+    pipeline = composing.compose(*composing.read_words(["recipe=r.yaml", "run.dir=all", *words]))
+    write(pipeline)
+    for name in ("solve", "student"):
+        begin(pipeline, pipeline.step(name))
+        assert carry_out(pipeline, name) == 0
+    return pipeline
+
+
+def test_it_makes_the_bytes_of_the_command_alone_and_is_asked_with_its_own_prompt(
+    here: Here, tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluation behind it is only planned here: an engine takes long to start."""
+    monkeypatch.chdir(tmp_path)
+    recipe(tmp_path)
+    pipeline, folder = carried_out(), tmp_path / "all/02-student"
+    assert here("train", "data=all/01-solve", "training.steps=12", *TRAINING, "run.dir=alone")[0] == 0
+    same_model(folder, tmp_path / "alone")
+    solve, student, graded = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
+    assert (solve["state"], student["state"], graded["state"]) == ("done", "done", "to do")
+    assert student["rows_in"] == student["rows_out"] == solve["rows_out"]
+    out = here(*WORDS, "plan=true")[1]
+    assert f"done     {solve['rows_out']} rows, {student['hash'][:12]}" in out
+    assert "6 records x 1 samples by model: 6" in out
+
+    def planned() -> Generate:
+        return generate_of("evaluate", pipeline.config(pipeline.step("graded")))
+
+    assert planned().prompt.path == str(folder / "model/prompt.yaml")
+    before = generate_content(planned())
+    (folder / "model/README.md").write_text("in other words\n")  # a card is a person's to change
+    assert generate_content(planned()) == before
+    assert "2 of 3 steps" in here("status", "all")[1]
+    (folder / "model/model.safetensors").write_bytes(b"half")
+    assert "1 of 3 steps" in here("status", "all")[1]
+    begin(pipeline, pipeline.step("student"))
+    assert carry_out(pipeline, "student") == 0
+    same_model(folder, tmp_path / "alone")
+
+
+def same_model(one: Path, other: Path) -> None:
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "prompt.yaml", "trained.json"):
+        assert (one / "model" / name).read_bytes() == (other / "model" / name).read_bytes(), name
+    curves = ([point["loss"] for point in read_curve(place / "stage-1")] for place in (one, other))
+    assert next(curves) == next(curves)
 
 
 def start(place: Path) -> subprocess.Popen[str]:
@@ -146,16 +199,16 @@ def start(place: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=place, env=alone, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
-    here: Here, tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
+    here: Here, tmp_path: Path, one_thread: None
 ) -> None:
     recipe(tmp_path, updates=100)
-    (tmp_path / "r.yaml").rename(tmp_path / "whole.yaml")
-    steps = orjson.loads((tmp_path / "whole.yaml").read_bytes())["steps"]
-    del steps["graded"]  # an engine takes long to start; what it is to be asked is looked at below
+    steps = orjson.loads((tmp_path / "r.yaml").read_bytes())["steps"]
+    del steps["graded"]
     (tmp_path / "r.yaml").write_bytes(orjson.dumps({"steps": steps}))
     process = start(tmp_path)
-    folder, alone = tmp_path / "all/02-student", tmp_path / "alone"
+    folder = tmp_path / "all/02-student"
     deadline = time.monotonic() + 200
     while not any(folder.glob("stage-1/checkpoint-*")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
@@ -167,30 +220,8 @@ def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     assert (shown["state"], shown["training"]["state"]) == ("stopped", "stopped")
     assert 0 < shown["training"]["step"] < 100 == shown["training"]["steps"]
     assert "of 100, loss " in here("status", "all")[1]
-
     process = start(tmp_path)
     assert process.wait() == 0, process.communicate()
     assert here("train", "data=all/01-solve", "training.steps=100", *TRAINING, "run.dir=alone")[0] == 0
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "prompt.yaml", "trained.json"):
-        assert (folder / "model" / name).read_bytes() == (alone / "model" / name).read_bytes(), name
-    assert losses(folder) == losses(alone)
-    solve, student = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
-    assert student["state"] == "done"
-    assert student["rows_in"] == student["rows_out"] == solve["rows_out"]
+    same_model(folder, tmp_path / "alone")
     assert "complete, nothing to do" in here(*WORDS)[2]
-
-    monkeypatch.chdir(tmp_path)
-    whole = composing.compose(*composing.read_words(["recipe=whole.yaml", "run.dir=all"]))
-    asked = generate_of("evaluate", whole.config(whole.step("graded")))
-    assert asked.prompt.path == str(folder / "model/prompt.yaml")
-    asked.plan = True
-    before = plan_generate(asked).fingerprint
-    (folder / "model/README.md").write_text("in other words\n")  # a card is a person's to change
-    assert plan_generate(asked).fingerprint == before
-    assert "2 of 2 steps" in here("status", "all")[1]
-    (folder / "model/model.safetensors").write_bytes(b"half")
-    assert "1 of 2 steps" in here("status", "all")[1]
-
-
-def losses(directory: Path) -> list[float]:
-    return [point["loss"] for point in read_curve(directory / "stage-1")]
