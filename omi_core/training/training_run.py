@@ -15,7 +15,7 @@ DIR/
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,15 +93,28 @@ class TrainingRun:
         return RenderWork(self.config.student, stage.template, stage.settings)
 
 
-def plan_training(config: Train) -> TrainingRun:
+def data_source(given: str, on_bad_row: str) -> Source:
+    """What `data=` names. Raises ConfigError when it cannot be had, or has not the columns."""
+    source = open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
+    if "messages" not in source.columns and not {"problem", "generated_solution"} <= set(source.columns):
+        has = ", ".join(source.columns[:12])
+        raise ConfigError(
+            f"data={given}: has neither messages nor problem and generated_solution; it has {has}"
+        )
+    return source
+
+
+def plan_training(config: Train, source_of: Callable[[str, str], Source] = data_source) -> TrainingRun:
     """What a config comes to; nothing is written.
+
+    `source_of` opens the data, and may stand in for what is not there yet.
 
     Raises:
         ConfigError: the data, the student or the prompt cannot be had.
     """
     settings = stages_of(config)
     asked = student_template(config.prompt)
-    sources = [_source(given, config.on_bad_row) for given in config.training_data]
+    sources = [source_of(given, config.on_bad_row) for given in config.training_data]
     student = options.content(config.student) | {"chat_template": chat_template(config.student)}
     if (directory := local_directory(config.student.model)) is not None:
         student |= {"model": "directory", "weights": directory_digest(directory)}  # wherever it lies
@@ -128,16 +141,6 @@ def plan_training(config: Train) -> TrainingRun:
     if not place.fresh:
         training_directory(root).refuse_other(content)
     return run
-
-
-def _source(given: str, on_bad_row: str) -> Source:
-    source = open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
-    if "messages" not in source.columns and not {"problem", "generated_solution"} <= set(source.columns):
-        has = ", ".join(source.columns[:12])
-        raise ConfigError(
-            f"data={given}: has neither messages nor problem and generated_solution; it has {has}"
-        )
-    return source
 
 
 @contextmanager
