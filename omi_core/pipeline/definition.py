@@ -55,6 +55,11 @@ class Step:
         """Whether it is a chain of jobs on Slurm, with a ledger of its own, and not one job."""
         return self.is_run and self.command != "reduce"
 
+    @property
+    def trains(self) -> bool:
+        """Whether it is a directory of jobs.train, and on Slurm one job on GPUs."""
+        return self.command == "train"
+
 
 @dataclass(frozen=True)
 class Pipeline:

@@ -8,7 +8,6 @@ transformers, where the model is small.
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +86,7 @@ class RewardTeacher(VllmTeacher):
             self._check(score, checked, request)
         if not math.isfinite(score):
             return request.refused(f"NoScore: the model's output is {score}", tokens)
-        return request.sample(repr(score), reason, tokens, 0, time.monotonic() - done.admitted)
+        return request.sample(repr(score), reason, tokens, 0, done.seconds)
 
     def _score(self, outputs: Any) -> float:
         """The score in the outputs of the model, of shape (outputs,), (tokens, 1) or (steps, 2)."""

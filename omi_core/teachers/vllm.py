@@ -13,6 +13,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
@@ -30,18 +31,57 @@ if TYPE_CHECKING:
     from vllm import CompletionOutput, PoolingParams, SamplingParams
 
 _WATCH_SECONDS = 0.5
+_HELD_OUTPUTS, _HELD_SECONDS = 32, 0.25
 # An error of one request, such as a cache that could not be loaded, is worth another try, says vLLM.
 _TRIES = 3
 
 
 @dataclass(slots=True)
-class Running:
-    """A request in the engine: since when, whether its prompt has opened thinking, and which try it is."""
+class Prepared:
+    """What the engine gets for a request: `opened` says that the prompt ends inside of thinking."""
 
     request: Request
-    admitted: float
+    tokens: list[int]
+    params: SamplingParams | PoolingParams
     opened: bool
-    tries: int = 1
+    tries: int
+
+
+@dataclass(slots=True)
+class Running:
+    """A request in the engine since `admitted`; `seconds` is how long it was there, once it is finished."""
+
+    prepared: Prepared
+    admitted: float
+    seconds: float = 0.0
+
+    @property
+    def request(self) -> Request:
+        return self.prepared.request
+
+
+class _Held:
+    """Outputs that are finished and not yet made into samples: a few, and for a moment only."""
+
+    def __init__(self) -> None:
+        self._outputs: list[tuple[Running, Any, str]] = []
+        self._since = 0.0
+
+    def add(self, done: Running, output: Any, reason: str) -> None:
+        now = time.monotonic()
+        done.seconds = now - done.admitted
+        if not self._outputs:
+            self._since = now
+        self._outputs.append((done, output, reason))
+
+    def due(self) -> bool:
+        """Whether they are enough, or have waited enough, to be made into samples."""
+        waited = bool(self._outputs) and time.monotonic() - self._since >= _HELD_SECONDS
+        return waited or len(self._outputs) >= _HELD_OUTPUTS
+
+    def take(self) -> list[tuple[Running, Any, str]]:
+        taken, self._outputs = self._outputs, []
+        return taken
 
 
 class VllmTeacher(Teacher):
@@ -63,6 +103,7 @@ class VllmTeacher(Teacher):
             engine = replace(engine, extra={**budget_arguments(teacher), **engine.extra})
         self._engine = vllm_engine.start(teacher, engine, group, sampling.max_tokens)
         self._in_flight = vllm_engine.seats(teacher, engine) + engine.queue
+        self._refill = engine.queue // 2
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="EngineWatch", daemon=True).start()
         self._options = teacher
@@ -90,17 +131,20 @@ class VllmTeacher(Teacher):
     def generate(self, requests: Iterator[Request]) -> Generator[Sample | None]:
         """Samples in the order in which they finish. Closing the generator aborts what is in flight."""
         running: dict[str, Running] = {}
-        alive = True
+        held = _Held()
+        dry = alive = True
         try:
             while True:
-                while len(running) < self._in_flight and (request := next(requests, None)) is not None:
-                    if (refused := self._admit(request, running)) is not None:
-                        yield refused
+                if dry or len(running) <= self._in_flight - self._refill:
+                    dry = yield from self._admit_several(requests, running)
+                if dry or held.due():
+                    yield from self._made(held)
                 if not running:
                     return
-                yield from self._step(running)
+                yield from self._step(running, held)
         except EngineFailed:
             alive = False
+            yield from self._made(held)
             raise
         finally:
             if running and alive:
@@ -141,8 +185,26 @@ class VllmTeacher(Teacher):
                 client.outputs_queue.put_nowait(EngineDeadError())
                 return
 
-    def _admit(self, request: Request, running: dict[str, Running], tries: int = 1) -> Sample | None:
-        """Adds the request to the engine, or returns the sample that says why it never can be."""
+    def _admit_several(
+        self, requests: Iterator[Request], running: dict[str, Running]
+    ) -> Generator[Sample, None, bool]:
+        """Fills the engine's queue; returns whether the requests have run dry. Yields what it refuses.
+
+        Several at a time, one kind of work after the other: after a step of the engine nothing of this is in
+        the processor's caches, and the first of several takes more time than all others.
+        """
+        while (room := self._in_flight - len(running)) > 0:
+            asked = [self._prepared(request) for request in list(islice(requests, room))]
+            for each in asked:
+                refused = each if isinstance(each, Sample) else self._admit(each, running)
+                if refused is not None:
+                    yield refused
+            if len(asked) < room:
+                return True
+        return False
+
+    def _prepared(self, request: Request) -> Prepared | Sample:
+        """What the engine gets for a request, or the sample that says why it never can be."""
         try:
             tokens = self._tokenize(request)
         except TemplateFailed as error:
@@ -152,15 +214,19 @@ class VllmTeacher(Teacher):
             return request.refused(f"TemplateFailed: {error}")
         if len(tokens) > self._longest:
             return self._too_long(request, len(tokens))
+        return Prepared(request, tokens, self._params(request.seed), self._opens_thinking(), 1)
+
+    def _admit(self, prepared: Prepared, running: dict[str, Running]) -> Sample | None:
+        """Adds a request to the engine, or returns the sample that says why it never can be."""
+        request, tokens = prepared.request, prepared.tokens
         name = f"{request.record.ordinal}-{request.index}"
-        params = self._params(request.seed)
         try:
-            self._engine.add_request(name, self._input(tokens), params, **self._adapter)
+            self._engine.add_request(name, self._input(tokens), prepared.params, **self._adapter)
         except ValueError as error:  # vLLM's word for a request that it does not take
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = Running(request, time.monotonic(), self._opens_thinking(), tries)
+        running[name] = Running(prepared, time.monotonic())
         return None
 
     def _opens_thinking(self) -> bool:
@@ -172,8 +238,8 @@ class VllmTeacher(Teacher):
         words = f"PromptTooLong: {tokens} tokens, the teacher's context has {self._context}"
         return request.refused(words, tokens)
 
-    def _step(self, running: dict[str, Running]) -> Iterator[Sample | None]:
-        """Samples that are finished now. What the engine gave up is not among them.
+    def _step(self, running: dict[str, Running], held: _Held) -> Iterator[Sample | None]:
+        """A step of the engine: what is finished by it is held. Yields samples that never can be made.
 
         Raises:
             EngineFailed: the engine died; EngineEnded: it was told to end, and hands back what it has.
@@ -190,11 +256,12 @@ class VllmTeacher(Teacher):
             done = running.pop(output.request_id)
             ended = self._ended(output)
             if (reason := finished(ended)) is not None:
-                yield self._sample(done, output, reason)
+                held.add(done, output, reason)
             elif ended == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
-            elif done.tries < _TRIES:
-                if (refused := self._admit(done.request, running, done.tries + 1)) is not None:
+            elif done.prepared.tries < _TRIES:
+                done.prepared.tries += 1
+                if (refused := self._admit(done.prepared, running)) is not None:
                     yield refused
             else:
                 yield done.request.refused(
@@ -204,6 +271,11 @@ class VllmTeacher(Teacher):
         if given_up:
             raise EngineEnded(InterruptedError(f"the engine was told to end and gave up {given_up} samples"))
 
+    def _made(self, held: _Held) -> Iterator[Sample]:
+        """The samples of the outputs that were held."""
+        for done, output, reason in held.take():
+            yield self._sample(done, output, reason)
+
     def _ended(self, output: Any) -> str | None:
         """How an output of the engine ended, in its words."""
         return output.outputs[0].finish_reason
@@ -212,12 +284,11 @@ class VllmTeacher(Teacher):
         best: CompletionOutput = output.outputs[0]
         prompt_tokens = len(output.prompt_token_ids or ())
         try:
-            trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
+            trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.prepared.opened)
         except ParserFailed as error:
             return done.request.refused(f"ParserFailed: {error}", prompt_tokens)
-        seconds = time.monotonic() - done.admitted
         return done.request.sample(
-            answer, reason, prompt_tokens, len(best.token_ids), seconds, trace, thought
+            answer, reason, prompt_tokens, len(best.token_ids), done.seconds, trace, thought
         )
 
     def _tokenize(self, request: Request) -> list[int]:

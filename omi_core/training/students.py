@@ -13,7 +13,7 @@ from omi_core.training.checkpoints import average_steps, checkpoints, write_mode
 from omi_core.training.examples import tokenizer_of
 from omi_core.training.preference_rendering import template_file
 from omi_core.training.train_options import Student, Training
-from omi_core.training.training_directory import MANIFEST
+from omi_core.training.training_directory import CARD, MANIFEST
 from omi_core.training.training_run import StagePlan, TrainingRun
 
 # Bytes of a parameter in a checkpoint: the weight, and the two moments of Adam, in float32.
@@ -101,8 +101,11 @@ def _open_scorer(
     return model
 
 
-def write_stage_model(run: TrainingRun, number: int, steps: int, card: str) -> None:
-    """Writes the model of a stage, whole or not at all, from its last checkpoints."""
+def write_stage_model(run: TrainingRun, number: int, steps: int, rows: int, card: str) -> None:
+    """Writes the model of a stage, whole or not at all, from its last checkpoints.
+
+    `rows` are those that it has learnt from, in this stage and those before.
+    """
     stage, target = run.stages[number - 1], run.model_of(number)
     wanted = average_steps(steps, stage.settings.average)
     taken = [each for each in checkpoints(stage.folder) if each.step in wanted]
@@ -112,9 +115,9 @@ def write_stage_model(run: TrainingRun, number: int, steps: int, card: str) -> N
     shutil.rmtree(made, ignore_errors=True)
     write_model(taken, made, run.config.student.dtype)
     _write_prompt(run, stage, made)
-    write_atomic(made / "README.md", card.encode())
-    files = {path.name: path.stat().st_size for path in made.iterdir()}
-    write_json(made / MANIFEST, {"fingerprint": run.fingerprint, "files": files})
+    files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
+    write_json(made / MANIFEST, {"fingerprint": run.fingerprint, "rows": rows, "files": files})
+    write_atomic(made / CARD, card.encode())
     fsync_tree(made)
     if target.exists():  # of an older training, or damaged
         shutil.rmtree(target)

@@ -135,7 +135,8 @@ def carry_out_stages(run: TrainingRun, stopping: Callable[[], bool]) -> bool:
         if not done:
             return False
         if first:
-            write_stage_model(run, number, steps, model_card(run, counts, number))
+            rows = sum(each.rows for each in counts[:number])
+            write_stage_model(run, number, steps, rows, model_card(run, counts, number))
         barrier()
     return True
 

@@ -15,7 +15,7 @@ DIR/
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,19 +105,25 @@ class TrainingRun:
         return RenderWork(self.config.student, stage.template, stage.settings)
 
 
-def plan_training(config: Train) -> TrainingRun:
+def data_source(given: str, on_bad_row: str) -> Source:
+    """What `data=` names. Raises ConfigError when it cannot be had."""
+    return open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
+
+
+def plan_training(config: Train, source_of: Callable[[str, str], Source] = data_source) -> TrainingRun:
     """What a config comes to; nothing is written.
 
+    `source_of` opens the data, and may stand in for what is not there yet.
+
     Raises:
-        ConfigError: the data, the student or the prompt cannot be had.
+        ConfigError: the data, the student or the prompt cannot be had, or the data has not the columns.
     """
     settings = stages_of(config)
-    of_prompt = scoring_template if config.training.scores_responses else student_template
-    asked = of_prompt(config.prompt)
-    sources = [
-        _source(given, stage, config.on_bad_row)
-        for given, stage in zip(config.training_data, settings.values(), strict=True)
-    ]
+    asked = (scoring_template if config.training.scores_responses else student_template)(config.prompt)
+    sources = [source_of(given, config.on_bad_row) for given in config.training_data]
+    for given, stage, source in zip(config.training_data, settings.values(), sources, strict=True):
+        if source.files and (why := refusal(source.columns, stage)) is not None:
+            raise ConfigError(f"data={given}: {why}")
     student = options.content(config.student) | {"chat_template": chat_template(config.student)}
     if (directory := local_directory(config.student.model)) is not None:
         student |= {"model": "directory", "weights": directory_digest(directory)}  # wherever it lies
@@ -144,13 +150,6 @@ def plan_training(config: Train) -> TrainingRun:
     if not place.fresh:
         training_directory(root).refuse_other(content)
     return run
-
-
-def _source(given: str, stage: Training, on_bad_row: str) -> Source:
-    source = open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
-    if (why := refusal(source.columns, stage)) is not None:
-        raise ConfigError(f"data={given}: {why}")
-    return source
 
 
 @contextmanager
