@@ -2,9 +2,10 @@
 
 A step of `jobs.generate` or `jobs.evaluate` is a chain of jobs with one more link at its end, `advance`,
 which submits the steps that wait for it. Other steps are one job each, which does the same when its work is
-done. Whoever submits holds the pipeline's lock and writes down before and after what it submits, so that no
-step is submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these
-last jobs a rescue job waits for it to fail, and does its work, or sends it again.
+done; that of a step that trains has GPUs, and may have several nodes. Whoever submits holds the pipeline's
+lock and writes down before and after what it submits, so that no step is submitted twice, and half a chain,
+whose submission was killed, is taken back. Behind each of these last jobs a rescue job waits for it to fail,
+and does its work, or sends it again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
@@ -34,9 +36,12 @@ from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancel
 from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run, published
+from omi_core.stages.trained_card import tell_card
 from omi_core.store import ledger
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import Layout
+from omi_core.training.launching import plan_for_job
+from omi_core.training.train_options import Train
 
 # How long a job waits for room in the queue, or for the controller.
 _WAIT_S = 1800.0
@@ -92,6 +97,7 @@ def _published(root: Path) -> bool:
         print(f"not published yet: {goes_on}", flush=True)
         return False
     if (stats := published(run)) is not None:  # publish may have been killed before it told
+        tell_card(run)
         notify_published(run, stats)
     return True
 
@@ -290,16 +296,16 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
         if sending.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
     else:
+        if step.trains:
+            plan_for_job(options.restore(Train, pipeline.config(step)))
         _send_job(pipeline, step, after)
     step_progress.note(pipeline, "sent", step)
 
 
 def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
-    cluster = pipeline_cluster(pipeline)
     after = dependency(first, pipeline.root)
     for stage in ("step", "rescue"):
-        job = job_of(pipeline, step, stage, after)
-        identifier = submit_job(cluster, job)
+        identifier = submit_job(*job_of(pipeline, step, stage, after))
         step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
         after = f"afternotok:{identifier}"
         if stage == "step":
