@@ -92,6 +92,7 @@ def test_stopped_cancelled_and_resumed_it_ends_as_in_one_process_and_is_evaluate
     shown = status(chain)
     assert shown["state"] == "finished"
     assert [step["state"] for step in shown["steps"]] == ["done"] * 3
+    assert "## Evaluation of model" in (training.run / "model/README.md").read_text()
     assert shown["steps"][1]["rows_in"] == shown["steps"][0]["rows_out"]
     assert "complete, nothing to do" in chain.type("pipeline", *WORDS).stderr
     same_order(training_curve(training), place, "data=all/01-solve")

@@ -225,3 +225,26 @@ def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     assert here("train", "data=all/01-solve", "training.steps=100", *TRAINING, "run.dir=alone")[0] == 0
     same_model(folder, tmp_path / "alone")
     assert "complete, nothing to do" in here(*WORDS)[2]
+
+
+@pytest.mark.long
+@pytest.mark.vllm
+def test_the_demo_goes_from_a_teacher_to_the_evaluation_on_the_students_card(
+    here: Here, tmp_path: Path
+) -> None:
+    """With a rehearsal as its teacher: what the student learns is shown in tests/training/test_student.py."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    few = ("teacher=rehearsal", "size=10", "samples=2", "test_size=3", "steps.student.training.steps=2")
+    more = ("steps.student.training.report_to=[]", "steps.graded.sampling.max_tokens=8", "run.dir=all")
+    code, out, err = here("pipeline", "recipe=student_demo", *few, *more)
+    assert code == 0, err
+    steps = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
+    assert [(step["name"], step["state"]) for step in steps] == [
+        (name, "done") for name in ("lessons", "student", "graded")
+    ]
+    assert (steps[1]["rows_in"], steps[2]["rows_in"], steps[2]["rows_out"]) == (steps[0]["rows_out"], 3, 3)
+    card = (tmp_path / "all/02-student/model/README.md").read_text()
+    assert card.count("## Evaluation of model") == 1 and "| demo | 3 |" in card
+    before = {path: path.read_bytes() for path in (tmp_path / "all").rglob("*.json")}
+    assert "complete, nothing to do" in here("pipeline", "recipe=student_demo", *few, *more)[2]
+    assert {path: path.read_bytes() for path in before} == before
