@@ -27,11 +27,19 @@ def pipeline_cluster(pipeline: Pipeline) -> Cluster:
     return load_generate({"cluster": pipeline.cluster}).cluster
 
 
+def jobs_behind(step: Step) -> tuple[tuple[str, str], ...]:
+    """(stage, how the next one depends on it) of each job of a step that is no chain, the first one first.
+
+    What goes on behind a training is decided on a CPU: its nodes are not held while the queue has no room.
+    """
+    last = (("step", "afternotok"), ("rescue", ""))
+    return (("train", "afterany"), *last) if step.trains else last
+
+
 def job_of(pipeline: Pipeline, step: Step, stage: str, after: str | None) -> tuple[Cluster, Job]:
-    """The job of a step that is no chain, or (`stage` rescue) the one behind it; and where it goes."""
+    """A job of a step that is no chain, as `jobs_behind` lists them, and where it goes."""
     cluster, nodes = pipeline_cluster(pipeline), 1
-    if step.trains and stage == "step":
-        stage = "train"
+    if stage == "train":
         config = options.restore(Train, step.config)
         cluster, nodes = config.cluster, config.nodes
     job = Job(
@@ -53,8 +61,10 @@ def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Itera
     are shown then as large as its tasks, and its fingerprint as zeros.
     """
     if not step.is_chain:
-        for stage, after in (("step", None), ("rescue", f"afternotok:<{step.name}>")):
+        after = None
+        for stage, kind in jobs_behind(step):
             yield stage, script(*job_of(pipeline, step, stage, after))
+            after = f"{kind}:<{step.name}: {stage}>"
         return
     if run is None:
         run = _not_known_yet(pipeline, step)

@@ -99,7 +99,7 @@ def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], see
         if status.training is not None:
             status.training.state = status.state
     elif reason := status.reason or _killed(
-        pipeline, [e for e in entries if e["stage"] == "step"][-1:], seen
+        pipeline, [e for e in entries if e["stage"] == step.work_stage][-1:], seen
     ):
         status.state, status.reason = "failed", reason
     elif status.training is not None:

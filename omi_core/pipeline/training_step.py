@@ -8,7 +8,6 @@ from pathlib import Path
 
 from omi_core.options import ConfigError
 from omi_core.pipeline import step_progress
-from omi_core.pipeline.advance import advance
 from omi_core.pipeline.definition import read_pipeline
 from omi_core.slurm.array_task import leaving_word
 from omi_core.stages.stopping import Stop
@@ -17,24 +16,22 @@ from omi_core.training.launching import train_job
 
 
 def train_step(root: str, name: str, stop: Stop) -> int:
-    """What the task of a node does; the first leaves word and submits what waits for the step.
+    """What the task of a node does; the first leaves word why it failed, or that the step is done.
 
     Returns the exit code, and raises as `train_job`.
     """
     pipeline = read_pipeline(Path(root))
     step, first = pipeline.step(name), os.environ.get("SLURM_PROCID", "0") == "0"
+    if step_progress.result(pipeline, step) is not None:  # a crash of its node came after all was done
+        return 0
     with leaving_word(root, "step") if first else nullcontext():
-        # It is done where the job was requeued, by a crash of its node, as it submitted the next step.
-        if step_progress.result(pipeline, step) is None:
-            try:
-                code = train_job(str(pipeline.directory(step)), stop)
-            except ConfigError as error:
-                if first and not isinstance(error, LockTaken):
-                    reason = " ".join(str(error).split())
-                    step_progress.note(pipeline, "failed", step, reason=reason)
-                raise
-            if code:
-                return code
-            if first:
-                step_progress.write_result(pipeline, step)
-        return advance(pipeline) if first else 0
+        try:
+            code = train_job(str(pipeline.directory(step)), stop)
+        except ConfigError as error:
+            if first and not isinstance(error, LockTaken):
+                reason = " ".join(str(error).split())
+                step_progress.note(pipeline, "failed", step, reason=reason)
+            raise
+        if first and not code:
+            step_progress.write_result(pipeline, step)
+        return code

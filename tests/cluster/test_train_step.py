@@ -63,18 +63,18 @@ def test_stopped_cancelled_and_resumed_it_ends_as_in_one_process_and_is_evaluate
     done = chain.type("pipeline", *WORDS)
     assert done.returncode == 0, done.stdout + done.stderr
     whole, training = Chain(cluster, place, "all"), Chain(cluster, place / "all", "02-student")
-    cluster.wait_for(lambda: bool(whole.ledger("step")), 120, "the training is submitted")
+    cluster.wait_for(lambda: bool(whole.ledger("train")), 120, "the training is submitted")
     reached(training, 5)
     shown = status(chain)["steps"][1]
     assert (shown["state"], shown["training"]["state"]) == ("running", "running"), logs(place)
-    (job,) = {entry["job"] for entry in whole.ledger("step")}
+    (job,) = {entry["job"] for entry in whole.ledger("train")}
     assert "NumNodes=2" in cluster.run("scontrol", "show", "job", job).stdout
     cluster.run("scancel", "--signal=USR2", job)  # as Slurm does before the limit
     cluster.wait_for(
         lambda: any(training.run.glob("stage-1/checkpoint-*")), 60, f"a checkpoint\n{logs(place)}"
     )
     reached(training, len(training_curve(training)) + 5)  # requeued
-    assert len(whole.ledger("step")) == 1
+    assert len(whole.ledger("train")) == 1
     cluster.run("scancel", job)
     chain.idle(120)
     shown = status(chain)
