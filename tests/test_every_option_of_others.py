@@ -108,6 +108,19 @@ SHOWN: dict[str, str] = {
         f"combine.{key}": _COMBINE
         for key in ("inputs", "keep_problems_of", "unique", "on_bad_row", "task", "name")
     },
+    **{
+        f"combine.{key}": "combine/test_drawn_rows.py"
+        for key in (
+            "min_votes",
+            "match",
+            "problems",
+            "rows",
+            "seed",
+            "noise.share",
+            "noise.kind",
+            "noise.wrong",
+        )
+    },
     **{f"combine.publish.{key}": _COMBINE for key in ("splits", "chat", "provenance", "seed")},
     "combine.publish.reasoning": "jobs/test_thinking.py",
     "combine.publish.reasoning_key": "jobs/test_thinking.py",

@@ -24,6 +24,26 @@ class Place:
 
 
 @dataclass
+class Noise:
+    """Rows whose solution is replaced by a bad one, to see what that does to a student."""
+
+    share: float | None = option(
+        None, "share of the rows whose solution is replaced by a bad one; null: none", ge=0, le=1, late=True
+    )
+    kind: str = option(
+        "wrong",
+        "what takes its place: a wrong solution of the same problem, or a solution of another problem",
+        choices=("wrong", "other"),
+        late=True,
+    )
+    wrong: list[str] = option(
+        [],
+        "where wrong solutions are: finished runs of solutions, or files of nothing else; none: the inputs",
+        transient=True,
+    )
+
+
+@dataclass
 class Combine:
     """Root of `jobs.combine`."""
 
@@ -46,6 +66,23 @@ class Combine:
         "of equal rows the first is kept; problems: of rows with one problem, but for case and white space",
         choices=("rows", "problems"),
     )
+    min_votes: int | None = option(
+        None, "keep only rows with at least this many votes; also of the datasets of match", ge=1, late=True
+    )
+    match: list[str] = option(
+        [],
+        "keep only as many solutions of a problem as each of these runs, datasets or files has, too",
+        transient=True,
+    )
+    problems: int | None = option(
+        None, "keep only the rows of this many problems, which are drawn", ge=1, late=True
+    )
+    rows: int | None = option(
+        None, "keep only this many rows, drawn fairly: first solutions first, then second ones, …", ge=1,
+        late=True,
+    )  # fmt: skip
+    noise: Noise = section(Noise, late=True)
+    seed: int = option(42, "seed of what match, problems, rows and noise draw", ge=0, late=True)
     on_bad_row: str = option(
         "stop",
         "a line that is broken, or a row without a column: stop there, or skip, count and list it",
@@ -103,7 +140,19 @@ def load_combine(values: Mapping[str, Any]) -> Combine:
     for key in ("reasoning", "pass_rate"):
         if getattr(config.publish, key) != getattr(Publish(), key):
             raise ConfigError(f"publish.{key}: not read by jobs.combine, which keeps the column; omit it")
+    _check_drawn(config)
     return config
+
+
+def _check_drawn(config: Combine) -> None:
+    """Raises ConfigError when the options of what is drawn do not go together."""
+    rows, problems, noise = config.rows, config.problems, config.noise
+    if rows is not None and problems is not None and rows < problems:
+        raise ConfigError(f"rows={rows}: too few for a row of each of problems={problems}; raise it")
+    if noise.wrong and noise.share is None:
+        raise ConfigError("noise.wrong: not read without noise.share; give both, or omit it")
+    if noise.wrong and noise.kind != "wrong":
+        raise ConfigError(f"noise.wrong: not read with noise.kind={noise.kind}; omit it")
 
 
 def load_mix(values: Mapping[str, Any]) -> Mix:

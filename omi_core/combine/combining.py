@@ -6,9 +6,8 @@ run: duplicates out, splits, chat messages, card and statistics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 from omi_core import options
 from omi_core.combine.combine_options import Combine
 from omi_core.combine.directory import Directory, planned
+from omi_core.combine.drawing_rows import Drawing, opened
 from omi_core.combine.problem_sets import ProblemSet
+from omi_core.combine.solution_pairs import batched, has_votes
 from omi_core.combine.sources import Source, open_source
 from omi_core.inputs import BadRow, Row, Skipped, cell, one_text, only_item
 from omi_core.options import ConfigError
@@ -27,11 +28,10 @@ from omi_core.publish.rows import Schema, column_types
 from omi_core.stages.reduce import discard_damaged, made_part
 from omi_core.tasks import DEFAULT_TASK, Task, known
 
-_BATCH = 2048
 _FORMAT = 1  # raised when the same inputs and options would give other rows
 # Columns in which a number is the text that stands in the file, and a list of one is its element.
 _AS_TEXT = ("expected_answer", "problem_source")
-READ, KEPT, OTHER_PROBLEM = "read", "rows", "other_problem"  # counts of an input
+READ, KEPT, OTHER_PROBLEM, FEW_VOTES = "read", "rows", "other_problem", "few_votes"  # counts of an input
 
 Numbered = Mapping[str, Source]
 
@@ -65,6 +65,7 @@ def combine(config: Combine) -> Outcome:
     keep = open_source("keep_problems_of", config.keep_problems_of) if config.keep_problems_of else None
     task = _task(config, sources)
     schema = task.schema
+    drawing = opened(config, sources, schema)
     if config.publish.chat is not None and not task.solves:
         raise ConfigError(f"publish.chat={config.publish.chat}: {task.name} have no chat messages; omit it")
     if keep is not None and "problem" not in schema.required:
@@ -78,10 +79,11 @@ def combine(config: Combine) -> Outcome:
     }
     if keep is not None:
         content["keep_problems_of"] = keep.described()
+    content |= drawing.described()
     with planned(config.run, config.name, "combine", content) as directory:
         stats = directory.published()
         if stats is None:
-            combining = _Combining(config, directory, sources, keep, task)
+            combining = _Combining(config, directory, sources, keep, task, drawing)
             stats = combining.publish()
         directory.clear()
         return Outcome(directory.dataset, stats, {key: source.name for key, source in sources.items()})
@@ -116,9 +118,16 @@ class _Combining:
     """The steps between a plan and its dataset."""
 
     def __init__(
-        self, config: Combine, directory: Directory, sources: Numbered, keep: Source | None, task: Task
+        self,
+        config: Combine,
+        directory: Directory,
+        sources: Numbered,
+        keep: Source | None,
+        task: Task,
+        drawing: Drawing,
     ) -> None:
         self._config, self._directory, self._sources, self._keep = config, directory, sources, keep
+        self._drawing = drawing
         self._schema = schema = task.schema
         common = [name for name in schema.optional if all(name in s.columns for s in sources.values())]
         self._optional = common if config.publish.provenance else []
@@ -128,10 +137,11 @@ class _Combining:
 
     def publish(self) -> dict[str, Any]:
         try:
-            return self._publish(self._parts())
+            return self._publish(self._drawn(self._parts()))
         except PartError:  # damaged since it was written: once more, from the inputs
             discard_damaged(part_path(self._directory.work, int(number)) for number in self._sources)
-            return self._publish(self._parts())
+            self._drawing.discard(self._directory.work)
+            return self._publish(self._drawn(self._parts()))
 
     def _parts(self) -> dict[str, PartManifest]:
         """Every input as a part, those that are there already left as they are."""
@@ -148,10 +158,19 @@ class _Combining:
             found[number] = self._write(int(number), self._sources[number], keep)
         return {number: found[number] for number in self._sources}
 
+    def _drawn(self, parts: dict[str, PartManifest]) -> dict[str, PartManifest]:
+        """Of the parts what is taken, where options say that not all of it is."""
+        return (
+            self._drawing.drawn(parts, self._directory.work) if any(p.rows for p in parts.values()) else parts
+        )
+
     def _write(self, number: int, source: Source, keep: ProblemSet | None) -> PartManifest:
-        types = column_types(self._schema.columns(self._optional))
+        least = self._config.min_votes
+        columns = self._schema.columns(self._optional)
+        asked = () if least is None else ("votes",)
+        types = column_types(self._schema.columns([*self._optional, *asked]))
         skipped = Skipped(self._config.on_bad_row, "on_bad_row")
-        other = read = 0
+        other = read = few = 0
         with PartWriter(
             self._directory.work,
             number,
@@ -159,17 +178,21 @@ class _Combining:
             provenance=self._optional,
             schema=self._schema,
         ) as part:
-            for rows in _batches(_usable(source, types, self._schema, skipped)):
+            for rows in batched(_usable(source, types, self._schema, skipped)):
                 read += len(rows)
                 kept = keep.holds([row["problem"] for row in rows]).tolist() if keep else [True] * len(rows)
                 for row, stays in zip(rows, kept, strict=True):
-                    if stays:
-                        part.write(row)
-                    else:
+                    if not stays:
                         other += 1
+                    elif least is not None and not has_votes(row["votes"], least):
+                        few += 1
+                    else:
+                        part.write({name: row[name] for name in columns} if len(row) > len(columns) else row)
             counts = {READ: read + sum(skipped.counts.values()), **skipped.counts}
             if other:
                 counts[OTHER_PROBLEM] = other
+            if few:
+                counts[FEW_VOTES] = few
             skipped.write(self._directory.skipped_rows(str(number)))
             return part.finish(counts | {KEPT: part.rows})
 
@@ -200,6 +223,7 @@ class _Combining:
         notes = [f"The rows of each input follow those of the one before; of {same} the first stays."]
         if self._keep is not None:
             notes.append(f"Only rows were taken whose problem is also in `{self._keep.name}`.")
+        notes += self._drawing.notes()
         return CardInfo(
             name=self._config.name,
             task=self._schema.task,
@@ -220,11 +244,6 @@ def _why(parts: Mapping[str, PartManifest]) -> str:
             if reason not in (KEPT, READ):
                 total[reason] = total.get(reason, 0) + count
     return ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.items())) or "they hold none"
-
-
-def _batches(rows: Iterator[Row]) -> Iterator[Sequence[Row]]:
-    while batch := list(islice(rows, _BATCH)):
-        yield batch
 
 
 def _usable(source: Source, types: Mapping[str, type], schema: Schema, skipped: Skipped) -> Iterator[Row]:

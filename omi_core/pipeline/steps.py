@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -134,10 +134,13 @@ def _content(schema: type, *without: str) -> Callable[[Values], Values]:
 def _chosen(values: Values, default: Any) -> Values:
     """The options that differ from their defaults, so that one that a later version adds changes nothing."""
     chosen = {}
+    late = {field.name for field in fields(default) if field.metadata.get("late")}
     for key, value in values.items():
         known = getattr(default, key)
         if options.is_schema(known):
-            chosen[key] = _chosen(value, known)
+            below = _chosen(value, known)
+            if below or key not in late:
+                chosen[key] = below
         elif value != known:
             chosen[key] = options.each_text(value, _by_bytes)
     return chosen
@@ -274,6 +277,8 @@ def _check_inputs(values: Values, root: Path) -> None:
         named = [("inputs", path) for path in given]
     else:
         named = [(f"inputs.{name}.path", item["path"]) for name, item in given.items()]
+    named += [("match", path) for path in values.get("match", ())]
+    named += [("noise.wrong", path) for path in values.get("noise", {}).get("wrong", ())]
     for key, path in [*named, ("keep_problems_of", values.get("keep_problems_of"))]:
         if path is not None and PLACE not in path:
             open_source(key, path, bad=Skipped(values["on_bad_row"], "on_bad_row").bad)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,7 @@ class FairRows:
         for number, problem in enumerate(problems, self.rows):
             if problem != self._last:
                 self._last = problem
-                digest = hashlib.blake2b(problem, digest_size=8).digest()
-                self._runs.append(int.from_bytes(digest, "little"))
+                self._runs.append(problem_digest(problem))
                 self._starts.append(number)
         draws = splitmix(digests, "solution", self._seed) >> np.uint64(32)
         self._draws[self.rows : self.rows + len(problems)] = draws
@@ -85,20 +84,30 @@ class Ranked:
     round: npt.NDArray[np.uint32]
     seed: int
 
+    def limited(self, counts: npt.NDArray[np.int64]) -> Ranked:
+        """The same rows, where of each problem at most this many are left: its first ones."""
+        return replace(self, counts=np.minimum(self.counts, counts))
+
     def draw(self, size: int) -> Draw:
         """The first `size` rows of the fair order; all rows when there are no more."""
-        ends = np.cumsum(np.bincount(self.round))
+        # Of round r there is a row of every problem that has more than r of them.
+        ends = np.cumsum(np.cumsum(np.bincount(self.counts)[::-1])[::-1][1:])
         full = int(np.searchsorted(ends, size, side="right"))
-        mask = self.round < full
+        mask = self.round < np.minimum(self.counts, full).astype(np.uint32)[self.problem]
         left = size - int(ends[full - 1]) if full else size
         if full == len(ends) or left == 0:
-            return Draw(mask, len(self.counts), full)
+            return Draw(mask, int(np.count_nonzero(self.counts)), full)
         candidates = np.flatnonzero(self.counts > full)
         place = np.argsort(splitmix(self.digests[candidates], "problem", self.seed, full), kind="stable")
         drawn = np.zeros(len(self.counts), np.bool_)
         drawn[candidates[place[:left]]] = True
         mask |= (self.round == full) & drawn[self.problem]
-        return Draw(mask, len(self.counts) if full else left, full)
+        return Draw(mask, int(np.count_nonzero(self.counts)) if full else left, full)
+
+
+def problem_digest(key: bytes) -> int:
+    """64 bits for a problem, from the part of a row's line that determines it (`Schema.group_key`)."""
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
 
 
 def splitmix(values: npt.NDArray[np.uint64], *words: str | int) -> npt.NDArray[np.uint64]:

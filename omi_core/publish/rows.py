@@ -66,6 +66,7 @@ COLUMNS: dict[str, Column] = {
         str, "kept, or repaired: the majority's answer took its place; null: there is none", repeats=True
     ),
     "replaced_answer": Column(str, "the ground truth before it was repaired", repeats=True),
+    "noise": Column(bool, "whether the solution was replaced by one that is wrong, or of another problem"),
     "pass_rate": Column(
         float, "share of the record's generations that are right; null: there is no ground truth"
     ),
@@ -125,7 +126,7 @@ SOLUTIONS = Schema(
     "solutions",
     ("problem", "generated_solution", "expected_answer", "problem_source"),
     ("record_id", "sample", "votes", "voters", "agreement", "solution_tokens", "teacher")
-    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer", "score"),
+    + ("reasoning", "reasoning_tokens", "pass_rate", "ground_truth", "replaced_answer", "score", "noise"),
     key=2,
 )
 # No task makes them: they are mixed out of chat messages of any origin.

@@ -60,6 +60,15 @@ def write_keep(place: Path, problems: int) -> dict[str, Any]:
     return {"rows": problems}
 
 
+def write_wrong(place: Path, rows: int) -> dict[str, Any]:
+    """A file with other solutions of the same problems, one for each row."""
+    import polars as pl
+
+    every = pl.scan_parquet(place / "dataset/data/train-*.parquet").select("problem", "generated_solution")
+    every.with_columns(pl.col("generated_solution") + " or not").sink_parquet(place / "wrong.parquet")
+    return {"rows": rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -76,11 +85,19 @@ def main() -> None:
         measured(write_keep, place, options.rows // options.per_problem)
         inputs = [str(place), str(place / "dataset/data/train-*.parquet")]
         keep = {"keep_problems_of": str(place / "keep.parquet")}
+        half = options.rows // 2
+        other = {"share": 0.2, "kind": "other"}
+        measured(write_wrong, place, options.rows)
+        wrong = {"share": 0.2, "wrong": [str(place / "wrong.parquet")]}
         shares = {"a": {"path": str(place)}, "b": {"path": str(place), "share": 0.25}}
         results |= {
             "combine one input": measured(combined, place, {"inputs": inputs[:1]}),
             "combine, one of them a file": measured(combined, place, {"inputs": inputs}),
             "combine, a tenth kept": measured(combined, place, {"inputs": inputs[:1]} | keep),
+            "combine, matched": measured(combined, place, {"inputs": inputs[:1], "match": [inputs[1]]}),
+            "combine, half of the rows": measured(combined, place, {"inputs": inputs[:1], "rows": half}),
+            "combine, 0.2 of another": measured(combined, place, {"inputs": inputs[:1], "noise": other}),
+            "combine, 0.2 wrong": measured(combined, place, {"inputs": inputs[:1], "noise": wrong}),
             "mix one input": measured(mixed, place, {"inputs": {"a": {"path": str(place)}}}),
             "mix, a third more drawn": measured(mixed, place, {"inputs": shares}),
         }

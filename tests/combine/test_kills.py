@@ -39,11 +39,12 @@ finally:
 
 @pytest.fixture
 def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
-    """The arguments of each command, on inputs that take a second or so."""
+    """The arguments of each case, on inputs that take a second or so."""
     for number in range(2):
         rows = [solution(f"{number} {at // 4}", f"{at} " * 20 + "\\boxed{5}") for at in range(2000)]
         dataset(f"run{number}", rows, options=Publish(chat="answer"))
     write_lines(tmp_path / "code.jsonl", [chat(f"c{at}") for at in range(2000)])
+    write_lines(tmp_path / "wrong.jsonl", [solution(f"0 {at // 4}", f"wrong {at}") for at in range(2000)])
     write_lines(tmp_path / "keep.jsonl", [{"problem": f"0 {at}"} for at in range(0, 500, 2)])
     return {
         "combine": [
@@ -51,6 +52,14 @@ def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
             f"keep_problems_of={tmp_path}/keep.jsonl",
             "publish.splits.small=1000",
             "publish.chat=answer",
+        ],
+        "noisy": [
+            f"inputs=[{tmp_path}/run0,{tmp_path}/run1]",
+            f"match=[{tmp_path}/run0,{tmp_path}/wrong.jsonl]",
+            "problems=400",
+            "rows=1500",
+            "noise.share=0.3",
+            f"noise.wrong=[{tmp_path}/wrong.jsonl]",
         ],
         "mix": [
             f"inputs.a.path={tmp_path}/run0",
@@ -62,7 +71,8 @@ def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
 
 
 def start(command: str, arguments: list[str], out: Path, kill_at: int = 0) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", PROGRAM, str(kill_at), command, *arguments, f"run.dir={out}"]
+    module = "mix" if command == "mix" else "combine"
+    words = [sys.executable, "-c", PROGRAM, str(kill_at), module, *arguments, f"run.dir={out}"]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -73,7 +83,7 @@ def carry_out(command: str, arguments: list[str], out: Path) -> str:
     return shown
 
 
-@pytest.mark.parametrize("command", ["combine", pytest.param("mix", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["combine", "noisy", pytest.param("mix", marks=pytest.mark.slow)])
 def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str
 ) -> None:
@@ -94,11 +104,15 @@ def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     assert kills > 3
     carry_out(command, arguments[command], out)
     assert contents(out / "dataset") == expected
-    assert {entry.name for entry in out.iterdir()} == {".lock", f"{command}.json", "dataset"}
+    assert {entry.name for entry in out.iterdir()} == {
+        ".lock",
+        "mix.json" if command == "mix" else "combine.json",
+        "dataset",
+    }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["combine", "mix"])
+@pytest.mark.parametrize("command", ["combine", "noisy", "mix"])
 def test_killed_at_random_moments_it_makes_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str
 ) -> None:
