@@ -64,7 +64,7 @@ def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Itera
         after = None
         for stage, kind in jobs_behind(step):
             yield stage, script(*job_of(pipeline, step, stage, after))
-            after = f"{kind}:<{step.name}: {stage}>"
+            after = f"{kind}:<{stage}>"
         return
     if run is None:
         run = _not_known_yet(pipeline, step)
