@@ -57,8 +57,13 @@ class Step:
 
     @property
     def trains(self) -> bool:
-        """Whether it is a directory of jobs.train, and on Slurm one job on GPUs."""
+        """Whether it is a directory of jobs.train, and on Slurm a job on GPUs with one on a CPU behind it."""
         return self.command == "train"
+
+    @property
+    def work_stage(self) -> str:
+        """Of a step that is no chain: the stage of the job that does its work."""
+        return "train" if self.trains else "step"
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,9 @@ def _expected(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> str:
 def _of_training(pipeline: Pipeline, step: Step, done: list[str]) -> Iterator[tuple[str, str]]:
     """(name, words) of the plan of a training, as far as it is known."""
     known = all(name in done for name in step.needs)
-    run = training_of(pipeline.config(step) if known else step.config)
+    values = pipeline.config(step) if known else step.config
+    stale = step_progress.is_stale(pipeline, step)  # what lies there is going to be moved aside
+    run = training_of(values | {"run": values["run"] | {"fresh": stale}})
     if PLACE in run.config.student.model:
         yield "student", "known when the step that makes it is done"
     else:

@@ -96,8 +96,10 @@ def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], see
         status.state = status.run.state
     elif jobs:
         status.state = "running" if any(jobs) else "waiting"
+        if status.training is not None:
+            status.training.state = status.state
     elif reason := status.reason or _killed(
-        pipeline, [e for e in entries if e["stage"] == "step"][-1:], seen
+        pipeline, [e for e in entries if e["stage"] == step.work_stage][-1:], seen
     ):
         status.state, status.reason = "failed", reason
     elif status.training is not None:

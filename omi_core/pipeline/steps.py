@@ -46,6 +46,7 @@ from omi_core.stages.planning import (
 )
 from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
+from omi_core.training.launching import processes
 from omi_core.training.students import check_student
 from omi_core.training.teaching import check_first_rows, check_installed, train
 from omi_core.training.train_options import Train
@@ -173,7 +174,10 @@ def _score_content(values: Values) -> Values:
 
 def _train_content(values: Values) -> Values:
     run = plan_training(options.restore(Train, values), lambda given, _: _stand_in(given))
-    return dict(run.content)
+    stages = {
+        name: stage | {"data": stage["data"]["digest"]} for name, stage in run.content["stages"].items()
+    }
+    return {**run.content, "stages": stages}
 
 
 def _stand_in(given: str) -> Source:
@@ -198,10 +202,8 @@ def _check_train(values: Values, root: Path) -> None:
     check_installed()
     run = training_of(values)
     if run.config.cluster.kind == "slurm":
-        raise ConfigError(
-            "+cluster: a step that trains is carried out on one machine only; run the steps before it there, "
-            "and jobs.train with +cluster by itself"
-        )
+        check_cluster(run.config.cluster)
+        processes(run)
     if PLACE not in run.config.student.model:
         check_student(run)
         known = tuple(stage for stage in run.stages if stage.source.files)

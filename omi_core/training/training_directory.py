@@ -7,8 +7,9 @@ from typing import Any
 
 from omi_core.store.files import read_json
 from omi_core.store.resumable import Resumable
+from omi_core.teachers.models import TRAINED
 
-MANIFEST, PROGRESS, CARD = "trained.json", "progress.json", "README.md"
+MANIFEST, PROGRESS, CARD = TRAINED, "progress.json", "README.md"
 
 
 def training_directory(root: Path) -> Resumable:

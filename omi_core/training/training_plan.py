@@ -76,9 +76,8 @@ def _student(run: TrainingRun, model: Any) -> str:
 
 def _of_rows(run: TrainingRun, stage: StagePlan) -> Iterator[tuple[str, str]]:
     try:
-        found = read_counts(stage.examples) or count_examples(
-            stage.source, run.work_of(stage), run.config.on_bad_row
-        )
+        found = None if run.config.run.fresh else read_counts(stage.examples)
+        found = found or count_examples(stage.source, run.work_of(stage), run.config.on_bad_row)
     except InputDamaged as error:
         raise ConfigError(str(error)) from error
     batch, steps = stage.settings.batch, stage.steps(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +75,24 @@ def test_the_plan_shows_what_is_known_before_the_data_is_there(here: Here, tmp_p
     assert "GiB for checkpoints and model" in out
     assert "6 records x 1 samples by model: 6" in out
     assert set(tmp_path.iterdir()) == before
+
+
+def test_on_slurm_it_is_a_job_on_gpus_and_one_on_a_cpu_behind_it(here: Here, tmp_path: Path) -> None:
+    recipe(tmp_path, student={"nodes": 2, "cluster.time": "9:00:00"})
+    site = ("+cluster=slurm", "cluster.partition=gpu", "cluster.gpus_per_node=2", "cluster.cpu_partition=cpu")
+    code, out, err = here(*WORDS, *site, "plan=true")
+    assert (code, err) == (0, "")
+    heads = re.findall(r"^== (student: .*)$", out, flags=re.M)
+    assert heads == ["student: train", "student: step", "student: rescue"]
+    work, after, _ = re.split(r"^== student: .*\n", out, flags=re.M)[1:]
+    for line in ("--nodes=2", "--partition=gpu", "--time=9:00:00", "--gpus-per-node=2"):
+        assert f"#SBATCH {line}\n" in work
+    assert " train student" in work and "scontrol requeue" in work
+    for line in ("--nodes=1", "--partition=cpu", "--dependency='afterany:<train>'"):
+        assert f"#SBATCH {line}\n" in after
+    assert " step student" in after and "--gpus" not in after
+    few = here(*WORDS, *site, "steps.student.training.batch=6")
+    assert few[0] == 2 and "training.batch=6: does not divide over 4 processes" in few[2]
 
 
 def test_stages_take_the_data_of_several_steps_and_of_files(here: Here, tmp_path: Path) -> None:
@@ -200,6 +219,7 @@ def start(place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     here: Here, tmp_path: Path, one_thread: None
 ) -> None:
@@ -225,3 +245,27 @@ def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     assert here("train", "data=all/01-solve", "training.steps=100", *TRAINING, "run.dir=alone")[0] == 0
     same_model(folder, tmp_path / "alone")
     assert "complete, nothing to do" in here(*WORDS)[2]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.vllm
+def test_the_demo_goes_from_a_teacher_to_the_evaluation_on_the_students_card(
+    here: Here, tmp_path: Path
+) -> None:
+    """With a rehearsal as its teacher: what the student learns is shown in tests/training/test_student.py."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    few = ("teacher=rehearsal", "size=10", "samples=2", "test_size=3", "steps.student.training.steps=2")
+    more = ("steps.student.training.report_to=[]", "steps.graded.sampling.max_tokens=8", "run.dir=all")
+    code, out, err = here("pipeline", "recipe=student_demo", *few, *more)
+    assert code == 0, err
+    steps = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
+    assert [(step["name"], step["state"]) for step in steps] == [
+        (name, "done") for name in ("lessons", "student", "graded")
+    ]
+    assert (steps[1]["rows_in"], steps[2]["rows_in"], steps[2]["rows_out"]) == (steps[0]["rows_out"], 3, 3)
+    card = (tmp_path / "all/02-student/model/README.md").read_text()
+    assert card.count("## Evaluation of model") == 1 and "| demo | 3 |" in card
+    before = {path: path.read_bytes() for path in (tmp_path / "all").rglob("*.json")}
+    assert "complete, nothing to do" in here("pipeline", "recipe=student_demo", *few, *more)[2]
+    assert {path: path.read_bytes() for path in before} == before
