@@ -42,8 +42,7 @@ def replies_of(name: str, asked: list[Lesson]) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    torch.set_num_threads(1)
-    model = AutoModelForCausalLM.from_pretrained(path(name), dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(path(name), dtype=torch.float32)
     tokenizer: Any = AutoTokenizer.from_pretrained(path(name), padding_side="left")
     prompts = [rendered(lesson.prompt) for lesson in asked]
     batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)

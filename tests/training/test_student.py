@@ -66,7 +66,7 @@ def likeliest(model: str, asked: Sequence[str]) -> dict[str, str]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    llama = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    llama: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     chats = [[{"role": "user", "content": text}] for text in asked]
     shape = {"add_generation_prompt": True, "return_dict": True, "return_tensors": "pt", "padding": True}
