@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 LEVEL = 0.95
-_STEPS = 200  # of a bisection, and of a continued fraction; both are exact far earlier
+_HALVINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Crossed:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the mean is with a confidence of `LEVEL`; the widest that there is with one seed or problem."""
+        """Where the mean is with a confidence of `LEVEL`; unbounded with one seed or problem."""
         if math.isnan(self.error):
             return -math.inf, math.inf
         half = self.error * quantile((1 + LEVEL) / 2, self.freedom) if self.error else 0.0
@@ -54,9 +54,9 @@ class Crossed:
 
     def below(self, value: float) -> float:
         """As `above`, of a mean as low or lower."""
-        return Crossed(
-            -self.mean, self.spread, self.error, self.freedom, self.seeds, self.problems
-        ).above(-value)
+        return Crossed(-self.mean, self.spread, self.error, self.freedom, self.seeds, self.problems).above(
+            -value
+        )
 
 
 def crossed(table: npt.NDArray[np.float64]) -> Crossed:
@@ -71,11 +71,16 @@ def crossed(table: npt.NDArray[np.float64]) -> Crossed:
         return Crossed(mean, spread, math.nan, math.nan, seeds, problems)
     rest = table - of_seeds[:, None] - of_problems + mean
     free = np.array([seeds - 1, problems - 1, (seeds - 1) * (problems - 1)], float)
-    squares = np.array([
-        problems * ((of_seeds - mean) ** 2).sum(),
-        seeds * ((of_problems - mean) ** 2).sum(),
-        (rest**2).sum(),
-    ]) / free
+    squares = (
+        np.array(
+            [
+                problems * ((of_seeds - mean) ** 2).sum(),
+                seeds * ((of_problems - mean) ** 2).sum(),
+                (rest**2).sum(),
+            ]
+        )
+        / free
+    )
     squares[squares < 1e-24] = 0.0
     variance = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
     if not variance:
@@ -99,7 +104,7 @@ def quantile(share: float, freedom: float) -> float:
     low, high = 0.0, 1.0
     while tail(high, freedom) > 1 - share:
         high *= 2
-    for _ in range(_STEPS):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if tail(middle, freedom) > 1 - share else (low, middle)
     return high
@@ -113,7 +118,7 @@ def _beta(x: float, a: float, b: float) -> float:
         return 1 - _beta(1 - x, b, a)
     front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     value = 1.0
-    for m in range(_STEPS, 0, -1):
+    for m in range(30 + 2 * math.isqrt(int(max(a, b))), 0, -1):  # far more than it takes
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m - 1) * (a + b + m - 1) * x / ((a + 2 * m - 2) * (a + 2 * m - 1))
         value = 1 + odd / (1 + even / value)
