@@ -12,9 +12,11 @@ from omi_core.cluster_options import Cluster
 from omi_core.config import AnyTeacher, Generate, RunOptions, check_tags, load_generate
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, option, section
+from omi_core.prompts import has_section
 from omi_core.prompts.prompt_options import Prompt
 from omi_core.tasks.scores import SCORES, SolutionsInFiles
 from omi_core.teachers.checkpoint import name_of_model
+from omi_core.teachers.models import trained_prompt
 from omi_core.teachers.teacher_options import Engine
 
 # What a text can be scored by is in the model; of sampling only the context depends on this.
@@ -71,6 +73,7 @@ def load_score(values: Mapping[str, Any]) -> Generate:
         raise ConfigError("model: missing; give model=HUB_ID, model=DIRECTORY or teacher=NAME")
     check_tags("reasoning_tags", config.reasoning_tags)
     _refuse_unread(config)
+    _choose_prompt(config)
     given = options.written(config)
     same = ("teacher", "prompt", "seed", "tasks", "reduce_tasks", "engine", "cluster", "plan", "canary")
     same += ("wait", "notify", "run")
@@ -86,6 +89,14 @@ def load_score(values: Mapping[str, Any]) -> Generate:
             "scores": columns,
         }
     )
+
+
+def _choose_prompt(config: Score) -> None:
+    """Shows a model of jobs.train its texts in the words of its training, where no others are chosen."""
+    asked = config.prompt
+    own = trained_prompt(config.teacher) if asked.name is None and asked.path is None else None
+    if own is not None and has_section(SCORES.task, None, str(own)):
+        asked.path = str(own)
 
 
 def _refuse_unread(config: Score) -> None:

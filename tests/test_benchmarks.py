@@ -15,6 +15,7 @@ from omi_core.decontaminate.questions import read_sets
 from omi_core.inputs import Skipped, read_records
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, check
+from omi_core.tasks.demo import world_rows
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = benchmarks.known()
@@ -118,3 +119,13 @@ def test_a_hub_that_cannot_be_read_is_told_with_the_option_that_names_a_file(
         f"{key}: cannot be read (ConnectionError: no way there); without a connection give a local file, "
         f"{instead}"
     )
+
+
+def test_the_problems_of_the_demo_are_held_out_and_no_known_test_set() -> None:
+    name, found = benchmarks.find("demo")
+    assert name == "demo" and name not in BENCHMARKS
+    skipped = Skipped()
+    asked = list(read_benchmark(name, found, 20, skipped))
+    assert len(asked) == 20 and None not in [record.expected_answer for record in asked]
+    seen = {row["problem"] for _, row in world_rows(Data(split="train", size=400))}
+    assert not seen & {record.text for record in asked}

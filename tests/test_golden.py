@@ -38,6 +38,7 @@ RECIPES = {
     "openmathinstruct2": ["tokenizer=tokenizer.json"],
     "openmathinstruct2_demo": [],
     "rehearsal": [],
+    "student_demo": [],
 }
 
 PROBLEMS = [

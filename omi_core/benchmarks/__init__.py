@@ -27,6 +27,9 @@ from omi_core.inputs import Row, file_rows, local_files
 from omi_core.inputs.data_options import Data
 from omi_core.options import ConfigError, did_you_mean, option, section
 
+# Problems of the embedded models' world, held out of its training data: for trials, and no test set.
+DEMO = "demo"
+
 # Files of one set differ in these names; each stands for the others where its own is missing.
 _PROBLEMS = ("problem", "question")
 _ANSWERS = ("answer", "final_answer", "solution")
@@ -67,12 +70,18 @@ def known() -> Mapping[str, Benchmark]:
 def find(word: str) -> tuple[str, Benchmark]:
     """(name, benchmark) of a word: NAME, NAME=FILE with the rows of a known one, or a YAML file of one's own.
 
+    `demo` is known, too, but is none of those that `known` lists.
+
     Raises:
         ConfigError: there is no such benchmark or file, or it is not well-formed.
     """
     name, equals, path = word.partition("=")
     if word.endswith((".yaml", ".yml")) and not equals:
         return _own(Path(word))
+    if word == DEMO:
+        return DEMO, Benchmark(
+            Data(name=DEMO, split="test", answer="answer"), source="made by the suite itself"
+        )
     if name not in known():
         near = did_you_mean(name, list(known()))
         raise ConfigError(

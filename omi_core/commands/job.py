@@ -8,6 +8,7 @@
     RUN advance                    of a run that is a step of a pipeline: submits the steps that wait for it
     RUN rescue                     when the job before it failed: sends it again, or ends the chain
     DIR train                      a training, on each of its nodes
+    PIPELINE train NAME            a step that trains, on each of its nodes
     PIPELINE step NAME             a step that is no chain of jobs, or any on one machine; then as advance
     PIPELINE rescue NAME           when the job of such a step failed: sends it again, or says why not
     DIR probe NAME                 of jobs.check: looks around and leaves a report
@@ -46,6 +47,10 @@ def main(arguments: list[str]) -> int:
                     from omi_core.pipeline import advance
 
                     return advance.STAGES[stage](root, *rest)
+                if stage == "train" and rest:
+                    from omi_core.pipeline.training_step import train_step
+
+                    return train_step(root, rest[0], stop)
                 if stage == "train":
                     from omi_core.training.launching import train_job
 

@@ -25,6 +25,8 @@ def main(config: Resume, runs: list[Path]) -> int:
 
         code, on_slurm = start.resume(runs[0], **plain, **sections), read_pipeline(runs[0]).on_slurm
         return wait_for(runs[0]) if config.wait and on_slurm and not code else code
+    if is_training(runs[0]) and (pipeline := Layout(runs[0]).pipeline) is not None:
+        return main(config, [pipeline])  # its job is the pipeline's
     if is_training(runs[0]):
         return _train_on(runs[0], plain | sections)
     from omi_core.commands.making import finish_here

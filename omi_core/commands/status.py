@@ -128,6 +128,8 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
             shown.append(f"{step.name}: {step.reason}")
         if step.run is not None:
             shown += one_run(step.run)
+        if step.training is not None:
+            shown += one_training(step.training)
     if status.state in ("stopped", "cancelled"):
         shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown

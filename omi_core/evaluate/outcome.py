@@ -27,6 +27,7 @@ from omi_core.records import digest128
 
 FIGURES, TABLE = "evaluation.json", "evaluation.csv"
 PROBLEMS, PAIRS = "problems.jsonl", "pairs.jsonl"
+CARD = "README.md"
 _VERSION = 1
 
 
@@ -91,7 +92,7 @@ def write_outcome(
         said = {"version": _VERSION, **about, "rows": [figure.to_json() for figure in figures]}
         _write(work / FIGURES, said)
         (work / TABLE).write_text(as_csv(figures), encoding="utf-8")
-        (work / "README.md").write_text(table(figures), encoding="utf-8")
+        (work / CARD).write_text(table(figures), encoding="utf-8")
         stats = {
             "version": _VERSION,
             "fingerprint": fingerprint,

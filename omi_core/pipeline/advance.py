@@ -2,9 +2,10 @@
 
 A step of `jobs.generate` or `jobs.evaluate` is a chain of jobs with one more link at its end, `advance`,
 which submits the steps that wait for it. Other steps are one job each, which does the same when its work is
-done. Whoever submits holds the pipeline's lock and writes down before and after what it submits, so that no
-step is submitted twice, and half a chain, whose submission was killed, is taken back. Behind each of these
-last jobs a rescue job waits for it to fail, and does its work, or sends it again.
+done; a training is one on GPUs and one behind it, which looks at what came of it. Whoever submits holds the
+pipeline's lock and writes down before and after what it submits, so that no step is submitted twice, and half
+a chain, whose submission was killed, is taken back. Behind each of these last jobs a rescue job waits for it
+to fail, and does its work, or sends it again.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omi_core import options
 from omi_core.hints import follow, to_continue
 from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
 from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
-from omi_core.pipeline.jobs_of_steps import job_of, pipeline_cluster
+from omi_core.pipeline.jobs_of_steps import job_of, jobs_behind, pipeline_cluster
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.state import step_entries
 from omi_core.pipeline.steps import generate_of
@@ -34,9 +36,12 @@ from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancel
 from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run, published
+from omi_core.stages.trained_card import tell_card
 from omi_core.store import ledger
 from omi_core.store.files import LockTaken, lock
 from omi_core.store.layout import Layout
+from omi_core.training.launching import plan_for_job
+from omi_core.training.train_options import Train
 
 # How long a job waits for room in the queue, or for the controller.
 _WAIT_S = 1800.0
@@ -92,6 +97,7 @@ def _published(root: Path) -> bool:
         print(f"not published yet: {goes_on}", flush=True)
         return False
     if (stats := published(run)) is not None:  # publish may have been killed before it told
+        tell_card(run)
         notify_published(run, stats)
     return True
 
@@ -103,7 +109,7 @@ def rescue_job(root: str, name: str | None = None) -> int:
         ChainEnded: a chain is over.
     """
     if name is not None:
-        return _rescue_step(read_pipeline(Path(root)), name)
+        return _rescue_step(read_pipeline(Path(root)), name, "rescue")
     layout = Layout(Path(root))
     if layout.pipeline is None:
         _published(layout.root)
@@ -120,13 +126,16 @@ def _was_cancelled(layout: Layout, entries: list[Entry]) -> bool:
     return any(job_failure(layout, key, state).cause is Cause.CANCELLED for key, state in seen.items())
 
 
-def _rescue_step(pipeline: Pipeline, name: str) -> int:
-    """Sends the job of a step again that has failed, if that makes sense. Returns the exit code."""
+def _rescue_step(pipeline: Pipeline, name: str, stage: str) -> int:
+    """Goes on where the step is done; else sends its job again, if that makes sense. Returns the exit code.
+
+    `stage` is that of the job at hand.
+    """
     step = pipeline.step(name)
     with waited_lock(pipeline.layout.lock):
         sent = _jobs_of(pipeline, step)
         done = step_progress.result(pipeline, step) is not None
-        if not done and sent and not _replaced(pipeline, step):
+        if not done and sent and not _replaced(pipeline, step, stage):
             seen = ask(sent[-1:])
             failures = [job_failure(pipeline.layout, key, seen[key]) for key in seen]
             decision = decide(failures, 1, len(sent), pipeline_cluster(pipeline).max_attempts)
@@ -145,18 +154,24 @@ def _rescue_step(pipeline: Pipeline, name: str) -> int:
 
 def _jobs_of(pipeline: Pipeline, step: Step) -> list[Entry]:
     """The ledger's jobs of a step that is not a chain, since the last command of a user."""
-    return [e for e in _since_a_command(pipeline) if e["stage"] == "step" and e["step"] == step.name]
+    stage = step.work_stage
+    return [e for e in _since_a_command(pipeline) if e["stage"] == stage and e["step"] == step.name]
 
 
-def _replaced(pipeline: Pipeline, step: Step) -> bool:
-    """Whether another rescue job has taken this one's place."""
-    jobs = [e["job"] for e in _entries(pipeline) if e["stage"] == "rescue" and e["step"] == step.name]
+def _replaced(pipeline: Pipeline, step: Step, stage: str) -> bool:
+    """Whether another job of this stage has taken this one's place."""
+    jobs = [e["job"] for e in _entries(pipeline) if e["stage"] == stage and e["step"] == step.name]
     return jobs[-1:] not in ([], [own_job()])
 
 
 def step_job(root: str, name: str) -> int:
-    """A step that is a process of its own; a job then submits what waits for it. Returns its exit code."""
+    """A step that is a process of its own; a job then submits what waits for it. Returns its exit code.
+
+    The work of a step that trains is that of the job before this one.
+    """
     pipeline = read_pipeline(Path(root))
+    if pipeline.on_slurm and pipeline.step(name).trains:
+        return _rescue_step(pipeline, name, "step")
     code = _carry_out(pipeline, name)
     if not pipeline.on_slurm:
         return code
@@ -290,19 +305,19 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
         if sending.submit_missing(run, by="pipeline" if first else "resume", after=after):
             raise ConfigError("its jobs could not be submitted, see above")
     else:
+        if step.trains:
+            plan_for_job(options.restore(Train, pipeline.config(step)))
         _send_job(pipeline, step, after)
     step_progress.note(pipeline, "sent", step)
 
 
 def _send_job(pipeline: Pipeline, step: Step, first: str | None) -> None:
-    cluster = pipeline_cluster(pipeline)
     after = dependency(first, pipeline.root)
-    for stage in ("step", "rescue"):
-        job = job_of(pipeline, step, stage, after)
-        identifier = submit_job(cluster, job)
+    for stage, kind in jobs_behind(step):
+        identifier = submit_job(*job_of(pipeline, step, stage, after))
         step_progress.note(pipeline, stage, step, job=identifier, array=None, after=after)
-        after = f"afternotok:{identifier}"
-        if stage == "step":
+        after = f"{kind}:{identifier}"
+        if stage == step.work_stage:
             print(f"{step.command:>9}  job {identifier}", flush=True)
 
 

@@ -155,7 +155,7 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     contents: dict[str, dict[str, Any]] = {}
     for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
         command = COMMANDS[draft.command]
-        given = list(words.cluster) if command.generates is not None else []
+        given = list(words.cluster) if command.on_cluster else []
         given += words.generate if draft.command == "generate" else []
         if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
             given.append(word("notify", words.own.notify))
@@ -163,7 +163,7 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         try:
             folder = step_directory(number, draft.name)
             values = compose_step(draft.command, folder, draft.options, given, words.folder)
-            if command.generates is not None and values["cluster"]["kind"] != cluster.kind:
+            if command.on_cluster and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
         except ConfigError as error:

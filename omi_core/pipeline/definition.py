@@ -55,6 +55,16 @@ class Step:
         """Whether it is a chain of jobs on Slurm, with a ledger of its own, and not one job."""
         return self.is_run and self.command != "reduce"
 
+    @property
+    def trains(self) -> bool:
+        """Whether it is a directory of jobs.train, and on Slurm a job on GPUs with one on a CPU behind it."""
+        return self.command == "train"
+
+    @property
+    def work_stage(self) -> str:
+        """Of a step that is no chain: the stage of the job that does its work."""
+        return "train" if self.trains else "step"
+
 
 @dataclass(frozen=True)
 class Pipeline:

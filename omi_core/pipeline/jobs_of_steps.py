@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from omi_core import options
 from omi_core.cluster_options import Cluster
 from omi_core.config import Generate, load_generate
 from omi_core.pipeline.definition import Pipeline, Step
@@ -18,6 +19,7 @@ from omi_core.slurm.submit import Chain, Site, shares
 from omi_core.stages.run import Run
 from omi_core.store.layout import Layout
 from omi_core.store.plan import Plan
+from omi_core.training.train_options import Train
 
 
 def pipeline_cluster(pipeline: Pipeline) -> Cluster:
@@ -25,16 +27,31 @@ def pipeline_cluster(pipeline: Pipeline) -> Cluster:
     return load_generate({"cluster": pipeline.cluster}).cluster
 
 
-def job_of(pipeline: Pipeline, step: Step, stage: str, after: str | None) -> Job:
-    """The job of a step that is no chain, or (`stage` rescue) the one behind it."""
-    return Job(
+def jobs_behind(step: Step) -> tuple[tuple[str, str], ...]:
+    """(stage, how the next one depends on it) of each job of a step that is no chain, the first one first.
+
+    What goes on behind a training is decided on a CPU: its nodes are not held while the queue has no room.
+    """
+    last = (("step", "afternotok"), ("rescue", ""))
+    return (("train", "afterany"), *last) if step.trains else last
+
+
+def job_of(pipeline: Pipeline, step: Step, stage: str, after: str | None) -> tuple[Cluster, Job]:
+    """A job of a step that is no chain, as `jobs_behind` lists them, and where it goes."""
+    cluster, nodes = pipeline_cluster(pipeline), 1
+    if stage == "train":
+        config = options.restore(Train, step.config)
+        cluster, nodes = config.cluster, config.nodes
+    job = Job(
         name=f"{pipeline.root.name}.{step.name}",
         stage=stage,
         arguments=(str(pipeline.root), stage, step.name),
         logs=pipeline.layout.logs,
         token=pipeline.fingerprint[:12],
         after=after,
+        nodes=nodes,
     )
+    return cluster, job
 
 
 def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Iterator[tuple[str, str]]:
@@ -44,8 +61,10 @@ def texts_of(pipeline: Pipeline, step: Step, run: Run[Generate] | None) -> Itera
     are shown then as large as its tasks, and its fingerprint as zeros.
     """
     if not step.is_chain:
-        for stage, after in (("step", None), ("rescue", f"afternotok:<{step.name}>")):
-            yield stage, script(pipeline_cluster(pipeline), job_of(pipeline, step, stage, after))
+        after = None
+        for stage, kind in jobs_behind(step):
+            yield stage, script(*job_of(pipeline, step, stage, after))
+            after = f"{kind}:<{stage}>"
         return
     if run is None:
         run = _not_known_yet(pipeline, step)

@@ -15,6 +15,8 @@ from omi_core.slurm.failures import log_line, words_of
 from omi_core.slurm.run_status import Status, gather_readable
 from omi_core.store import ledger
 from omi_core.store.layout import Layout
+from omi_core.training.training_directory import is_training
+from omi_core.training.training_status import TrainingStatus, gather_training
 
 Entry = dict[str, Any]
 Seen = Mapping[states.TaskKey, states.TaskState]
@@ -22,7 +24,10 @@ Seen = Mapping[states.TaskKey, states.TaskState]
 
 @dataclass
 class StepStatus:
-    """A step: `done`, `to do`, or as its run or its job is; of a run that is being made its own status."""
+    """A step: `done`, `to do`, or as its run or its job is.
+
+    Of a run that is being made, and of a training, there is its own status.
+    """
 
     name: str
     command: str
@@ -32,6 +37,7 @@ class StepStatus:
     hash: str | None = None
     reason: str | None = None
     run: Status | None = None
+    training: TrainingStatus | None = None
 
 
 @dataclass
@@ -83,15 +89,21 @@ def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], see
     status = StepStatus(step.name, step.command, "to do", reason=step_progress.failure(pipeline, step))
     entries = step_entries(pipeline, step)
     jobs = [live[entry["job"]] for entry in entries if entry["job"] in live]
+    if step.trains and is_training(pipeline.directory(step)):
+        status.training = gather_training(pipeline.directory(step))
     if step.is_run and Layout(pipeline.directory(step)).plan.is_file():
         status.run = gather_readable(pipeline.directory(step))
         status.state = status.run.state
     elif jobs:
         status.state = "running" if any(jobs) else "waiting"
+        if status.training is not None:
+            status.training.state = status.state
     elif reason := status.reason or _killed(
-        pipeline, [e for e in entries if e["stage"] == "step"][-1:], seen
+        pipeline, [e for e in entries if e["stage"] == step.work_stage][-1:], seen
     ):
         status.state, status.reason = "failed", reason
+    elif status.training is not None:
+        status.state = status.training.state
     elif any(entry.get("step") == step.name for entry in ledger.read(pipeline.layout.ledger)):
         status.state = "stopped"
     return status

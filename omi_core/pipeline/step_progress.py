@@ -16,9 +16,10 @@ from omi_core.records import digest128
 from omi_core.stages.run import published_as
 from omi_core.store import ledger
 from omi_core.store.files import move_aside, read_json, write_json
-from omi_core.store.fingerprint import fingerprint
+from omi_core.store.fingerprint import directory_digest, fingerprint
 from omi_core.store.layout import Layout
 from omi_core.store.plan import read_plan
+from omi_core.training.training_directory import whole_model
 
 _CHUNK = 1 << 20
 
@@ -45,7 +46,9 @@ def result(pipeline: Pipeline, step: Step) -> Result | None:
         manifest = read_json(pipeline.manifest(step))
         if manifest.pop("content") != _content(pipeline, step):
             return None
-        return Result(**manifest) if (pipeline.directory(step) / step.product).exists() else None
+        product = pipeline.directory(step) / step.product
+        there = whole_model(product) if step.trains else product.exists()
+        return Result(**manifest) if there else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or damaged: make it anew
         return None
 
@@ -94,17 +97,9 @@ def _of_run(layout: Layout) -> Result | None:
 
 def write_result(pipeline: Pipeline, step: Step) -> None:
     """Says, durably, that a step that is no run is done; its product is read for that."""
-    directory = pipeline.directory(step)
     sources = [result(pipeline, pipeline.step(name)) for name in step.reads]
     read = sum(source.rows_out for source in sources if source) if sources else None
-    stats = None
-    if (directory / step.product).is_dir():
-        recover(directory / step.product)
-        stats = read_stats(directory / step.product)
-    if stats is not None:
-        made = Result(read, stats["rows"], stats["content_hash"][:32])
-    else:
-        made = Result(read, *_rows_and_hash(directory / step.product))
+    made = Result(read, *_rows_and_hash(pipeline.directory(step) / step.product))
     write_json(pipeline.manifest(step), asdict(made) | {"content": _content(pipeline, step)})
 
 
@@ -113,9 +108,15 @@ def _content(pipeline: Pipeline, step: Step) -> str:
 
 
 def _rows_and_hash(path: Path) -> tuple[int, str]:
-    """Lines of a file and the hash of its bytes."""
+    """Rows of a dataset, lines of a file, or the rows that a model has learnt from; and the hash of it."""
     import hashlib
 
+    if (model := whole_model(path)) is not None:
+        return model["rows"], directory_digest(path)
+    if path.is_dir():
+        recover(path)
+        if stats := read_stats(path):
+            return stats["rows"], stats["content_hash"][:32]
     digest, lines = hashlib.blake2b(digest_size=16), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -6,6 +6,7 @@ command. To make another command a step, add it to `COMMANDS`.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,7 @@ from omi_core import benchmarks, options
 from omi_core.benchmarks.reading import by_name
 from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.finishing import combine_datasets, mix_datasets
-from omi_core.combine.sources import open_source
+from omi_core.combine.sources import Source, open_source
 from omi_core.composing.compose import command_root, compose_values
 from omi_core.composing.grammar import word
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
@@ -35,8 +36,21 @@ from omi_core.publish.dataset import read_stats
 from omi_core.score_options import load_score
 from omi_core.slurm.script import check_cluster, replicas
 from omi_core.stages.here import bring_home
-from omi_core.stages.planning import chosen_content, generate_content, plan_generate, plan_reduce
+from omi_core.stages.knowing import name_weights
+from omi_core.stages.planning import (
+    chosen_content,
+    content_by_bytes,
+    generate_content,
+    plan_generate,
+    plan_reduce,
+)
+from omi_core.tasks import task_of
+from omi_core.tasks.prompting import Prompting
+from omi_core.training.launching import processes
+from omi_core.training.students import check_student
+from omi_core.training.teaching import check_first_rows, check_installed, train
 from omi_core.training.train_options import Train
+from omi_core.training.training_run import TrainingRun, data_source, plan_training
 
 Values = dict[str, Any]
 
@@ -54,6 +68,7 @@ class Command:
     later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
     says is not a run; `input` is the option that names the rows it takes on. `generates` makes of the options
     the run that the command generates, if it does; `besides` are options that a finished run is asked for.
+    `on_cluster` says that it has a section `cluster`.
     """
 
     content: Callable[[Values], Values]
@@ -67,11 +82,26 @@ class Command:
     input: str = "data.path"
     generates: Callable[[Values], Generate] | None = None
     besides: tuple[str, ...] = ()
+    on_cluster: bool = False
+
+
+def _content_of_run(config: Generate) -> Values:
+    """As `generate_content`; of a model that an earlier step makes without a look at it."""
+    if PLACE not in config.teacher.model:
+        return generate_content(config)
+    content = content_by_bytes(config) | {"prompt": _prompt_content(config)}
+    name_weights(config.teacher, content["teacher"])
+    return content
+
+
+def _prompt_content(config: Generate) -> Any:
+    given = config.prompt.path or ""
+    return given if PLACE in given else Prompting(config).content()
 
 
 def _generate_content(values: Values) -> Values:
     config = options.restore(Generate, values)
-    return generate_content(config) | {"data": _chosen(values["data"], Data())}
+    return _content_of_run(config) | {"data": _chosen(values["data"], Data())}
 
 
 def _evaluation(values: Values) -> Generate:
@@ -84,7 +114,14 @@ def _evaluate_content(values: Values) -> Values:
         name: _chosen(options.written(benchmark), benchmarks.Benchmark())
         for name, benchmark in by_name(config.evaluation.benchmarks).items()
     }
-    return generate_content(config) | {"benchmarks": read, "limit": config.evaluation.limit}
+    content = _content_of_run(config) | {"benchmarks": read, "limit": config.evaluation.limit}
+    return content | _prompt_of_training(config, values)
+
+
+def _prompt_of_training(config: Generate, values: Values) -> Values:
+    """For the prompt that an earlier step leaves beside its model, where no other is chosen."""
+    chosen = values["prompt"]["name"] or values["prompt"]["path"]
+    return {"prompt": "of the training"} if PLACE in config.teacher.model and not chosen else {}
 
 
 def _reduce_content(values: Values) -> Values:
@@ -131,27 +168,66 @@ def _by_bytes(text: str) -> str:
 
 def _score_content(values: Values) -> Values:
     config = load_score(values)
-    return generate_content(config) | {"input": _by_bytes(str(values["input"]))}
+    content = _content_of_run(config) | {"input": _by_bytes(str(values["input"]))}
+    return content | _prompt_of_training(config, values)
+
+
+def _train_content(values: Values) -> Values:
+    run = plan_training(options.restore(Train, values), lambda given, _: _stand_in(given))
+    stages = {
+        name: stage | {"data": stage["data"]["digest"]} for name, stage in run.content["stages"].items()
+    }
+    return {**run.content, "stages": stages}
+
+
+def _stand_in(given: str) -> Source:
+    """For training data that is known by its bytes, or is to be made by an earlier step."""
+    return Source("", (), (), _by_bytes(given))
+
+
+def training_of(values: Values) -> TrainingRun:
+    """The training of a step as far as it is known: sources that earlier steps make are without files.
+
+    Raises:
+        ConfigError: what comes from outside cannot be had.
+    """
+
+    def source_of(given: str, on_bad_row: str) -> Source:
+        return _stand_in(given) if PLACE in given else data_source(given, on_bad_row)
+
+    return plan_training(options.restore(Train, values), source_of)
+
+
+def _check_train(values: Values, root: Path) -> None:
+    check_installed()
+    run = training_of(values)
+    if run.config.cluster.kind == "slurm":
+        check_cluster(run.config.cluster)
+        processes(run)
+    if PLACE not in run.config.student.model:
+        check_student(run)
+        known = tuple(stage for stage in run.stages if stage.source.files)
+        check_first_rows(dataclasses.replace(run, stages=known))
 
 
 def _check_generate(values: Values, root: Path) -> None:
     config = load_generate(placed(values, root))
     _check_site(config)
     if PLACE not in (values["data"]["path"] or ""):
-        _plan_first(config)
+        _plan_first(config, PLACE in values["teacher"]["model"])
 
 
 def _check_evaluate(values: Values, root: Path) -> None:
     config = _evaluation(placed(values, root))
     _check_site(config)
-    _plan_first(config)
+    _plan_first(config, PLACE in _evaluation(values).teacher.model)
 
 
 def _check_score(values: Values, root: Path) -> None:
     config = load_score(placed(values, root))
     _check_site(config)
     if PLACE not in values["input"]:
-        _plan_first(config)
+        _plan_first(config, PLACE in load_score(values).teacher.model)
 
 
 def _check_site(config: Generate) -> None:
@@ -160,11 +236,14 @@ def _check_site(config: Generate) -> None:
         replicas(config)
 
 
-def _plan_first(config: Generate) -> None:
-    """Plans the run for its first record alone, and makes nothing."""
+def _plan_first(config: Generate, model_to_come: bool) -> None:
+    """Plans the run for its first record alone, and makes nothing; without the model if it is not there."""
     config.data.limit = config.evaluation.limit = 1
     config.plan = config.run.fresh = True
-    plan_generate(config)
+    if model_to_come:
+        next(task_of(config).records(config, Skipped(config.data.on_bad_row)), None)
+    else:
+        plan_generate(config)
 
 
 def _check_reduce(values: Values, root: Path) -> None:
@@ -232,8 +311,6 @@ def make_here(
     if isinstance(config, Preferences):
         return make_preferences(config)
     if isinstance(config, Train):
-        from omi_core.training.teaching import train
-
         return train(config)
     return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
@@ -241,7 +318,9 @@ def make_here(
 _CHECK_FILES = {"pairs": "contamination.jsonl", "clean": "clean.jsonl", "nearest": "nearest.jsonl"}
 
 COMMANDS = {
-    "generate": Command(_generate_content, _check_generate, is_run=True, generates=load_generate),
+    "generate": Command(
+        _generate_content, _check_generate, is_run=True, generates=load_generate, on_cluster=True
+    ),
     "evaluate": Command(
         _evaluate_content,
         _check_evaluate,
@@ -250,8 +329,11 @@ COMMANDS = {
         input="benchmarks",
         generates=_evaluation,
         besides=("min", "training_data", "data", "scores", "judge", "judge_wrong"),
+        on_cluster=True,
     ),
-    "score": Command(_score_content, _check_score, is_run=True, input="input", generates=load_score),
+    "score": Command(
+        _score_content, _check_score, is_run=True, input="input", generates=load_score, on_cluster=True
+    ),
     "reduce": Command(_reduce_content, _check_reduce, is_run=True, input="input"),
     "decontaminate": Command(
         _content(Decontaminate, *_CHECK_FILES),
@@ -264,6 +346,14 @@ COMMANDS = {
     "combine": Command(_content(Combine, "run"), _check_inputs, input="inputs"),
     "mix": Command(_content(Mix, "run"), _check_inputs, input="inputs"),
     "preferences": Command(_content(Preferences, "run", "workers"), _check_preferences, input="inputs"),
+    "train": Command(
+        _train_content,
+        _check_train,
+        outputs={"": "model", "prompt": "model/prompt.yaml"},
+        product="model",
+        input="training_data",
+        on_cluster=True,
+    ),
 }
 
 

@@ -111,6 +111,17 @@ def load(
     )
 
 
+def has_section(task: str, name: str | None, path: str | None = None) -> bool:
+    """Whether a template, of the suite or of a file, has a section of its own for this task.
+
+    Raises:
+        ConfigError: no such template or file.
+    """
+    if name is None and path is None:
+        return False
+    return task in _read(f"prompt.path={path}" if path else f"prompt.name={name}", name or "", path)
+
+
 def _template(
     label: str, form: Form, style: str, variant: Mapping[str, Any], examples: int | None
 ) -> Template:

@@ -30,6 +30,7 @@ from omi_core.stages.reduce import discard_damaged, finished_part, part_paths, p
 from omi_core.stages.run import Run, is_current, open_to_continue, outcome, published
 from omi_core.stages.stopping import SIGNALS, Stop, Stopped
 from omi_core.stages.summary import show_summary
+from omi_core.stages.trained_card import tell_card
 from omi_core.store.attempts import Attempt, AttemptDamaged, read_attempt
 from omi_core.store.files import write_json
 from omi_core.store.layout import Layout
@@ -119,6 +120,7 @@ def publish(root: str, numbers: list[int], stop: Stop) -> int:
             if stats is None or not is_current(run, stats):
                 stats = publish_run(run, parts)
             show_summary(run, stats, gpu_hours(run))
+        tell_card(run)
         notify_published(run, stats)
     except PartError as error:
         print(f"publish: {error}", flush=True)

@@ -14,6 +14,7 @@ from omi_core.stages.notify import command_of, notify_ended, notify_published
 from omi_core.stages.run import Run, published
 from omi_core.stages.stopping import Stop, Stopped, listening
 from omi_core.stages.summary import announce, show_summary
+from omi_core.stages.trained_card import tell_card
 from omi_core.store.files import disk_failed
 from omi_core.store.frames import FrameDamaged
 from omi_core.store.journal import AppendFailed
@@ -53,6 +54,7 @@ def bring_home(drain_seconds: float, make: Callable[[], Run[Any]]) -> int:
             if stats is None or hole_of(stats) is not None:
                 stats = run_locally(run, stop)
             show_summary(run, stats)
+            tell_card(run)
             notify_published(run, stats)
         except Stopped:
             return 130

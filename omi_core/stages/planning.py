@@ -261,6 +261,11 @@ def _link(path: Path, target: Path) -> None:
 def chosen_content(config: Generate | Reduce) -> dict[str, Any]:
     """The options that decide the dataset, files that they name by their bytes; the input adds more."""
     task_of(config).filters(config)  # a missing tokenizer is a mistake now, not after GPU hours
+    return content_by_bytes(config)
+
+
+def content_by_bytes(config: Generate | Reduce) -> dict[str, Any]:
+    """As `chosen_content`, without a look at the model, which may not be there yet."""
     content = schema.content(config)
     for name, section in content.items():
         if isinstance(section, dict) and section.get("tokenizer") is not None:

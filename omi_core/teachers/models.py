@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from omi_core.options import ConfigError
-from omi_core.teachers.teacher_options import TeacherOptions
+from omi_core.teachers.teacher_options import LOADED, TeacherOptions
 
+TRAINED = "trained.json"  # what jobs.train leaves in the directory of a model
 EMBEDDED = {
     "embedded:strong": "tiny",
     "embedded:weak": "tiny_weak",
@@ -47,8 +48,16 @@ def lacks_chat_template(teacher: TeacherOptions) -> bool:
 
 def trained_prompt(teacher: TeacherOptions) -> Path | None:
     """The template that jobs.train left beside the model; None where there is none."""
-    directory = local_directory(teacher.model) if teacher.kind == "vllm" else None
+    directory = local_directory(teacher.model) if teacher.kind in LOADED else None
     return directory / "prompt.yaml" if directory and (directory / "prompt.yaml").is_file() else None
+
+
+def trained_card(teacher: TeacherOptions) -> Path | None:
+    """The card of a model that jobs.train has made; None of another one, or where it was taken away."""
+    directory = local_directory(teacher.model) if teacher.kind in LOADED else None
+    if directory is None or not (directory / TRAINED).is_file():
+        return None
+    return directory / "README.md" if (directory / "README.md").is_file() else None
 
 
 def read_template(teacher: TeacherOptions) -> str | None:

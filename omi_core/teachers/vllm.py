@@ -13,6 +13,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from omi_core.finish import finished
@@ -36,17 +37,27 @@ _TRIES = 3
 
 
 @dataclass(slots=True)
-class Running:
-    """A request in the engine: since when, whether its prompt has opened thinking, and which try it is.
-
-    `seconds` is how long it was there, once it is finished.
-    """
+class Prepared:
+    """What the engine gets for a request: `opened` says that the prompt ends inside of thinking."""
 
     request: Request
-    admitted: float
+    tokens: list[int]
+    params: SamplingParams | PoolingParams
     opened: bool
-    tries: int = 1
+    tries: int
+
+
+@dataclass(slots=True)
+class Running:
+    """A request in the engine since `admitted`; `seconds` is how long it was there, once it is finished."""
+
+    prepared: Prepared
+    admitted: float
     seconds: float = 0.0
+
+    @property
+    def request(self) -> Request:
+        return self.prepared.request
 
 
 class _Held:
@@ -179,18 +190,21 @@ class VllmTeacher(Teacher):
     ) -> Generator[Sample, None, bool]:
         """Fills the engine's queue; returns whether the requests have run dry. Yields what it refuses.
 
-        Several at a time, as samples are made: after a step of the engine nothing of this is in the
-        processor's caches, and the first of several takes more time than all others.
+        Several at a time, one kind of work after the other: after a step of the engine nothing of this is in
+        the processor's caches, and the first of several takes more time than all others.
         """
-        while len(running) < self._in_flight:
-            if (request := next(requests, None)) is None:
+        while (room := self._in_flight - len(running)) > 0:
+            asked = [self._prepared(request) for request in list(islice(requests, room))]
+            for each in asked:
+                refused = each if isinstance(each, Sample) else self._admit(each, running)
+                if refused is not None:
+                    yield refused
+            if len(asked) < room:
                 return True
-            if (refused := self._admit(request, running)) is not None:
-                yield refused
         return False
 
-    def _admit(self, request: Request, running: dict[str, Running], tries: int = 1) -> Sample | None:
-        """Adds the request to the engine, or returns the sample that says why it never can be."""
+    def _prepared(self, request: Request) -> Prepared | Sample:
+        """What the engine gets for a request, or the sample that says why it never can be."""
         try:
             tokens = self._tokenize(request)
         except TemplateFailed as error:
@@ -200,15 +214,19 @@ class VllmTeacher(Teacher):
             return request.refused(f"TemplateFailed: {error}")
         if len(tokens) > self._longest:
             return self._too_long(request, len(tokens))
+        return Prepared(request, tokens, self._params(request.seed), self._opens_thinking(), 1)
+
+    def _admit(self, prepared: Prepared, running: dict[str, Running]) -> Sample | None:
+        """Adds a request to the engine, or returns the sample that says why it never can be."""
+        request, tokens = prepared.request, prepared.tokens
         name = f"{request.record.ordinal}-{request.index}"
-        params = self._params(request.seed)
         try:
-            self._engine.add_request(name, self._input(tokens), params, **self._adapter)
+            self._engine.add_request(name, self._input(tokens), prepared.params, **self._adapter)
         except ValueError as error:  # vLLM's word for a request that it does not take
             return request.refused(f"ValueError: {' '.join(str(error).split())[:300]}", len(tokens))
         except Exception as error:
             raise EngineFailed(error) from error
-        running[name] = Running(request, time.monotonic(), self._opens_thinking(), tries)
+        running[name] = Running(prepared, time.monotonic())
         return None
 
     def _opens_thinking(self) -> bool:
@@ -241,8 +259,9 @@ class VllmTeacher(Teacher):
                 held.add(done, output, reason)
             elif ended == "abort":  # not by us: what we abort we do not wait for
                 given_up += 1
-            elif done.tries < _TRIES:
-                if (refused := self._admit(done.request, running, done.tries + 1)) is not None:
+            elif done.prepared.tries < _TRIES:
+                done.prepared.tries += 1
+                if (refused := self._admit(done.prepared, running)) is not None:
                     yield refused
             else:
                 yield done.request.refused(
@@ -265,7 +284,7 @@ class VllmTeacher(Teacher):
         best: CompletionOutput = output.outputs[0]
         prompt_tokens = len(output.prompt_token_ids or ())
         try:
-            trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.opened)
+            trace, answer, thought = self._thinking.part(best.text, best.token_ids, done.prepared.opened)
         except ParserFailed as error:
             return done.request.refused(f"ParserFailed: {error}", prompt_tokens)
         return done.request.sample(

@@ -29,10 +29,16 @@ from omi_core.prompts import Template
 from omi_core.stages.progress import LINE_SECONDS
 from omi_core.store.files import read_json, replacing, write_json
 from omi_core.teachers.chat_prompt import TemplateFailed
+from omi_core.training.preference_rendering import (
+    PREFERENCES,
+    PreferenceRendering,
+    holds_preferences,
+    open_scoring_tokenizer,
+)
 from omi_core.training.rendering import EMPTY, NO_LOSS, Example, Rendering, open_tokenizer
 from omi_core.training.train_options import Student, Training
 
-COLUMNS = ("messages", "problem", "generated_solution", "reasoning")
+_REPLIES = ("messages", "problem", "generated_solution", "reasoning")
 TEMPLATE_FAILED = "template_failed"
 _CHUNK = 4096  # rows that a process renders at once
 _QUEUED = 3  # chunks that wait, for each process
@@ -40,7 +46,10 @@ _QUEUED = 3  # chunks that wait, for each process
 
 @dataclass
 class Counts:
-    """What became of the rows of a stage. `tokens` are all of them, `trained` those with a loss."""
+    """What became of the rows of a stage. `tokens` are all of them, `trained` those with a loss.
+
+    Of preference data `responses` are counted, and `longest` is the longest one.
+    """
 
     read: int = 0
     rows: int = 0
@@ -48,6 +57,7 @@ class Counts:
     tokens: int = 0
     trained: int = 0
     longest: int = 0
+    responses: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
     digest: str = ""
@@ -57,10 +67,10 @@ class Counts:
         told = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(self.left_out.items())]
         out = f"; left out: {', '.join(told)}" if told else ""
         cut = f", {self.cut:,} cut off" if self.cut else ""
-        return (
-            f"{self.read:,} rows, {self.rows:,} taken{cut}{out}; {self.tokens:,} tokens, of which "
-            f"{self.trained:,} have a loss; the longest row has {self.longest:,}"
-        )
+        taken = f"{self.read:,} rows, {self.rows:,} taken{cut}{out}; {self.tokens:,} tokens"
+        if self.responses:
+            return f"{taken} in {self.responses:,} responses, of which the longest has {self.longest:,}"
+        return f"{taken}, of which {self.trained:,} have a loss; the longest row has {self.longest:,}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,7 @@ def _examples(
     digest, left_out = hashlib.blake2b(digest_size=16), Counter[str]()
     skipped = Skipped(on_bad_row, "on_bad_row")
     told = time.monotonic()
-    for made in _rendered(islice(_rows(source, skipped), limit), work):
+    for made in _rendered(islice(_rows(source, skipped, work.stage), limit), work):
         for each in made:
             counts.read += 1
             if isinstance(each, str):
@@ -146,7 +156,9 @@ def _examples(
             counts.cut += each.cut
             counts.tokens += len(each.tokens)
             counts.trained += len(each.tokens) - each.labels.count(NO_LOSS)
-            counts.longest = max(counts.longest, len(each.tokens))
+            lengths = _lengths_of_responses(each) if work.stage.scores_responses else []
+            counts.responses += len(lengths)
+            counts.longest = max(counts.longest, *(lengths or [len(each.tokens)]))
             digest.update(np.asarray([len(each.tokens), *each.tokens, *each.labels], "<i4").tobytes())
             yield each
         if time.monotonic() - told > LINE_SECONDS:
@@ -157,14 +169,30 @@ def _examples(
     counts.digest = digest.hexdigest()
 
 
-def _rows(source: Source, skipped: Skipped) -> Iterator[Row]:
-    for where, row in source.rows(COLUMNS, (), skipped.bad):
-        if "messages" not in row and "generated_solution" not in row:
-            has = ", ".join(map(str, list(row)[:12])) or "none"
-            line = (
-                f"data: {where} has no column messages, and no problem and generated_solution; it has {has}"
-            )
-            skipped.bad(BadRow(EMPTY, where, line))
+def _lengths_of_responses(example: Example) -> list[int]:
+    ends = [at + 1 for at, label in enumerate(example.labels) if label != NO_LOSS]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def refusal(columns: Sequence[str], stage: Training) -> str | None:
+    """Why rows of these columns are not what the stage learns from, and what to do; None when they are."""
+    has = ", ".join(map(str, columns[:12])) or "none"
+    if stage.scores_responses:
+        wanted = "problem, responses and right; messages and right; or prompt, chosen and rejected"
+        return None if holds_preferences(columns) else f"is no preference data: {wanted}; it has {has}"
+    if "messages" in columns and not ("right" in columns and holds_preferences(columns)):
+        return None
+    if {"problem", "generated_solution"} <= set(columns):
+        return None
+    if holds_preferences(columns):
+        return "is preference data, right and wrong responses; give training=acemath_rm, or other data"
+    return f"has neither messages nor problem and generated_solution; it has {has}"
+
+
+def _rows(source: Source, skipped: Skipped, stage: Training) -> Iterator[Row]:
+    for where, row in source.rows(PREFERENCES if stage.scores_responses else _REPLIES, (), skipped.bad):
+        if (why := refusal(list(row), stage)) is not None:
+            skipped.bad(BadRow(EMPTY, where, f"data: {where} {why}"))
         else:
             yield row
 
@@ -193,8 +221,14 @@ def _rendered(rows: Iterator[Row], work: RenderWork) -> Iterator[list[Example | 
             yield each.result()
 
 
-def _renderer(work: RenderWork) -> Rendering:
-    return Rendering(open_tokenizer(work.student), work.template, work.stage)
+def tokenizer_of(student: Student, stage: Training) -> Any:
+    """The student's tokenizer as a stage needs it. Raises ConfigError as `open_tokenizer`."""
+    return open_scoring_tokenizer(student) if stage.scores_responses else open_tokenizer(student)
+
+
+def _renderer(work: RenderWork) -> Rendering | PreferenceRendering:
+    rendering = PreferenceRendering if work.stage.scores_responses else Rendering
+    return rendering(tokenizer_of(work.student, work.stage), work.template, work.stage)
 
 
 _own: dict[str, Any] = {}
@@ -209,7 +243,7 @@ def _render_there(rows: Sequence[Row]) -> list[Example | str]:
     return _render(rows, _own["render"])
 
 
-def _render(rows: Sequence[Row], render: Rendering) -> list[Example | str]:
+def _render(rows: Sequence[Row], render: Rendering | PreferenceRendering) -> list[Example | str]:
     made: list[Example | str] = []
     for row in rows:
         try:

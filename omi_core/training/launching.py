@@ -31,8 +31,15 @@ from omi_core.teachers.ranks import Follower, Lead, RankGroup, RankLost, RankPla
 from omi_core.training.examples import read_counts
 from omi_core.training.students import check_student
 from omi_core.training.teaching import check_first_rows, show_model
+from omi_core.training.train_options import Train
 from omi_core.training.training_directory import is_training
-from omi_core.training.training_run import TrainingRun, open_training, prepare_examples, working_on
+from omi_core.training.training_run import (
+    TrainingRun,
+    open_training,
+    plan_training,
+    prepare_examples,
+    working_on,
+)
 
 STAGE = "train"
 STOP_FILE = "OMI_STOP_FILE"
@@ -100,6 +107,21 @@ def submit_training(run: TrainingRun) -> int:
     print(f"{STAGE:>9}  job {identifier}")
     print(f"follow: {hint('status', run.root)}   stop: {hint('cancel', run.root)}")
     return 0
+
+
+def plan_for_job(config: Train) -> TrainingRun:
+    """A training planned and written down, for a job of somebody else's that is about to be submitted.
+
+    Raises:
+        ConfigError: the data or the student cannot be had, or the rows of a step do not divide.
+        LockTaken: another process works in its directory.
+    """
+    run = plan_training(config)
+    processes(run)
+    check_student(run)
+    check_first_rows(run)
+    with working_on(run):
+        return run
 
 
 def train_job(root: str, stop: Stop) -> int:

@@ -20,9 +20,15 @@ from omi_core.training.training_run import TrainingRun
 
 _PACKAGES = ("torch", "transformers", "accelerate", "trl")
 _ON_CARD, _ON_PAGE = 12, 400
+_SCORES = (
+    "A reward model: one output, read at the last token of a problem with its solution, and higher where the "
+    "solution is right. It has no scale; compare the solutions of one problem. The loss is the list-wise "
+    "Bradley-Terry loss (arXiv 2412.15084, section 4.2)."
+)
 # What is drawn of the curve: figure, title, and how it is written.
+_LOSS = ("loss", "Loss", "{:.4f}")
+_OF_PAIRS = ("accuracy", "Pairs of a right and a wrong response in order, of those of the step", "{:.1%}")
 _DRAWN = (
-    ("loss", "Loss", "{:.4f}"),
     ("learning_rate", "Learning rate", "{:.3g}"),
     ("grad_norm", "Norm of the gradients, before they are clipped", "{:.3g}"),
 )
@@ -31,7 +37,9 @@ _DRAWN = (
 def model_card(run: TrainingRun, counts: Sequence[Counts], number: int) -> str:
     """The README.md of the model that comes of stage `number`: what it was made of, how, and its curve."""
     config, student = run.config, run.config.student
-    head = ["---", "library_name: transformers", "tags: [math, sft, trl]"]
+    scores = run.scores_responses
+    tags = "[math, reward-model, text-classification]" if scores else "[math, sft, trl]"
+    head = ["---", "library_name: transformers", f"tags: {tags}"]
     if not student.scratch and not student.model.startswith(("embedded:", "/", ".")):
         head.append(f"base_model: {json.dumps(student.model)}")
     begun = "random weights, in the shape of " if student.scratch else ""
@@ -43,23 +51,29 @@ def model_card(run: TrainingRun, counts: Sequence[Counts], number: int) -> str:
         f"# {student.name}, trained by {config.training.name}",
         "",
         f"Trained from {begun}`{student.model}`{revision}. Fingerprint: `{run.fingerprint}`.",
+        *(["", _SCORES] if scores else []),
     ]
     for stage, counted in list(zip(run.stages, counts, strict=True))[:number]:
         out += ["", f"## {stage.name}", "", f"Data: {stage.source.name} (`{stage.source.digest}`), by "]
         out[-1] += f"{stage.source.teacher}. {counted.words()}. Digest of the tokens: `{counted.digest}`."
         out += ["", *_table(("setting", "value"), _settings(stage.settings, stage.steps(counted)))]
         points = thinned(read_curve(stage.folder), _ON_CARD)
-        rows = [(count_text(p["step"]), count_text(p["tokens"]), f"{p['loss']:.4f}") for p in points]
-        out += ["", *_table(("step", "tokens", "loss"), rows)]
+        titles = ("step", "tokens", "loss", *(["pairs in order"] if scores else []))
+        rows = [
+            (count_text(p["step"]), count_text(p["tokens"]), f"{p['loss']:.4f}", f"{p['accuracy']:.1%}")
+            for p in points
+        ]
+        out += ["", *_table(titles, [row[: len(titles)] for row in rows])]
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     out += [
         "",
         "## Use",
         "",
-        "jobs.evaluate asks it with the prompt of its training, `prompt.yaml`:",
+        f"{'jobs.score shows it texts' if scores else 'jobs.evaluate asks it'} with the prompt of its "
+        "training, `prompt.yaml`:",
         "",
     ]
-    out += ["```text", f"python -m jobs.evaluate model={run.model_of(number)} 'benchmarks=[…]'", "```"]
+    out += ["```text", run.use_of(number), "```"]
     return "\n".join([*out, "", f"Made with {versions}.", ""])
 
 
@@ -84,7 +98,8 @@ def write_training_page(run: TrainingRun) -> None:
     for stage in run.stages:
         points = thinned(read_curve(stage.folder), _ON_PAGE)
         if len(points) > 1:
-            sections.append({"name": stage.name, "figures": list(_figures(points))})
+            drawn = [_LOSS, *([_OF_PAIRS] if stage.settings.scores_responses else []), *_DRAWN]
+            sections.append({"name": stage.name, "figures": list(_figures(points, drawn))})
     page = html.render(
         "training/training.html",
         title=f"{run.root.name}: {run.config.student.name}, {run.config.training.name}",
@@ -95,8 +110,8 @@ def write_training_page(run: TrainingRun) -> None:
     write_atomic(run.root / "training.html", page.encode())
 
 
-def _figures(points: Sequence[Point]) -> Iterator[Figure]:
-    for key, title, form in _DRAWN:
+def _figures(points: Sequence[Point], drawn: Sequence[tuple[str, str, str]]) -> Iterator[Figure]:
+    for key, title, form in drawn:
         yield Figure(
             title, f"{len(points):,} of {points[-1]['step']:,} steps are drawn.", _chart(points, key, form)
         )

@@ -123,7 +123,7 @@ class Rendering:
         messages = conversation(row)
         if isinstance(messages, str):
             return messages
-        asked = self._asked(messages)
+        asked = in_words(self._template, messages)
         # The examples of a prompt are answered, too, but not by the student.
         tokens, labels = self._tokens(asked, len(asked) - len(messages))
         most = self._stage.max_length
@@ -132,11 +132,6 @@ class Rendering:
         if self._stage.too_long == "drop" or all(label == NO_LOSS for label in labels[:most]):
             return TOO_LONG
         return Example(tokens[:most], labels[:most], cut=True)
-
-    def _asked(self, messages: list[Message]) -> list[Message]:
-        if self._template is None or [message["role"] for message in messages] != ["user", "assistant"]:
-            return messages
-        return [*self._template.messages(messages[0]["content"]), messages[1]]
 
     def _tokens(self, messages: list[Message], first: int) -> tuple[list[int], list[int]]:
         """Tokens and labels. Only replies from the message `first` on have a loss."""
@@ -161,11 +156,18 @@ class Rendering:
         return tokens, labels
 
 
+def in_words(template: Template | None, messages: list[Message]) -> list[Message]:
+    """The messages, a single question of them asked in the words of the template."""
+    if template is None or [message["role"] for message in messages] != ["user", "assistant"]:
+        return messages
+    return [*template.messages(messages[0]["content"]), messages[1]]
+
+
 def conversation(row: Row) -> list[Message] | str:
     """The messages of a row: its own, or its problem and its solution; else why there are none."""
     if "messages" in row:
         reason = fault(row)
-        return reason or [_plain(inline(message)) for message in row["messages"]]
+        return reason or [plain(inline(message)) for message in row["messages"]]
     problem, solution = row.get("problem"), row.get("generated_solution")
     if not (isinstance(problem, str) and isinstance(solution, str)):
         return EMPTY
@@ -176,5 +178,6 @@ def conversation(row: Row) -> list[Message] | str:
     return [{"role": "user", "content": problem}, {"role": "assistant", "content": solution}]
 
 
-def _plain(message: Mapping[str, Any]) -> Message:
+def plain(message: Mapping[str, Any]) -> Message:
+    """A message without what else stands in it."""
     return {"role": message["role"], "content": message["content"]}

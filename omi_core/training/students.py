@@ -10,9 +10,10 @@ from omi_core.options import ConfigError
 from omi_core.store.files import fsync_tree, rename, write_atomic, write_json
 from omi_core.teachers.models import model_path
 from omi_core.training.checkpoints import average_steps, checkpoints, write_model
-from omi_core.training.rendering import open_tokenizer
+from omi_core.training.examples import tokenizer_of
+from omi_core.training.preference_rendering import template_file
 from omi_core.training.train_options import Student, Training
-from omi_core.training.training_directory import MANIFEST
+from omi_core.training.training_directory import CARD, MANIFEST
 from omi_core.training.training_run import StagePlan, TrainingRun
 
 # Bytes of a parameter in a checkpoint: the weight, and the two moments of Adam, in float32.
@@ -61,6 +62,8 @@ def open_student(student: Student, stage: Training, begun_with: Path | None, tok
 
     config = student_config(student, stage, begun_with)
     more: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": stage.attention}
+    if stage.scores_responses:
+        return _open_scorer(student, stage, begun_with, tokenizer, config, more)
     if student.scratch and begun_with is None:
         config.initializer_range = student.init_std or config.initializer_range
         set_seed(stage.seed)
@@ -76,8 +79,33 @@ def open_student(student: Student, stage: Training, begun_with: Path | None, tok
     return model
 
 
-def write_stage_model(run: TrainingRun, number: int, steps: int, card: str) -> None:
-    """Writes the model of a stage, whole or not at all, from its last checkpoints."""
+def _open_scorer(
+    student: Student, stage: Training, begun_with: Path | None, tokenizer: Any, config: Any, more: Any
+) -> Any:
+    """A model with one output for a text; the base model's own weights, below a head of random ones."""
+    from transformers import AutoModelForSequenceClassification, set_seed
+
+    from omi_core.training.float32_head import Float32Head
+
+    config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
+    set_seed(stage.seed)
+    if student.scratch and begun_with is None:
+        config.initializer_range = student.init_std or config.initializer_range
+        model = AutoModelForSequenceClassification.from_config(config, **more)
+    else:
+        place, revision = _place(student, begun_with)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            place, revision=revision, config=config, **more
+        )
+    model.score = Float32Head(model.score)
+    return model
+
+
+def write_stage_model(run: TrainingRun, number: int, steps: int, rows: int, card: str) -> None:
+    """Writes the model of a stage, whole or not at all, from its last checkpoints.
+
+    `rows` are those that it has learnt from, in this stage and those before.
+    """
     stage, target = run.stages[number - 1], run.model_of(number)
     wanted = average_steps(steps, stage.settings.average)
     taken = [each for each in checkpoints(stage.folder) if each.step in wanted]
@@ -86,19 +114,23 @@ def write_stage_model(run: TrainingRun, number: int, steps: int, card: str) -> N
     made = target.with_name(".model")
     shutil.rmtree(made, ignore_errors=True)
     write_model(taken, made, run.config.student.dtype)
-    _write_prompt(run, made)
-    write_atomic(made / "README.md", card.encode())
-    files = {path.name: path.stat().st_size for path in made.iterdir()}
-    write_json(made / MANIFEST, {"fingerprint": run.fingerprint, "files": files})
+    _write_prompt(run, stage, made)
+    files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
+    write_json(made / MANIFEST, {"fingerprint": run.fingerprint, "rows": rows, "files": files})
+    write_atomic(made / CARD, card.encode())
     fsync_tree(made)
     if target.exists():  # of an older training, or damaged
         shutil.rmtree(target)
     rename(made, target)
 
 
-def _write_prompt(run: TrainingRun, model: Path) -> None:
-    """Leaves the words that the student was asked with where jobs.evaluate finds them."""
+def _write_prompt(run: TrainingRun, stage: StagePlan, model: Path) -> None:
+    """Leaves the words that the student was asked with where jobs.evaluate and jobs.score find them."""
     prompt = run.config.prompt
+    if run.scores_responses:
+        if stage.template is not None:
+            write_atomic(model / "prompt.yaml", template_file(stage.template).encode())
+        return
     if prompt.examples is not None or not prompt.system:
         return  # no file says so
     if prompt.path is not None:
@@ -107,13 +139,14 @@ def _write_prompt(run: TrainingRun, model: Path) -> None:
         write_atomic(model / "prompt.yaml", f"solutions: {prompt.name or 'step_by_step'}\n".encode())
 
 
-def parameters(config: Any) -> int:
-    """How many parameters a model of this config has; nothing is allocated."""
+def parameters(config: Any, scores: bool = False) -> int:
+    """How many parameters a model of this config has, that writes or `scores`; nothing is allocated."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    kind = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config).num_parameters()
+        return kind.from_config(config).num_parameters()
 
 
 def disk_need(count: int, stages: tuple[StagePlan, ...], dtype: str) -> int:
@@ -127,6 +160,6 @@ def disk_need(count: int, stages: tuple[StagePlan, ...], dtype: str) -> int:
 
 def check_student(run: TrainingRun) -> Any:
     """The config of the student's model. Raises ConfigError where a stage cannot be trained on it."""
-    open_tokenizer(run.config.student)
+    tokenizer_of(run.config.student, run.stages[0].settings)
     configs = [student_config(run.config.student, stage.settings) for stage in run.stages]
     return configs[-1]

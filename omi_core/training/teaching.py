@@ -14,7 +14,7 @@ from omi_core.options import ConfigError
 from omi_core.stages.progress import LINE_SECONDS
 from omi_core.stages.stopping import Stop, handling
 from omi_core.store.files import disk_failed, write_json
-from omi_core.training.examples import count_examples
+from omi_core.training.examples import count_examples, tokenizer_of
 from omi_core.training.train_options import Train
 from omi_core.training.training_directory import PROGRESS, is_made
 from omi_core.training.training_run import TrainingRun, plan_training, prepare_examples, working_on
@@ -93,9 +93,9 @@ def train_here(run: TrainingRun) -> int:
 
 
 def show_model(run: TrainingRun) -> None:
-    """Prints where the model lies and how it is evaluated."""
+    """Prints where the model lies and what to do with it."""
     print(f"model: {run.model}\ncurves: {run.root / 'training.html'}")
-    print(f"evaluate: python -m jobs.evaluate model={run.model} 'benchmarks=[…]'")
+    print(f"{'score' if run.scores_responses else 'evaluate'}: {run.use_of(len(run.stages))}")
 
 
 def carry_out_stages(run: TrainingRun, stopping: Callable[[], bool]) -> bool:
@@ -103,9 +103,9 @@ def carry_out_stages(run: TrainingRun, stopping: Callable[[], bool]) -> bool:
 
     The examples are there. Raises ValueError where a batch does not divide over the processes.
     """
-    from omi_core.training import sft
     from omi_core.training.model_card import model_card, write_training_page
-    from omi_core.training.rendering import open_tokenizer
+    from omi_core.training.stage_trainer import StageWork, barrier
+    from omi_core.training.stage_training import run_stage
     from omi_core.training.students import open_student, write_stage_model
 
     first = os.environ.get("RANK", "0") == "0"
@@ -116,9 +116,9 @@ def carry_out_stages(run: TrainingRun, stopping: Callable[[], bool]) -> bool:
         begun_with = run.model_of(number - 1) if number > 1 else None
         if is_made(run.model_of(number), run.fingerprint):
             continue
-        tokenizer = open_tokenizer(run.config.student)
+        tokenizer = tokenizer_of(run.config.student, stage.settings)
         steps = stage.steps(counted)
-        work = sft.StageWork(
+        work = StageWork(
             stage.folder,
             stage.settings,
             stage.examples,
@@ -129,14 +129,15 @@ def carry_out_stages(run: TrainingRun, stopping: Callable[[], bool]) -> bool:
             _Teller(run, number),
         )
         model = open_student(run.config.student, stage.settings, begun_with, tokenizer)
-        done = sft.run_stage(work, model, tokenizer)
+        done = run_stage(work, model, tokenizer)
         if first:
             write_training_page(run)
         if not done:
             return False
         if first:
-            write_stage_model(run, number, steps, model_card(run, counts, number))
-        sft.barrier()
+            rows = sum(each.rows for each in counts[:number])
+            write_stage_model(run, number, steps, rows, model_card(run, counts, number))
+        barrier()
     return True
 
 

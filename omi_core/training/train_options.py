@@ -14,6 +14,8 @@ from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 
 SCHEDULES = ("constant", "linear", "cosine")
+# What a training makes of the rows: a model that replies, or one that scores replies.
+_SFT, _REWARD = "sft", "reward"
 
 
 @dataclass
@@ -46,6 +48,13 @@ class Training:
     """How a student is trained; each stage may have values of its own."""
 
     name: str = option("demo", "the name of these settings on the model card")
+    objective: str = option(
+        _SFT,
+        "what is learnt: sft, the replies of chat data; reward, to score right responses of preference data "
+        "above wrong ones",
+        choices=(_SFT, _REWARD),
+        late=True,
+    )
     epochs: float = option(1.0, "how often each row is seen", gt=0)
     steps: int | None = option(None, "updates of the weights; null: as many as the epochs take", ge=1)
     batch: int = option(64, "rows of one update, over all processes", ge=1)
@@ -57,7 +66,9 @@ class Training:
     weight_decay: float = option(0.01, "AdamW's weight decay", ge=0)
     second_beta: float = option(0.999, "AdamW's second beta", gt=0, lt=1)
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm; 0: not at all", ge=0)
-    max_length: int = option(4096, "most tokens of a row, prompt and reply together", ge=16)
+    max_length: int = option(
+        4096, "most tokens of a row, or of preference data of each response: prompt and reply together", ge=16
+    )
     too_long: str = option("drop", "a longer row: left out, or cut off there", choices=("drop", "cut"))
     average: int = option(
         1, "the model is the mean of so many equally spaced checkpoints, the last one included", ge=1
@@ -95,6 +106,11 @@ class Training:
         "trackers of transformers: tensorboard, wandb, …; null: tensorboard where it is installed",
         transient=True,
     )
+
+    @property
+    def scores_responses(self) -> bool:
+        """Whether a reward model is trained."""
+        return self.objective == _REWARD
 
 
 @dataclass
@@ -152,10 +168,11 @@ def stages_of(config: Train) -> dict[str, Training]:
     """The settings of each stage, by its name, in order; with the learning rate of the student.
 
     Raises:
-        ConfigError: a stage with an option that there is not, or no learning rate for the student.
+        ConfigError: a stage with an option that there is not, no learning rate for the student, or an
+            objective that does not go with the rest.
     """
     common = dataclasses.asdict(config.training) | {"stages": {}}
-    given = config.training.stages or {"sft": {}}
+    given = config.training.stages or {config.training.objective: {}}
     stages = {}
     for name, own in given.items():
         if not isinstance(own, Mapping):
@@ -175,5 +192,27 @@ def stages_of(config: Train) -> dict[str, Training]:
                 f"(but for: {known}); give training.learning_rate=…"
             )
         stage.rates = {}
+        _check_objective(config, stage)
         stages[str(name)] = stage
     return stages
+
+
+def _check_objective(config: Train, stage: Training) -> None:
+    """Raises ConfigError where a stage has another objective, or what a reward model cannot have."""
+    if stage.objective != config.training.objective:
+        raise ConfigError(
+            f"training.stages: objective={stage.objective}: all stages have one; give "
+            "training.objective=…, outside of them"
+        )
+    if not stage.scores_responses:
+        return
+    if stage.packing:
+        raise ConfigError(
+            f"training.packing=true: not with objective={_REWARD}, whose responses are padded; give "
+            "training.packing=false"
+        )
+    if stage.too_long == "cut":
+        raise ConfigError(
+            f"training.too_long=cut: not with objective={_REWARD}, a response is scored whole; give "
+            "training.too_long=drop"
+        )

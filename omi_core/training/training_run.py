@@ -15,7 +15,7 @@ DIR/
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,8 @@ from omi_core.store.fingerprint import directory_digest, fingerprint
 from omi_core.store.layout import Layout, check_root
 from omi_core.teachers.models import local_directory
 from omi_core.training.example_order import update_steps
-from omi_core.training.examples import Counts, RenderWork, read_counts, write_examples
+from omi_core.training.examples import Counts, RenderWork, read_counts, refusal, write_examples
+from omi_core.training.preference_rendering import scoring_template
 from omi_core.training.rendering import chat_template, student_template
 from omi_core.training.train_options import Train, Training, stages_of
 from omi_core.training.training_directory import is_made, training_directory
@@ -85,6 +86,17 @@ class TrainingRun:
         """What comes of stage `number`, from 1."""
         return self.model if number == len(self.stages) else self.stages[number - 1].folder / "model"
 
+    @property
+    def scores_responses(self) -> bool:
+        """Whether a reward model comes of it."""
+        return self.config.training.scores_responses
+
+    def use_of(self, number: int) -> str:
+        """The command that asks the model of stage `number`."""
+        if self.scores_responses:
+            return f"python -m jobs.score input=RUN model={self.model_of(number)}"
+        return f"python -m jobs.evaluate model={self.model_of(number)} 'benchmarks=[…]'"
+
     def complete(self) -> bool:
         """Whether the model is there, made of this very content."""
         return is_made(self.model, self.fingerprint)
@@ -93,15 +105,25 @@ class TrainingRun:
         return RenderWork(self.config.student, stage.template, stage.settings)
 
 
-def plan_training(config: Train) -> TrainingRun:
+def data_source(given: str, on_bad_row: str) -> Source:
+    """What `data=` names. Raises ConfigError when it cannot be had."""
+    return open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
+
+
+def plan_training(config: Train, source_of: Callable[[str, str], Source] = data_source) -> TrainingRun:
     """What a config comes to; nothing is written.
 
+    `source_of` opens the data, and may stand in for what is not there yet.
+
     Raises:
-        ConfigError: the data, the student or the prompt cannot be had.
+        ConfigError: the data, the student or the prompt cannot be had, or the data has not the columns.
     """
     settings = stages_of(config)
-    asked = student_template(config.prompt)
-    sources = [_source(given, config.on_bad_row) for given in config.training_data]
+    asked = (scoring_template if config.training.scores_responses else student_template)(config.prompt)
+    sources = [source_of(given, config.on_bad_row) for given in config.training_data]
+    for given, stage, source in zip(config.training_data, settings.values(), sources, strict=True):
+        if source.files and (why := refusal(source.columns, stage)) is not None:
+            raise ConfigError(f"data={given}: {why}")
     student = options.content(config.student) | {"chat_template": chat_template(config.student)}
     if (directory := local_directory(config.student.model)) is not None:
         student |= {"model": "directory", "weights": directory_digest(directory)}  # wherever it lies
@@ -128,16 +150,6 @@ def plan_training(config: Train) -> TrainingRun:
     if not place.fresh:
         training_directory(root).refuse_other(content)
     return run
-
-
-def _source(given: str, on_bad_row: str) -> Source:
-    source = open_source("data", given, bad=Skipped(on_bad_row, "on_bad_row").bad)
-    if "messages" not in source.columns and not {"problem", "generated_solution"} <= set(source.columns):
-        has = ", ".join(source.columns[:12])
-        raise ConfigError(
-            f"data={given}: has neither messages nor problem and generated_solution; it has {has}"
-        )
-    return source
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class TrainingStatus:
     step: int = 0
     steps: int = 0
     loss: float | None = None
+    pair_accuracy: float | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None
     memory_bytes: int | None = None
@@ -48,6 +49,7 @@ def gather_training(root: Path) -> TrainingStatus:
             told: dict[str, Any] = read_json(root / PROGRESS)
             for name in ("stage", "number", "stages", "step", "steps", "loss", "tokens_per_second"):
                 setattr(status, name, told[name])
+            status.pair_accuracy = told.get("pair_accuracy")  # of a reward model
             status.seconds_left, status.memory_bytes = told["seconds_left"], int(told["memory_bytes"])
     except (ConfigError, OSError, ValueError, KeyError, TypeError) as error:
         return TrainingStatus(str(root), "unreadable", note=f"{root}: {' '.join(str(error).split())}")
@@ -111,6 +113,8 @@ def words_of_step(step: dict[str, Any]) -> str:
     from omi_core.slurm.times import in_words
 
     words = f"{step['step']:,} of {step['steps']:,}, loss {step['loss']:.4f}"
+    if step.get("pair_accuracy") is not None:
+        words += f", {step['pair_accuracy']:.1%} of pairs in order"
     if step["tokens_per_second"]:
         words += f", {step['tokens_per_second']:,.0f} tokens/s"
     if step["seconds_left"]:

@@ -57,9 +57,9 @@ def finished(chain: Chain) -> list[dict[str, Any]]:
     return read_curve(chain.run / "stage-1")
 
 
-def same_order(found: list[dict[str, Any]], place: Path) -> None:
+def same_order(found: list[dict[str, Any]], place: Path, *words: str) -> None:
     """The rows of each step are those of a training in one process here, and its losses nearly."""
-    one = [sys.executable, "-m", "jobs.train", *WORK, "run.dir=one"]
+    one = [sys.executable, "-m", "jobs.train", *WORK, *words, "run.dir=one"]
     alone = os.environ | {"OMP_NUM_THREADS": "1"}  # a second thread waits more than it works
     subprocess.run(one, cwd=place, env=alone, check=True, capture_output=True)
     expected = read_curve(place / "one/stage-1")

@@ -190,11 +190,14 @@ def test_whatever_ends_when_each_request_gives_one_sample_and_the_seats_stay_tak
 def test_the_end_of_a_sample_is_when_its_engine_ended_it_not_when_it_is_handed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from vllm import SamplingParams
+
     now = [0.0]
     monkeypatch.setattr(vllm.time, "monotonic", lambda: now[0])
     held = vllm._Held()
     record = Record.make(0, "p", None, "s")
-    done = vllm.Running(Request(record, 0, [], seed=0), admitted=0.0, opened=False)
+    prepared = vllm.Prepared(Request(record, 0, [], seed=0), [1], SamplingParams(), False, 1)
+    done = vllm.Running(prepared, admitted=0.0)
     now[0] = 2.0
     held.add(done, None, "stop")
     assert done.seconds == 2.0 and not held.due()

@@ -33,6 +33,22 @@ def chat(problem: str, solution: str) -> dict[str, Any]:
     return {"messages": said}
 
 
+def preference(problem: str, responses: list[str], right: int = 1) -> dict[str, Any]:
+    """A row of preference data, the first responses `right`."""
+    judged = [at < right for at in range(len(responses))]
+    return {"problem": problem, "responses": responses, "right": judged, "expected_answer": "1"}
+
+
+def write_arrow(path: Path, examples: list[Any]) -> None:
+    """Examples as a stage has them."""
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.large_list(pa.int32())) for name in ("input_ids", "labels")])
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as out:
+        columns = {"input_ids": [e.tokens for e in examples], "labels": [e.labels for e in examples]}
+        out.write_batch(pa.record_batch(columns, schema=schema))
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     return path

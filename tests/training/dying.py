@@ -21,7 +21,7 @@ def start_training(
     It gets SIGKILL when `step` is done, or SIGUSR2 with `soft`; or SIGKILL at its rename of that number.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.dying", "omi_core.training.sft"])
+    context.set_forkserver_preload(["tests.training.dying", "omi_core.training.stage_training"])
     process = context.Process(target=_train, args=(str(place), words, step, renames, soft))
     process.start()
     return process

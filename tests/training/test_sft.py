@@ -11,7 +11,7 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.example_order import example_order
 from omi_core.training.rendering import NO_LOSS, Example, Rendering, open_tokenizer
 from omi_core.training.train_options import Student, Training
-from tests.training.conftest import chat, small_model
+from tests.training.conftest import chat, small_model, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("trl", reason="TRL is not installed")
@@ -57,10 +57,9 @@ def opened(student: Student, settings: Training) -> Any:
 
 def one_step(student: Student, examples: list[Example], folder: Path, **options: Any) -> tuple[Any, float]:
     """The model after one step without momentum to speak of, and the loss that was told."""
-    import pyarrow as pa
-
     from omi_core.training.curves import read_curve
-    from omi_core.training.sft import StageWork, run_stage
+    from omi_core.training.stage_trainer import StageWork
+    from omi_core.training.stage_training import run_stage
 
     settings = Training(
         batch=BATCH,
@@ -72,10 +71,7 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
         **options,
     )
     folder.mkdir()
-    schema = pa.schema([(name, pa.large_list(pa.int32())) for name in ("input_ids", "labels")])
-    with pa.OSFile(str(folder / "examples.arrow"), "wb") as file, pa.ipc.new_stream(file, schema) as out:
-        columns = {"input_ids": [e.tokens for e in examples], "labels": [e.labels for e in examples]}
-        out.write_batch(pa.record_batch(columns, schema=schema))
+    write_arrow(folder / "examples.arrow", examples)
     told: list[dict[str, float]] = []
     work = StageWork(
         folder, settings, folder / "examples.arrow", len(examples), 1, "float32", lambda: False, told.append

@@ -15,7 +15,7 @@ from omi_core.options import ConfigError
 from omi_core.training.train_options import Train, stages_of
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = ("acemath_sft", "openmath2", "openmathreasoning")
+PUBLISHED = ("acemath_rm", "acemath_sft", "openmath2", "openmathreasoning", "pairs")
 STUDENTS = sorted(path.stem for path in (ROOT / "hydra_conf/student").glob("*.yaml"))
 
 
@@ -48,7 +48,7 @@ def config(*words: str) -> Train:
 
 
 @pytest.mark.parametrize("student", STUDENTS)
-@pytest.mark.parametrize("training", [*PUBLISHED, "demo"])
+@pytest.mark.parametrize("training", [*PUBLISHED, "demo", "demo_rm"])
 def test_every_student_has_a_learning_rate_or_is_refused_with_what_to_give(
     student: str, training: str
 ) -> None:
@@ -97,7 +97,8 @@ def test_options_of_training_reach_the_trainer(
     option: str, value: Any, expected: list[tuple[str, Any]], tmp_path: Path
 ) -> None:
     pytest.importorskip("trl", reason="TRL is not installed")
-    from omi_core.training.sft import StageWork, trainer_arguments
+    from omi_core.training.sft import trainer_arguments
+    from omi_core.training.stage_trainer import StageWork
     from omi_core.training.train_options import Training
 
     def arguments(**changes: Any) -> Any:
@@ -114,7 +115,8 @@ def test_options_of_training_reach_the_trainer(
 
 def test_a_cosine_may_end_above_zero(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="TRL is not installed")
-    from omi_core.training.sft import StageWork, trainer_arguments
+    from omi_core.training.sft import trainer_arguments
+    from omi_core.training.stage_trainer import StageWork
     from omi_core.training.train_options import Training
 
     settings = Training(schedule="cosine", min_rate=0.001, learning_rate=1.0, report_to=[])
@@ -146,7 +148,8 @@ def test_rope_theta_and_revision_reach_the_model(tmp_path: Path, monkeypatch: py
 
 def test_shard_spreads_the_weights(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="TRL is not installed")
-    from omi_core.training.sft import StageWork, trainer_arguments
+    from omi_core.training.sft import trainer_arguments
+    from omi_core.training.stage_trainer import StageWork
     from omi_core.training.train_options import Training
 
     made = []
