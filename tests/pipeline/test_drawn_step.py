@@ -12,7 +12,9 @@ steps:
   a: {command: generate, options: {teacher: rehearsal, data.size: 8, samples: 6, cluster.workers: 1}}
   b: {command: generate, options: {teacher: rehearsal, data.size: 8, samples: 6, seed: 1, cluster.workers: 1}}
   matched: {command: combine, options: {inputs: ["${step:a}"], match: ["${step:b}"]}}
-  noisy: {command: combine, options: {inputs: ["${step:a}"], rows: 10, noise.share: 0.2, noise.wrong: ["${step:b}"]}}
+  noisy:
+    command: combine
+    options: {inputs: ["${step:a}"], rows: 10, noise.share: 0.2, noise.wrong: ["${step:b}"]}
 """
 
 
