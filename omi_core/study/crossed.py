@@ -95,7 +95,10 @@ def tail(t: float, freedom: float) -> float:
     """The probability that Student's t with these degrees of freedom is `t` or more."""
     if math.isinf(freedom):
         return 0.5 * math.erfc(t / math.sqrt(2))
-    half = 0.5 * _beta(freedom / (freedom + t * t), freedom / 2, 0.5)
+    import mpmath
+
+    within = freedom / (freedom + t * t)
+    half = 0.5 * float(mpmath.betainc(freedom / 2, 0.5, 0, within, regularized=True))
     return half if t > 0 else 1 - half
 
 
@@ -108,18 +111,3 @@ def quantile(share: float, freedom: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if tail(middle, freedom) > 1 - share else (low, middle)
     return high
-
-
-def _beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function: its continued fraction (DLMF 8.17.22), from the end."""
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):  # where it would end late
-        return 1 - _beta(1 - x, b, a)
-    front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    value = 1.0
-    for m in range(30 + 2 * math.isqrt(int(max(a, b))), 0, -1):  # far more than it takes
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m - 1) * (a + b + m - 1) * x / ((a + 2 * m - 2) * (a + 2 * m - 1))
-        value = 1 + odd / (1 + even / value)
-    return math.exp(front) / (a * value)
