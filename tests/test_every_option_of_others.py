@@ -52,6 +52,7 @@ _COMBINE, _MIX = "combine/test_combining.py", "combine/test_mixing.py"
 _PREFERENCES = "preferences/test_preferring.py"
 _GOLDEN, _PIPELINE = "test_golden.py", "pipeline/test_local.py"
 _EVALUATE, _BESIDES = "jobs/test_evaluate.py", "jobs/test_evaluate_besides.py"
+_GATHER = ("name", "cells", "findings", "benchmark", "metric", "level", "min_seeds", "out")
 SHOWN: dict[str, str] = {
     # It makes a run of jobs.generate.
     **{
@@ -146,6 +147,7 @@ SHOWN: dict[str, str] = {
     },
     **{f"preferences.{key}": "preferences/test_drawing.py" for key in ("size", "top", "balance", "pairs")},
     **{f"preferences.run.{key}": _PREFERENCES for key in ("dir", "root", "fresh")},
+    **{f"gather.{key}": "study" for key in _GATHER},
     "pipeline.recipe": _PIPELINE,
     "pipeline.plan": _PIPELINE,
     **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},

@@ -53,6 +53,7 @@ COMMANDS = (
     "mix",
     "preferences",
     "train",
+    "gather",
     "check",
 )
 
@@ -82,6 +83,9 @@ def command_root(name: str) -> Root:
     elif name == "preferences":
         from omi_core.preferences.preference_options import Preferences as schema
         from omi_core.preferences.preference_options import load_preferences as load
+    elif name == "gather":
+        from omi_core.study.study_options import Gather as schema
+        from omi_core.study.study_options import load_gather as load
     elif name == "train":
         from omi_core.training.train_options import Train as schema
         from omi_core.training.train_options import load_train as load
