@@ -163,6 +163,7 @@ def test_every_public_name_is_there_and_typed() -> None:
         "mix",
         "preferences",
         "train",
+        "gather",
         "check",
     }
 

@@ -41,6 +41,10 @@ OFTEN = {
         *("sample", "patience_minutes", "json", "tasks", "reduce_tasks", "teacher.model", "data.hub"),
         *("run.dir", "run.root"),
     ),
+    "combine": (
+        *("inputs", "task", "keep_problems_of", "unique", "min_votes", "match", "problems", "rows"),
+        *("noise.share", "noise.kind", "publish.splits", "publish.chat", "run.dir"),
+    ),
     "reduce": (
         *("input", "solution", "data.problem", "data.answer", "data.answer_format", "answers.min_agreement"),
         *("filters.tokenizer", "publish.chat", "reduce_tasks", "plan", "run.dir", "run.fresh"),

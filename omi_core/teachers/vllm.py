@@ -67,6 +67,9 @@ class _Held:
         self._outputs: list[tuple[Running, Any, str]] = []
         self._since = 0.0
 
+    def __len__(self) -> int:
+        return len(self._outputs)
+
     def add(self, done: Running, output: Any, reason: str) -> None:
         now = time.monotonic()
         done.seconds = now - done.admitted
@@ -137,11 +140,12 @@ class VllmTeacher(Teacher):
             while True:
                 if dry or len(running) <= self._in_flight - self._refill:
                     dry = yield from self._admit_several(requests, running)
-                if dry or held.due():
-                    yield from self._made(held)
-                if not running:
+                if running:
+                    yield from self._step(running, held)
+                elif not held:
                     return
-                yield from self._step(running, held)
+                if dry or held.due():  # which requests come next may depend on these samples
+                    yield from self._made(held)
         except EngineFailed:
             alive = False
             yield from self._made(held)
