@@ -17,6 +17,7 @@ from tests.combine.conftest import Dataset, chat, contents, solution, write_line
 from tests.crashing import DIE_AT
 
 pytestmark = pytest.mark.long
+SLOW = pytest.mark.slow
 
 # Kills itself at the Nth call, and prints how many there were.
 PROGRAM = (
@@ -55,9 +56,12 @@ def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
         ],
         "noisy": [
             f"inputs=[{tmp_path}/run0,{tmp_path}/run1]",
+            f"keep_problems_of={tmp_path}/keep.jsonl",
             f"match=[{tmp_path}/run0,{tmp_path}/wrong.jsonl]",
-            "problems=400",
-            "rows=1500",
+            "problems=200",
+            "rows=700",
+            "publish.splits.small=300",
+            "publish.chat=answer",
             "noise.share=0.3",
             f"noise.wrong=[{tmp_path}/wrong.jsonl]",
         ],
@@ -71,7 +75,7 @@ def arguments(tmp_path: Path, dataset: Dataset) -> dict[str, list[str]]:
 
 
 def start(command: str, arguments: list[str], out: Path, kill_at: int = 0) -> subprocess.Popen[str]:
-    module = "mix" if command == "mix" else "combine"
+    module = "combine" if command == "noisy" else command
     words = [sys.executable, "-c", PROGRAM, str(kill_at), module, *arguments, f"run.dir={out}"]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
@@ -83,7 +87,10 @@ def carry_out(command: str, arguments: list[str], out: Path) -> str:
     return shown
 
 
-@pytest.mark.parametrize("command", ["combine", "noisy", pytest.param("mix", marks=pytest.mark.slow)])
+# A noisy combination writes all that another one does, and more.
+@pytest.mark.parametrize(
+    "command", [pytest.param("combine", marks=SLOW), "noisy", pytest.param("mix", marks=SLOW)]
+)
 def test_killed_at_calls_that_change_names_it_is_continued_to_the_same_bytes(
     arguments: dict[str, list[str]], tmp_path: Path, command: str
 ) -> None:

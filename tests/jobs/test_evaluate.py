@@ -82,9 +82,11 @@ def _counted(tally: Tally, at: int, k: int) -> float:
     return counted(votes, {vote for vote, correct in zip(votes, right, strict=True) if correct}, k)
 
 
+# An evaluation by vLLM is in the tests of CI, too: at the end of tests/pipeline/test_train_step.py.
+@pytest.mark.slow
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("teacher", ["tiny", pytest.param("tiny_weak", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("teacher", ["tiny", "tiny_weak"])
 def test_the_embedded_teachers_on_a_held_out_set_of_their_world(
     job: Job, tmp_path: Path, teacher: str
 ) -> None:

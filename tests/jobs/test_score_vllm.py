@@ -174,6 +174,8 @@ def test_a_score_that_transformers_denies_ends_the_task(place: Path, monkeypatch
     numbers(scored(place / "one", checked=0))
 
 
+# Without vLLM it is tested in test_score.py.
+@pytest.mark.slow
 def test_a_run_is_scored_the_same_for_any_number_of_tasks(here: Here, place: Path, tmp_path: Path) -> None:
     done(here, *SOLVED, "data.size=6")
     words = (

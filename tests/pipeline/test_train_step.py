@@ -224,7 +224,7 @@ def start(place: Path) -> subprocess.Popen[str]:
 def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     here: Here, tmp_path: Path, one_thread: None
 ) -> None:
-    recipe(tmp_path, updates=100)
+    recipe(tmp_path, updates=50)
     steps = orjson.loads((tmp_path / "r.yaml").read_bytes())["steps"]
     del steps["graded"]
     (tmp_path / "r.yaml").write_bytes(orjson.dumps({"steps": steps}))
@@ -239,11 +239,11 @@ def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     assert not (folder / "model").exists()
     shown = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"][1]
     assert (shown["state"], shown["training"]["state"]) == ("stopped", "stopped")
-    assert 0 < shown["training"]["step"] < 100 == shown["training"]["steps"]
-    assert "of 100, loss " in here("status", "all")[1]
+    assert 0 < shown["training"]["step"] < 50 == shown["training"]["steps"]
+    assert "of 50, loss " in here("status", "all")[1]
     process = start(tmp_path)
     assert process.wait() == 0, process.communicate()
-    assert here("train", "data=all/01-solve", "training.steps=100", *TRAINING, "run.dir=alone")[0] == 0
+    assert here("train", "data=all/01-solve", "training.steps=50", *TRAINING, "run.dir=alone")[0] == 0
     same_model(folder, tmp_path / "alone")
     assert "complete, nothing to do" in here(*WORDS)[2]
 
