@@ -71,8 +71,7 @@ def planned(place: Place, name: str, command: str, content: Mapping[str, Any]) -
     if place.fresh and made.exists():
         made.move_aside()
     made.refuse_other(content)
-    made.make()
-    with lock(made.lock):
+    with made.made_for((ConfigError, NothingToPublish)), lock(made.lock):
         if made.exists():
             made.refuse_other(content)
         else:

@@ -7,7 +7,8 @@ command is refused with the difference, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,6 +108,20 @@ class Resumable:
             raise ConfigError(
                 f"run.dir={self.root}: cannot be made ({error.strerror}); choose another"
             ) from error
+
+    @contextmanager
+    def made_for(self, mistakes: tuple[type[Exception], ...]) -> Iterator[None]:
+        """As `make`; after a mistake inside it is not there again, if nothing but the lock is left in it."""
+        new = not self.root.exists()
+        self.make()
+        try:
+            yield
+        except mistakes:
+            if new and not any(path != self.lock for path in self.root.iterdir()):
+                with suppress(OSError):  # another command has come meanwhile
+                    self.lock.unlink(missing_ok=True)
+                    self.root.rmdir()
+            raise
 
     def write(self, members: Mapping[str, Any]) -> None:
         """Writes the file, `fingerprint` and `content` among its members; the caller holds the lock."""

@@ -18,6 +18,7 @@ from omi_core.study.crossed import Crossed, crossed
 from omi_core.study.study_options import Gather, StudyCell, setting_of
 from omi_core.training.curves import read_curve
 from omi_core.training.examples import read_counts
+from omi_core.training.training_directory import is_training
 
 _SEED = 0  # of the estimates of votes; the same for all cells
 Values = Mapping[str, float]  # of a problem, by its record
@@ -70,14 +71,14 @@ def arms_of(config: Gather) -> list[Arm]:
     """The settings of a study, in the order of their parameters, with what their cells came to.
 
     Raises:
-        ConfigError: no cell is evaluated, or one lacks the benchmark.
+        ConfigError: no cell is evaluated, or one lacks the benchmark, or its training.
         ValueError: an evaluation is damaged.
     """
     arms: dict[str, Arm] = {}
     told: dict[str, list[Mapping[str, float]]] = {}
     for name, cell in config.cells.items():
         arm = arms.setdefault(setting_of(cell.parameters), Arm(cell.parameters))
-        told.setdefault(arm.setting, []).append(dict(_facts(cell)))
+        told.setdefault(arm.setting, []).append(dict(_facts(name, cell)))
         scored = _evaluation(cell)
         if scored is None:
             arm.missing.append(name)
@@ -134,12 +135,20 @@ def _benchmark(name: str, tallies: Sequence[Tally], wanted: str | None) -> Tally
     raise ConfigError(f"benchmark={wanted}: cells.{name} has none of that name, but {there}")
 
 
-def _facts(cell: StudyCell) -> Iterator[tuple[str, float]]:
-    """Rows that were trained on, tokens that were seen, and hours, as far as they are known."""
+def _facts(name: str, cell: StudyCell) -> Iterator[tuple[str, float]]:
+    """Rows that were trained on, tokens that were seen, and hours, as far as they are known.
+
+    Raises:
+        ConfigError: its training is not there.
+    """
     if cell.hours is not None:
         yield "hours", cell.hours
     if cell.training is None:
         return
+    if not is_training(Path(cell.training)):
+        raise ConfigError(
+            f"cells.{name}.training={cell.training}: no directory of jobs.train; mend it, or omit it"
+        )
     stages = sorted(Path(cell.training).glob("stage-*"))
     counts = [found for stage in stages if (found := read_counts(stage / "examples.arrow")) is not None]
     curves = [points[-1]["tokens"] for stage in stages if (points := read_curve(stage))]

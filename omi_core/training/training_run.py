@@ -165,8 +165,7 @@ def working_on(run: TrainingRun) -> Iterator[None]:
         made.move_aside()
         run.config.run.fresh = False
     made.refuse_other(run.content)
-    made.make()
-    with lock(made.lock):
+    with made.made_for((ConfigError,)), lock(made.lock):
         new = not made.exists()
         if new:
             made.write({"fingerprint": run.fingerprint, "content": run.content})

@@ -153,7 +153,11 @@ def test_a_row_without_the_column_is_a_mistake(mixed: Mixing, tmp_path: Path) ->
     path = write_lines(tmp_path / "x.jsonl", [chat("a"), {"conversations": [], "id": 3}])
     with pytest.raises(ConfigError, match=r"x\.jsonl:2 has no column messages; it has conversations, id"):
         mixed({"x": {"path": path}})
-    assert [entry.name for entry in (tmp_path / "out").iterdir()] == [".lock"]
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()  # a directory that was there is not the command's to remove
+    with pytest.raises(ConfigError):
+        mixed({"x": {"path": path}}, out="mine")
+    assert [entry.name for entry in (tmp_path / "mine").iterdir()] == [".lock"]
 
 
 def test_other_amounts_are_refused_with_the_difference(mixed: Mixing, files: dict[str, Path]) -> None:

@@ -145,6 +145,7 @@ def test_rows_and_tokens_are_those_of_the_trainings(cells: dict[str, Any], tmp_p
             (folder / "curve.jsonl").write_text(f'{{"step":1,"tokens":9}}\n{{"step":2,"tokens":{tokens}}}\n')
             (folder / "examples.arrow").write_bytes(b"arrow")
             (folder / "examples.json").write_text('{"size":5,"read":31,"rows":30,"tokens":1,"left_out":{}}')
+        (tmp_path / f"t{seed}/train.json").write_text("{}")
         cells[f"n0-{seed}"]["training"] = str(tmp_path / f"t{seed}")
     settings = gathered(tmp_path, cells)["settings"]
     assert [(each["rows"], each["tokens"]) for each in settings] == [(60, 1200), (None, None), (None, None)]
@@ -198,6 +199,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "itself": (
         {"findings": {"f": {"first": {"noise": 0}, "against": {"noise": 0}}}},
         "findings.f: compares noise=0 to itself; name two settings",
+    ),
+    "no training": (
+        {"cells": {"a": {"run": "x", "training": "nowhere"}}, "findings": {}},
+        "cells.a.training=nowhere: no directory of jobs.train; mend it, or omit it",
     ),
     "not evaluated": ({"cells": {"a": {"run": "x"}}, "findings": {}}, "cells: none is evaluated yet"),
 }
