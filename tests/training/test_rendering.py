@@ -59,6 +59,19 @@ def rendered(student: Student, row: dict[str, Any], prompt: str | None = "tiny",
     return Rendering(open_tokenizer(student), template, Training(**options)).example(row)
 
 
+def test_what_is_saved_with_a_model_is_the_same_on_and_off_line(
+    student: tuple[Student, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    saved = []
+    for offline in (False, True):
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+        open_tokenizer(student[0]).save_pretrained(tmp_path / str(offline))
+        saved.append({path.name: path.read_bytes() for path in (tmp_path / str(offline)).iterdir()})
+    assert saved[0] == saved[1]
+
+
 def test_the_prompt_is_that_of_generation_and_the_reply_has_the_loss(student: tuple[Student, str]) -> None:
     model, end = student
     tokenizer = open_tokenizer(model)
