@@ -213,11 +213,11 @@ def _send_ready(pipeline: Pipeline, send: Any) -> None:
     errors: list[Exception] = []
     tried: set[str] = set()
     while True:  # while one was planned, another may have become ready
-        done = step_progress.done_steps(pipeline)
-        step_progress.note_done(pipeline, done)
+        look = step_progress.Look(pipeline)
+        step_progress.note_done(pipeline, look.done())
         sent = {entry["step"] for entry in _since_a_command(pipeline) if entry["stage"] == "sent"}
-        sent -= {step.name for step in pipeline.steps if step_progress.is_stale(pipeline, step)}
-        steps = [s for s in step_progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
+        sent -= {step.name for step in pipeline.steps if look.is_stale(step)}
+        steps = [s for s in look.ready() if s.name not in sent and s.name not in tried]
         if not steps:
             break
         for step in steps:

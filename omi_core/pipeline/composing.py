@@ -16,9 +16,10 @@ from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_values
 from omi_core.composing.grammar import typed, word
 from omi_core.config import Generate, load_generate
-from omi_core.options import ConfigError, did_you_mean, option, section
+from omi_core.options import ConfigError, did_you_mean, each_text, option, section
 from omi_core.pipeline.definition import Pipeline, Step, content_of
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
+from omi_core.pipeline.recipe_cells import expand
 from omi_core.pipeline.step_progress import result
 from omi_core.pipeline.steps import COMMANDS, compose_step
 from omi_core.slurm.script import check_cluster
@@ -32,6 +33,7 @@ class PipelinePlace:
     dir: str | None = option(None, "the pipeline's directory; null: ROOT/<recipe>-<fingerprint>")
     root: str = option("runs", "where directories of pipelines are made")
     fresh: bool = option(False, "start anew: an old pipeline of that name is moved aside, not continued")
+    at_once: int = option(1, "steps that work at the same time here; on Slurm the queue decides", ge=1)
 
 
 @dataclass
@@ -149,30 +151,32 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     Raises:
         ConfigError: a step that its command would refuse, a reference to what is not there before it.
     """
+    drafts = fill(expand(recipe, words.parameters), words.parameters, _outputs)
     cluster = load_generate(compose_values("generate", words.cluster, words.folder)).cluster
     check_cluster(cluster)
+    if cluster.kind == "slurm" and words.own.run.at_once > 1:
+        raise ConfigError("run.at_once: is for this machine; on Slurm steps wait in the queue, so omit it")
     steps: list[Step] = []
     contents: dict[str, dict[str, Any]] = {}
-    for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
+    for draft, needs in drafts:
         command = COMMANDS[draft.command]
         given = list(words.cluster) if command.on_cluster else []
         given += words.generate if draft.command == "generate" else []
         if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
             given.append(word("notify", words.own.notify))
-        given += words.steps.get(draft.name, [])
+        given += words.steps.get(draft.of, [])
         try:
-            folder = step_directory(number, draft.name)
+            folder = step_directory(draft.number, draft.name)
             values = compose_step(draft.command, folder, draft.options, given, words.folder)
             if command.on_cluster and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
         except ConfigError as error:
             raise ConfigError(f"recipe={recipe.name}: step {draft.name}: {error}") from error
-        read = str(_value(values, command.input))
-        reads = tuple(step.name for step in steps if f"{PLACE}/{step.folder}" in read)
-        steps.append(
-            Step(number, draft.name, draft.command, values, needs, reads, command.is_run, command.product)
-        )
+        read = set() if command.input is None else _folders(_value(values, command.input))
+        reads = tuple(step.name for step in steps if step.folder in read)
+        of = (draft.number, draft.name, draft.command, values, needs, reads)
+        steps.append(Step(*of, command.is_run, command.product, draft.of, dict(draft.cell)))
     content = content_of(steps, contents)
     name = f"{recipe.name}-{fingerprint(content)[:8]}"
     root = Path(words.own.run.dir) if words.own.run.dir else Path(words.own.run.root) / name
@@ -188,12 +192,20 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         plan=words.own.plan,
         wait=words.own.wait,
         notify=words.own.notify,
+        at_once=words.own.run.at_once,
     )
 
 
 def _value(values: dict[str, Any], key: str) -> Any:
     head, _, leaf = key.rpartition(".")
     return (values[head] if head else values)[leaf]
+
+
+def _folders(value: Any) -> set[str]:
+    """The folders of steps that paths in a value lead to."""
+    found: set[str] = set()
+    each_text(value, lambda text: found.update(re.findall(rf"{PLACE}/([^/]+)", text)))
+    return found
 
 
 def _outputs(draft: Draft) -> Outputs:

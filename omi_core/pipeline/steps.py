@@ -44,6 +44,9 @@ from omi_core.stages.planning import (
     plan_generate,
     plan_reduce,
 )
+from omi_core.study.arms import settings_of
+from omi_core.study.gathering import compared, gather
+from omi_core.study.study_options import Gather, load_gather
 from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
 from omi_core.training.launching import processes
@@ -66,9 +69,9 @@ class Command:
     raises ConfigError when what is read from outside cannot be had, for a pipeline in the given directory.
     `owned` are options that the pipeline sets, each to a path below the step's directory; `outputs` is what
     later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
-    says is not a run; `input` is the option that names the rows it takes on. `generates` makes of the options
-    the run that the command generates, if it does; `besides` are options that a finished run is asked for.
-    `on_cluster` says that it has a section `cluster`.
+    says is not a run; `input` is the option that names the rows it takes on, if it does. `generates` makes of
+    the options the run that the command generates, if it does; `besides` are options that a finished run is
+    asked for. `on_cluster` says that it has a section `cluster`.
     """
 
     content: Callable[[Values], Values]
@@ -79,7 +82,7 @@ class Command:
         default_factory=lambda: {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
     )
     product: str = "dataset"
-    input: str = "data.path"
+    input: str | None = "data.path"
     generates: Callable[[Values], Generate] | None = None
     besides: tuple[str, ...] = ()
     on_cluster: bool = False
@@ -296,8 +299,13 @@ def _check_preferences(values: Values, root: Path) -> None:
         graded_inputs(config)
 
 
+def _check_gather(values: Values, root: Path) -> None:
+    """Every finding is about settings that there will be."""
+    compared(settings_of(config := load_gather(values)), config)
+
+
 def make_here(
-    config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences | Train,
+    config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences | Train | Gather,
 ) -> int:
     """Does here what the command of a config does. Returns its exit code; raises what that raises."""
     if isinstance(config, Asked):
@@ -312,6 +320,8 @@ def make_here(
         return make_preferences(config)
     if isinstance(config, Train):
         return train(config)
+    if isinstance(config, Gather):
+        return gather(config)
     return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
 
@@ -349,10 +359,18 @@ COMMANDS = {
     "train": Command(
         _train_content,
         _check_train,
-        outputs={"": "model", "prompt": "model/prompt.yaml"},
+        outputs={"": "model", "prompt": "model/prompt.yaml", "training": ""},
         product="model",
         input="training_data",
         on_cluster=True,
+    ),
+    "gather": Command(
+        _content(Gather, "out"),
+        _check_gather,
+        owned={"out": "study"},
+        outputs={"": "study"},
+        product="study",
+        input=None,
     ),
 }
 
