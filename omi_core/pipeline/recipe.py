@@ -126,7 +126,9 @@ def fill(
 
         def value_of(word: str, where: str, needs: dict[str, None] = needs) -> Any:
             if word.startswith("step:"):
-                name, _, output = word.removeprefix("step:").partition(".")
+                name, output = word.removeprefix("step:"), ""
+                if name not in outputs and "." in name:  # the name of a step in a cell may have dots, too
+                    name, _, output = name.rpartition(".")
                 needs[name] = None
                 return _path(name, output, outputs, f"{where}: ${{{word}}}")
             if word not in parameters:

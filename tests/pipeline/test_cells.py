@@ -250,5 +250,5 @@ def test_words_of_the_command_line_go_to_a_step_in_all_cells(tmp_path: Path) -> 
     assert [step.cell for step in graded] == [{"rows": rows, "seed": 0} for rows in (1, 2, 3)]
     assert {step.config["limit"] for step in graded} == {2}
     assert [step.folder for step in pipeline.steps][:2] == ["01-pool", "02-noisy-rows1"]
-    with pytest.raises(ConfigError, match="steps.graded-rows1: no such option of a pipeline"):
+    with pytest.raises(ConfigError, match="steps.graded-rows1.limit: no such option of a pipeline"):
         composing.read_words([words[0], "steps.graded-rows1.limit=2"])
