@@ -11,6 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from omi_core import options
 from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_values
@@ -20,7 +22,8 @@ from omi_core.options import ConfigError, did_you_mean, each_text, option, secti
 from omi_core.pipeline.definition import Pipeline, Step, content_of
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
 from omi_core.pipeline.recipe_cells import expand
-from omi_core.pipeline.step_progress import result
+from omi_core.pipeline.similar_steps import SimilarSteps
+from omi_core.pipeline.step_progress import Look
 from omi_core.pipeline.steps import COMMANDS, compose_step
 from omi_core.slurm.script import check_cluster
 from omi_core.store.fingerprint import fingerprint
@@ -158,16 +161,14 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         raise ConfigError("run.at_once: is for this machine; on Slurm steps wait in the queue, so omit it")
     steps: list[Step] = []
     contents: dict[str, dict[str, Any]] = {}
+    similar = {
+        draft.of: SimilarSteps(draft.command, _words(draft, words), words.folder) for draft, _ in drafts
+    }
     for draft, needs in drafts:
         command = COMMANDS[draft.command]
-        given = list(words.cluster) if command.on_cluster else []
-        given += words.generate if draft.command == "generate" else []
-        if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
-            given.append(word("notify", words.own.notify))
-        given += words.steps.get(draft.of, [])
         try:
             folder = step_directory(draft.number, draft.name)
-            values = compose_step(draft.command, folder, draft.options, given, words.folder)
+            values = compose_step(similar[draft.of], folder, draft.options)
             if command.on_cluster and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
@@ -196,6 +197,16 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     )
 
 
+def _words(draft: Draft, words: CommandWords) -> list[str]:
+    """The words of the command line that are for a step."""
+    command = COMMANDS[draft.command]
+    given = list(words.cluster) if command.on_cluster else []
+    given += words.generate if draft.command == "generate" else []
+    if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
+        given.append(word("notify", words.own.notify))
+    return given + words.steps.get(draft.of, [])
+
+
 def _value(values: dict[str, Any], key: str) -> Any:
     head, _, leaf = key.rpartition(".")
     return (values[head] if head else values)[leaf]
@@ -218,11 +229,25 @@ def _outputs(draft: Draft) -> Outputs:
     return COMMANDS[draft.command].outputs
 
 
+def _from_outside(step: Step) -> bytes:
+    """The same for steps of the recipe that differ in seed, place and the earlier steps they read."""
+    values = {key: value for key, value in step.config.items() if key not in ("run", "seed")}
+    anywhere = each_text(values, lambda text: re.sub(rf"{PLACE}/[^/]+", PLACE, text))
+    return orjson.dumps([step.of, anywhere], option=orjson.OPT_SORT_KEYS)
+
+
 def check_inputs(pipeline: Pipeline) -> None:
-    """Raises ConfigError when a step that has not begun reads from outside what cannot be had."""
+    """Raises ConfigError when a step that has not begun reads from outside what cannot be had.
+
+    Of steps that read the same from outside the first is asked.
+    """
+    look, asked = Look(pipeline), set()
     for step in pipeline.steps:
-        if pipeline.directory(step).exists() and (step.is_run or result(pipeline, step) is not None):
+        if pipeline.directory(step).exists() and (step.is_run or look.result(step) is not None):
             continue
+        if (same := _from_outside(step)) in asked:
+            continue
+        asked.add(same)
         try:
             COMMANDS[step.command].check(step.config, pipeline.root)
         except ConfigError as error:

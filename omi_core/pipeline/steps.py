@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +19,7 @@ from omi_core.benchmarks.reading import by_name
 from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.finishing import combine_datasets, mix_datasets
 from omi_core.combine.sources import Source, open_source
-from omi_core.composing.compose import command_root, compose_values
-from omi_core.composing.grammar import word
+from omi_core.composing.compose import command_root
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
 from omi_core.decontaminate.checking import check
 from omi_core.decontaminate.decontaminate_options import Decontaminate
@@ -28,6 +27,7 @@ from omi_core.decontaminate.questions import read_problems, read_sets
 from omi_core.inputs import Skipped, file_rows, local_files
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.pipeline.recipe import PLACE, placed
+from omi_core.pipeline.similar_steps import SimilarSteps
 from omi_core.pipeline.step_progress import file_digest
 from omi_core.preferences.preference_options import Preferences, load_preferences
 from omi_core.preferences.preferring import graded_inputs, make_preferences
@@ -387,17 +387,16 @@ def run_step(name: str, values: Values) -> int:
     return make_here(command_root(name).checked(values))
 
 
-def compose_step(
-    name: str, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
-) -> Values:
-    """The options of a step of that command, in the directory `folder` below its pipeline's.
+def compose_step(similar: SimilarSteps, folder: str, given: Values) -> Values:
+    """The options of a step, in the directory `folder` below its pipeline's.
 
-    They come from the recipe (`given`) and further words of a command line; groups may lie in `config_dir`.
+    They come from the recipe (`given`) and from the words of a command line that `similar` steps have.
 
     Raises:
         ConfigError: as the command itself, or an option that the pipeline sets.
     """
-    keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in words)]
+    name = similar.command
+    keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in similar.words)]
     owned = COMMANDS[name].owned
     for key in keys:
         if key in owned or key in _OF_THE_PIPELINE:
@@ -405,8 +404,7 @@ def compose_step(
         if key.partition(".")[0] in COMMANDS[name].besides:
             raise ConfigError(f"{key}: is asked of a finished run; give it to jobs.{name} run.dir=STEP")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
-    all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
-    values = compose_values(name, all_words, config_dir)
-    config = command_root(name).checked(values, config_dir)  # refused now what it would refuse
+    values = similar.compose(given | places)
+    config = command_root(name).checked(values, similar.config_dir)  # refused now what it would refuse
     # Of what makes another config than its own options, these are kept.
     return values if name in ("evaluate", "score") else options.written(config)
