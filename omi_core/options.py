@@ -283,14 +283,20 @@ def written(instance: Any) -> dict[str, Any]:
     Left out are those of other packages at their default, so that what was made without a package can be read
     without it.
     """
-    values = dataclasses.asdict(instance)
+    values = {}
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
-        if field.metadata.get("package") and value == default_of(field):
-            del values[field.name]
-        elif is_schema(value):
-            values[field.name] = written(value)
+        if not (field.metadata.get("package") and value == default_of(field)):
+            values[field.name] = _written(value)
     return values
+
+
+def _written(value: Any) -> Any:
+    if is_schema(value):
+        return written(value)
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
+    return [_written(item) for item in value] if isinstance(value, list) else value
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

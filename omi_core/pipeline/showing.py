@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from omi_core.config import Generate
 from omi_core.pipeline import step_progress
@@ -51,13 +50,15 @@ def _heading(steps: Sequence[Step]) -> str:
     first = steps[0]
     if not first.cell:
         return f"{first.name}: jobs.{first.command}"
-    return f"{first.of}: jobs.{first.command}, {len(steps)} x: once for each {' and '.join(first.cell)}"
+    *others, last = first.cell
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"{first.of}: jobs.{first.command}, {len(steps)} x: once for each {names}"
 
 
-def _needs(pipeline: Pipeline, steps: Sequence[Step]) -> Mapping[str, int]:
-    """The steps of the recipe that are needed -> how many of them."""
-    needed = dict.fromkeys(name for step in steps for name in step.needs)
-    return Counter(pipeline.step(name).of for name in needed)
+def _needs(pipeline: Pipeline, steps: Sequence[Step]) -> list[str]:
+    """The steps of the recipe that are needed, each once."""
+    of = {step.name: step.of for step in pipeline.steps}
+    return list(dict.fromkeys(of[name] for step in steps for name in step.needs))
 
 
 def _made_or_to_make(

@@ -73,7 +73,8 @@ def test_a_cell_and_the_gathering_are_killed_and_the_table_is_the_same(
 ) -> None:
     undisturbed = alone(tmp_path_factory.mktemp("alone"))
     cells = Cells(chain)
-    cells.submit()
+    with chain.cluster.closed():  # nothing of it is over before it can be killed
+        cells.submit("steps.graded.teacher.rehearsal.latency=2")
     cells.cell("wrong0.1-seed1").kill("generate", seconds=120)
     cells.cluster.wait_for(lambda: bool(gatherers(cells)), 200, "the table is made")
     for pid in gatherers(cells):

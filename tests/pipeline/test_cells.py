@@ -13,10 +13,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omi_core.composing.compose import compose_values
+from omi_core.composing.grammar import word
 from omi_core.options import ConfigError
-from omi_core.pipeline import composing
+from omi_core.pipeline import composing, similar_steps
 from omi_core.pipeline.recipe import Draft, Recipe, read_recipe
 from omi_core.pipeline.recipe_cells import cells_of, expand
+from omi_core.pipeline.similar_steps import SimilarSteps
 from tests.conftest import Here
 
 POOL = "pool: {command: generate, options: {teacher: rehearsal, data.size: 4}}"
@@ -162,12 +165,12 @@ def test_the_steps_are_those_that_naive_code_finds(
         found = [d for d in made if d.of == draft.name]
         assert [dict(d.cell) for d in found] == wanted
         for one in found:
-            for before, word in zip(draft.options["words"], one.options["words"], strict=True):
+            for before, filled in zip(draft.options["words"], one.options["words"], strict=True):
                 kind, _, name = before[2:-1].partition(":")
                 if kind == "cell":
-                    assert word == one.cell[name]
+                    assert filled == one.cell[name]
                 else:  # the one of this cell
-                    (named,) = [d for d in made if word == f"${{step:{d.name}}}"]
+                    (named,) = [d for d in made if filled == f"${{step:{d.name}}}"]
                     assert named.of == name and named.cell.items() <= one.cell.items()
     assert len({d.name for d in made}) == len(made)
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", d.name) for d in made)
@@ -252,3 +255,45 @@ def test_words_of_the_command_line_go_to_a_step_in_all_cells(tmp_path: Path) -> 
     assert [step.folder for step in pipeline.steps][:2] == ["01-pool", "02-noisy-rows1"]
     with pytest.raises(ConfigError, match="steps.graded-rows1.limit: no such option of a pipeline"):
         composing.read_words([words[0], "steps.graded-rows1.limit=2"])
+
+
+# A command, what its steps are given, and how many of them Hydra composes.
+SIMILAR: dict[str, tuple[str, list[dict[str, Any]], int]] = {
+    "plain options": (
+        "combine",
+        [
+            {"inputs": [f"a{rows}"], "rows": rows, "noise.share": share}
+            for rows in (1, 2)
+            for share in (0, 0.5)
+        ],
+        4,  # a number without a point stands for another type
+    ),
+    "a text for a list": (
+        "train",
+        [{"data": f"/p/{n}", "training.seed": n, "run.dir": f"r{n}"} for n in range(4)],
+        2,
+    ),
+    "words that are a list": ("train", [{"data": text} for text in ("a", "b", "c,d", "[e]")], 4),
+    "a choice of a group": ("generate", [{"teacher": name} for name in ("tiny", "rehearsal", "tiny")], 2),
+    "a word overrides it": ("generate", [{"samples": n, "seed": n} for n in (1, 2, 3)], 3),
+}
+
+
+@pytest.mark.parametrize("case", SIMILAR)
+def test_steps_that_are_alike_are_composed_as_hydra_composes_each(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, all_given, by_hydra = SIMILAR[case]
+    words = ["seed=7"] if "override" in case else []
+    wanted = [compose_values(command, [*map(word, given, given.values()), *words]) for given in all_given]
+    calls: list[str] = []
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments[0])
+        return compose_values(*arguments)
+
+    monkeypatch.setattr(similar_steps, "compose_values", counted)
+    similar = SimilarSteps(command, words, None)
+    found = [similar.compose(given) for given in all_given]
+    assert repr(found) == repr(wanted)  # also whether a number is whole
+    assert len(calls) == by_hydra
