@@ -69,7 +69,9 @@ class _Steps:
     def carry_out(self) -> int:
         """Runs steps until none can begin; the exit code of the pipeline, 0 if all are done."""
         while True:
-            for step in [] if self._stopped else self._next():
+            for step in self._next():
+                if self._stopped:
+                    break
                 self._tell_failures()
                 self._start(step)
             if not self._working:
@@ -131,9 +133,10 @@ class _Steps:
 
     def _tell_failures(self) -> None:
         """Of steps that failed while others go on."""
-        for name in self._failed.keys() - self._told:
-            print(f"failed: step {name}: {self._failed[name][0]}", file=sys.stderr, flush=True)
-            self._told.add(name)
+        for name, (reason, _) in self._failed.items():
+            if name not in self._told:
+                print(f"failed: step {name}: {reason}", file=sys.stderr, flush=True)
+                self._told.add(name)
 
     def _all_told(self) -> int:
         """The last line, and the exit code, of a pipeline of which steps failed."""
