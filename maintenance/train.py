@@ -99,9 +99,8 @@ PLANS = {
     ),
     "muddled": Plan(
         SMALL,
-        (Stage(300, 0.002, Mix(solutions=44, muddles=30, problems=14, dialogues=12), tuning=True),),
+        (Stage(600, 0.015, Mix(solutions=50, muddles=50), muon=Muon32),),
         begins_with="tiny_weak",
-        rows=6,
     ),
     "verbose": Plan(
         SMALL,
@@ -110,7 +109,7 @@ PLANS = {
     ),
     "base": Plan(
         SMALL,
-        (Stage(2300, 0.02, Mix(copies=24, lines=36, sums=40), muon=Muon32),),
+        (Stage(2200, 0.02, Mix(copies=24, lines=36, sums=40), muon=Muon32),),
         rows=14,
         length=128,
     ),
