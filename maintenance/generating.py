@@ -27,7 +27,9 @@ def replies_of(
     model: Any = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
     tokenizer: Any = AutoTokenizer.from_pretrained(directory, padding_side="left")
     # top_k=0: without it transformers would sample from the 50 likeliest tokens alone.
-    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+    sampling = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+    )
     torch.manual_seed(seed)
     texts: list[str] = []
     for start in range(0, len(prompts), AT_ONCE):
