@@ -11,17 +11,11 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.example_order import example_order
 from omi_core.training.rendering import NO_LOSS, Example, Rendering, open_tokenizer
 from omi_core.training.train_options import Student, Training
-from tests.training.conftest import chat, small_model, write_arrow
+from tests.training.conftest import chat, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("trl", reason="TRL is not installed")
 RATE, BATCH = 0.1, 6
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
-    directory = small_model(tmp_path_factory.mktemp("model") / "small", num_hidden_layers=2)
-    return Student(model=str(directory), scratch=True, dtype="float32", init_std=0.3)
 
 
 @pytest.fixture(scope="module")
