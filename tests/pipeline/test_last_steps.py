@@ -1,4 +1,4 @@
-"""Recipes that end in an evaluation, or in what a reward model chooses."""
+"""Recipes that end in an evaluation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from omi_core.evaluate.outcome import read_outcome
 from omi_core.pipeline import composing
-from omi_core.publish.verify import verify
 from tests.conftest import Here
 from tests.jobs.evaluating import benchmark, outcome, sums
 
@@ -84,48 +82,3 @@ def test_the_fingerprint_covers_what_a_benchmark_holds_and_not_where_it_lies(
 
     first = fingerprint(tmp_path / "a", 6)
     assert fingerprint(tmp_path / "b", 6) == first != fingerprint(tmp_path / "c", 7)
-
-
-REWARD_DEMO = (
-    *("recipe=acemath_rm_demo", "teacher=rehearsal", "second_teacher=rehearsal", "asked=rehearsal"),
-    *("size=12", "test_size=4", "samples=6", "run.dir=all", "teacher.rehearsal.wrong=0.5"),
-    *(f"steps.{name}.cluster.workers=1" for name in ("first", "second", "graded")),
-    *("steps.second.seed=1", "steps.reward_data.workers=1", "steps.reward_data.size=4"),
-    *("steps.reward_model.training.steps=2", "steps.reward_model.training.report_to=[]"),
-)
-
-
-def test_the_plan_of_the_reward_models_demo_goes_from_responses_to_the_best_of_k(here: Here) -> None:
-    pytest.importorskip("trl", reason="TRL is not installed")
-    code, out, err = here("pipeline", *REWARD_DEMO, "plan=true")
-    assert (code, err) == (0, "")
-    steps = ("first", "second", "scores_of_first", "scores_of_second", "reward_data")
-    for name in (*steps, "reward_model", "graded", "ranked"):
-        assert f" {name} " in out
-    assert "rows not known yet, 2 steps of 16 rows" in out and "4 records x 6 samples by rehearsal" in out
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-@pytest.mark.vllm
-@pytest.mark.filterwarnings("ignore")  # what TRL and transformers warn of is no fault of ours
-def test_the_reward_models_demo_goes_from_two_teachers_to_the_best_of_k(here: Here, tmp_path: Path) -> None:
-    """By rehearsal here; the embedded teachers take minutes."""
-    for package in ("trl", "vllm"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    code, out, err = here("pipeline", *REWARD_DEMO)
-    assert code == 0, out + err
-    verify(tmp_path / "all/05-reward_data/dataset")
-    stats = orjson.loads((tmp_path / "all/05-reward_data/dataset/stats.json").read_bytes())
-    inputs = stats["counts"]["inputs"]
-    assert inputs["1"]["read"] == inputs["2"]["read"] == 72
-    steps = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
-    assert [step["state"] for step in steps] == ["done"] * 8
-    assert 6 < steps[4]["rows_out"] <= 12 and steps[5]["rows_in"] == steps[4]["rows_out"]
-    assert steps[6]["rows_out"] == 24 >= steps[7]["rows_out"] > 12
-    figures = read_outcome(tmp_path / "all/08-ranked/scored").figures
-    assert {(each.metric, each.k) for each in figures} >= {("best", 6), ("majority", 6), ("pass", 6)}
-    card = (tmp_path / "all/06-reward_model/model/README.md").read_text()
-    assert "rm@6 %" in card and "pairs in order %" in card
-    code, _, err = here("pipeline", *REWARD_DEMO)
-    assert code == 0 and "complete, nothing to do" in err
