@@ -26,6 +26,7 @@ from omi_core.stages.run import Run, published_as
 from omi_core.stages.scoring import show_figures
 from omi_core.store.files import lock
 from omi_core.store.layout import Layout
+from omi_core.tasks import task_of
 from omi_core.tasks.score_join import SCORES
 
 _LOCK_S = 60.0
@@ -38,7 +39,7 @@ def show_best_of_samples(run: Run[Any]) -> None:
 
     The scores are whole without them, so that they cannot be made is no error: a line says why.
     """
-    if run.config.task.name != SCORES.task:
+    if task_of(run.config).name != SCORES.task:
         return
     place, graded = run.layout.scored, Layout(Path(run.config.data.path or "")).evaluation
     try:
