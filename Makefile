@@ -19,7 +19,7 @@ test: setup ## the tests, but those below
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 3 -m "not long and not slurm and not slow"
 
 test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 4 -m "(long or slurm) and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 5 -m "(long or slurm) and not slow"
 
 test-slow: setup ## more of engines of several processes, every demo on a cluster, every kill: an hour
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m slow

@@ -69,10 +69,13 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     """
     if not values:
         return cls()
+    refuse_unknown(cls, values)
+    if (instance := _as_given(cls, values)) is not None:
+        check(instance)
+        return instance
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    refuse_unknown(cls, values)
     try:
         instance = OmegaConf.to_object(OmegaConf.merge(_structured(cls), each_text(values, _literal)))
     except OmegaConfBaseException as error:
@@ -80,6 +83,49 @@ def load(cls: type[T], values: Mapping[str, Any]) -> T:
     assert isinstance(instance, cls)
     check(instance)
     return instance
+
+
+class _Unlike(Exception):
+    """A value is not yet what an option holds."""
+
+
+def _as_given(cls: type[T], values: Mapping[str, Any]) -> T | None:
+    """The instance of values that need no conversion, a hundred times faster; None where one does."""
+    try:
+        return _taken(cls, values)
+    except _Unlike:
+        return None
+
+
+def _taken(hint: Any, value: Any) -> Any:
+    """The value as an option of this type holds it, containers copied. Raises _Unlike."""
+    if dataclasses.is_dataclass(hint):
+        return hint(**{name: _taken(_hints(hint)[name], item) for name, item in value.items()})  # type: ignore[operator]
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        inner = [each for each in arguments if each is not type(None)]
+        if value is None and len(inner) < len(arguments):
+            return None
+        return _taken(inner[0] if len(inner) == 1 else None, value)  # of several types it is not taken
+    if type(value) is list and (hint is Any or get_origin(hint) is list):
+        return [_taken(arguments[0] if arguments else Any, each) for each in value]
+    if type(value) is dict and (hint is Any or get_origin(hint) is dict):
+        if all(type(key) is str for key in value):
+            return {key: _taken(arguments[1] if arguments else Any, each) for key, each in value.items()}
+    elif type(value) is int and hint is float:
+        return float(value)
+    elif type(value) in (bool, int, float) and hint in (Any, type(value)):
+        return value
+    elif type(value) is str and hint in (Any, str) and "${" not in value and value != "???":
+        return value
+    elif value is None and hint is Any:
+        return None
+    raise _Unlike
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def each_text(value: Any, change: Callable[[str], Any]) -> Any:
@@ -119,7 +165,7 @@ def restore(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _restored(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     given: dict[str, Any] = {}
     for name, value in values.items():
         hint = hints[name]
@@ -237,14 +283,20 @@ def written(instance: Any) -> dict[str, Any]:
     Left out are those of other packages at their default, so that what was made without a package can be read
     without it.
     """
-    values = dataclasses.asdict(instance)
+    values = {}
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
-        if field.metadata.get("package") and value == default_of(field):
-            del values[field.name]
-        elif is_schema(value):
-            values[field.name] = written(value)
+        if not (field.metadata.get("package") and value == default_of(field)):
+            values[field.name] = _written(value)
     return values
+
+
+def _written(value: Any) -> Any:
+    if is_schema(value):
+        return written(value)
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
+    return [_written(item) for item in value] if isinstance(value, list) else value
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -78,11 +79,31 @@ LONG_FILES = (
 )
 
 
+# To import the trainer takes longer than most of their tests: one worker takes all of these.
+TOGETHER = ("tests/training/", "tests/pipeline/test_train_step.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of `LONG_FILES` first, all others as they came."""
+    """Those that stay together first, then the files of `LONG_FILES`, all others as they came."""
     root = Path(__file__).resolve().parents[1]
     ranks = {root / name: rank for rank, name in enumerate(LONG_FILES)}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+    def rank(item: pytest.Item) -> int:
+        return -1 if item.nodeid.startswith(TOGETHER) else ranks.get(item.path, len(ranks))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Workers take whole files, and one of them all files of `TOGETHER`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class WholeFiles(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER[0] if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+    return WholeFiles(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

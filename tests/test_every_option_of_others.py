@@ -150,7 +150,7 @@ SHOWN: dict[str, str] = {
     **{f"gather.{key}": "study" for key in _GATHER},
     "pipeline.recipe": _PIPELINE,
     "pipeline.plan": _PIPELINE,
-    **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh")},
+    **{f"pipeline.run.{key}": "pipeline" for key in ("dir", "root", "fresh", "at_once")},
 }
 # Of a training, what names are tests of tests/training and of the words that its cluster shares.
 SHOWN |= {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from omi_core import options
 from omi_core.config import Generate, Reduce, load_generate, load_reduce
-from omi_core.options import ConfigError
+from omi_core.options import ConfigError, option
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sample": 3}, "sample: no such option (did you mean samples?)"),
@@ -181,3 +184,48 @@ def test_only_where_a_vote_decides_has_the_default_of_min_votes_another_meaning(
 def test_an_option_without_effect_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="omit it"):
         load_generate(values)
+
+
+@dataclass
+class Kinds:
+    """An option of every type."""
+
+    text: str = option("", "a text")
+    maybe: str | None = option(None, "a text, or none")
+    count: int = option(0, "a number")
+    share: float = option(0.0, "a number")
+    least: float | None = option(None, "a number, or none")
+    flag: bool = option(False, "yes or no")
+    words: list[str] = option([], "texts")
+    any: dict[str, Any] = option({}, "anything")
+    shares: dict[str, float] = option({}, "numbers")
+    free: Any = option(None, "anything")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from([0.5, "a", "1", "0.5", "true", "${x}"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150)
+@given(st.dictionaries(st.sampled_from([field.name for field in fields(Kinds)]), ANYTHING, max_size=3))
+def test_values_that_need_no_conversion_make_the_same_config(values: dict[str, Any]) -> None:
+    """OmegaConf converts, and is slow; what is of the right type already does without it."""
+
+    def loaded(taken: bool) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            if not taken:
+                patch.setattr(options, "_as_given", lambda cls, values: None)
+            try:
+                return options.load(Kinds, values)
+            except ConfigError as error:
+                return str(error)
+
+    fast, slow = loaded(True), loaded(False)
+    assert repr(fast) == repr(slow)
+    if isinstance(fast, Kinds):
+        assert fast.any is not values.get("any") and fast.words is not values.get("words")

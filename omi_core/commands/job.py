@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     words = "stopping after this step, with a checkpoint" if arguments[1:2] == ["train"] else None
     with listening(Stop(), words) as stop:
         from omi_core.slurm import array_task
+        from omi_core.slurm.links import ChainEnded
         from omi_core.store.files import disk_failed
 
         root, stage, *rest = arguments
@@ -62,10 +63,23 @@ def main(arguments: list[str]) -> int:
             if not isinstance(error, array_task.FAILURES) and not disk_failed(error):
                 raise
             _say(f"failed: {' '.join(str(error).split())}")
+            if stage in ("gate", "reduce", "publish", "advance") and isinstance(error, ChainEnded):
+                _others_go_on(root)
             return 1
         except array_task.Unwritable as error:
             _say(f"failed: {error}")
             return array_task.UNWRITABLE
+
+
+def _others_go_on(root: str) -> None:
+    """Of a run that is a step of a pipeline: what could not be sent so far does not wait for it in vain."""
+    from omi_core.pipeline import advance
+    from omi_core.slurm import array_task
+
+    try:
+        advance.others_go_on(root)
+    except (*array_task.FAILURES, OSError) as error:
+        _say(f"failed: {' '.join(str(error).split())}")
 
 
 def _say(line: str) -> None:

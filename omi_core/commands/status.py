@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from omi_core.pipeline.state import PipelineStatus
+    from omi_core.pipeline.state import PipelineStatus, StepStatus
     from omi_core.slurm.failures import FailureGroup
     from omi_core.slurm.reasons import WaitingGroup
     from omi_core.slurm.run_status import Status
     from omi_core.training.training_status import TrainingStatus
 
     AnyStatus = Status | PipelineStatus | TrainingStatus
+
+
+_MOST_FAILURES = 10
 
 
 @dataclass
@@ -113,14 +116,23 @@ def one_training(status: TrainingStatus) -> list[RenderableType]:
 
 
 def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
-    """A pipeline: a line per step, then in full the runs of those that are at work or in trouble."""
+    """A pipeline: a line per step, then in full the runs of those that are at work or in trouble.
+
+    Steps that are made for cells are a matrix, and why some of them failed.
+    """
     if status.state == "unreadable":
         return [f"unreadable: {status.note or ''}"]
     title = f"{status.root}: {status.state}, {status.done} of {len(status.steps)} steps of {status.recipe}"
     numbers = ("samples", "rows in", "rows out")
     table = plain_table(title, ("step", "command", "state", *numbers, "hash"), numbers)
     shown: list[RenderableType] = [table]
+    if of_cells := [step for step in status.steps if step.cell]:
+        from omi_core.commands.cells_table import LEGEND, cells_table
+
+        shown += [cells_table(of_cells), LEGEND, *_failed_cells(of_cells)]
     for step in status.steps:
+        if step.cell:
+            continue
         samples = f"{step.run.samples_done:,} of {step.run.samples:,}" if step.run else ""
         rows = ("" if count is None else f"{count:,}" for count in (step.rows_in, step.rows_out))
         table.add_row(step.name, step.command, step.state, samples, *rows, (step.hash or "")[:12])
@@ -133,6 +145,21 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
     if status.state in ("stopped", "cancelled"):
         shown.append(to_continue(status.root))
     return [*shown, status.note] if status.note else shown
+
+
+def _failed_cells(steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Why steps of cells failed, as far as it fits."""
+    failed = [(step.name, why) for step in steps if (why := step.reason or (step.run and _why(step.run)))]
+    yield from (f"{name}: {why}" for name, why in failed[:_MOST_FAILURES])
+    if len(failed) > _MOST_FAILURES:
+        yield f"and {len(failed) - _MOST_FAILURES:,} more; json=true has them all"
+
+
+def _why(status: Status) -> str | None:
+    """What ended the chain of a run, or the first of its failures."""
+    if status.state in ("waiting", "running"):
+        return None
+    return status.note or next((group.message for group in status.failures), None)
 
 
 def one_run(status: Status) -> list[RenderableType]:

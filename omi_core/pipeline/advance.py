@@ -23,6 +23,7 @@ from omi_core.options import ConfigError
 from omi_core.pipeline import run_steps, step_progress
 from omi_core.pipeline.definition import Pipeline, Step, read_pipeline
 from omi_core.pipeline.jobs_of_steps import job_of, jobs_behind, pipeline_cluster
+from omi_core.pipeline.queue_room import Room, at_work
 from omi_core.pipeline.showing import show_table
 from omi_core.pipeline.state import step_entries
 from omi_core.pipeline.steps import generate_of
@@ -148,9 +149,10 @@ def _rescue_step(pipeline: Pipeline, name: str, stage: str) -> int:
                     step_progress.note(pipeline, "failed", step, reason=reason)
                 print(f"failed: step {name}: {reason}; {to_continue(pipeline.root)}", flush=True)
                 notify_ended(pipeline.layout, pipeline.notify, "stopped", f"step {name}: {reason}")
+                _send_ready(pipeline, _send_patiently)
                 return 1
             print(f"step {name}: {decision.reason}; sent again, attempt {len(sent) + 1}", flush=True)
-            _send_patiently(pipeline, step)
+            _send_patiently(pipeline, step, Room(pipeline))
     return advance(pipeline) if done else 0
 
 
@@ -207,26 +209,39 @@ def advance(pipeline: Pipeline) -> int:
     return 0
 
 
+def others_go_on(run: str) -> None:
+    """What a job does that has ended its chain: steps that do not need its run are sent, if any wait."""
+    root = Layout(Path(run)).pipeline
+    if root is not None:
+        advance(read_pipeline(root))
+
+
 def _send_ready(pipeline: Pipeline, send: Any) -> None:
     """Sends every step whose needs are done and that was not sent since the last command of a user.
 
-    A step that cannot be planned does not keep the others from it; its error is raised at the end.
+    A step that cannot be planned does not keep the others from it; its error is raised at the end. Where the
+    queue has no room for one while others are at work, it is left to the job that ends one of those.
     """
     errors: list[Exception] = []
     tried: set[str] = set()
+    room = Room(pipeline)
     while True:  # while one was planned, another may have become ready
-        done = step_progress.done_steps(pipeline)
-        step_progress.note_done(pipeline, done)
+        look = step_progress.Look(pipeline)
+        step_progress.note_done(pipeline, look.done())
         sent = {entry["step"] for entry in _since_a_command(pipeline) if entry["stage"] == "sent"}
-        sent -= {step.name for step in pipeline.steps if step_progress.is_stale(pipeline, step)}
-        steps = [s for s in step_progress.ready(pipeline, done) if s.name not in sent and s.name not in tried]
+        sent -= {step.name for step in pipeline.steps if look.is_stale(step)}
+        steps = [s for s in look.ready() if s.name not in sent and s.name not in tried]
         if not steps:
             break
         for step in steps:
             tried.add(step.name)
             try:
-                send(pipeline, step)
+                send(pipeline, step, room)
             except (ConfigError, OSError, commands.SlurmError) as error:
+                if _is_full(error) and at_work(pipeline):
+                    print(f"step {step.name}: {error}; it is sent when another step ends", flush=True)
+                    tried.update(each.name for each in steps)  # there is room for none of them
+                    break
                 reason = " ".join(str(error).split())
                 step_progress.note(pipeline, "failed", step, reason=reason)
                 errors.append(ConfigError(f"step {step.name}: {reason}"))
@@ -248,7 +263,7 @@ def _was_stopped(pipeline: Pipeline) -> bool:
     return [entry["stage"] for entry in _since_a_command(pipeline)][:1] == ["cancel"]
 
 
-def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> None:
+def _send_unless_active(pipeline: Pipeline, step: Step, room: Room, after: str | None) -> None:
     """For a user's command: leaves a step alone whose jobs wait or run, unless they are half a chain.
 
     What is held of them is released, what can never start is submitted anew. An array whose gate is gone is
@@ -266,7 +281,7 @@ def _send_unless_active(pipeline: Pipeline, step: Step, after: str | None) -> No
     ):
         step_progress.note(pipeline, "sent", step)
         return
-    _send(pipeline, step, after, keep)
+    _send(pipeline, step, room, after, keep)
 
 
 def _moved(pipeline: Pipeline, step: Step) -> bool:
@@ -277,25 +292,31 @@ def _moved(pipeline: Pipeline, step: Step) -> bool:
     return open_run(layout).config.cluster != generate_of(step.command, pipeline.config(step)).cluster
 
 
-def _send_patiently(pipeline: Pipeline, step: Step) -> None:
+def _send_patiently(pipeline: Pipeline, step: Step, room: Room) -> None:
     """For a job: waits for the controller, and for room in the queue."""
 
     def passing(error: Exception) -> bool:
         cause = error.__cause__ if isinstance(error, ConfigError) else error
-        return isinstance(cause, (commands.Busy, commands.SubmitLimit))
+        return isinstance(cause, commands.Busy) or (_is_full(error) and not at_work(pipeline))
 
     def said(error: Exception) -> None:
         print(f"step {step.name}: {error}; trying again soon", flush=True)
 
-    commands.retry(lambda: _send(pipeline, step), _WAIT_S, passing=passing, said=said)
+    commands.retry(lambda: _send(pipeline, step, room), _WAIT_S, passing=passing, said=said)
 
 
-def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool = False) -> None:
+def _is_full(error: Exception) -> bool:
+    """Whether the queue had no room for a job."""
+    return isinstance(error.__cause__ if isinstance(error, ConfigError) else error, commands.SubmitLimit)
+
+
+def _send(pipeline: Pipeline, step: Step, room: Room, after: str | None = None, keep: bool = False) -> None:
     """Submits a step whole; what a killed submission has left of it is cancelled first, unless `keep`.
 
     `after` is `cluster.after` of the steps that begin with the pipeline.
     """
     if not keep:
+        room.check(step)
         cancel_live(step_entries(pipeline, step))
     step_progress.begin(pipeline, step)
     step_progress.note(pipeline, "sending", step)
@@ -309,7 +330,11 @@ def _send(pipeline: Pipeline, step: Step, after: str | None = None, keep: bool =
     else:
         if step.trains:
             plan_for_job(options.restore(Train, pipeline.config(step)))
-        _send_job(pipeline, step, after)
+        try:
+            _send_job(pipeline, step, after)
+        except commands.SubmitLimit:  # half of it is left to nobody
+            cancel_live(step_entries(pipeline, step))
+            raise
     step_progress.note(pipeline, "sent", step)
 
 
@@ -329,7 +354,7 @@ def active_jobs(pipeline: Pipeline) -> list[str]:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    return [job for step in pipeline.steps for job in live_ids(step_entries(pipeline, step))]
+    return live_ids(entry for step in pipeline.steps for entry in step_entries(pipeline, step))
 
 
 def cancel_pipeline(pipeline: Pipeline) -> int:
@@ -344,8 +369,10 @@ def cancel_pipeline(pipeline: Pipeline) -> int:
             jobs = active_jobs(pipeline)
             # First: a job that is about to submit the next step finds it when it gets the lock.
             ledger.append(pipeline.layout.ledger, {"stage": "cancel", "jobs": jobs})
+            of_steps = {step.name: step_entries(pipeline, step) for step in pipeline.steps}
+            live = cancel_live(entry for entries in of_steps.values() for entry in entries)
             for step in pipeline.steps:
-                of_step = cancel_live(step_entries(pipeline, step))
+                of_step = list(dict.fromkeys(e["job"] for e in of_steps[step.name] if e["job"] in live))
                 if of_step and step.is_chain:
                     own = Layout(pipeline.directory(step)).ledger
                     ledger.append(own, {"stage": "cancel", "jobs": of_step})

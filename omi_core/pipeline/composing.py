@@ -11,15 +11,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from omi_core import options
 from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_values
 from omi_core.composing.grammar import typed, word
 from omi_core.config import Generate, load_generate
-from omi_core.options import ConfigError, did_you_mean, option, section
+from omi_core.options import ConfigError, did_you_mean, each_text, option, section
 from omi_core.pipeline.definition import Pipeline, Step, content_of
 from omi_core.pipeline.recipe import PLACE, Draft, Outputs, Recipe, fill, read_recipe, step_directory
-from omi_core.pipeline.step_progress import result
+from omi_core.pipeline.recipe_cells import expand
+from omi_core.pipeline.similar_steps import SimilarSteps
+from omi_core.pipeline.step_progress import Look
 from omi_core.pipeline.steps import COMMANDS, compose_step
 from omi_core.slurm.script import check_cluster
 from omi_core.store.fingerprint import fingerprint
@@ -32,6 +36,7 @@ class PipelinePlace:
     dir: str | None = option(None, "the pipeline's directory; null: ROOT/<recipe>-<fingerprint>")
     root: str = option("runs", "where directories of pipelines are made")
     fresh: bool = option(False, "start anew: an old pipeline of that name is moved aside, not continued")
+    at_once: int = option(1, "steps that work at the same time here; on Slurm the queue decides", ge=1)
 
 
 @dataclass
@@ -149,30 +154,30 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     Raises:
         ConfigError: a step that its command would refuse, a reference to what is not there before it.
     """
+    drafts = fill(expand(recipe, words.parameters), words.parameters, _outputs)
     cluster = load_generate(compose_values("generate", words.cluster, words.folder)).cluster
     check_cluster(cluster)
+    if cluster.kind == "slurm" and words.own.run.at_once > 1:
+        raise ConfigError("run.at_once: is for this machine; on Slurm steps wait in the queue, so omit it")
     steps: list[Step] = []
     contents: dict[str, dict[str, Any]] = {}
-    for number, (draft, needs) in enumerate(fill(recipe, words.parameters, _outputs), 1):
+    similar = {
+        draft.of: SimilarSteps(draft.command, _words(draft, words), words.folder) for draft, _ in drafts
+    }
+    for draft, needs in drafts:
         command = COMMANDS[draft.command]
-        given = list(words.cluster) if command.on_cluster else []
-        given += words.generate if draft.command == "generate" else []
-        if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
-            given.append(word("notify", words.own.notify))
-        given += words.steps.get(draft.name, [])
         try:
-            folder = step_directory(number, draft.name)
-            values = compose_step(draft.command, folder, draft.options, given, words.folder)
+            folder = step_directory(draft.number, draft.name)
+            values = compose_step(similar[draft.of], folder, draft.options)
             if command.on_cluster and values["cluster"]["kind"] != cluster.kind:
                 raise ConfigError("cluster: give it for the whole pipeline, +cluster=NAME")
             contents[draft.name] = command.content(values)
         except ConfigError as error:
             raise ConfigError(f"recipe={recipe.name}: step {draft.name}: {error}") from error
-        read = str(_value(values, command.input))
-        reads = tuple(step.name for step in steps if f"{PLACE}/{step.folder}" in read)
-        steps.append(
-            Step(number, draft.name, draft.command, values, needs, reads, command.is_run, command.product)
-        )
+        read = set() if command.input is None else _folders(_value(values, command.input))
+        reads = tuple(step.name for step in steps if step.folder in read)
+        of = (draft.number, draft.name, draft.command, values, needs, reads)
+        steps.append(Step(*of, command.is_run, command.product, draft.of, dict(draft.cell)))
     content = content_of(steps, contents)
     name = f"{recipe.name}-{fingerprint(content)[:8]}"
     root = Path(words.own.run.dir) if words.own.run.dir else Path(words.own.run.root) / name
@@ -188,12 +193,30 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         plan=words.own.plan,
         wait=words.own.wait,
         notify=words.own.notify,
+        at_once=words.own.run.at_once,
     )
+
+
+def _words(draft: Draft, words: CommandWords) -> list[str]:
+    """The words of the command line that are for a step."""
+    command = COMMANDS[draft.command]
+    given = list(words.cluster) if command.on_cluster else []
+    given += words.generate if draft.command == "generate" else []
+    if command.generates is not None and words.own.notify is not None:  # where a gate ends the chain
+        given.append(word("notify", words.own.notify))
+    return given + words.steps.get(draft.of, [])
 
 
 def _value(values: dict[str, Any], key: str) -> Any:
     head, _, leaf = key.rpartition(".")
     return (values[head] if head else values)[leaf]
+
+
+def _folders(value: Any) -> set[str]:
+    """The folders of steps that paths in a value lead to."""
+    found: set[str] = set()
+    each_text(value, lambda text: found.update(re.findall(rf"{PLACE}/([^/]+)", text)))
+    return found
 
 
 def _outputs(draft: Draft) -> Outputs:
@@ -206,11 +229,25 @@ def _outputs(draft: Draft) -> Outputs:
     return COMMANDS[draft.command].outputs
 
 
+def _from_outside(step: Step) -> bytes:
+    """The same for steps of the recipe that differ in seed, place and the earlier steps they read."""
+    values = {key: value for key, value in step.config.items() if key not in ("run", "seed")}
+    anywhere = each_text(values, lambda text: re.sub(rf"{PLACE}/[^/]+", PLACE, text))
+    return orjson.dumps([step.of, anywhere], option=orjson.OPT_SORT_KEYS)
+
+
 def check_inputs(pipeline: Pipeline) -> None:
-    """Raises ConfigError when a step that has not begun reads from outside what cannot be had."""
+    """Raises ConfigError when a step that has not begun reads from outside what cannot be had.
+
+    Of steps that read the same from outside the first is asked.
+    """
+    look, asked = Look(pipeline), set()
     for step in pipeline.steps:
-        if pipeline.directory(step).exists() and (step.is_run or result(pipeline, step) is not None):
+        if pipeline.directory(step).exists() and (step.is_run or look.result(step) is not None):
             continue
+        if (same := _from_outside(step)) in asked:
+            continue
+        asked.add(same)
         try:
             COMMANDS[step.command].check(step.config, pipeline.root)
         except ConfigError as error:

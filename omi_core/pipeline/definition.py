@@ -35,6 +35,8 @@ class Step:
     `reads` are those needed whose rows it takes on: not the test questions it compares them with, say.
     `is_run` says that its directory is a run's, whose dataset is the step's result. Otherwise `product` is
     the file in the directory that later steps read by default, and whose rows and bytes are the result.
+    `number` and `of` are number and name of the step in the recipe, which may be made for several cells;
+    `cell` is what this one uses of theirs.
     """
 
     number: int
@@ -45,6 +47,8 @@ class Step:
     reads: tuple[str, ...]
     is_run: bool
     product: str
+    of: str = ""
+    cell: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -71,8 +75,9 @@ class Pipeline:
     """A pipeline as it is composed: where it lies, its fingerprint, and its steps in order.
 
     `cluster` holds the options of where it is carried out; `cwd` is the directory that relative paths in
-    options start from. `notify` is run at the end. `fresh`, `plan` and `wait` are what the command asked for,
-    and not on disk: to take the place of an old one, only to be shown, to be waited for.
+    options start from. `notify` is run at the end; `at_once` steps work here at the same time. `fresh`,
+    `plan` and `wait` are what the command asked for, and not on disk: to take the place of an old one, only
+    to be shown, to be waited for.
     """
 
     root: Path
@@ -86,6 +91,7 @@ class Pipeline:
     plan: bool = False
     wait: bool = False
     notify: str | None = None
+    at_once: int = 1
 
     @property
     def layout(self) -> Layout:
@@ -157,6 +163,7 @@ def read_pipeline(root: Path) -> Pipeline:
             last["cluster"],
             last["cwd"],
             notify=last.get("notify"),
+            at_once=last.get("at_once", 1),
         )
 
     return directory(root).read(build)
@@ -174,6 +181,7 @@ def write_pipeline(pipeline: Pipeline) -> None:
         "cwd": pipeline.cwd,
         "cluster": pipeline.cluster,
         "notify": pipeline.notify,
+        "at_once": pipeline.at_once,
         "steps": [dataclasses.asdict(step) for step in pipeline.steps],
     }
     write_json(pipeline.root / _STEPS, steps)

@@ -7,14 +7,15 @@
 
 `${NAME}` is a parameter; alone in a value it keeps its type. `${step:NAME}`, or `${step:NAME.OUTPUT}`, is
 what an earlier step makes; it becomes a path below `PLACE`, which stands for the pipeline's directory
-wherever that lies.
+wherever that lies. What `cells` and `seeds` mean is in `recipe_cells`.
 """
 
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,25 +32,33 @@ Outputs = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Draft:
-    """A step as the recipe has it."""
+    """A step, the `number`th of its recipe; or what a step named `of` is for one `cell`."""
 
     name: str
     command: str
     options: dict[str, Any] = field(default_factory=dict)
+    number: int = 1
+    of: str = ""
+    cell: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as its file has it: the parameters with their defaults, and the steps in order."""
+    """A recipe as its file has it: the parameters with their defaults, and the steps in order.
+
+    `cells` and `seeds` are as the file has them, too, None where it has none.
+    """
 
     name: str
     path: Path
     parameters: dict[str, Any]
     steps: tuple[Draft, ...]
+    cells: Any = None
+    seeds: Any = None
 
 
 def step_directory(number: int, name: str) -> str:
-    """The directory of a step, counted from 1, below that of its pipeline."""
+    """The directory of the `number`th step of a recipe, counted from 1, below that of its pipeline."""
     return f"{number:02d}-{name}"
 
 
@@ -66,7 +75,7 @@ def read_recipe(path: Path) -> Recipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{where}: {path} cannot be read ({' '.join(str(error).split())})") from error
-    values = _mapping(where, values, ("parameters", "steps"))
+    values = _mapping(where, values, ("parameters", "cells", "seeds", "steps"))
     parameters = _mapping(f"{where}: parameters", values.get("parameters") or {})
     for name in parameters:
         if not re.fullmatch(r"[a-z_]\w*", name, re.ASCII) or name in ("recipe", "steps", "plan", "run"):
@@ -74,17 +83,19 @@ def read_recipe(path: Path) -> Recipe:
     steps = _mapping(f"{where}: steps", values.get("steps"))
     if not steps:
         raise ConfigError(f"{where}: has no steps; give steps: {{NAME: {{command: ..., options: ...}}}}")
-    return Recipe(path.stem, path, parameters, tuple(_draft(where, *item) for item in steps.items()))
+    drafts = tuple(_draft(where, number, *item) for number, item in enumerate(steps.items(), 1))
+    return Recipe(path.stem, path, parameters, drafts, values.get("cells"), values.get("seeds"))
 
 
-def _draft(where: str, name: str, values: Any) -> Draft:
+def _draft(where: str, number: int, name: str, values: Any) -> Draft:
     where = f"{where}: step {name}"
     if not _STEP_NAME.fullmatch(name):
         raise ConfigError(f"{where}: not a name for a step; use small letters, digits and _")
     values = _mapping(where, values, ("command", "options"))
     if not isinstance(values.get("command"), str):
         raise ConfigError(f"{where}: names no command; give command: generate, or another")
-    return Draft(name, values["command"], _mapping(f"{where}: options", values.get("options") or {}))
+    options = _mapping(f"{where}: options", values.get("options") or {})
+    return Draft(name, values["command"], options, number, name)
 
 
 def _mapping(where: str, value: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -110,12 +121,14 @@ def fill(
     parameters = recipe.parameters | dict(given)
     outputs: dict[str, tuple[str, Outputs]] = {}
     filled = []
-    for number, draft in enumerate(recipe.steps, 1):
+    for draft in recipe.steps:
         needs: dict[str, None] = {}
 
         def value_of(word: str, where: str, needs: dict[str, None] = needs) -> Any:
             if word.startswith("step:"):
-                name, _, output = word.removeprefix("step:").partition(".")
+                name, output = word.removeprefix("step:"), ""
+                if name not in outputs and "." in name:  # the name of a step in a cell may have dots, too
+                    name, _, output = name.rpartition(".")
                 needs[name] = None
                 return _path(name, output, outputs, f"{where}: ${{{word}}}")
             if word not in parameters:
@@ -128,9 +141,9 @@ def fill(
         options = {}
         for key, value in draft.options.items():
             where = f"recipe={recipe.name}: step {draft.name}: {key}"
-            options[key] = each_text(value, partial(_filled, where=where, value_of=value_of))
-        filled.append((Draft(draft.name, draft.command, options), tuple(needs)))
-        outputs[draft.name] = (step_directory(number, draft.name), outputs_of(draft))
+            options[key] = each_text(value, partial(with_words, where=where, value_of=value_of))
+        filled.append((replace(draft, options=options), tuple(needs)))
+        outputs[draft.name] = (step_directory(draft.number, draft.name), outputs_of(draft))
     return filled
 
 
@@ -147,7 +160,7 @@ def _path(name: str, output: str, outputs: Mapping[str, tuple[str, Outputs]], wh
     return "/".join(part for part in (PLACE, folder, made[output]) if part)
 
 
-def _filled(text: str, where: str, value_of: Callable[[str, str], Any]) -> Any:
+def with_words(text: str, where: str, value_of: Callable[[str, str], Any]) -> Any:
     """The text with every `${…}` in it replaced; what stands alone keeps its type."""
     if whole := _WORDS.fullmatch(text):
         return value_of(whole[1], where)
@@ -156,7 +169,8 @@ def _filled(text: str, where: str, value_of: Callable[[str, str], Any]) -> Any:
 
 def _text(value: Any, word: str, where: str) -> str:
     if value is None or isinstance(value, (dict, list)):
-        raise ConfigError(f"{where}: {word} is {value!r}, which has no place inside a text; set it")
+        short = reprlib.repr(value)
+        raise ConfigError(f"{where}: {word} is {short}, which has no place inside a text; set it")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

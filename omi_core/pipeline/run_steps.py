@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -25,72 +26,129 @@ from omi_core.stages.stopping import SIGNALS, handling
 from omi_core.store.files import LockTaken, lock
 
 _PR_SET_PDEATHSIG = 1
+# Between two looks at several processes.
+_LOOK_S = 0.05
+# What a step ends with that a signal has stopped.
+_INTERRUPTED = 130
 
 
 def run_here(pipeline: Pipeline) -> int:
-    """Brings a pipeline from wherever it stands to its end, one step after the other; returns the exit code.
+    """Brings a pipeline from wherever it stands to its end; returns the exit code.
+
+    `at_once` steps work at the same time. One that fails leaves those that do not need it, which go on.
 
     Raises:
         ConfigError: another process works on the pipeline.
     """
-    steps = _Steps()
+    steps = _Steps(pipeline)
     with lock(pipeline.layout.lock), handling(steps.hand_on):
-        done = step_progress.done_steps(pipeline)
-        while (step := next(step_progress.ready(pipeline, done), None)) is not None:
-            _heading(pipeline, step)
-            step_progress.begin(pipeline, step)
-            if code := steps.carry_out(pipeline, step):
-                return code
-            done = step_progress.done_steps(pipeline)
-            if step.name not in done:
-                print(f"failed: step {step.name}: ended well, but has left no result", file=sys.stderr)
-                return 1
-            step_progress.note_done(pipeline, done)
+        if code := steps.carry_out():
+            return code
     show_table(pipeline)
     notify_end(pipeline.layout, pipeline.notify, "finished", pipeline.fingerprint)
     return 0
 
 
 class _Steps:
-    """Processes of steps, one at a time; a signal to this process is handed on to the one at work."""
+    """The processes of steps at work; a signal to this process is handed on to them."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._look = step_progress.Look(pipeline)
+        self._working: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped = False
+        self._failed: dict[str, tuple[str, int]] = {}  # step -> reason, exit code of its process
+        self._told: set[str] = set()
 
-    def hand_on(self, number: int, frame: FrameType | None) -> None:
+    def hand_on(self, number: int, frame: FrameType | None = None) -> None:
         self._stopped = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
+        for process in list(self._working.values()):
+            if process.poll() is None:
+                process.send_signal(number)
 
-    def carry_out(self, pipeline: Pipeline, step: Step) -> int:
-        """Runs a step to its end; the exit code of the pipeline, 0 to go on."""
-        if not self._stopped:
-            command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
-            # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at
-            # once.
-            self._process = subprocess.Popen(command, process_group=0, preexec_fn=_die_with(os.getpid()))
-            if self._stopped:  # a signal that came while it was started
-                self._process.send_signal(signal.SIGTERM)
-            code = self._process.wait()
-            self._process = None
-            if not code and not self._stopped:
-                return 0
-            # At its very start or end the process does not listen to signals yet, or any more.
-            stopped = self._stopped and -code in SIGNALS
-            if code and code != 130 and not stopped:
-                return self._failed(pipeline, step, code)
-        print("stopped; the same command continues", file=sys.stderr)
-        return 130
+    def carry_out(self) -> int:
+        """Runs steps until none can begin; the exit code of the pipeline, 0 if all are done."""
+        while True:
+            for step in self._next():
+                if self._stopped:
+                    break
+                self._tell_failures()
+                self._start(step)
+            if not self._working:
+                break
+            self._tell_failures()
+            for name in self._ended():
+                self._settle(self._pipeline.step(name), self._working.pop(name).returncode)
+        if self._stopped:
+            self._tell_failures()
+            print("stopped; the same command continues", file=sys.stderr)
+            return _INTERRUPTED
+        return self._all_told() if self._failed else 0
 
-    def _failed(self, pipeline: Pipeline, step: Step, code: int) -> int:
-        reason = step_progress.failure(pipeline, step)
-        if reason is None and code < 0:
-            reason = f"its process was killed by {signal.Signals(-code).name}"
-        reason = reason or f"its process ended with exit code {code}, see above"
-        print(f"failed: step {step.name}: {reason}; the same command continues", file=sys.stderr)
-        notify_ended(pipeline.layout, pipeline.notify, "stopped", f"step {step.name}: {reason}")
-        return 2 if code == 2 else 1
+    def _next(self) -> list[Step]:
+        ready = [s for s in self._look.ready() if s.name not in self._working and s.name not in self._failed]
+        return ready[: self._pipeline.at_once - len(self._working)]
+
+    def _start(self, step: Step) -> None:
+        pipeline = self._pipeline
+        where = f"{pipeline.steps.index(step) + 1} of {len(pipeline.steps)}"
+        print(f"== step {where}: {step.name} (jobs.{step.command})", file=sys.stderr, flush=True)
+        step_progress.begin(pipeline, step)
+        command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
+        # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at once.
+        process = subprocess.Popen(command, process_group=0, preexec_fn=_die_with(os.getpid()))
+        self._working[step.name] = process
+        if self._stopped:  # a signal that came while it was started
+            process.send_signal(signal.SIGTERM)
+
+    def _ended(self) -> list[str]:
+        """Waits until one of the processes has ended; all that have."""
+        if len(self._working) == 1:
+            next(iter(self._working.values())).wait()
+        while not (ended := [name for name, process in self._working.items() if process.poll() is not None]):
+            time.sleep(_LOOK_S)
+        return ended
+
+    def _settle(self, step: Step, code: int) -> None:
+        """Takes note of how the process of a step has ended."""
+        # At its very start or end it does not listen to signals yet, or any more.
+        if code == _INTERRUPTED or (self._stopped and -code in SIGNALS):
+            if not self._stopped:
+                self.hand_on(signal.SIGTERM)
+            return
+        self._look.again()
+        if code:
+            self._failed[step.name] = (self._why(step, code), code)
+        elif step.name not in (done := self._look.done()):
+            self._failed[step.name] = ("ended well, but has left no result", 1)
+        else:
+            step_progress.note_done(self._pipeline, done)
+
+    def _why(self, step: Step, code: int) -> str:
+        if (reason := self._look.failure(step)) is not None:
+            return reason
+        if code < 0:
+            return f"its process was killed by {signal.Signals(-code).name}"
+        return f"its process ended with exit code {code}, see above"
+
+    def _tell_failures(self) -> None:
+        """Of steps that failed while others go on."""
+        for name, (reason, _) in self._failed.items():
+            if name not in self._told:
+                print(f"failed: step {name}: {reason}", file=sys.stderr, flush=True)
+                self._told.add(name)
+
+    def _all_told(self) -> int:
+        """The last line, and the exit code, of a pipeline of which steps failed."""
+        names = [step.name for step in self._pipeline.steps if step.name in self._failed]
+        if len(names) == 1:
+            words = f"step {names[0]}: {self._failed[names[0]][0]}"
+        else:
+            self._tell_failures()
+            words = f"{len(names)} of {len(self._pipeline.steps)} steps: {', '.join(names)}"
+        print(f"failed: {words}; the same command continues", file=sys.stderr)
+        notify_ended(self._pipeline.layout, self._pipeline.notify, "stopped", words)
+        return 2 if all(code == 2 for _, code in self._failed.values()) else 1
 
 
 def _die_with(parent: int) -> Callable[[], None]:
@@ -125,7 +183,7 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
             step_progress.write_result(pipeline, step)
         return code
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
     except Exception as error:
         if pipeline.on_slurm and isinstance(error, LockTaken):
             raise
@@ -139,8 +197,3 @@ def carry_out(pipeline: Pipeline, name: str) -> int:
         if not known:
             raise
         return 2 if mistake else 1
-
-
-def _heading(pipeline: Pipeline, step: Step) -> None:
-    where = f"{step.number} of {len(pipeline.steps)}"
-    print(f"== step {where}: {step.name} (jobs.{step.command})", file=sys.stderr, flush=True)

@@ -26,7 +26,8 @@ Seen = Mapping[states.TaskKey, states.TaskState]
 class StepStatus:
     """A step: `done`, `to do`, or as its run or its job is.
 
-    Of a run that is being made, and of a training, there is its own status.
+    Of a run that is being made, and of a training, there is its own status. `of` is its name in the recipe,
+    `cell` what it uses of the recipe's cells.
     """
 
     name: str
@@ -38,6 +39,8 @@ class StepStatus:
     reason: str | None = None
     run: Status | None = None
     training: TrainingStatus | None = None
+    of: str = ""
+    cell: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,17 +79,21 @@ def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
                 live[key.job_id] = live.get(key.job_id, False) or task.state in ("RUNNING", "COMPLETING")
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the pipeline's files"
-    done = step_progress.done_steps(pipeline)
-    status.steps = [_step(pipeline, step, step.name in done, live, seen) for step in pipeline.steps]
+    look = step_progress.Look(pipeline)
+    done = set(look.done())
+    status.steps = [_step(look, step, step.name in done, live, seen) for step in pipeline.steps]
     status.state = _state(pipeline, status, live)
     return status
 
 
-def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], seen: Seen) -> StepStatus:
-    made = step_progress.result(pipeline, step) if done else None
-    if made is not None:
-        return StepStatus(step.name, step.command, "done", made.rows_in, made.rows_out, made.hash)
-    status = StepStatus(step.name, step.command, "to do", reason=step_progress.failure(pipeline, step))
+def _step(look: step_progress.Look, step: Step, done: bool, live: dict[str, bool], seen: Seen) -> StepStatus:
+    pipeline = look.pipeline
+    status = StepStatus(step.name, step.command, "to do", of=step.of or step.name, cell=step.cell)
+    if (made := look.result(step) if done else None) is not None:
+        status.state, status.rows_in, status.rows_out = "done", made.rows_in, made.rows_out
+        status.hash = made.hash
+        return status
+    status.reason = look.failure(step)
     entries = step_entries(pipeline, step)
     jobs = [live[entry["job"]] for entry in entries if entry["job"] in live]
     if step.trains and is_training(pipeline.directory(step)):
@@ -104,7 +111,7 @@ def _step(pipeline: Pipeline, step: Step, done: bool, live: dict[str, bool], see
         status.state, status.reason = "failed", reason
     elif status.training is not None:
         status.state = status.training.state
-    elif any(entry.get("step") == step.name for entry in ledger.read(pipeline.layout.ledger)):
+    elif look.entries(step):
         status.state = "stopped"
     return status
 

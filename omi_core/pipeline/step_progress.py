@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,90 @@ class Result:
     hash: str
 
 
+class Look:
+    """What is to be seen of a pipeline's steps: its ledger is read once, and each step that is done.
+
+    `again` looks anew at what was not done. A step that was done stays so while nobody else works on it.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._steps = {step.name: step for step in pipeline.steps}
+        self._results: dict[str, Result | None] = {}
+        self._entries = self._read()
+
+    def again(self) -> None:
+        self._results = {name: found for name, found in self._results.items() if found is not None}
+        self._entries = self._read()
+
+    def _read(self) -> dict[str | None, list[dict[str, Any]]]:
+        entries: dict[str | None, list[dict[str, Any]]] = {}
+        for entry in ledger.read(self.pipeline.layout.ledger):
+            entries.setdefault(entry.get("step"), []).append(entry)
+        return entries
+
+    def entries(self, step: Step) -> list[dict[str, Any]]:
+        """The lines of the pipeline's ledger about a step, oldest first."""
+        return self._entries.get(step.name, [])
+
+    def result(self, step: Step) -> Result | None:
+        """As `step_progress.result`."""
+        if step.name not in self._results:
+            self._results[step.name] = None if self.is_stale(step) else _made(self.pipeline, step)
+        return self._results[step.name]
+
+    def is_stale(self, step: Step) -> bool:
+        """Whether a step was begun with something else than the steps that it needs have made now."""
+        begun = [entry for entry in self.entries(step) if entry["stage"] == "begun"]
+        before = begun[-1].get("made_of") if begun else None
+        return before is not None and before != self.needed(step)
+
+    def needed(self, step: Step) -> dict[str, str]:
+        """Step that is needed -> the hash of what it has made, without those that are not done."""
+        made = {name: self.result(self._steps[name]) for name in step.needs}
+        return {name: result.hash for name, result in made.items() if result is not None}
+
+    def done(self) -> list[str]:
+        """Names of the steps that are done, in order; one is not while a step that it needs is not."""
+        done: dict[str, None] = {}
+        for step in self.pipeline.steps:
+            if all(name in done for name in step.needs) and self.result(step) is not None:
+                done[step.name] = None
+        return list(done)
+
+    def ready(self) -> list[Step]:
+        """Steps that are not done, in order, all of whose needs are."""
+        done = set(self.done())
+        return [
+            step
+            for step in self.pipeline.steps
+            if step.name not in done and all(name in done for name in step.needs)
+        ]
+
+    def failure(self, step: Step) -> str | None:
+        """Why a step failed the last time, None when it did not or was begun again since."""
+        last = self.entries(step)[-1:]
+        return last[0]["reason"] if last and last[0]["stage"] == "failed" else None
+
+
 def result(pipeline: Pipeline, step: Step) -> Result | None:
     """What a step has made of what the steps that it needs have made now; None while it is not done."""
-    if is_stale(pipeline, step):
-        return None
+    return Look(pipeline).result(step)
+
+
+def begin(pipeline: Pipeline, step: Step) -> None:
+    """Notes that a step is begun, and what it is made of.
+
+    What it has made of something else gets another name; nothing is deleted.
+    """
+    look = Look(pipeline)
+    if look.is_stale(step) and pipeline.directory(step).exists():
+        move_aside(pipeline.directory(step))
+    note(pipeline, "begun", step, made_of=look.needed(step))
+
+
+def _made(pipeline: Pipeline, step: Step) -> Result | None:
+    """What lies there of a step, whatever it was made of."""
     if step.is_run:
         return _of_run(Layout(pipeline.directory(step)))
     try:
@@ -53,39 +133,6 @@ def result(pipeline: Pipeline, step: Step) -> Result | None:
         return None
 
 
-def is_stale(pipeline: Pipeline, step: Step) -> bool:
-    """Whether a step was begun with something else than the steps that it needs have made now."""
-    before = _made_of(pipeline, step)
-    return before is not None and before != _needed(pipeline, step)
-
-
-def begin(pipeline: Pipeline, step: Step) -> None:
-    """Notes that a step is begun, and what it is made of.
-
-    What it has made of something else gets another name; nothing is deleted.
-    """
-    if is_stale(pipeline, step) and pipeline.directory(step).exists():
-        move_aside(pipeline.directory(step))
-    note(pipeline, "begun", step, made_of=_needed(pipeline, step))
-
-
-def _needed(pipeline: Pipeline, step: Step) -> dict[str, str]:
-    """Step that is needed -> the hash of what it has made, without those that are not done."""
-    made = {name: result(pipeline, pipeline.step(name)) for name in step.needs}
-    return {name: result.hash for name, result in made.items() if result is not None}
-
-
-def _made_of(pipeline: Pipeline, step: Step) -> dict[str, str] | None:
-    """What a step was begun with the last time; None where no line of the ledger says so."""
-    begun = [entry for entry in _entries(pipeline, step) if entry["stage"] == "begun"]
-    return begun[-1].get("made_of") if begun else None
-
-
-def _entries(pipeline: Pipeline, step: Step) -> list[dict[str, Any]]:
-    """The lines of the pipeline's ledger about a step."""
-    return [entry for entry in ledger.read(pipeline.layout.ledger) if entry.get("step") == step.name]
-
-
 def _of_run(layout: Layout) -> Result | None:
     if not layout.plan.is_file():
         return None
@@ -97,7 +144,8 @@ def _of_run(layout: Layout) -> Result | None:
 
 def write_result(pipeline: Pipeline, step: Step) -> None:
     """Says, durably, that a step that is no run is done; its product is read for that."""
-    sources = [result(pipeline, pipeline.step(name)) for name in step.reads]
+    look = Look(pipeline)
+    sources = [look.result(pipeline.step(name)) for name in step.reads]
     read = sum(source.rows_out for source in sources if source) if sources else None
     made = Result(read, *_rows_and_hash(pipeline.directory(step) / step.product))
     write_json(pipeline.manifest(step), asdict(made) | {"content": _content(pipeline, step)})
@@ -140,20 +188,9 @@ def file_digest(pattern: str) -> str | None:
     return digest128("files", *parts) if parts else None
 
 
-def ready(pipeline: Pipeline, done: Sequence[str]) -> Iterator[Step]:
-    """Steps that are not done, in order, all of whose needs are."""
-    for step in pipeline.steps:
-        if step.name not in done and all(name in done for name in step.needs):
-            yield step
-
-
 def done_steps(pipeline: Pipeline) -> list[str]:
     """Names of the steps that are done, in order; one is not while a step that it needs is not."""
-    done: list[str] = []
-    for step in pipeline.steps:
-        if all(name in done for name in step.needs) and result(pipeline, step) is not None:
-            done.append(step.name)
-    return done
+    return Look(pipeline).done()
 
 
 def note(pipeline: Pipeline, stage: str, step: Step, **more: Any) -> None:
@@ -161,12 +198,12 @@ def note(pipeline: Pipeline, stage: str, step: Step, **more: Any) -> None:
     ledger.append(pipeline.layout.ledger, {"stage": stage, "step": step.name, **more})
 
 
-def note_done(pipeline: Pipeline, done: Sequence[str]) -> None:
+def note_done(pipeline: Pipeline, done: Collection[str]) -> None:
     """Notes the steps that are done of which the ledger does not say so yet."""
     noted = {entry["step"] for entry in ledger.read(pipeline.layout.ledger) if entry["stage"] == "done"}
-    for name in done:
-        if name not in noted:
-            note(pipeline, "done", pipeline.step(name))
+    for step in pipeline.steps:
+        if step.name in done and step.name not in noted:
+            note(pipeline, "done", step)
 
 
 def seconds(pipeline: Pipeline) -> dict[str, float]:
@@ -183,17 +220,16 @@ def seconds(pipeline: Pipeline) -> dict[str, float]:
 
 def failure(pipeline: Pipeline, step: Step) -> str | None:
     """Why a step failed the last time, None when it did not or was begun again since."""
-    last = _entries(pipeline, step)[-1:]
-    return last[0]["reason"] if last and last[0]["stage"] == "failed" else None
+    return Look(pipeline).failure(step)
 
 
 def table(pipeline: Pipeline) -> list[tuple[str, ...]]:
     """Rows of cells for the steps that are done: step, command, rows in, rows out, seconds, hash."""
-    took = seconds(pipeline)
+    took, look = seconds(pipeline), Look(pipeline)
     rows = []
     for step in pipeline.steps:
         try:
-            made = result(pipeline, step)
+            made = look.result(step)
         except (ConfigError, ValueError) as error:
             raise ConfigError(f"step {step.name}: {error}") from error
         if made is not None:

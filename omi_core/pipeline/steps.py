@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +19,7 @@ from omi_core.benchmarks.reading import by_name
 from omi_core.combine.combine_options import Combine, Mix
 from omi_core.combine.finishing import combine_datasets, mix_datasets
 from omi_core.combine.sources import Source, open_source
-from omi_core.composing.compose import command_root, compose_values
-from omi_core.composing.grammar import word
+from omi_core.composing.compose import command_root
 from omi_core.config import Data, Generate, Reduce, load_generate, load_reduce
 from omi_core.decontaminate.checking import check
 from omi_core.decontaminate.decontaminate_options import Decontaminate
@@ -28,6 +27,7 @@ from omi_core.decontaminate.questions import read_problems, read_sets
 from omi_core.inputs import Skipped, file_rows, local_files
 from omi_core.options import ConfigError, did_you_mean
 from omi_core.pipeline.recipe import PLACE, placed
+from omi_core.pipeline.similar_steps import SimilarSteps
 from omi_core.pipeline.step_progress import file_digest
 from omi_core.preferences.preference_options import Preferences, load_preferences
 from omi_core.preferences.preferring import graded_inputs, make_preferences
@@ -44,6 +44,9 @@ from omi_core.stages.planning import (
     plan_generate,
     plan_reduce,
 )
+from omi_core.study.arms import settings_of
+from omi_core.study.gathering import compared, gather
+from omi_core.study.study_options import Gather, load_gather
 from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
 from omi_core.training.launching import processes
@@ -66,9 +69,9 @@ class Command:
     raises ConfigError when what is read from outside cannot be had, for a pipeline in the given directory.
     `owned` are options that the pipeline sets, each to a path below the step's directory; `outputs` is what
     later steps may name, the one without a name under "". `product` is the result of a step that `is_run`
-    says is not a run; `input` is the option that names the rows it takes on. `generates` makes of the options
-    the run that the command generates, if it does; `besides` are options that a finished run is asked for.
-    `on_cluster` says that it has a section `cluster`.
+    says is not a run; `input` is the option that names the rows it takes on, if it does. `generates` makes of
+    the options the run that the command generates, if it does; `besides` are options that a finished run is
+    asked for. `on_cluster` says that it has a section `cluster`.
     """
 
     content: Callable[[Values], Values]
@@ -79,7 +82,7 @@ class Command:
         default_factory=lambda: {"": "", "rows": "dataset/data/train-*.parquet", "dataset": "dataset"}
     )
     product: str = "dataset"
-    input: str = "data.path"
+    input: str | None = "data.path"
     generates: Callable[[Values], Generate] | None = None
     besides: tuple[str, ...] = ()
     on_cluster: bool = False
@@ -296,8 +299,13 @@ def _check_preferences(values: Values, root: Path) -> None:
         graded_inputs(config)
 
 
+def _check_gather(values: Values, root: Path) -> None:
+    """Every finding is about settings that there will be."""
+    compared(settings_of(config := load_gather(values)), config)
+
+
 def make_here(
-    config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences | Train,
+    config: Generate | Asked | Reduce | Decontaminate | Combine | Mix | Preferences | Train | Gather,
 ) -> int:
     """Does here what the command of a config does. Returns its exit code; raises what that raises."""
     if isinstance(config, Asked):
@@ -312,6 +320,8 @@ def make_here(
         return make_preferences(config)
     if isinstance(config, Train):
         return train(config)
+    if isinstance(config, Gather):
+        return gather(config)
     return combine_datasets(config) if isinstance(config, Combine) else mix_datasets(config)
 
 
@@ -349,10 +359,18 @@ COMMANDS = {
     "train": Command(
         _train_content,
         _check_train,
-        outputs={"": "model", "prompt": "model/prompt.yaml"},
+        outputs={"": "model", "prompt": "model/prompt.yaml", "training": ""},
         product="model",
         input="training_data",
         on_cluster=True,
+    ),
+    "gather": Command(
+        _content(Gather, "out"),
+        _check_gather,
+        owned={"out": "study"},
+        outputs={"": "study"},
+        product="study",
+        input=None,
     ),
 }
 
@@ -369,17 +387,16 @@ def run_step(name: str, values: Values) -> int:
     return make_here(command_root(name).checked(values))
 
 
-def compose_step(
-    name: str, folder: str, given: Values, words: Sequence[str], config_dir: Path | None
-) -> Values:
-    """The options of a step of that command, in the directory `folder` below its pipeline's.
+def compose_step(similar: SimilarSteps, folder: str, given: Values) -> Values:
+    """The options of a step, in the directory `folder` below its pipeline's.
 
-    They come from the recipe (`given`) and further words of a command line; groups may lie in `config_dir`.
+    They come from the recipe (`given`) and from the words of a command line that `similar` steps have.
 
     Raises:
         ConfigError: as the command itself, or an option that the pipeline sets.
     """
-    keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in words)]
+    name = similar.command
+    keys = [*given, *(each.lstrip("+~").partition("=")[0] for each in similar.words)]
     owned = COMMANDS[name].owned
     for key in keys:
         if key in owned or key in _OF_THE_PIPELINE:
@@ -387,8 +404,7 @@ def compose_step(
         if key.partition(".")[0] in COMMANDS[name].besides:
             raise ConfigError(f"{key}: is asked of a finished run; give it to jobs.{name} run.dir=STEP")
     places = {key: "/".join(p for p in (PLACE, folder, path) if p) for key, path in owned.items()}
-    all_words = [*(word(key, value) for key, value in (given | places).items()), *words]
-    values = compose_values(name, all_words, config_dir)
-    config = command_root(name).checked(values, config_dir)  # refused now what it would refuse
+    values = similar.compose(given | places)
+    config = command_root(name).checked(values, similar.config_dir)  # refused now what it would refuse
     # Of what makes another config than its own options, these are kept.
     return values if name in ("evaluate", "score") else options.written(config)

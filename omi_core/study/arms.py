@@ -74,10 +74,10 @@ def arms_of(config: Gather) -> list[Arm]:
         ConfigError: no cell is evaluated, or one lacks the benchmark, or its training.
         ValueError: an evaluation is damaged.
     """
-    arms: dict[str, Arm] = {}
     told: dict[str, list[Mapping[str, float]]] = {}
+    arms = {arm.setting: arm for arm in settings_of(config)}
     for name, cell in config.cells.items():
-        arm = arms.setdefault(setting_of(cell.parameters), Arm(cell.parameters))
+        arm = arms[setting_of(cell.parameters)]
         told.setdefault(arm.setting, []).append(dict(_facts(name, cell)))
         scored = _evaluation(cell)
         if scored is None:
@@ -90,6 +90,12 @@ def arms_of(config: Gather) -> list[Arm]:
         for key in ("rows", "tokens", "hours"):
             known = [each[key] for each in facts if key in each]
             setattr(arms[setting], key, sum(known) / len(known) if known else None)
+    return list(arms.values())
+
+
+def settings_of(config: Gather) -> list[Arm]:
+    """The settings of a study, in the order of their parameters, before any cell is looked at."""
+    arms = {setting_of(cell.parameters): Arm(cell.parameters) for cell in config.cells.values()}
     return sorted(
         arms.values(), key=lambda arm: [_order(value) for _, value in sorted(arm.parameters.items())]
     )

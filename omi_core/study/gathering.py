@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import orjson
 from omi_core import options
 from omi_core.options import ConfigError
 from omi_core.publish.dataset import STATS, made_whole
+from omi_core.records import digest128
 from omi_core.study.arms import Arm, arm_with, arms_of, difference
 from omi_core.study.findings import crossed_json, judge
 from omi_core.study.study_options import Gather
@@ -53,15 +55,21 @@ def gather(config: Gather) -> int:
 def study_of(config: Gather) -> Study:
     """The settings of a study and the verdicts. Raises ConfigError and ValueError as `gather`."""
     arms = arms_of(config)
-    found = {}
+    found = {name: difference(first, against) for name, first, against in compared(arms, config)}
+    judged = judge(config.findings, found, config.level, config.min_seeds)
+    return Study(config.name, arms, judged, _rule(config))
+
+
+def compared(arms: Sequence[Arm], config: Gather) -> list[tuple[str, Arm, Arm]]:
+    """The two settings of each finding. Raises ConfigError: there is no such setting, or several."""
+    pairs = []
     for name, claim in config.findings.items():
         first = arm_with(arms, claim.first, f"findings.{name}.first")
         against = arm_with(arms, claim.against, f"findings.{name}.against")
         if first is against:
             raise ConfigError(f"findings.{name}: compares {first.setting} to itself; name two settings")
-        found[name] = difference(first, against)
-    judged = judge(config.findings, found, config.level, config.min_seeds)
-    return Study(config.name, arms, judged, _rule(config))
+        pairs.append((name, first, against))
+    return pairs
 
 
 def _rule(config: Gather) -> str:
@@ -88,7 +96,8 @@ def write_study(study: Study, config: Gather) -> None:
         (work / "study.csv").write_text(_csv(study), encoding="utf-8")
         (work / "study.html").write_text(render_study(study), encoding="utf-8")
         (work / "README.md").write_text(_readme(study), encoding="utf-8")
-        _write(work / STATS, {"version": _VERSION, "settings": len(study.arms)})
+        digest = digest128("study", (work / "study.json").read_bytes())
+        _write(work / STATS, {"version": _VERSION, "rows": len(study.arms), "content_hash": digest})
         _write(work / "config.json", options.written(config))
 
 

@@ -77,7 +77,10 @@ def open_tokenizer(student: Student) -> Any:
         raise ConfigError(
             f"{label}: its tokenizer cannot be had ({' '.join(str(error).split())[:200]})"
         ) from error
-    for how in ("is_local", "local_files_only"):  # saved otherwise: a model's bytes would tell who was offline
+    for how in (
+        "is_local",
+        "local_files_only",
+    ):  # saved otherwise: a model's bytes would tell who was offline
         tokenizer.init_kwargs.pop(how, None)
     if (template := chat_template(student)) is not None:
         tokenizer.chat_template = template

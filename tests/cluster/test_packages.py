@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.chain import WORK, Chain, files
 from tests.extending import install
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_filter_of_another_package_runs_in_the_array_tasks_of_a_chain(

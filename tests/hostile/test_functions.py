@@ -31,7 +31,14 @@ pytestmark = pytest.mark.long
 TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
 LONG = 65_536  # characters
 # What works hardest per character: a quarter shows the same.
-SHORTER = {"problems: statement", "problems: no_question", "conversations: english"}
+SHORTER = {
+    "problems: statement",
+    "problems: no_question",
+    "conversations: english",
+    "filters: max_tokens",
+    "filters: split_arithmetic",
+    "filters: wrong_arithmetic",
+}
 TURNS = (
     *("\n", " ", "\t", "\n ", "{", "}", "\\", "$", "^", "(", ")", "-", "1", "a", "é", "\x00", "\ud800", "甲"),
     *(

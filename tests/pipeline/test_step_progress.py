@@ -43,7 +43,7 @@ def test_steps_behind_one_that_was_made_anew_are_made_anew(pipeline: Pipeline) -
         make(pipeline, name, f"{name}\n")
     make(pipeline, "first", "more\nrows\n")
     assert step_progress.done_steps(pipeline) == ["first"]
-    assert [each.name for each in step_progress.ready(pipeline, ["first"])] == ["second"]
+    assert [each.name for each in step_progress.Look(pipeline).ready()] == ["second"]
     old = pipeline.directory(pipeline.step("second"))
     make(pipeline, "second", "more of the second\n")
     assert (old.with_name(f"{old.name}.old-1") / "clean.jsonl").read_text() == "second\n"

@@ -250,7 +250,7 @@ def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     assert "complete, nothing to do" in here(*WORDS)[2]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.vllm
 def test_the_demo_goes_from_a_teacher_to_the_evaluation_on_the_students_card(

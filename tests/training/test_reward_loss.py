@@ -154,8 +154,15 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
     return model, read_curve(folder)[0]
 
 
-@pytest.mark.parametrize("micro", [BATCH, 2, 1])
-@pytest.mark.parametrize("checkpointing", [True, False])
+@pytest.mark.parametrize(
+    ("micro", "checkpointing"),
+    [
+        (BATCH, False),
+        (2, True),
+        *(pytest.param(micro, also, marks=pytest.mark.slow) for micro, also in [(BATCH, True), (2, False)]),
+        *(pytest.param(1, also, marks=pytest.mark.slow) for also in (True, False)),
+    ],
+)
 def test_a_step_is_that_of_the_naive_loss(
     micro: int,
     checkpointing: bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from tests.training.conftest import chat, write_arrow
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("trl", reason="TRL is not installed")
 RATE, BATCH = 0.1, 6
+# (micro batch, packing, checkpointing): in these each has each of its values; the other ways are slow.
+WAYS = [(2, True, True), (BATCH, False, False), (2, False, True)]
+MORE_WAYS = [way for way in product((BATCH, 2, 1), (True, False), (True, False)) if way not in WAYS]
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +80,10 @@ def one_step(student: Student, examples: list[Example], folder: Path, **options:
     return model, read_curve(folder)[0]["loss"]
 
 
-@pytest.mark.parametrize("micro", [BATCH, 2, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("packing", [True, False])
-@pytest.mark.parametrize("checkpointing", [True, False])
+@pytest.mark.parametrize(
+    ("micro", "packing", "checkpointing"),
+    [*WAYS, *(pytest.param(*way, marks=pytest.mark.slow) for way in MORE_WAYS)],
+)
 def test_a_step_is_that_of_the_naive_loss(
     micro: int,
     packing: bool,
