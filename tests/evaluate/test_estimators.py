@@ -132,9 +132,7 @@ def coverage(problems: int, n: int, population: tuple[float, float]) -> tuple[fl
     return covered / 200, width / 200
 
 
-@pytest.mark.parametrize(
-    ("problems", "n"), [(30, 1), (40, 8), pytest.param(300, 4, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("problems", "n"), [(30, 1), (40, 8), pytest.param(300, 4, marks=pytest.mark.slow)])
 def test_intervals_cover_the_truth_in_about_95_percent_of_evaluations(problems: int, n: int) -> None:
     covered, _ = coverage(problems, n, (1.2, 0.8))
     assert 0.91 <= covered <= 0.99  # 95 % of 200, give or take 2.6 standard deviations

@@ -23,5 +23,5 @@ def test_a_false_step_counts_where_the_answer_is_right_all_the_same() -> None:
 
 def test_the_muddled_teacher_holds_false_steps_in_its_right_samples() -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
-    found = measured("tiny_muddled", "tiny", 200)
-    assert found.right > 60 and found.false / found.right > 0.05
+    found = measured("tiny_muddled", "tiny", 150)
+    assert found.right > 45 and found.false / found.right > 0.05
