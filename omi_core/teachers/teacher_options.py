@@ -120,7 +120,7 @@ class TeacherOptions:
     )
     model: str = option(
         "embedded:strong",
-        "hub id, directory, or embedded:strong, :weak, :muddled, :thinking, :base; for a server its own name",
+        "hub id, directory, or embedded:strong, :weak, :muddled, :verbose, :thinking, :base; for a server its own name",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(
