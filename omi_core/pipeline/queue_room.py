@@ -8,6 +8,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.jobs_of_steps import jobs_behind, pipeline_cluster
 from omi_core.pipeline.state import step_entries
+from omi_core.pipeline.step_progress import Look
 from omi_core.pipeline.steps import generate_of
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Limits, queued_jobs, read_limits
@@ -24,7 +25,8 @@ def at_work(pipeline: Pipeline) -> bool:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    entries = [entry for step in pipeline.steps for entry in step_entries(pipeline, step)]
+    look = Look(pipeline)
+    entries = [entry for step in pipeline.steps for entry in step_entries(look, step)]
     return bool(live_ids(entry for entry in entries if entry["stage"] != "rescue"))
 
 
