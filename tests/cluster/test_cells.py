@@ -96,6 +96,7 @@ def gatherers(cells: Cells) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_twelve_cells_in_a_queue_of_twenty_jobs_with_a_cell_that_is_cancelled(
     chain: Chain, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
