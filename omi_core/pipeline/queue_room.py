@@ -9,7 +9,6 @@ from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.jobs_of_steps import jobs_behind, pipeline_cluster
 from omi_core.pipeline.state import step_entries
 from omi_core.pipeline.step_progress import Look
-from omi_core.pipeline.steps import generate_of
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Limits, queued_jobs, read_limits
 from omi_core.slurm.script import account_of
@@ -44,7 +43,7 @@ class Room:
         """
         with suppress(commands.Busy, commands.NotInstalled):
             most = self._most()
-            if most is None or (room := most - queued_jobs()) >= (needed := _jobs(self._pipeline, step)):
+            if most is None or (room := most - queued_jobs()) >= (needed := _jobs(step)):
                 return
             if at_work(self._pipeline):
                 raise commands.SubmitLimit("queue", f"room for {max(room, 0)} of its {needed} jobs")
@@ -57,8 +56,7 @@ class Room:
         return self._limits.max_submit_jobs
 
 
-def _jobs(pipeline: Pipeline, step: Step) -> int:
+def _jobs(step: Step) -> int:
     if not step.is_chain:
         return len(jobs_behind(step))
-    config = generate_of(step.command, pipeline.config(step))
-    return config.tasks + config.reduce_tasks + _BESIDE
+    return step.config["tasks"] + step.config["reduce_tasks"] + _BESIDE
