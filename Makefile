@@ -22,7 +22,7 @@ test-long: setup ## the tests that kill again and again, and those on a real Slu
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 5 -m "(long or slurm) and not slow"
 
 test-slow: setup ## more of engines of several processes, every demo on a cluster, every kill: an hour
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 --hypothesis-profile=thorough -m slow
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

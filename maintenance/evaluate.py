@@ -26,10 +26,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from maintenance.dialogues import STYLES, speakers_of
+from maintenance.generating import checkpoint
 from maintenance.lessons import dialogue_prompt, problem_prompt, solve_prompt
 from maintenance.tokenizer import CLOSE, NO_THOUGHTS, OPEN, rendered
 from omi_core.teachers import tiny
-from omi_core.teachers.tiny import path
 from omi_core.teachers.tiny.world import Problem, Split, draw, parse, passage
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measured: dict[str, Figures] = {}
     for name in arguments.teachers:
-        llm = engine(Path(name) if Path(name).is_dir() else path(name))
+        llm = engine(checkpoint(name))
         measured[name] = measure(llm, arguments.problems)
         if thinks(llm):
             measured[name + AT_ONCE] = measure(llm, arguments.problems, at_once=True)

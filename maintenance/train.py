@@ -4,6 +4,8 @@
     python -m maintenance.train weak OUT_DIR
     python -m maintenance.train thinking OUT_DIR    # from the weights of the strong one
     python -m maintenance.train base OUT_DIR        # learns to copy and to calculate, and no more
+    python -m maintenance.train muddled OUT_DIR     # from the weak one: learns false lines
+    python -m maintenance.train verbose OUT_DIR     # from the weak one: learns to explain, too
 
 made the checkpoints of the package (MODEL_CARD.md says in what time). It runs on one CPU thread in float32
 (without bfloat16 instructions, autocast is three times slower), writes a checkpoint every 500 steps, and
@@ -64,17 +66,19 @@ class Stage:
 class Plan:
     """How a size is trained: in stages, on `rows` packed sequences of `length` tokens a step.
 
-    One that thinks begins with the weights of the strong one; only the tags are new to it.
+    Some begin with the weights of another, named in `begins_with`. To one that thinks only the tags are new.
     """
 
     shape: Shape
     stages: tuple[Stage, ...]
+    begins_with: str | None = None
     thinking: bool = False
     rows: int = 9
     length: int = 448
     warmup: int = 40
 
 
+SMALL = Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH)
 PLANS = {
     # Copying is learnt first, from many dialogues; the second stage practises arithmetic. The weak one is
     # to stay weak: it is small, and its practice is short.
@@ -83,18 +87,29 @@ PLANS = {
         (Stage(1600, 0.02, Mix(64, 16, 20)), Stage(1800, 0.015, Mix(74, 14, 12))),
     ),
     "weak": Plan(
-        Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
+        SMALL,
         (Stage(1800, 0.02, Mix(64, 16, 20)), Stage(900, 0.015, Mix(74, 14, 12))),
     ),
     "thinking": Plan(
         Shape(VOCABULARY + 2, hidden=128, layers=4, inner=384, max_length=MAX_LENGTH),
         (Stage(800, 0.002, Mix(74, 14, 12), tuning=True),),
+        begins_with="tiny",
         thinking=True,
         rows=6,
     ),
+    "muddled": Plan(
+        SMALL,
+        (Stage(600, 0.015, Mix(solutions=50, muddles=50), muon=Muon32),),
+        begins_with="tiny_weak",
+    ),
+    "verbose": Plan(
+        SMALL,
+        (Stage(900, 0.015, Mix(solutions=50, explanations=50), muon=Muon32),),
+        begins_with="tiny_weak",
+    ),
     "base": Plan(
-        Shape(VOCABULARY, hidden=96, layers=3, inner=256, max_length=MAX_LENGTH),
-        (Stage(1200, 0.02, Mix(copies=40, lines=60), muon=Muon32),),
+        SMALL,
+        (Stage(2200, 0.02, Mix(copies=24, lines=36, sums=40), muon=Muon32),),
         rows=14,
         length=128,
     ),
@@ -220,8 +235,8 @@ def train(plan: Plan, directory: Path, seed: int, first_stage: int = 1) -> None:
             shutil.copyfile(path("tiny") / name, directory / name)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     model = Llama(plan.shape)
-    if plan.thinking:
-        load_weights(model, path("tiny"))
+    if plan.begins_with:
+        load_weights(model, path(plan.begins_with))
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
 
     def save() -> None:

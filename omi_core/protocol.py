@@ -14,6 +14,7 @@ from typing import Any
 
 from omi_core import options
 from omi_core.answers.answer_options import Answers
+from omi_core.benchmarks import DEMO
 from omi_core.benchmarks.reading import by_name
 from omi_core.cluster_options import Canary, Cluster
 from omi_core.config import AnyTeacher, Generate, RunOptions, load_generate
@@ -195,5 +196,5 @@ def _temperature(config: Evaluate) -> float:
 def _absolute(word: str) -> str:
     """A word of `benchmarks` with its file from the root: jobs work in another directory."""
     name, equals, path = word.rpartition("=")
-    is_path = equals or word.endswith((".yaml", ".yml"))
+    is_path = (equals and name != DEMO) or word.endswith((".yaml", ".yml"))
     return f"{name}{equals}{Path(path).expanduser().absolute()}" if is_path else word

@@ -17,7 +17,9 @@ from hypothesis import settings
 from tests.smollm import NotToBeHad, smollm
 
 # A test says what holds, not how fast: beside other work any example may take longer than the 200 ms allowed.
-settings.register_profile("untimed", deadline=None)
+# Fewer examples than Hypothesis would draw; `make test-slow` draws many.
+settings.register_profile("untimed", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("untimed")
 
 Job = Callable[..., subprocess.CompletedProcess[str]]

@@ -122,6 +122,10 @@ def test_a_hub_that_cannot_be_read_is_told_with_the_option_that_names_a_file(
 
 
 def test_the_problems_of_the_demo_are_held_out_and_no_known_test_set() -> None:
+    assert benchmarks.find("demo=7")[1].data.size == 7
+    for size in ("0", "-1", "x", "", "1e3", "100001", "٣"):
+        with pytest.raises(ConfigError, match="give the number of its problems"):
+            benchmarks.find(f"demo={size}")
     name, found = benchmarks.find("demo")
     assert name == "demo" and name not in BENCHMARKS
     skipped = Skipped()

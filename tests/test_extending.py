@@ -90,6 +90,7 @@ def test_a_package_that_is_installed_but_not_used_changes_no_run(
     assert job("status", "run.old-1").returncode == 0
 
 
+@pytest.mark.slow
 def test_another_version_of_the_package_continues_no_run(
     job: Run, site: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -70,7 +70,7 @@ def known() -> Mapping[str, Benchmark]:
 def find(word: str) -> tuple[str, Benchmark]:
     """(name, benchmark) of a word: NAME, NAME=FILE with the rows of a known one, or a YAML file of one's own.
 
-    `demo` is known, too, but is none of those that `known` lists.
+    `demo` and demo=SIZE are known, too, but are none of those that `known` lists.
 
     Raises:
         ConfigError: there is no such benchmark or file, or it is not well-formed.
@@ -78,16 +78,23 @@ def find(word: str) -> tuple[str, Benchmark]:
     name, equals, path = word.partition("=")
     if word.endswith((".yaml", ".yml")) and not equals:
         return _own(Path(word))
-    if word == DEMO:
-        return DEMO, Benchmark(
-            Data(name=DEMO, split="test", answer="answer"), source="made by the suite itself"
-        )
+    if name == DEMO:
+        return DEMO, _demo(path if equals else None)
     if name not in known():
         near = did_you_mean(name, list(known()))
         raise ConfigError(
             f"benchmarks={word}: no such benchmark{near}; give one of {', '.join(known())}, or a YAML file"
         )
     return (name, _of_file(name, known()[name], path)) if equals else (name, known()[name])
+
+
+def _demo(size: str | None) -> Benchmark:
+    data = Data(name=DEMO, split="test", answer="answer")
+    if size is not None:
+        if not (size.isascii() and size.isdigit() and 1 <= int(size) <= 100_000):
+            raise ConfigError(f"benchmarks={DEMO}={size}: give the number of its problems, 1 to 100,000")
+        data.size = int(size)
+    return Benchmark(data, source="made by the suite itself")
 
 
 def _own(path: Path) -> tuple[str, Benchmark]:

@@ -40,6 +40,9 @@ _MORE = """
   steps.NAME.OPTION=VALUE
       an option of one step; --help of its command lists them
 
+  steps.NAME=DIRECTORY
+      a step that is not made, since its result is in that directory, such as a finished run
+
   OPTION=VALUE
       any other: an option of every step of jobs.generate, such as tasks=8
 

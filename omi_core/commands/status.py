@@ -187,17 +187,20 @@ def one_run(status: Status) -> list[RenderableType]:
 
 
 def _outcome(status: Status) -> Iterator[Table]:
-    """What the run came to: the figures of its dataset, or the table of its evaluation."""
+    """What the run came to: the figures of its dataset, the table of its evaluation or that by its scores."""
     from omi_core.evaluate.outcome import read_outcome
     from omi_core.evaluate.tables import header, lines
     from omi_core.stages.summary import summary_table
+    from omi_core.store.layout import Layout
 
     if status.summary is None:
         return
     if "evaluation" not in status.summary:
         yield summary_table("", status.summary)
+    place = Path(str(status.result)) if "evaluation" in status.summary else Layout(Path(status.root)).scored
+    if not place.is_dir():
         return
-    figures = read_outcome(Path(str(status.result))).figures
+    figures = read_outcome(place).figures
     table = plain_table(columns=header(figures), right=header(figures)[1:])
     for row in lines(figures):
         table.add_row(*row)

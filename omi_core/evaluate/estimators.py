@@ -144,3 +144,16 @@ def weighted_at_k(classes: np.ndarray, right: np.ndarray, scores: np.ndarray, se
         for row, correct, weights in zip(classes, right, scores, strict=True)
     ]
     return np.array(rows)
+
+
+def pairs_in_order(scores: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Of each problem the share of pairs of a right and a wrong sample whose right one scores higher.
+
+    All have the shape (problems, n), the result (problems,). Equal scores are half in order; a problem
+    without such a pair has NaN.
+    """
+    found = np.full(len(scores), np.nan)
+    for at, (own, high, low) in enumerate(zip(scores, right, wrong, strict=True)):
+        if high.any() and low.any():
+            found[at] = np.heaviside(own[high][:, None] - own[low][None, :], 0.5).mean()
+    return found

@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 
 from omi_core.evaluate.bootstrap import intervals, plain_intervals, sampling_intervals
-from omi_core.evaluate.estimators import best_at_k, majority_at_k, pass_at_k, weighted_at_k
-from omi_core.evaluate.tallies import NONE, RIGHT, UNDECIDED, Tally
+from omi_core.evaluate.estimators import (
+    best_at_k,
+    majority_at_k,
+    pairs_in_order,
+    pass_at_k,
+    weighted_at_k,
+)
+from omi_core.evaluate.tallies import NONE, RIGHT, UNDECIDED, WRONG, Tally
 
 PASS, MAJORITY = "pass", "majority"
 # By scores, where there are such: the best one, and the vote in which they weigh.
 BEST, WEIGHTED = "best", "weighted"
+# Of the pairs of a right and a wrong sample of a problem those in which the right one scores higher.
+IN_ORDER = "in_order"
 # Of samples: shares in [0, 1], but for the tokens.
 NO_ANSWER, UNFINISHED, OPEN, TOKENS = "no_answer", "unfinished", "undecided", "tokens"
 _MOST_K = 64
@@ -76,6 +84,7 @@ def all_figures(tally: Tally, seed: int) -> Iterator[EvaluationFigure]:
     upper = _if_right(tally, found, seed)
     yield from _figures(tally, None, found, upper, ks(tally.samples), seed)
     yield from _of_samples(tally, seed)
+    yield from _of_pairs(tally, seed)
     for by in ("level", "subject"):
         names = [problem[by] for problem in tally.problems]
         for name in sorted({name for name in names if name is not None}, key=_natural):
@@ -183,3 +192,18 @@ def _of_samples(tally: Tally, seed: int) -> Iterator[EvaluationFigure]:
             float(value),
             *counts,
         )
+
+
+def _of_pairs(tally: Tally, seed: int) -> Iterator[EvaluationFigure]:
+    """The share of pairs in order, a mean over the problems that have samples of both kinds with scores."""
+    if tally.scores is None:
+        return
+    known = np.isfinite(tally.scores)
+    shares = pairs_in_order(tally.scores, tally.having(RIGHT) & known, tally.having(WRONG, NONE) & known)
+    shares = shares[~np.isnan(shares)][:, None]
+    if not len(shares):
+        return
+    low, high = intervals(shares, tally.samples, seed)
+    mean = float(shares.mean())
+    bounds = (mean, float(low[0]), float(high[0]), None, None, mean)
+    yield EvaluationFigure(tally.benchmark, None, IN_ORDER, None, *bounds, len(shares), tally.samples)

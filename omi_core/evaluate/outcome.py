@@ -6,12 +6,15 @@ problems.jsonl    every problem with the verdicts of its samples (`tallies`)
 pairs.jsonl       answers that are undecided or wrong beside the right ones, to be read or judged
 README.md         the table, to be read
 stats.json        counts of the reduce stage; config.json: the configuration
+
+RUN/scored of a run of scores has the same, without the pairs.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +76,6 @@ def write_outcome(
     `about` is `teacher`, `rehearsal` and `protocol` of evaluation.json; `table` writes figures as Markdown.
     The same rows make the same bytes. Memory: about 20 bytes for each sample, 8 more with scores.
     """
-    seed = int(fingerprint[:8], 16)
     with made_whole(out_dir, config) as work:
         path = work / PROBLEMS
         scored: list[np.ndarray] = []
@@ -88,22 +90,57 @@ def write_outcome(
         if scores is not None:
             each = iter(scored)
             tallies = [replace(one, scores=np.array([next(each) for _ in one.problems])) for one in tallies]
-        figures = [figure for tally in tallies for figure in all_figures(tally, seed)]
-        said = {"version": _VERSION, **about, "rows": [figure.to_json() for figure in figures]}
-        _write(work / FIGURES, said)
-        (work / TABLE).write_text(as_csv(figures), encoding="utf-8")
-        (work / CARD).write_text(table(figures), encoding="utf-8")
-        stats = {
-            "version": _VERSION,
-            "fingerprint": fingerprint,
-            "rehearsal": about["rehearsal"],
-            "counts": counts,
-            "rows": sum(tally.verdicts.size for tally in tallies),
-            "content_hash": digest128("evaluation", path.read_bytes()),
-            "files": [FIGURES, TABLE, PROBLEMS],  # where nothing is wrong there are no pairs
-        }
-        _write(work / STATS, stats)
-        _write(work / "config.json", config)
+        return _write_figures(work, tallies, fingerprint, about, config, counts, table)
+
+
+def write_scored(
+    out_dir: Path,
+    graded: Scored,
+    tallies: Sequence[Tally],
+    *,
+    fingerprint: str,
+    by: Mapping[str, str],
+    config: Mapping[str, Any],
+    table: Callable[[Sequence[EvaluationFigure]], str],
+) -> dict[str, Any]:
+    """As `write_outcome`, of an evaluation whose tallies have got scores; `by` says whose they are."""
+    about = {
+        "teacher": graded.teacher,
+        "rehearsal": graded.rehearsal,
+        "protocol": {**graded.protocol, **by},
+    }
+    with made_whole(out_dir, config) as work:
+        shutil.copyfile(graded.directory / PROBLEMS, work / PROBLEMS)
+        return _write_figures(work, tallies, fingerprint, about, config, {}, table)
+
+
+def _write_figures(
+    work: Path,
+    tallies: Sequence[Tally],
+    fingerprint: str,
+    about: Mapping[str, Any],
+    config: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    table: Callable[[Sequence[EvaluationFigure]], str],
+) -> dict[str, Any]:
+    """Writes all that is made of the problems in `work`; returns stats.json."""
+    seed = int(fingerprint[:8], 16)
+    figures = [figure for tally in tallies for figure in all_figures(tally, seed)]
+    said = {"version": _VERSION, **about, "rows": [figure.to_json() for figure in figures]}
+    _write(work / FIGURES, said)
+    (work / TABLE).write_text(as_csv(figures), encoding="utf-8")
+    (work / CARD).write_text(table(figures), encoding="utf-8")
+    stats = {
+        "version": _VERSION,
+        "fingerprint": fingerprint,
+        "rehearsal": about["rehearsal"],
+        "counts": counts,
+        "rows": sum(tally.verdicts.size for tally in tallies),
+        "content_hash": digest128("evaluation", (work / PROBLEMS).read_bytes()),
+        "files": [FIGURES, TABLE, PROBLEMS],  # where nothing is wrong there are no pairs
+    }
+    _write(work / STATS, stats)
+    _write(work / "config.json", config)
     return stats
 
 

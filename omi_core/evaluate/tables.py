@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from omi_core.evaluate.figures import (
     BEST,
+    IN_ORDER,
     MAJORITY,
     NO_ANSWER,
     OPEN,
@@ -36,6 +37,11 @@ def shown(figure: EvaluationFigure) -> str:
     return f"{value} ({figure.low * 100:.1f} to {figure.high * 100:.1f})"
 
 
+def _shown_if_there(figure: EvaluationFigure | None) -> str:
+    """Of a share that not every benchmark has."""
+    return "-" if figure is None else shown(figure)
+
+
 _SEVERAL = {MAJORITY: "maj", PASS: "pass", BEST: "rm", WEIGHTED: "weighted"}
 
 
@@ -48,6 +54,7 @@ def header(figures: Sequence[EvaluationFigure]) -> list[str]:
         "problems",
         "pass@1 %",
         *several,
+        *(["pairs in order %"] if IN_ORDER in there else []),
         "no answer %",
         "unfinished %",
         "undecided %",
@@ -57,6 +64,7 @@ def header(figures: Sequence[EvaluationFigure]) -> list[str]:
 
 def lines(figures: Sequence[EvaluationFigure]) -> Iterator[list[str]]:
     """A row for each benchmark."""
+    in_order = any(figure.metric == IN_ORDER for figure in figures)
     for name, found in whole(figures).items():
         single = found[PASS, 1]
         several = []
@@ -68,6 +76,7 @@ def lines(figures: Sequence[EvaluationFigure]) -> Iterator[list[str]]:
             name,
             f"{single.problems:,}",
             *map(shown, [single, *several]),
+            *([_shown_if_there(found.get((IN_ORDER, None)))] if in_order else []),
             *(f"{figure.value * 100:.1f}" for figure in shares),
             f"{found[TOKENS, None].value:,.0f}",
         ]
@@ -76,6 +85,10 @@ def lines(figures: Sequence[EvaluationFigure]) -> Iterator[list[str]]:
 def notes(figures: Sequence[EvaluationFigure]) -> Iterator[str]:
     """What the figures alone would not say."""
     yield "In brackets: 95 % intervals over problems, of other problems like these."
+    if any(figure.metric == BEST for figure in figures):
+        yield "pass@1: a sample picked at random; rm: the best by score; weighted: the vote, by scores."
+    if any(figure.metric == IN_ORDER for figure in figures):
+        yield "pairs in order: the right one of a right and a wrong sample of a problem scores higher."
     for name, found in whole(figures).items():
         single = found[PASS, 1]
         if (single.high - single.low) / 2 > 0.05:

@@ -34,6 +34,7 @@ from omi_core.slurm.links import GoesOn, ask, own_job, this_chain, waited_lock
 from omi_core.slurm.retry_policy import TERMINATED, Cause, decide
 from omi_core.slurm.script import submit_job
 from omi_core.slurm.standing import cancel_live, live_ids, standing, tell_cancelled
+from omi_core.stages.best_of_samples import show_best_of_samples
 from omi_core.stages.notify import notify_end, notify_ended, notify_published
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import open_run, published
@@ -98,6 +99,7 @@ def _published(root: Path) -> bool:
         print(f"not published yet: {goes_on}", flush=True)
         return False
     if (stats := published(run)) is not None:  # publish may have been killed before it told
+        show_best_of_samples(run)
         tell_card(run)
         notify_published(run, stats)
     return True

@@ -56,13 +56,17 @@ class Options:
 
 @dataclass
 class CommandWords:
-    """A command line, sorted: own options, parameters, and words for the cluster, all runs or one step."""
+    """A command line, sorted: own options, parameters, and words for the cluster, all runs or one step.
+
+    `there` are steps that are not made, since a directory with what they would make is given.
+    """
 
     own: Options = field(default_factory=Options)
     parameters: dict[str, Any] = field(default_factory=dict)
     cluster: list[str] = field(default_factory=list)
     generate: list[str] = field(default_factory=list)
     steps: dict[str, list[str]] = field(default_factory=dict)
+    there: dict[str, Path] = field(default_factory=dict)
     folder: Path | None = None
 
 
@@ -111,6 +115,8 @@ def read_words(arguments: Sequence[str]) -> tuple[Recipe, CommandWords]:
             words.parameters[key] = _parameter(key, value, recipe.parameters[key])
         elif found := re.fullmatch(r"steps\.(\w+)\.([^=]+)", key):
             words.steps.setdefault(found[1], []).append(f"{found[2]}={value}")
+        elif found := re.fullmatch(r"steps\.(\w+)", key):
+            words.there[found[1]] = Path(value).expanduser().absolute()
         elif re.match(r"\+*cluster(\.|$)", key):
             words.cluster.append(argument)
         elif key.partition(".")[0] in ("run", "steps") and key not in run_options:
@@ -119,12 +125,14 @@ def read_words(arguments: Sequence[str]) -> tuple[Recipe, CommandWords]:
         else:
             words.generate.append(argument)
     names = [draft.name for draft in recipe.steps]
-    for name in words.steps:
+    for name in [*words.steps, *words.there]:
         if name not in names:
             near = did_you_mean(name, names)
             raise ConfigError(
                 f"steps.{name}: no such step{near}; recipe={recipe.name} has {', '.join(names)}"
             )
+        if name in words.steps and name in words.there:
+            raise ConfigError(f"steps.{name}: its result is given, so it takes no options; omit one of them")
     return recipe, words
 
 
@@ -154,7 +162,10 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
     Raises:
         ConfigError: a step that its command would refuse, a reference to what is not there before it.
     """
-    drafts = fill(expand(recipe, words.parameters), words.parameters, _outputs)
+    expanded = expand(recipe, words.parameters)
+    for name, path in words.there.items():
+        _check_there(expanded, name, path)
+    drafts = fill(expanded, words.parameters, _outputs, words.there)
     cluster = load_generate(compose_values("generate", words.cluster, words.folder)).cluster
     check_cluster(cluster)
     if cluster.kind == "slurm" and words.own.run.at_once > 1:
@@ -195,6 +206,22 @@ def compose(recipe: Recipe, words: CommandWords) -> Pipeline:
         notify=words.own.notify,
         at_once=words.own.run.at_once,
     )
+
+
+def _check_there(recipe: Recipe, name: str, path: Path) -> None:
+    """Raises ConfigError: the step is one of several for cells, or its result is not in that directory."""
+    draft = next((each for each in recipe.steps if each.name == name), None)
+    if draft is None:
+        raise ConfigError(
+            f"steps.{name}={path}: the step is made for each cell; only one that all share can be given"
+        )
+    _outputs(draft)
+    command = COMMANDS[draft.command]
+    if not (path / command.product).exists():
+        raise ConfigError(
+            f"steps.{name}={path}: has no {command.product} of jobs.{draft.command}; give the directory of a "
+            "finished one"
+        )
 
 
 def _words(draft: Draft, words: CommandWords) -> list[str]:

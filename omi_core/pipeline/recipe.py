@@ -108,12 +108,16 @@ def _mapping(where: str, value: Any, known: tuple[str, ...] = ()) -> dict[str, A
 
 
 def fill(
-    recipe: Recipe, given: Mapping[str, Any], outputs_of: Callable[[Draft], Outputs]
+    recipe: Recipe,
+    given: Mapping[str, Any],
+    outputs_of: Callable[[Draft], Outputs],
+    there: Mapping[str, Path] | None = None,
 ) -> list[tuple[Draft, tuple[str, ...]]]:
     """(step with its options filled in, names of the steps it needs), in order.
 
     `given` are parameters that replace their defaults. `outputs_of` tells what a step makes: output name to
-    path in the step's directory, the unnamed one under "".
+    path in the step's directory, the unnamed one under "". Steps in `there` are left out, for their results
+    are in those directories.
 
     Raises:
         ConfigError: a word in `${}` that is neither a parameter nor an output of an earlier step.
@@ -122,6 +126,9 @@ def fill(
     outputs: dict[str, tuple[str, Outputs]] = {}
     filled = []
     for draft in recipe.steps:
+        if there and draft.name in there:
+            outputs[draft.name] = (str(there[draft.name]), outputs_of(draft))
+            continue
         needs: dict[str, None] = {}
 
         def value_of(word: str, where: str, needs: dict[str, None] = needs) -> Any:
@@ -129,7 +136,8 @@ def fill(
                 name, output = word.removeprefix("step:"), ""
                 if name not in outputs and "." in name:  # the name of a step in a cell may have dots, too
                     name, _, output = name.rpartition(".")
-                needs[name] = None
+                if not there or name not in there:
+                    needs[name] = None
                 return _path(name, output, outputs, f"{where}: ${{{word}}}")
             if word not in parameters:
                 raise ConfigError(
@@ -143,7 +151,8 @@ def fill(
             where = f"recipe={recipe.name}: step {draft.name}: {key}"
             options[key] = each_text(value, partial(with_words, where=where, value_of=value_of))
         filled.append((replace(draft, options=options), tuple(needs)))
-        outputs[draft.name] = (step_directory(draft.number, draft.name), outputs_of(draft))
+        folder = f"{PLACE}/{step_directory(draft.number, draft.name)}"
+        outputs[draft.name] = (folder, outputs_of(draft))
     return filled
 
 
@@ -157,7 +166,7 @@ def _path(name: str, output: str, outputs: Mapping[str, tuple[str, Outputs]], wh
             f"{where}: step {name} makes no {output or 'file'}{did_you_mean(output, known)}; "
             f"it makes {', '.join(known)}"
         )
-    return "/".join(part for part in (PLACE, folder, made[output]) if part)
+    return "/".join(part for part in (folder, made[output]) if part)
 
 
 def with_words(text: str, where: str, value_of: Callable[[str, str], Any]) -> Any:

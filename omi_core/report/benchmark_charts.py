@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omi_core.evaluate.figures import MAJORITY, PASS, EvaluationFigure
+from omi_core.evaluate.figures import BEST, MAJORITY, PASS, WEIGHTED, EvaluationFigure
 from omi_core.evaluate.pairs import pairs_of
 from omi_core.evaluate.tables import shown
 from omi_core.publish.parts import read_part
@@ -15,18 +15,28 @@ from omi_core.report.svg import percent
 
 # As many curves as there are colours to tell them apart.
 _MOST_CURVES = 6
-_NAMES = {PASS: "pass", MAJORITY: "maj"}
+_NAMES = {PASS: "pass", MAJORITY: "maj", BEST: "rm", WEIGHTED: "weighted"}
+_TITLES = {
+    PASS: "A single sample is right (pass@1)",
+    MAJORITY: "The vote among all samples is right",
+    BEST: "The best sample by score is right",
+    WEIGHTED: "The vote among all samples, weighed by score, is right",
+}
 _WIDTHS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of an axis of differences, to either side
 
 
 def evaluation_figures(runs: Sequence[Facts], names: Sequence[str]) -> Iterator[Figure]:
-    """Bars of every benchmark, then its curves over k; models stand side by side."""
-    found = [(name, run.evaluation.figures) for name, run in zip(names, runs, strict=True) if run.evaluation]
+    """Bars of every benchmark, then its curves over k; models stand side by side.
+
+    A run of scores has those of the evaluation that it has scored, and those by score.
+    """
+    both = ((name, run.evaluation or run.scored) for name, run in zip(names, runs, strict=True))
+    found = [(name, one.figures) for name, one in both if one]
     whole = [(name, figure) for name, figures in found for figure in figures if figure.group is None]
     benchmarks = list(dict.fromkeys(figure.benchmark for _, figure in whole))
     if not benchmarks:
         return
-    for metric in (PASS, MAJORITY):
+    for metric in _NAMES:
         chosen = [
             (name, figure)
             for benchmark in benchmarks
@@ -42,7 +52,7 @@ def evaluation_figures(runs: Sequence[Facts], names: Sequence[str]) -> Iterator[
         curves = [
             (name, metric, [each for each in figures if (each.benchmark, each.metric, each.group) == of])
             for name, figures in found
-            for metric in (PASS, MAJORITY)
+            for metric in _NAMES
             for of in [(benchmark, metric, None)]
         ]
         curves = [(name, metric, points) for name, metric, points in curves if len(points) > 1]
@@ -60,10 +70,9 @@ def _bars(metric: str, chosen: Sequence[tuple[str, EvaluationFigure]], several: 
         label = f"{figure.benchmark}, {name}" if several else figure.benchmark
         rows.append(_bar(label, figure))
         body.append([label, f"{figure.problems:,}", shown(figure)])
-    title = "A single sample is right (pass@1)" if metric == PASS else "The vote among all samples is right"
     table = Table(["benchmark", "problems", "%"], body)
     caption = "Share of problems, with its 95 % interval as a thin line."
-    return Figure(title, caption, bar_rows(rows, SHARES, table))
+    return Figure(_TITLES[metric], caption, bar_rows(rows, SHARES, table))
 
 
 def _bars_of_parts(name: str, parts: Sequence[EvaluationFigure]) -> Figure:

@@ -130,6 +130,12 @@ class Facts:
         there = self.stats is not None and self.layout.evaluation.is_dir()
         return read_outcome(self.layout.evaluation) if there else None
 
+    @cached_property
+    def scored(self) -> Scored | None:
+        """What a run's scores of an evaluation come to. Raises ValueError when it is damaged."""
+        there = self.stats is not None and self.layout.scored.is_dir()
+        return read_outcome(self.layout.scored) if there else None
+
     @property
     def rows(self) -> int | None:
         return None if self.stats is None else self.stats["rows"]

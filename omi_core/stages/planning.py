@@ -42,7 +42,7 @@ from omi_core.store.seen import Survey
 from omi_core.tasks import DEFAULT_TASK, task_of
 from omi_core.tasks.picks import Picks
 from omi_core.tasks.prompting import Prompting
-from omi_core.tasks.score_join import ScoreReader, ended_texts
+from omi_core.tasks.score_join import SCORES, ScoreReader, ended_texts
 from omi_core.teachers.teacher_options import LOADED
 from omi_core.teachers.tokenizers import tokenizer_digest
 
@@ -122,6 +122,8 @@ def _with_files(config: Generate) -> Generate:
 def with_absolute_paths(config: Generate | Reduce) -> None:
     """Paths that the jobs read again become absolute: they work in another directory than this command."""
     if isinstance(config, Generate):
+        if config.task.name == SCORES.task:
+            config.data.path = _absolute(config.data.path)
         config.prompt.path = _absolute(config.prompt.path)
         if config.teacher.kind in LOADED:
             config.teacher.model = _absolute(config.teacher.model) or ""

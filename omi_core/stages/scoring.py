@@ -121,7 +121,7 @@ def _score_anew(
         table=partial(markdown, f"Evaluation of {before.teacher}, {words}", protocol),
         scores=scores,
     )
-    _show(directory)
+    show_figures(directory)
 
 
 def _ruled(row: dict[str, Any], said: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
@@ -132,10 +132,11 @@ def _ruled(row: dict[str, Any], said: Mapping[tuple[str, ...], str]) -> dict[str
 
 def show_scores(run: Run[Any]) -> None:
     """Prints the table of an evaluation. Raises ValueError when it is damaged."""
-    _show(run.layout.evaluation)
+    show_figures(run.layout.evaluation)
 
 
-def _show(directory: Path) -> None:
+def show_figures(directory: Path) -> None:
+    """Prints the table of the figures there. Raises ValueError when they are damaged."""
     found = read_outcome(directory)
     print_table(header(found.figures), lines(found.figures))
     for note in notes(found.figures):

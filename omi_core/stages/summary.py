@@ -19,6 +19,7 @@ from omi_core.hints import hint
 from omi_core.metrics import METRICS, share
 from omi_core.publish.dataset import hole_of
 from omi_core.publish.parts import PartError, read_part
+from omi_core.stages.best_of_samples import show_best_of_samples
 from omi_core.stages.reduce import made_part, part_count, part_paths
 from omi_core.stages.run import Run
 from omi_core.stages.scoring import show_scores
@@ -110,6 +111,7 @@ def show_summary(run: Run, stats: dict[str, Any], gpu_hours: Mapping[str, float]
         print("thinking is left out: jobs.reduce input=RUN publish.reasoning=column publishes it, too")
     # On one line, however long the path is.
     print(f"dataset: {run.layout.dataset}  (datasets.load_dataset opens it)", flush=True)
+    show_best_of_samples(run)
 
 
 def summary_table(title: str, figures: Mapping[str, Mapping[str, Any]]) -> Table:

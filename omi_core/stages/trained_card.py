@@ -1,4 +1,7 @@
-"""The evaluations of a model that jobs.train has made, on the card that lies beside it."""
+"""The evaluations of a model that jobs.train has made, on the card that lies beside it.
+
+Of a reward model these are the evaluations whose samples it has scored.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ def tell_card(run: Run[Any]) -> None:
 
     Of another run, or a model of another origin, nothing is done. That a card cannot be written is no error.
     """
-    table = run.layout.evaluation / CARD
     card = trained_card(run.config.teacher) if isinstance(run.config, Generate) else None
-    if card is None or not table.is_file():
+    tables = [place / CARD for place in (run.layout.evaluation, run.layout.scored)]
+    table = next((path for path in tables if path.is_file()), None)
+    if card is None or table is None:
         return
     try:
         with lock(card.with_name(f".{card.name}.lock"), wait=_LOCK_S):

@@ -14,7 +14,8 @@ RUN/
   dataset/              what is published
   evaluation/           in place of it, what a run against benchmarks comes to
   rulings-NAME/, judged-NAME/   of such a run: what a judge was asked, a run, and the figures with its rulings
-  scored-NAME/          of such a run: the figures with those by the scores of a file
+  scored-NAME/          of such a run: the figures with those by the scores of a file or a run
+  scored/               of a run that scores an evaluation: the evaluation's figures with those by score
   contamination.jsonl   of such a run: which questions stand in training data, only if it was asked for
   summary.json          the figures that were printed at the end (never part of the dataset)
   explore.sqlite        the index of jobs.explore, only if it was asked for; a cache
@@ -67,6 +68,7 @@ class Layout:
     generate = _Below("generate")
     dataset = _Below("dataset")
     evaluation = _Below("evaluation")
+    scored = _Below("scored")
     logs = _Below("logs")
     summary = _Below("summary.json")
     explored = _Below("explore.sqlite")

@@ -12,6 +12,7 @@ EMBEDDED = {
     "embedded:strong": "tiny",
     "embedded:weak": "tiny_weak",
     "embedded:thinking": "tiny_thinking",
+    "embedded:muddled": "tiny_muddled",
     "embedded:base": "tiny_base",
 }
 

@@ -120,7 +120,7 @@ class TeacherOptions:
     )
     model: str = option(
         "embedded:strong",
-        "hub id, local directory, or embedded:strong, :weak, :thinking or :base; for a server its own name",
+        "hub id, local directory, or embedded:strong, :weak, :thinking, :muddled or :base; for a server its own name",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(

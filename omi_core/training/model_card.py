@@ -13,10 +13,12 @@ from omi_core.report import html
 from omi_core.report.charts import Axis, Chart, Curve, Table, lines
 from omi_core.report.plots import Figure
 from omi_core.report.svg import steps
-from omi_core.store.files import write_atomic
+from omi_core.store.files import read_json, write_atomic
 from omi_core.training.curves import Point, read_curve, thinned
 from omi_core.training.examples import Counts
+from omi_core.training.training_directory import PROGRESS
 from omi_core.training.training_run import TrainingRun
+from omi_core.training.training_status import words_of_step
 
 _PACKAGES = ("torch", "transformers", "accelerate", "trl")
 _ON_CARD, _ON_PAGE = 12, 400
@@ -93,7 +95,7 @@ def _table(headers: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tu
 
 
 def write_training_page(run: TrainingRun) -> None:
-    """Writes the page with the curves so far: one file, without scripts."""
+    """Writes the page with the last step and the curves so far: one file, without scripts."""
     sections = []
     for stage in run.stages:
         points = thinned(read_curve(stage.folder), _ON_PAGE)
@@ -105,9 +107,19 @@ def write_training_page(run: TrainingRun) -> None:
         title=f"{run.root.name}: {run.config.student.name}, {run.config.training.name}",
         style=html.packaged("report/style.css"),
         where=str(run.root),
+        told=_told(run),
         sections=sections,
     )
     write_atomic(run.root / "training.html", page.encode())
+
+
+def _told(run: TrainingRun) -> str:
+    """The figures of the step that was told last."""
+    path = run.root / PROGRESS
+    if not path.is_file():
+        return ""
+    step = read_json(path)
+    return f"{step['stage']}: step {words_of_step(step)}"
 
 
 def _figures(points: Sequence[Point], drawn: Sequence[tuple[str, str, str]]) -> Iterator[Figure]:

@@ -22,7 +22,7 @@ from omi_core.training.training_status import words_of_step
 
 _NEEDED = ("torch", "transformers", "accelerate", "trl")
 _FIRST_ROWS = 1000  # that are looked at before a job is submitted
-_LOOK_S = 2.0  # between two writes of the progress
+_LOOK_S, _DRAW_S = 2.0, 30.0  # between two writes of the progress, and of the page
 
 
 def train(config: Train) -> int:
@@ -158,15 +158,20 @@ class _Teller:
 
     def __init__(self, run: TrainingRun, number: int) -> None:
         self._run, self._number = run, number
-        self._written = self._said = 0.0
+        self._written = self._said = self._drawn = 0.0
 
     def __call__(self, step: dict[str, float]) -> None:
+        from omi_core.training.model_card import write_training_page
+
         now, last = time.monotonic(), step["step"] == step["steps"]
         if last or now - self._written >= _LOOK_S:
             self._written = now
             stage = {"stage": self._run.stages[self._number - 1].name, "number": self._number}
             more = {"stages": len(self._run.stages), "time": time.time()}
             write_json(self._run.root / PROGRESS, stage | more | step)
+        if not last and now - self._drawn >= _DRAW_S:  # the last one is drawn when all of it is there
+            self._drawn = now
+            write_training_page(self._run)
         if last or now - self._said >= LINE_SECONDS:
             self._said = now
             name = self._run.stages[self._number - 1].name

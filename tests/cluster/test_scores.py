@@ -1,4 +1,4 @@
-"""A run of scores on a real Slurm: killed, cancelled and resumed, it ends in the bytes of one machine."""
+"""A run of scores on a real Slurm: whatever befalls it, it ends in the bytes of one machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from omi_core.publish.verify import verify
 from tests.cluster.chain import SITE, Chain, files
+from tests.jobs.evaluating import REHEARSED, benchmark, sums
 from tests.own_models import make_classifier
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
@@ -66,3 +67,19 @@ def test_a_reward_model_on_vllm_gives_the_same_scores_whatever_befalls_it(
     model: Path = make_classifier(tmp_path_factory.mktemp("reward") / "model")
     words = ("input=solved", f"model={model}", "teacher.dtype=float32", "engine.kv_cache_gb=0.1")
     killed_and_resumed(chain, words, ("cluster.mem=8G",))
+
+
+@pytest.mark.slow
+def test_the_publish_job_tells_what_the_scores_of_an_evaluation_choose(chain: Chain) -> None:
+    chain.place.mkdir(exist_ok=True)
+    benchmark(chain.place, "mine", sums(6))
+    asked = chain.type("evaluate", *REHEARSED, "benchmarks=[mine.yaml]", "samples=4", "run.dir=evaluated")
+    assert asked.returncode == 0, asked.stderr
+    words = ("input=evaluated", "teacher=rehearsal")
+    sent = chain.type("score", *words, *SITE, "run.dir=run")
+    assert sent.returncode == 0, sent.stderr
+    chain.dataset(400)
+    chain.idle()
+    assert chain.type("score", *words, "run.dir=alone").returncode == 0
+    assert files(chain.run / "scored") == files(chain.place / "alone/scored")
+    assert "rm@4 %" in chain.logs()

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from omi_core.answers import Verdict, count_draws
 from omi_core.evaluate import estimators
 from omi_core.evaluate.bootstrap import intervals, paired, sampling_intervals
-from omi_core.evaluate.estimators import best_at_k, majority_at_k, pass_at_k, weighted_at_k
+from omi_core.evaluate.estimators import (
+    best_at_k,
+    majority_at_k,
+    pairs_in_order,
+    pass_at_k,
+    weighted_at_k,
+)
 
 # The class of each sample (-1: no vote), and which classes are right.
 VOTES = st.tuples(st.lists(st.integers(-1, 4), min_size=1, max_size=9), st.sets(st.integers(0, 4)))
@@ -84,6 +90,16 @@ def test_the_best_by_score_of_k_samples_is_that_of_all_subsets(
     assert best_at_k(np.array([scores]), right)[0] == pytest.approx(expected)
 
 
+@given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from([True, False, None])), min_size=1, max_size=8))
+def test_pairs_in_order_are_counted_one_by_one(samples: list[tuple[int, bool | None]]) -> None:
+    """What is neither right nor wrong takes no part."""
+    pairs = [(a > b) + (a == b) / 2 for a, high in samples if high for b, low in samples if low is False]
+    scores = np.array([[float(score) for score, _ in samples]])
+    right, wrong = (np.array([[kind is told for _, kind in samples]]) for told in (True, False))
+    (found,) = pairs_in_order(scores, right, wrong)
+    assert found == pytest.approx(np.mean(pairs) if pairs else np.nan, nan_ok=True)
+
+
 def test_the_seeded_draws_come_close_to_the_count() -> None:
     classes, won = [0, 1, 0, 2, 1, 1, -1, 0, 3], {0, 3}
     expected = [counted(classes, won, k) for k in range(1, 10)]
@@ -132,9 +148,7 @@ def coverage(problems: int, n: int, population: tuple[float, float]) -> tuple[fl
     return covered / 200, width / 200
 
 
-@pytest.mark.parametrize(
-    ("problems", "n"), [(30, 1), (40, 8), pytest.param(300, 4, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("problems", "n"), [(30, 1), (40, 8), pytest.param(300, 4, marks=pytest.mark.slow)])
 def test_intervals_cover_the_truth_in_about_95_percent_of_evaluations(problems: int, n: int) -> None:
     covered, _ = coverage(problems, n, (1.2, 0.8))
     assert 0.91 <= covered <= 0.99  # 95 % of 200, give or take 2.6 standard deviations

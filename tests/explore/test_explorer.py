@@ -258,6 +258,7 @@ def many(number: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_of_many_problems_only_those_that_are_seen_are_drawn(show: Show) -> None:
     page = show([], many(20_000))
     assert page.texts("#found") == ["20,000 of 20,000 problems"]

@@ -33,6 +33,7 @@ def test_a_run_without_a_result_says_why(here: Here, tmp_path: Path) -> None:
     assert (tmp_path / "told").read_text() == err.splitlines()[-1].replace("failed", "ended") + "\n"
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_told_of_as_a_whole(here: Here, tmp_path: Path) -> None:
     words = ("pipeline", "recipe=rehearsal", "cluster.workers=1", "run.dir=steps", TELL)
     for _ in range(2):

@@ -165,6 +165,7 @@ def test_a_reward_model_of_tokens_is_read_at_the_last_one(place: Path) -> None:
     assert numbers(scored(place / "tokens")) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_score_that_transformers_denies_ends_the_task(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = RewardTeacher._score
     monkeypatch.setattr(RewardTeacher, "_score", lambda self, found: score(self, found) + 0.5)

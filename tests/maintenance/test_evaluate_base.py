@@ -6,8 +6,10 @@ from itertools import islice
 
 import pytest
 
-from maintenance.evaluate_base import MIX, counts, replies_of
+from maintenance.evaluate_base import LONGEST_REPLY, MIX, counts
+from maintenance.generating import replies_of
 from maintenance.lessons import Lesson, lessons
+from omi_core.teachers.tiny import path
 
 SUMS = Lesson("Work out: 2 + 3, 4 * 2, 9 + 1", "2 + 3 = 5, 4 * 2 = 8, 9 + 1 = 10")
 
@@ -34,5 +36,5 @@ def test_right_replies_are_counted_by_job_and_lines_by_operator(
 def test_the_shipped_base_model_repeats_problems_and_lists_their_numbers() -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     copies = [each for each in islice(lessons(7, MIX), 100) if not each.prompt.startswith("Work")]
-    of, right = counts(copies, replies_of("tiny_base", copies))
+    of, right = counts(copies, replies_of(path("tiny_base"), [each.prompt for each in copies], LONGEST_REPLY))
     assert right.total() / of.total() > 0.8

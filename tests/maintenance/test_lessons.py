@@ -25,6 +25,7 @@ from omi_core.teachers.tiny.world import answer, split_of
 FILE = Path(__file__).resolve().parents[2] / "omi_core/prompts/tiny.yaml"
 LESSONS = list(islice(lessons(seed=5), 600))
 OF_BASE = list(islice(lessons(seed=5, mix=Mix(copies=40, lines=60)), 600))
+SUMS = list(islice(lessons(seed=5, mix=Mix(sums=1)), 200))
 
 
 def prefix(template: str) -> str:
@@ -126,13 +127,20 @@ def value(text: str) -> Fraction:
 
 
 def test_lines_of_arithmetic_are_right_and_ask_for_what_they_answer() -> None:
-    for lesson in of_base("Work out: "):
+    for lesson in [*of_base("Work out: "), *SUMS]:
         asked = lesson.prompt.removeprefix("Work out: ").split(", ")
         worked = lesson.reply.split(", ")
         assert len(asked) == len(worked) == LINES
         for question, line in zip(asked, worked, strict=True):
             begin, _, result = line.partition(" = ")
             assert begin == question and value(begin) == value(result)
+
+
+def test_lessons_of_sums_hold_sums_and_differences_of_whole_numbers_alone() -> None:
+    lines = [line for lesson in SUMS for line in lesson.reply.split(", ")]
+    assert len(lines) == LINES * len(SUMS)
+    assert all(re.fullmatch("[0-9]+ [+-] [0-9]+ = [0-9]+", line) for line in lines)
+    assert min(sum(f" {sign} " in line for line in lines) for sign in "+-") > 200
 
 
 def test_a_mix_without_copies_and_lines_is_as_before() -> None:

@@ -1,4 +1,4 @@
-"""Recipes that end in an evaluation or in data for a reward model."""
+"""Recipes that end in an evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from omi_core.pipeline import composing
-from omi_core.publish.verify import verify
 from tests.conftest import Here
 from tests.jobs.evaluating import benchmark, outcome, sums
 
@@ -83,27 +82,3 @@ def test_the_fingerprint_covers_what_a_benchmark_holds_and_not_where_it_lies(
 
     first = fingerprint(tmp_path / "a", 6)
     assert fingerprint(tmp_path / "b", 6) == first != fingerprint(tmp_path / "c", 7)
-
-
-@pytest.mark.slow
-def test_the_demo_of_reward_data_draws_from_both_teachers(here: Here, tmp_path: Path) -> None:
-    """By rehearsal here; the embedded teachers take minutes."""
-    words = (
-        "recipe=acemath_rm_demo",
-        "teacher=rehearsal",
-        "second_teacher=rehearsal",
-        "size=12",
-        "samples=6",
-    )
-    one = ("steps.first.cluster.workers=1", "steps.second.cluster.workers=1", "steps.second.seed=1")
-    wrong = ("teacher.rehearsal.wrong=0.5", "steps.reward_data.workers=1", "steps.reward_data.size=4")
-    code, out, err = here("pipeline", *words, *one, *wrong, "run.dir=all")
-    assert code == 0, err
-    verify(tmp_path / "all/05-reward_data/dataset")
-    inputs = orjson.loads((tmp_path / "all/05-reward_data/dataset/stats.json").read_bytes())["counts"][
-        "inputs"
-    ]
-    assert inputs["1"]["read"] == inputs["2"]["read"] == 72
-    step = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"][4]
-    assert step["state"] == "done" and 6 < step["rows_out"] <= 12
-    assert here("pipeline", *words, *one, *wrong, "run.dir=all")[0] == 0

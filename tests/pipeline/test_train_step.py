@@ -15,12 +15,14 @@ import orjson
 import pytest
 
 from omi_core.config import Generate
+from omi_core.evaluate.outcome import read_outcome
 from omi_core.pipeline import composing
 from omi_core.pipeline.definition import Pipeline
 from omi_core.pipeline.run_steps import carry_out
 from omi_core.pipeline.start import write
 from omi_core.pipeline.step_progress import begin
 from omi_core.pipeline.steps import generate_of
+from omi_core.publish.verify import verify
 from omi_core.stages.planning import generate_content
 from omi_core.training.curves import read_curve
 from tests.conftest import Here
@@ -270,3 +272,45 @@ def test_the_demo_goes_from_a_teacher_to_the_evaluation_on_the_students_card(
     before = {path: path.read_bytes() for path in (tmp_path / "all").rglob("*.json")}
     assert "complete, nothing to do" in here("pipeline", "recipe=student_demo", *few, *more)[2]
     assert {path: path.read_bytes() for path in before} == before
+
+
+REWARD_DEMO = (
+    *("recipe=acemath_rm_demo", "teacher=rehearsal", "second_teacher=rehearsal", "asked=rehearsal"),
+    *("size=12", "test_size=4", "samples=6", "run.dir=all", "teacher.rehearsal.wrong=0.5"),
+    *(f"steps.{name}.cluster.workers=1" for name in ("first", "second", "graded")),
+    *("steps.second.seed=1", "steps.reward_data.workers=1", "steps.reward_data.size=4"),
+    *("steps.reward_model.training.steps=2", "steps.reward_model.training.report_to=[]"),
+)
+
+
+def test_the_plan_of_the_reward_models_demo_goes_from_responses_to_the_best_of_k(here: Here) -> None:
+    code, out, err = here("pipeline", *REWARD_DEMO, "plan=true")
+    assert (code, err) == (0, "")
+    steps = ("first", "second", "scores_of_first", "scores_of_second", "reward_data")
+    for name in (*steps, "reward_model", "graded", "ranked"):
+        assert f" {name}: jobs." in out
+    assert "rows not known yet, 2 steps of 16 rows" in out and "4 records x 6 samples by rehearsal" in out
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.vllm
+def test_the_reward_models_demo_goes_from_two_teachers_to_the_best_of_k(here: Here, tmp_path: Path) -> None:
+    """By rehearsal here; the embedded teachers take minutes."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    code, out, err = here("pipeline", *REWARD_DEMO)
+    assert code == 0, out + err
+    verify(tmp_path / "all/05-reward_data/dataset")
+    stats = orjson.loads((tmp_path / "all/05-reward_data/dataset/stats.json").read_bytes())
+    inputs = stats["counts"]["inputs"]
+    assert inputs["1"]["read"] == inputs["2"]["read"] == 72
+    steps = orjson.loads(here("status", "all", "json=true")[1])[0]["steps"]
+    assert [step["state"] for step in steps] == ["done"] * 8
+    assert 6 < steps[4]["rows_out"] <= 12 and steps[5]["rows_in"] == steps[4]["rows_out"]
+    assert steps[6]["rows_out"] == 24 >= steps[7]["rows_out"] > 12
+    figures = read_outcome(tmp_path / "all/08-ranked/scored").figures
+    assert {(each.metric, each.k) for each in figures} >= {("best", 6), ("majority", 6), ("pass", 6)}
+    card = (tmp_path / "all/06-reward_model/model/README.md").read_text()
+    assert "rm@6 %" in card and "pairs in order %" in card
+    code, _, err = here("pipeline", *REWARD_DEMO)
+    assert code == 0 and "complete, nothing to do" in err

@@ -58,6 +58,20 @@ def test_other_figures_of_it_take_the_place_of_the_old_ones(tmp_path: Path, eval
     assert card.read_text() == changed.replace("| mine | 6 |", "| mine | 7 |", 1)
 
 
+def test_the_card_of_a_reward_model_has_the_evaluation_whose_samples_it_scored(
+    here: Here, tmp_path: Path, evaluated: Run[Any]
+) -> None:
+    card = tmp_path / "model/README.md"
+    assert here("score", *REHEARSED, "input=run", "run.dir=scores")[0] == 0
+    scores = open_run(Layout(tmp_path / "scores"))
+    scores.config.teacher.kind, scores.config.teacher.model = "reward", str(tmp_path / "model")
+    tell_card(scores)
+    once = card.read_text()
+    assert once.startswith(OWN) and once.count("\n## Evaluation of rehearsal, scores: ") == 1
+    tell_card(scores)
+    assert card.read_text() == once
+
+
 @pytest.mark.parametrize("gone", ["model/trained.json", "model/README.md", "run/evaluation/README.md"])
 def test_nothing_is_done_for_a_model_of_another_origin_or_without_a_card(
     tmp_path: Path, evaluated: Run[Any], gone: str

@@ -13,6 +13,7 @@ import pytest
 
 from omi_core.teachers import tiny
 from omi_core.teachers.tiny.world import draw
+from omi_core.training.train_options import Student
 from tests.conftest import Here
 
 WORLD = tiny.path("tiny")
@@ -75,6 +76,13 @@ def place(tmp_path: Path) -> Path:
     small_model(tmp_path / "small")
     write_rows(tmp_path / "rows.jsonl", [chat(each.text, each.solution) for each in draw(3, 40)])
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
+    """A small model of two layers, with random weights large enough that its losses differ."""
+    directory = small_model(tmp_path_factory.mktemp("model") / "small", num_hidden_layers=2)
+    return Student(model=str(directory), scratch=True, dtype="float32", init_std=0.3)
 
 
 @pytest.fixture

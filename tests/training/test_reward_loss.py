@@ -15,7 +15,7 @@ from omi_core.training.example_order import example_order
 from omi_core.training.preference_rendering import PreferenceRendering, open_scoring_tokenizer
 from omi_core.training.rendering import NO_LOSS, Example
 from omi_core.training.train_options import Student, Training
-from tests.training.conftest import preference, small_model, write_arrow
+from tests.training.conftest import preference, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("trl", reason="TRL is not installed")
@@ -78,12 +78,6 @@ def test_a_batch_has_a_line_for_each_response_padded_on_the_right(rows: list[Any
     assert made["attention_mask"].tolist() == [[1] * len(t) + [0] * (longest - len(t)) for t, _ in every]
     assert made["right"].tolist() == [right for _, right in every]
     assert made["sizes"].tolist() == [len(row) for row in rows]
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
-    directory = small_model(tmp_path_factory.mktemp("model") / "small", num_hidden_layers=2)
-    return Student(model=str(directory), scratch=True, dtype="float32", init_std=0.3)
 
 
 @pytest.fixture(scope="module")

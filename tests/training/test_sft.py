@@ -12,7 +12,7 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.example_order import example_order
 from omi_core.training.rendering import NO_LOSS, Example, Rendering, open_tokenizer
 from omi_core.training.train_options import Student, Training
-from tests.training.conftest import chat, small_model, write_arrow
+from tests.training.conftest import chat, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("trl", reason="TRL is not installed")
@@ -20,12 +20,6 @@ RATE, BATCH = 0.1, 6
 # (micro batch, packing, checkpointing): in these each has each of its values; the other ways are slow.
 WAYS = [(2, True, True), (BATCH, False, False), (2, False, True)]
 MORE_WAYS = [way for way in product((BATCH, 2, 1), (True, False), (True, False)) if way not in WAYS]
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
-    directory = small_model(tmp_path_factory.mktemp("model") / "small", num_hidden_layers=2)
-    return Student(model=str(directory), scratch=True, dtype="float32", init_std=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -174,6 +174,29 @@ def test_status_tells_how_a_training_stands(train: Train, here: Here, place: Pat
     assert page.count("<svg ") == 3 and "step 2: " in page and "<script" not in page
 
 
+def test_the_page_is_there_while_it_trains(
+    train: Train, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from omi_core.training import teaching
+
+    pages: list[str] = []
+
+    def printed(*words: object, **_: object) -> None:  # after each step, on the terminal
+        if page.is_file():
+            pages.append(page.read_text())
+
+    page = place / "out/training.html"
+    monkeypatch.setattr(teaching, "_DRAW_S", 0.0)
+    monkeypatch.setattr(teaching, "_LOOK_S", 0.0)
+    monkeypatch.setattr(teaching, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(teaching, "print", printed, raising=False)
+    assert train("training.steps=3", "training.save_every=9")[0] == 0
+    assert "sft: step 1 of 3, loss " in pages[0] and " GiB" in pages[0] and pages[0].count("<svg ") == 0
+    assert "sft: step 2 of 3, loss " in pages[1] and pages[1].count("<svg ") == 3
+    assert " tokens/s, " in pages[1] and " left, " in pages[1]
+    assert "sft: step 3 of 3, loss " in page.read_text() and " left, " not in page.read_text()
+
+
 def test_an_evaluation_asks_with_the_prompt_of_the_training(train: Train, here: Here, place: Path) -> None:
     (place / "own.yaml").write_text("solutions: {user: 'Work out: {{text}}'}\n")
     write_rows(place / "bench.jsonl", [{"problem": "What is 1 + 1?", "answer": "2"}])

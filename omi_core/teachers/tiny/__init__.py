@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_DIRECTORIES = {"tiny": "strong", "tiny_weak": "weak", "tiny_thinking": "thinking", "tiny_base": "base"}
+_DIRECTORIES = {
+    "tiny": "strong",
+    "tiny_weak": "weak",
+    "tiny_thinking": "thinking",
+    "tiny_muddled": "muddled",
+    "tiny_base": "base",
+}
 
 
 def path(name: str) -> Path:
