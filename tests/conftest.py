@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONG_FILES = (
     "tests/cluster/test_demos.py",
     "tests/cluster/test_pipeline.py",
+    "tests/cluster/test_cells.py",
     "tests/jobs/test_half_texts.py",
     "tests/cluster/test_faults_of_tasks.py",
     "tests/cluster/test_faults_of_chains.py",
@@ -65,6 +66,7 @@ LONG_FILES = (
     "tests/jobs/test_vllm.py",
     "tests/jobs/test_vllm_models.py",
     "tests/pipeline/test_local.py",
+    "tests/pipeline/test_studies.py",
     "tests/test_golden.py",
     "tests/tasks/test_added.py",
     "tests/test_api.py",

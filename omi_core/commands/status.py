@@ -149,17 +149,10 @@ def one_pipeline(status: PipelineStatus) -> list[RenderableType]:
 
 def _failed_cells(steps: Sequence[StepStatus]) -> Iterator[str]:
     """Why steps of cells failed, as far as it fits."""
-    failed = [(step.name, why) for step in steps if (why := step.reason or (step.run and _why(step.run)))]
-    yield from (f"{name}: {why}" for name, why in failed[:_MOST_FAILURES])
+    failed = [step for step in steps if step.reason]
+    yield from (f"{step.name}: {step.reason}" for step in failed[:_MOST_FAILURES])
     if len(failed) > _MOST_FAILURES:
         yield f"and {len(failed) - _MOST_FAILURES:,} more; json=true has them all"
-
-
-def _why(status: Status) -> str | None:
-    """What ended the chain of a run, or the first of its failures."""
-    if status.state in ("waiting", "running"):
-        return None
-    return status.note or next((group.message for group in status.failures), None)
 
 
 def one_run(status: Status) -> list[RenderableType]:

@@ -269,7 +269,7 @@ def _send_unless_active(pipeline: Pipeline, step: Step, room: Room, after: str |
     What is held of them is released, what can never start is submitted anew. An array whose gate is gone is
     left alone, too, and gets another gate.
     """
-    entries = step_entries(pipeline, step)
+    entries = step_entries(step_progress.Look(pipeline), step)
     stand = standing(entries)
     stages = [e["stage"] for e in _entries(pipeline) if e.get("step") == step.name]
     half = [stage for stage in stages if stage in ("sending", "sent")][-1:] == ["sending"]
@@ -317,7 +317,7 @@ def _send(pipeline: Pipeline, step: Step, room: Room, after: str | None = None, 
     """
     if not keep:
         room.check(step)
-        cancel_live(step_entries(pipeline, step))
+        cancel_live(step_entries(step_progress.Look(pipeline), step))
     step_progress.begin(pipeline, step)
     step_progress.note(pipeline, "sending", step)
     print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
@@ -333,7 +333,7 @@ def _send(pipeline: Pipeline, step: Step, room: Room, after: str | None = None, 
         try:
             _send_job(pipeline, step, after)
         except commands.SubmitLimit:  # half of it is left to nobody
-            cancel_live(step_entries(pipeline, step))
+            cancel_live(step_entries(step_progress.Look(pipeline), step))
             raise
     step_progress.note(pipeline, "sent", step)
 
@@ -354,7 +354,8 @@ def active_jobs(pipeline: Pipeline) -> list[str]:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    return live_ids(entry for step in pipeline.steps for entry in step_entries(pipeline, step))
+    look = step_progress.Look(pipeline)
+    return live_ids(entry for step in pipeline.steps for entry in step_entries(look, step))
 
 
 def cancel_pipeline(pipeline: Pipeline) -> int:
@@ -369,7 +370,8 @@ def cancel_pipeline(pipeline: Pipeline) -> int:
             jobs = active_jobs(pipeline)
             # First: a job that is about to submit the next step finds it when it gets the lock.
             ledger.append(pipeline.layout.ledger, {"stage": "cancel", "jobs": jobs})
-            of_steps = {step.name: step_entries(pipeline, step) for step in pipeline.steps}
+            look = step_progress.Look(pipeline)
+            of_steps = {step.name: step_entries(look, step) for step in pipeline.steps}
             live = cancel_live(entry for entries in of_steps.values() for entry in entries)
             for step in pipeline.steps:
                 of_step = list(dict.fromkeys(e["job"] for e in of_steps[step.name] if e["job"] in live))

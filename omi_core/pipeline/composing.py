@@ -259,6 +259,8 @@ def _outputs(draft: Draft) -> Outputs:
 def _from_outside(step: Step) -> bytes:
     """The same for steps of the recipe that differ in seed, place and the earlier steps they read."""
     values = {key: value for key, value in step.config.items() if key not in ("run", "seed")}
+    if step.trains:
+        values["training"] = values["training"] | {"seed": None}
     anywhere = each_text(values, lambda text: re.sub(rf"{PLACE}/[^/]+", PLACE, text))
     return orjson.dumps([step.of, anywhere], option=orjson.OPT_SORT_KEYS)
 

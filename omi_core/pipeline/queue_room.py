@@ -8,7 +8,7 @@ from omi_core.cluster_options import Cluster
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.jobs_of_steps import jobs_behind, pipeline_cluster
 from omi_core.pipeline.state import step_entries
-from omi_core.pipeline.steps import generate_of
+from omi_core.pipeline.step_progress import Look
 from omi_core.slurm import commands
 from omi_core.slurm.limits import Limits, queued_jobs, read_limits
 from omi_core.slurm.script import account_of
@@ -24,7 +24,8 @@ def at_work(pipeline: Pipeline) -> bool:
     Raises:
         SlurmError: Slurm does not answer.
     """
-    entries = [entry for step in pipeline.steps for entry in step_entries(pipeline, step)]
+    look = Look(pipeline)
+    entries = [entry for step in pipeline.steps for entry in step_entries(look, step)]
     return bool(live_ids(entry for entry in entries if entry["stage"] != "rescue"))
 
 
@@ -42,7 +43,7 @@ class Room:
         """
         with suppress(commands.Busy, commands.NotInstalled):
             most = self._most()
-            if most is None or (room := most - queued_jobs()) >= (needed := _jobs(self._pipeline, step)):
+            if most is None or (room := most - queued_jobs()) >= (needed := _jobs(step)):
                 return
             if at_work(self._pipeline):
                 raise commands.SubmitLimit("queue", f"room for {max(room, 0)} of its {needed} jobs")
@@ -55,8 +56,7 @@ class Room:
         return self._limits.max_submit_jobs
 
 
-def _jobs(pipeline: Pipeline, step: Step) -> int:
+def _jobs(step: Step) -> int:
     if not step.is_chain:
         return len(jobs_behind(step))
-    config = generate_of(step.command, pipeline.config(step))
-    return config.tasks + config.reduce_tasks + _BESIDE
+    return step.config["tasks"] + step.config["reduce_tasks"] + _BESIDE

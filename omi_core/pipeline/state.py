@@ -70,23 +70,31 @@ def _gather(pipeline: Pipeline, root: str) -> PipelineStatus:
     status = PipelineStatus(root, "", pipeline.recipe)
     live: dict[str, bool] = {}  # job that waits or runs -> it runs
     seen: Seen = {}
+    look = step_progress.Look(pipeline)
+    entries = {step.name: step_entries(look, step) for step in pipeline.steps}
     try:
-        seen = states.query_submitted(
-            [entry for step in pipeline.steps for entry in step_entries(pipeline, step)]
-        )
+        seen = states.query_submitted([entry for of_step in entries.values() for entry in of_step])
         for key, task in seen.items():
             if task.state in states.ACTIVE:
                 live[key.job_id] = live.get(key.job_id, False) or task.state in ("RUNNING", "COMPLETING")
     except commands.SlurmError as error:
         status.note = f"Slurm does not answer ({error}); what follows is from the pipeline's files"
-    look = step_progress.Look(pipeline)
     done = set(look.done())
-    status.steps = [_step(look, step, step.name in done, live, seen) for step in pipeline.steps]
+    status.steps = [
+        _step(look, step, step.name in done, entries[step.name], live, seen) for step in pipeline.steps
+    ]
     status.state = _state(pipeline, status, live)
     return status
 
 
-def _step(look: step_progress.Look, step: Step, done: bool, live: dict[str, bool], seen: Seen) -> StepStatus:
+def _step(
+    look: step_progress.Look,
+    step: Step,
+    done: bool,
+    entries: list[Entry],
+    live: dict[str, bool],
+    seen: Seen,
+) -> StepStatus:
     pipeline = look.pipeline
     status = StepStatus(step.name, step.command, "to do", of=step.of or step.name, cell=step.cell)
     if (made := look.result(step) if done else None) is not None:
@@ -94,26 +102,31 @@ def _step(look: step_progress.Look, step: Step, done: bool, live: dict[str, bool
         status.hash = made.hash
         return status
     status.reason = look.failure(step)
-    entries = step_entries(pipeline, step)
     jobs = [live[entry["job"]] for entry in entries if entry["job"] in live]
     if step.trains and is_training(pipeline.directory(step)):
         status.training = gather_training(pipeline.directory(step))
-    if step.is_run and Layout(pipeline.directory(step)).plan.is_file():
+    if step.is_run and not step.cell and Layout(pipeline.directory(step)).plan.is_file():
         status.run = gather_readable(pipeline.directory(step))
         status.state = status.run.state
     elif jobs:
         status.state = "running" if any(jobs) else "waiting"
         if status.training is not None:
             status.training.state = status.state
-    elif reason := status.reason or _killed(
-        pipeline, [e for e in entries if e["stage"] == step.work_stage][-1:], seen
-    ):
+    elif reason := status.reason or _ended(pipeline, step, entries, seen):
         status.state, status.reason = "failed", reason
     elif status.training is not None:
         status.state = status.training.state
     elif look.entries(step):
         status.state = "stopped"
     return status
+
+
+def _ended(pipeline: Pipeline, step: Step, entries: list[Entry], seen: Seen) -> str | None:
+    """Why the jobs of a step ended without a result, as far as its ledger or Slurm tells."""
+    if not step.is_chain:
+        return _killed(pipeline, [e for e in entries if e["stage"] == step.work_stage][-1:], seen)
+    ends = ledger.since(ledger.read(Layout(pipeline.directory(step)).ledger), "chain")[-1:]
+    return next((entry["reason"] for entry in ends if entry["stage"] == "end"), None)
 
 
 def _killed(pipeline: Pipeline, last: list[Entry], seen: Seen) -> str | None:
@@ -140,10 +153,9 @@ def _state(pipeline: Pipeline, status: PipelineStatus, live: dict[str, bool]) ->
     return "cancelled" if entries[-1]["stage"] == "cancel" else "stopped"
 
 
-def step_entries(pipeline: Pipeline, step: Step) -> list[Entry]:
+def step_entries(look: step_progress.Look, step: Step) -> list[Entry]:
     """The lines of ledgers about jobs of a step, oldest first."""
+    entries = look.entries(step)
     if step.is_chain:
-        entries = ledger.read(Layout(pipeline.directory(step)).ledger)
-    else:
-        entries = [e for e in ledger.read(pipeline.layout.ledger) if e.get("step") == step.name]
+        entries = ledger.read(Layout(look.pipeline.directory(step)).ledger)
     return [entry for entry in entries if entry.get("job")]

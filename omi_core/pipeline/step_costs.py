@@ -53,6 +53,7 @@ class StepCosts:
     def __init__(self, pipeline: Pipeline, done: Sequence[str]) -> None:
         self._pipeline, self._done = pipeline, frozenset(done)
         self._counts: dict[bytes, int] = {}
+        self._costs: dict[str, Cost] = {}
 
     def known(self, step: Step) -> bool:
         """Whether all that a step needs is done."""
@@ -83,6 +84,11 @@ class StepCosts:
 
     def cost(self, step: Step) -> Cost:
         """What a step costs; of a training there is no estimate of hours."""
+        if step.name not in self._costs:
+            self._costs[step.name] = self._cost(step)
+        return self._costs[step.name]
+
+    def _cost(self, step: Step) -> Cost:
         if step.trains:
             settings = stages_of(options.restore(Train, step.config)).values()
             known = all(stage.steps for stage in settings)

@@ -96,6 +96,7 @@ def gatherers(cells: Cells) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_twelve_cells_in_a_queue_of_twenty_jobs_with_a_cell_that_is_cancelled(
     chain: Chain, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -103,18 +104,18 @@ def test_twelve_cells_in_a_queue_of_twenty_jobs_with_a_cell_that_is_cancelled(
     many = ("wrong=[0.1,0.3,0.6]", "seeds=4")
     undisturbed = alone(tmp_path_factory.mktemp("alone"), *many)
     cells = Cells(chain, *many)
-    said = cells.submit("cluster.qos=few", "steps.graded.teacher.rehearsal.latency=0.3")
+    said = cells.submit("cluster.qos=few", "steps.graded.teacher.rehearsal.latency=2")
     assert "it is sent when another step ends" in said
-    cancelled = cells.cell("wrong0.1-seed0")
-    cancelled.begun()
+    cancelled = cells.cell("wrong0.6-seed3")  # the last one is long from being sent
+    chain.cluster.wait_for(lambda: bool(cancelled.ledger("generate")), 600, "the cell is sent")
     chain.cluster.run("scancel", cancelled.job("generate"))
     others = {f"graded-wrong{wrong}-seed{seed}" for wrong in (0.1, 0.3, 0.6) for seed in range(4)}
-    others.remove("graded-wrong0.1-seed0")
+    others.remove("graded-wrong0.6-seed3")
     chain.cluster.wait_for(lambda: others <= cells.done(), 400, "the other cells are evaluated")
     chain.idle(60)
     assert "study" not in {entry["step"] for entry in cells.whole.ledger("sent")}
     shown = chain.type("status", "all").stdout
-    assert "!###" in shown and "graded-wrong0.1-seed0: " in shown
+    assert "###!" in shown and "graded-wrong0.6-seed3: " in shown
     done = chain.type("resume", "all")
     assert done.returncode == 0, done.stdout + done.stderr
     assert cells.finished(200) == undisturbed
