@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 from omi_core.options import ConfigError
@@ -96,7 +96,10 @@ class _Steps:
         step_progress.begin(pipeline, step)
         command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
         # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at once.
-        process = subprocess.Popen(command, process_group=0, preexec_fn=_die_with(os.getpid()))
+        environment = _environment(pipeline.at_once)
+        process = subprocess.Popen(
+            command, process_group=0, preexec_fn=_die_with(os.getpid()), env=environment
+        )
         self._working[step.name] = process
         if self._stopped:  # a signal that came while it was started
             process.send_signal(signal.SIGTERM)
@@ -149,6 +152,17 @@ class _Steps:
         print(f"failed: {words}; the same command continues", file=sys.stderr)
         notify_ended(self._pipeline.layout, self._pipeline.notify, "stopped", words)
         return 2 if all(code == 2 for _, code in self._failed.values()) else 1
+
+
+def _environment(at_once: int) -> dict[str, str]:
+    """That of a step: those that work at the same time share the cores, unless the user has said otherwise.
+
+    Threads of torch that have no core each wait for one another, and cost several times what they do.
+    """
+    if at_once == 1:
+        return dict(os.environ)
+    cores = len(os.sched_getaffinity(0))
+    return {"OMP_NUM_THREADS": str(max(1, cores // at_once))} | os.environ
 
 
 def _die_with(parent: int) -> Callable[[], None]:
