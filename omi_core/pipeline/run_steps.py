@@ -96,9 +96,11 @@ class _Steps:
         step_progress.begin(pipeline, step)
         command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
         # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at once.
-        environment = _environment(pipeline.at_once)
         process = subprocess.Popen(
-            command, process_group=0, preexec_fn=_die_with(os.getpid()), env=environment
+            command,
+            process_group=0,
+            preexec_fn=_die_with(os.getpid()),
+            env=shared_cores(os.environ, pipeline.at_once, len(os.sched_getaffinity(0))),
         )
         self._working[step.name] = process
         if self._stopped:  # a signal that came while it was started
@@ -154,15 +156,13 @@ class _Steps:
         return 2 if all(code == 2 for _, code in self._failed.values()) else 1
 
 
-def _environment(at_once: int) -> dict[str, str]:
-    """That of a step: those that work at the same time share the cores, unless the user has said otherwise.
+def shared_cores(environment: Mapping[str, str], at_once: int, cores: int) -> dict[str, str]:
+    """The environment of a step: those that work at the same time share the cores, unless the user says more.
 
     Threads of torch that have no core each wait for one another, and cost several times what they do.
     """
-    if at_once == 1:
-        return dict(os.environ)
-    cores = len(os.sched_getaffinity(0))
-    return {"OMP_NUM_THREADS": str(max(1, cores // at_once))} | os.environ
+    share = {"OMP_NUM_THREADS": str(max(1, cores // at_once))} if at_once > 1 else {}
+    return share | dict(environment)
 
 
 def _die_with(parent: int) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
+from omi_core.pipeline.run_steps import shared_cores
 from tests.conftest import Here
 from tests.jobs.evaluating import benchmark, sums
 
@@ -97,6 +98,23 @@ def test_a_study_goes_from_shared_data_to_its_table(finished: Path) -> None:
     assert low["result"]["mean"] > high["result"]["mean"] + 0.2
     assert found["findings"]["hurts"]["seeds"] == 2
     assert [ledger(finished, stage).count("pool") for stage in ("begun", "done")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "cores", "given", "threads"),
+    [
+        (1, 8, {}, None),
+        (2, 8, {}, "4"),
+        (3, 8, {}, "2"),
+        (9, 8, {}, "1"),
+        (2, 8, {"OMP_NUM_THREADS": "3"}, "3"),
+    ],
+)
+def test_steps_at_once_share_the_cores(
+    at_once: int, cores: int, given: dict[str, str], threads: str | None
+) -> None:
+    made = shared_cores({"HOME": "/h"} | given, at_once, cores)
+    assert made.pop("OMP_NUM_THREADS", None) == threads and made == {"HOME": "/h"}
 
 
 def test_its_status_is_a_matrix_of_cells(finished: Path, here: Here, tmp_path: Path) -> None:
