@@ -1,4 +1,4 @@
-"""Replies of an embedded model by transformers, in batches: fast enough where no figure of speed is wanted."""
+"""Replies of an embedded model by transformers, in batches, where speed is not measured."""
 
 from __future__ import annotations
 

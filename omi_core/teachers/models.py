@@ -13,6 +13,7 @@ EMBEDDED = {
     "embedded:weak": "tiny_weak",
     "embedded:thinking": "tiny_thinking",
     "embedded:muddled": "tiny_muddled",
+    "embedded:verbose": "tiny_verbose",
     "embedded:base": "tiny_base",
 }
 

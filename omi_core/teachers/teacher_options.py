@@ -120,7 +120,8 @@ class TeacherOptions:
     )
     model: str = option(
         "embedded:strong",
-        "hub id, local directory, or embedded:strong, :weak, :thinking, :muddled or :base; for a server its own name",
+        "hub id, directory, or embedded:strong, :weak, :muddled, :verbose, :thinking or :base; "
+        "for a server its own name",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     dtype: str = option(

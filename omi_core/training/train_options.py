@@ -25,7 +25,8 @@ class Student:
     name: str = option("tiny", "the name on the model card and in the name of the run")
     model: str = option(
         "embedded:strong",
-        "hub id or directory of the base model, or embedded:base, :strong, :weak, :thinking or :muddled",
+        "hub id or directory of the base model, "
+        "or embedded:base, :strong, :weak, :thinking, :muddled or :verbose",
     )
     revision: str | None = option(None, "commit or tag of the model on the hub")
     scratch: bool = option(

@@ -175,7 +175,7 @@ def test_a_sweep_has_a_cell_for_each_combination(words: list[str], cells: list[t
 def test_a_sweep_takes_choices_of_a_group_by_a_pattern() -> None:
     line = CommandLine(options=["teacher=glob(tiny*)"], sweep=True)
     names = [cell["teacher"]["name"] for cell in compose_cells("generate", line)]
-    assert names == ["tiny", "tiny_muddled", "tiny_thinking", "tiny_weak"]
+    assert names == ["tiny", "tiny_muddled", "tiny_thinking", "tiny_verbose", "tiny_weak"]
 
 
 def test_a_sweep_that_has_no_end_is_refused() -> None:

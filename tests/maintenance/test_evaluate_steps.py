@@ -23,5 +23,12 @@ def test_a_false_step_counts_where_the_answer_is_right_all_the_same() -> None:
 
 def test_the_muddled_teacher_holds_false_steps_in_its_right_samples() -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
-    found = measured("tiny_muddled", "tiny", 200)
-    assert found.right > 60 and found.false / found.right > 0.05
+    found = measured("tiny_muddled", "tiny", 150)
+    assert found.right > 45 and found.false / found.right > 0.05
+
+
+def test_the_verbose_teacher_answers_its_own_prompt_at_greater_length_and_both_prompts_as_well() -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    short, long = (measured("tiny_verbose", prompt, 80) for prompt in ("tiny", "tiny_verbose"))
+    assert long.tokens > 1.4 * short.tokens
+    assert min(short.right, long.right) > 30

@@ -120,6 +120,7 @@ def test_a_thinking_teacher_starts_from_the_strong_one_and_learns_its_tags(tmp_p
         ("tiny_weak", "weak", 1),
         ("tiny_thinking", "thinking", 3),
         ("tiny_muddled", "muddled", 1),
+        ("tiny_verbose", "verbose", 1),
         ("tiny_base", "base", 1),
     ],
 )

@@ -85,24 +85,24 @@ def test_they_are_made_again_where_they_are_gone_and_not_where_they_are_there(
     assert here("status", "scores")[0] == 0 and files_in(place) == before
 
 
-@pytest.mark.parametrize("damage", ["other verdict", "fewer problems", "no line"])
 def test_an_evaluation_of_other_samples_is_told_of_and_the_scores_stand(
-    tmp_path: Path, told: str, damage: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a job finds it that publishes the scores: jobs.score itself would refuse such an input."""
     path = tmp_path / "run/evaluation/problems.jsonl"
-    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    if damage == "other verdict":
-        at = lines[3]["verdicts"].index("right")
-        lines[3]["verdicts"][at] = "wrong"
-    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines[damage == "fewer problems" :]))
-    if damage == "no line":
-        path.write_bytes(path.read_bytes() + b"{}\n")
-    shutil.rmtree(tmp_path / "scores/scored")
-    show_best_of_samples(open_run(Layout(tmp_path / "scores")))
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("warning: no figures by score: ") and "score" in line
-    assert not (tmp_path / "scores/scored").exists()
+    lines = path.read_bytes().splitlines(keepends=True)
+    other = orjson.loads(lines[3])
+    other["verdicts"][other["verdicts"].index("right")] = "wrong"
+    more = orjson.loads(lines[0]) | {"record_id": "f" * 32}
+    rows = [orjson.dumps(each) + b"\n" for each in (other, more)]
+    for changed in ([*lines[:3], rows[0], *lines[4:]], lines[1:], [*lines, rows[1]], [*lines, b"{}\n"]):
+        path.write_bytes(b"".join(changed))
+        shutil.rmtree(tmp_path / "scores/scored", ignore_errors=True)
+        capsys.readouterr()
+        show_best_of_samples(open_run(Layout(tmp_path / "scores")))
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("warning: no figures by score: ") and "score" in line
+        assert not (tmp_path / "scores/scored").exists()
 
 
 def test_scores_of_a_run_of_solutions_make_none(here: Here, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def _again(place: Path, words: list[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_killed_at_twenty_random_moments_it_ends_with_the_same(place: Path, words: list[str]) -> None:
     expected, renames = undisturbed(place, words)
     draw = random.Random(11)

@@ -13,6 +13,7 @@ _DIRECTORIES = {
     "tiny_weak": "weak",
     "tiny_thinking": "thinking",
     "tiny_muddled": "muddled",
+    "tiny_verbose": "verbose",
     "tiny_base": "base",
 }
 
