@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS := .venv/.docs
 
-.PHONY: setup demo test test-long test-slow lint docs bench soak soak-slurm clean
+.PHONY: setup demo test test-long test-slow lint docs studies bench soak soak-slurm clean
 
 # Hundreds of processes are started: without bytecode each would compile torch and vllm anew, for minutes in all.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,6 +31,12 @@ lint: setup ## style and types
 
 docs: $(DOCS) ## the site of docs/ and README.md in build/site; fails at a warning or a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+STUDIES := format teacher noise diversity threshold scale
+studies: setup ## the demo studies, one after the other: tables and pages under runs/studies, an hour or two
+	for study in $(STUDIES); do \
+	    $(BIN)/python -m jobs.pipeline recipe=study_$${study}_demo run.dir=runs/studies/$$study run.at_once=2 || exit; \
+	done
 
 bench: setup ## benchmarks: tables and JSON under build/bench
 	$(BIN)/python -m tests.bench

@@ -37,6 +37,7 @@ from omi_core.composing.command_line import Takes, read
 from omi_core.composing.compose import compose_cells, compose_values
 from omi_core.config import Generate, Reduce, load_generate
 from omi_core.options import leaves
+from omi_core.pipeline import composing
 from omi_core.publish import SCHEMAS
 from omi_core.score_options import load_score
 from omi_core.slurm.retry_policy import Cause
@@ -289,7 +290,8 @@ def test_links_and_paths_resolve(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_that_is_named_exists(page: Path) -> None:
-    known = {key for schema in (Generate(), Reduce(), Train()) for key, _, _ in leaves(schema)}
+    schemas = (Generate(), Reduce(), Train(), composing.Options())
+    known = {key for schema in schemas for key, _, _ in leaves(schema)}
     # What the package on the page adds.
     added = re.findall(r'^\[project.entry-points."omi\.(filters)"\]\n(\w+) = ', page.read_text(), flags=re.M)
     known |= {".".join(found) for found in added}

@@ -189,6 +189,7 @@ NEEDED = {
 RECIPES = [
     pytest.param(name, marks=pytest.mark.slow) if name.endswith("_demo") else name
     for name in sorted(composing.recipe_files(None))
+    if not name.startswith("study_")  # test_study_recipes
 ]
 
 

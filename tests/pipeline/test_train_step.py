@@ -292,7 +292,7 @@ def test_the_plan_of_the_reward_models_demo_goes_from_responses_to_the_best_of_k
     assert "rows not known yet, 2 steps of 16 rows" in out and "4 records x 6 samples by rehearsal" in out
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.vllm
 def test_the_reward_models_demo_goes_from_two_teachers_to_the_best_of_k(here: Here, tmp_path: Path) -> None:

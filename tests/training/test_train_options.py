@@ -57,7 +57,7 @@ def students_of(training: str) -> list[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize(
     ("training", "student", "rated"),
-    [each for training in [*PUBLISHED, "demo", "demo_rm"] for each in students_of(training)],
+    [each for training in [*PUBLISHED, "demo", "demo_rm", "study_demo"] for each in students_of(training)],
 )
 def test_every_student_has_a_learning_rate_or_is_refused_with_what_to_give(
     training: str, student: str, rated: bool
