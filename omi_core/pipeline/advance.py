@@ -320,7 +320,7 @@ def _send(pipeline: Pipeline, step: Step, room: Room, after: str | None = None, 
         cancel_live(step_entries(step_progress.Look(pipeline), step))
     step_progress.begin(pipeline, step)
     step_progress.note(pipeline, "sending", step)
-    print(f"== step {step.number} of {len(pipeline.steps)}: {step.name}", flush=True)
+    print(f"== step {pipeline.place(step)}: {step.name}", flush=True)
     os.chdir(pipeline.cwd)  # paths in options are as they were typed there
     if step.is_chain:
         run = plan_generate(generate_of(step.command, pipeline.config(step)))

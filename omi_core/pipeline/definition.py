@@ -113,6 +113,10 @@ class Pipeline:
         """The step's options, with real paths."""
         return placed(step.config, self.root)
 
+    def place(self, step: Step) -> str:
+        """The place of a step among all, `3 of 12`."""
+        return f"{self.steps.index(step) + 1} of {len(self.steps)}"
+
     def step(self, name: str) -> Step:
         """The step of that name. Raises ConfigError when there is none."""
         for step in self.steps:

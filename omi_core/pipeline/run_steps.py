@@ -91,8 +91,8 @@ class _Steps:
 
     def _start(self, step: Step) -> None:
         pipeline = self._pipeline
-        where = f"{pipeline.steps.index(step) + 1} of {len(pipeline.steps)}"
-        print(f"== step {where}: {step.name} (jobs.{step.command})", file=sys.stderr, flush=True)
+        heading = f"== step {pipeline.place(step)}: {step.name} (jobs.{step.command})"
+        print(heading, file=sys.stderr, flush=True)
         step_progress.begin(pipeline, step)
         command = [sys.executable, "-m", "jobs._task", str(pipeline.root), "step", step.name]
         # A group of its own: Ctrl-C on a terminal would reach it twice, and the second one ends it at once.
