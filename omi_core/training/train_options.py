@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omi_core import options
@@ -13,6 +15,7 @@ from omi_core.combine.combine_options import Place
 from omi_core.options import ConfigError, option, section
 from omi_core.prompts.prompt_options import Prompt
 
+_HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+", re.ASCII)
 SCHEDULES = ("constant", "linear", "cosine")
 # What a training makes of the rows: a model that replies, or one that scores replies.
 _SFT, _REWARD = "sft", "reward"
@@ -25,10 +28,12 @@ class Student:
     name: str = option("tiny", "the name on the model card and in the name of the run")
     model: str = option(
         "embedded:strong",
-        "hub id or directory of the base model, "
+        "hub id of the base model, also as ID@COMMIT, or its directory, "
         "or embedded:base, :strong, :weak, :thinking, :muddled or :verbose",
     )
-    revision: str | None = option(None, "commit or tag of the model on the hub")
+    revision: str | None = option(
+        None, "commit or tag of the model on the hub; null: that of the model if it names one"
+    )
     scratch: bool = option(
         False, "begin with random weights: of the model only shape and tokenizer are taken"
     )
@@ -148,6 +153,7 @@ def load_train(values: Mapping[str, Any]) -> Train:
         ConfigError: as `options.load`, or values that do not go together.
     """
     config = options.load(Train, values)
+    _part_revision(config.student)
     stages = stages_of(config)
     given = config.training_data
     if not given:
@@ -164,6 +170,13 @@ def load_train(values: Mapping[str, Any]) -> Train:
     if config.nodes > 1 and config.cluster.kind != "slurm":
         raise ConfigError(f"nodes={config.nodes}: only a cluster has several; give +cluster=NAME")
     return config
+
+
+def _part_revision(student: Student) -> None:
+    """Puts the commit of ID@COMMIT where it belongs; one that the user gives besides wins."""
+    name, at, commit = student.model.partition("@")
+    if at and _HUB_ID.fullmatch(name) and not Path(student.model).exists():
+        student.model, student.revision = name, student.revision or commit
 
 
 def stages_of(config: Train) -> dict[str, Training]:

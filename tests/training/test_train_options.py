@@ -99,6 +99,37 @@ PASSED = [
 ]
 
 
+@pytest.mark.parametrize("student", [name for name in STUDENTS if name != "tiny"])
+def test_the_commit_of_every_model_of_the_hub_is_pinned(student: str) -> None:
+    made = config(f"student={student}", "training.learning_rate=1e-5").student
+    assert re.fullmatch(r"[\w-]+/[\w.-]+", made.model) and re.fullmatch("[0-9a-f]{40}", made.revision or "")
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "expected"),
+    [
+        ("a/b@c1", [], ("a/b", "c1")),
+        ("a/b@c1", ["student.revision=main"], ("a/b", "main")),
+        ("a/b", [], ("a/b", None)),
+        ("./a@b", [], ("./a@b", None)),
+        ("there/mine@2", [], ("there/mine@2", None)),
+        ("/x/a@b", [], ("/x/a@b", None)),
+        ("embedded:base", [], ("embedded:base", None)),
+    ],
+)
+def test_a_model_may_name_its_commit_and_a_directory_its_at(
+    model: str,
+    words: list[str],
+    expected: tuple[str, str | None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there/mine@2").mkdir(parents=True)
+    made = config(f"student.model={model}", "training.learning_rate=1e-5", *words).student
+    assert (made.model, made.revision) == expected
+
+
 @pytest.mark.parametrize(
     ("option", "value", "expected"), [(key, value, also) for key, value, *also in PASSED]
 )
