@@ -19,7 +19,8 @@ from omi_core.stages.run import Run
 from omi_core.tasks import task_of
 from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.teacher_options import REWARD
-from omi_core.training.train_options import Train, stages_of
+from omi_core.training.example_order import update_steps
+from omi_core.training.train_options import Train, Training, stages_of
 
 SAMPLES, UPDATES, GPU_HOURS = "samples", "training steps", "GPU hours for samples"
 # What a step costs: SAMPLES, ... -> how much, None where that is not known yet.
@@ -90,9 +91,12 @@ class StepCosts:
 
     def _cost(self, step: Step) -> Cost:
         if step.trains:
-            settings = stages_of(options.restore(Train, step.config)).values()
-            known = all(stage.steps for stage in settings)
-            return {UPDATES: sum(stage.steps or 0 for stage in settings) if known else None}
+            config = options.restore(Train, step.config)
+            updates = [
+                self._updates(stage, given)
+                for stage, given in zip(stages_of(config).values(), config.training_data, strict=True)
+            ]
+            return {UPDATES: None if None in updates else sum(each for each in updates if each)}
         if not step.is_chain:
             return {}
         config = generate_of(step.command, self._pipeline.config(step))
@@ -103,6 +107,15 @@ class StepCosts:
         starts = StartUp(ASSUMED_START_UP, "assumed") if config.teacher.kind in ("vllm", REWARD) else None
         hours = None if samples is None else estimate(config, samples, None, starts).gpu_hours
         return {SAMPLES: samples, GPU_HOURS: hours}
+
+    def _updates(self, stage: Training, given: str) -> int | None:
+        """Training steps of a stage; more than there will be if some of its rows are left out."""
+        if stage.steps is not None:
+            return stage.steps
+        for step in self._pipeline.steps:
+            if given == f"{PLACE}/{step.folder}" and step.command == "combine" and step.config["rows"]:
+                return update_steps(step.config["rows"], stage.epochs, stage.batch, None)
+        return None
 
     def _records(self, step: Step, config: Generate, run: Run[Generate] | None) -> int | None:
         if run is not None:

@@ -88,6 +88,8 @@ def test_a_real_study_is_planned_on_a_cluster(
     assert (code, err) == (0, ""), err
     cells = len(cells_of(composing.find_recipe(name, None), {}))
     assert f"cells      {cells}: " in out
-    found = re.search(r"^to do +([\d,]+) samples, ([\d,.]+) GPU hours for samples", out, flags=re.M)
+    pattern = r"^to do +([\d,]+) samples, ([\d,.]+) GPU hours for samples, ([\d,]+) training steps"
+    found = re.search(pattern, out, flags=re.M)
     assert found and int(found[1].replace(",", "")) > cells * 5000
+    assert int(found[3].replace(",", "")) > cells * 100
     assert not (tmp_path / "runs").exists()
