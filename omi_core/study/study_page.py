@@ -64,7 +64,7 @@ def _differences(study: Study) -> Iterator[Figure]:
         if one.found is None or one.found.error != one.found.error:
             continue
         low, high = one.found.interval
-        label = f"{setting_of(one.claim.first)} – {setting_of(one.claim.against)}"
+        label = one.name.replace("_", " ")
         kind = _KINDS.get(one.verdict, "k0")
         span = Bar(low, max(high, low + _TINY), "k0 thin", one.told)
         dot = Bar(one.found.mean, one.found.mean, kind, one.told)
