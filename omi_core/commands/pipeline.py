@@ -36,16 +36,16 @@ def _main(arguments: list[str]) -> int:
     return wait_for(pipeline.root)
 
 
+# What few people set; `--help=all` has it.
+_RARE = ("notify", "run.root", "run.fresh")
+_DEMO = "_demo"
 _MORE = """
   steps.NAME.OPTION=VALUE
       an option of one step; --help of its command lists them
-
   steps.NAME=DIRECTORY
       a step that is not made, since its result is in that directory, such as a finished run
-
   OPTION=VALUE
       any other: an option of every step of jobs.generate, such as tasks=8
-
   +cluster=NAME, cluster.OPTION=VALUE
       where the steps are carried out"""
 
@@ -56,17 +56,30 @@ def _page(arguments: list[str], doc: str, whole: bool) -> str:
     lines = [doc.strip()] if whole or not named else [doc.partition("\n")[0]]
     if whole or not named:
         lines += ["", "Recipes (recipe=NAME, or a file of your own)", ""]
-        for name, path in composing.recipe_files(None).items():
-            lines.append(f"  {name:<22} {summary(path)}")
+        lines += _recipes(whole)
     for name in named:
         lines += _parameters(name)
     if whole or not named:
         lines += ["", "Options (OPTION=VALUE)", ""]
-        lines += [line for option in leaves(composing.Options()) for line in option_lines(*option)]
-        lines.append(_MORE)
+        options = [each for each in leaves(composing.Options()) if whole or each[0] not in _RARE]
+        lines += [line for option in options for line in option_lines(*option)]
+        lines.append(
+            _MORE if whole else f"{_MORE}\n\n--help=all has the other options, and each demo by itself."
+        )
     else:
         lines += ["", "--help=all has the other recipes and the options of the command, too."]
     return "\n".join(lines)
+
+
+def _recipes(whole: bool) -> Iterator[str]:
+    """A line for each recipe; on the short page one for it and its demo."""
+    files = composing.recipe_files(None)
+    for name, path in files.items():
+        if whole:
+            yield f"  {name:<22} {summary(path)}"
+        elif name.removesuffix(_DEMO) == name or name.removesuffix(_DEMO) not in files:
+            both = f"{name}, {_DEMO}" if name + _DEMO in files else name
+            yield f"  {both:<24} {summary(path)}"
 
 
 def _parameters(name: str) -> Iterator[str]:

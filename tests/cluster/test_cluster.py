@@ -197,8 +197,9 @@ def test_a_failed_wait_shows_the_queue_and_the_logs(cluster: Cluster) -> None:
 
 
 OWNER = """
-import json, os, sys, time
+import json, os, signal, sys, time
 from tests.cluster.cluster import Cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 with Cluster(nodes=1, accounting=False) as cluster:
     begun = cluster.directory / "begun"
     cluster.submit(f"setsid sleep 303 & touch {begun}; sleep 304")
@@ -222,7 +223,7 @@ def test_nothing_of_a_cluster_outlives_its_owner_for_long(cluster: Cluster, how:
     directory = Path(json.loads(owner.stdout.readline()))
     assert len(processes.belonging_to(directory)) > 4
     owner.send_signal(how)
-    owner.communicate(timeout=60)
+    owner.communicate(timeout=120)
     if how == signal.SIGKILL:
         assert processes.belonging_to(directory)
         assert directory in processes.end_leftovers()

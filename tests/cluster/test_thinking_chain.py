@@ -11,9 +11,10 @@ import pytest
 
 from omi_core.publish.verify import verify
 from tests.cluster.chain import SITE, Chain, files
+from tests.installed import needs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 THINKING = (
     *("teacher=tiny_thinking", "data.size=12", "samples=4", "cluster.workers=1", "engine.kv_cache_gb=0.1"),

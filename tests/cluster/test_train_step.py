@@ -12,11 +12,11 @@ from omi_core.training.curves import read_curve
 from tests.cluster.chain import SITE, Chain
 from tests.cluster.cluster import Cluster
 from tests.cluster.test_training import STEPS, reached, same_order
+from tests.installed import needs
 from tests.jobs.evaluating import benchmark, sums
 from tests.training.conftest import small_model
 
-pytest.importorskip("trl", reason="TRL is not installed")
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("trl", "vllm")
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TRAINING = {

@@ -14,9 +14,10 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.curves import read_curve
 from tests.cluster.chain import SITE, Chain
 from tests.cluster.cluster import Cluster
+from tests.installed import needs
 from tests.training.conftest import chat, small_model, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 STEPS = 60
 WORK = (

@@ -29,7 +29,7 @@ from tests.hostile.patterns import slow
 pytestmark = pytest.mark.long
 
 TOKENIZER = str(Path(tiny.__file__).parent / "strong" / "tokenizer.json")
-LONG = 65_536  # characters
+LONG = 32_768  # characters
 # What works hardest per character: a quarter shows the same.
 SHORTER = {
     "problems: statement",

@@ -7,6 +7,7 @@ The patterns are found by themselves, and so are the texts: a new pattern is att
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -19,12 +20,17 @@ OUR_OWN_FILES = ("run/", "slurm/", "report/", "pipeline/")
 KNOWN_UNSEEN = {
     "answers/extract.py": "the user's pattern: checked when it is read, and it sees a bounded tail",
     "answers/patterns.py": "compiles the user's pattern, which is checked there",
+    "pipeline/composing.py": "reads places of the pipeline's own",
     "pipeline/recipe.py": "reads recipes",
     "teachers/chat_prompt.py": "a choice of literal tokens: there is nothing to repeat",
     "teachers/tiny/world.py": "reads the demo's own problems",
 }
 
 
+SHARES = 24
+
+
+@cache
 def found() -> dict[str, tuple[re.Pattern[str], bool]]:
     """Every pattern once, and whether it is only asked at a place."""
     at_a_place = anchored()
@@ -40,25 +46,24 @@ def found() -> dict[str, tuple[re.Pattern[str], bool]]:
     return out
 
 
-FOUND = found()
-
-
 def test_all_patterns_are_found() -> None:
-    assert len(FOUND) > 80
+    assert len(found()) > 80
     for name in (
         "written_problem._REMARK",
         "extract._BOX_SCAN",
         "lexer._SCAN",
         "delimiters._MARK",
     ):
-        assert any(where.endswith(name) for where in FOUND), name
+        assert any(where.endswith(name) for where in found()), name
     assert {where.partition(":")[0] for where in unseen()} <= set(KNOWN_UNSEEN)
 
 
-@pytest.mark.parametrize("where", FOUND)
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.timeout(300)
-def test_a_pattern_takes_linear_time_on_its_worst_texts(where: str) -> None:
-    assert attack(*FOUND[where]) is None
+def test_a_pattern_takes_linear_time_on_its_worst_texts(share: int) -> None:
+    """In shares, since the names of all are only known when the whole package is imported."""
+    attacked = {where: attack(*pattern) for where, pattern in list(found().items())[share::SHARES]}
+    assert attacked and {where: slow for where, slow in attacked.items() if slow is not None} == {}
 
 
 # Patterns that once were in the package, and classics. Without these the test above might be blind.

@@ -18,9 +18,10 @@ from omi_core.publish.verify import verify
 from omi_core.store.journal import read_samples
 from omi_core.teachers.models import model_path
 from tests.conftest import Job
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 RUN = ["prompt=tiny", "data.size=60", "samples=8", "run.flush_samples=16", "cluster.workers=1"]
 SAME = ["sampling.temperature=0.7", "sampling.max_tokens=512"]  # what teacher=tiny sets

@@ -20,9 +20,10 @@ import pytest
 from omi_core.store.journal import read_samples
 from omi_core.store.layout import Layout
 from omi_core.store.plan import read_plan
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 RUN = ("data.size=40", "samples=8", "run.flush_seconds=1", "run.flush_samples=8", "engine.kv_cache_gb=0.25")
 START_SECONDS = 900

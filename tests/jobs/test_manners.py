@@ -18,11 +18,12 @@ import pytest
 from omi_core.publish.verify import verify
 from omi_core.teachers.models import model_path
 from tests.conftest import Job
+from tests.installed import needs
 from tests.jobs.test_endpoint_vllm import served
 from tests.own_models import make_adapter, quantise
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RUN = ["samples=2", "cluster.workers=1", "engine.kv_cache_gb=0.1", "engine.max_num_seqs=16", "run.dir=run"]

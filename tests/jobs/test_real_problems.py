@@ -8,10 +8,11 @@ import pytest
 
 from omi_core.publish.verify import verify
 from tests.conftest import Here
+from tests.installed import needs
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
 pytestmark = [pytest.mark.vllm, pytest.mark.long, pytest.mark.filterwarnings("default")]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 
 @pytest.mark.parametrize("data", [pytest.param("gsm8k", marks=pytest.mark.slow), "math"])

@@ -17,12 +17,13 @@ from omi_core.teachers.reward import RewardTeacher
 from omi_core.teachers.teacher import Request
 from omi_core.teachers.teacher_options import Reward
 from tests.conftest import Here
+from tests.installed import needs
 from tests.jobs.test_selections import SOLVED, done, files_of
 from tests.own_models import STEP_END, make_classifier, make_process_model
 from tests.tasks.test_problems import rows
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 PROBLEM = "Tom has 3 apples and buys 4 more. How many apples has Tom now?"
 # One that says a control token, one of several steps, an empty one, and one that is too long.

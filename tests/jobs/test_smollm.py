@@ -22,6 +22,7 @@ from omi_core.store.journal import read_samples
 from omi_core.store.plan import Records
 from omi_core.tasks import known
 from tests.conftest import Job
+from tests.installed import needs
 
 # Warnings are errors in our own code; those of transformers are not ours to mend.
 pytestmark = [
@@ -30,7 +31,7 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("default"),
 ]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 TOKENS = 64
 

@@ -14,9 +14,10 @@ from omi_core.publish.verify import verify
 from omi_core.records import Sample
 from omi_core.store.journal import read_samples
 from tests.conftest import Job
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1200)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 
 def made(job: Job, place: Path, *words: str) -> tuple[list[Sample], list[dict[str, Any]], dict[str, Any]]:

@@ -37,6 +37,7 @@ from omi_core.teachers import open_teacher, vllm
 from omi_core.teachers.teacher import Request, Teacher
 from omi_core.teachers.vllm_worker import EXTENSION
 from tests.conftest import Job
+from tests.installed import needs
 
 # Warnings are errors in our own code; those of torch and vllm are not ours to mend.
 pytestmark = [
@@ -44,7 +45,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.filterwarnings("default"),
 ]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 RUN = ["data.size=40", "samples=8", "run.flush_samples=16", "cluster.workers=1"]
 

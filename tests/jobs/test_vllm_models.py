@@ -17,10 +17,11 @@ from omi_core.tasks import known
 from omi_core.teachers.models import model_path
 from omi_core.teachers.teacher import Request
 from omi_core.teachers.vllm import VllmTeacher
+from tests.installed import needs
 from tests.own_models import make_adapter
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,14 @@ def test_a_plain_text_is_what_the_model_sees(teacher: VllmTeacher, monkeypatch: 
     assert tokenizer.decode(seen[0]["prompt_token_ids"]) == f"Solve: {TEXT}\n\nSolution:\n"
 
 
+@pytest.fixture(scope="module")
+def usual(teacher: VllmTeacher) -> list[str]:
+    """What it says without any of these options, every time."""
+    said = texts(teacher, 2)
+    assert said == texts(teacher, 2)
+    return said
+
+
 @pytest.mark.parametrize(
     "sampling",
     [
@@ -110,6 +119,7 @@ def test_a_plain_text_is_what_the_model_sees(teacher: VllmTeacher, monkeypatch: 
     ],
     ids=lambda sampling: next(iter(sampling)),
 )
-def test_every_option_of_sampling_reaches_the_engine(teacher: VllmTeacher, sampling: dict[str, Any]) -> None:
-    assert texts(teacher) == texts(teacher)
-    assert texts(teacher, **sampling) != texts(teacher)
+def test_every_option_of_sampling_reaches_the_engine(
+    teacher: VllmTeacher, usual: list[str], sampling: dict[str, Any]
+) -> None:
+    assert texts(teacher, 2, **sampling) != usual

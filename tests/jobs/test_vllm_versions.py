@@ -12,9 +12,10 @@ import orjson
 import pytest
 
 from omi_core.publish.verify import verify
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1800)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 ROOT = Path(__file__).resolve().parents[2]
 # 0.26, the first of the range in docs/teachers.md, has a CPU build for torch 2.11 alone.

@@ -27,6 +27,7 @@ def test_the_muddled_teacher_holds_false_steps_in_its_right_samples() -> None:
     assert found.right > 45 and found.false / found.right > 0.05
 
 
+@pytest.mark.slow
 def test_the_verbose_teacher_answers_its_own_prompt_at_greater_length_and_both_prompts_as_well() -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     short, long = (measured("tiny_verbose", prompt, 80) for prompt in ("tiny", "tiny_verbose"))

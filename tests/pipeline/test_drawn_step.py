@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.combine.conftest import read_rows
 from tests.conftest import Here
 
@@ -18,6 +20,7 @@ steps:
 """
 
 
+@pytest.mark.slow
 def test_a_step_matches_and_spoils_what_steps_before_it_made(here: Here, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(STEPS)
     words = ("pipeline", "recipe=r.yaml", "run.dir=all")

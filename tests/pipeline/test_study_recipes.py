@@ -11,9 +11,10 @@ from omi_core.pipeline import composing
 from omi_core.pipeline.definition import Pipeline, Step
 from omi_core.pipeline.recipe_cells import cells_of
 from tests.conftest import Here
+from tests.installed import needs
 from tests.training.conftest import small_model, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 TOKENIZER = Path(__file__).parents[2] / "omi_core/teachers/tiny/strong/tokenizer.json"
 FILES = composing.recipe_files(None)
 REAL = sorted(name for name in FILES if name.startswith("study_") and not name.endswith("_demo"))
@@ -63,7 +64,11 @@ def test_every_study_has_a_demo_with_the_same_steps_and_findings(name: str) -> N
         assert len(cells_of(recipe, {})) >= 10
 
 
-@pytest.mark.parametrize("name", [f"{name}_demo" for name in REAL])
+QUICK = ("study_format", "study_noise")  # those whose cells choose among steps
+DEMOS = [pytest.param(f"{name}_demo", marks=() if name in QUICK else pytest.mark.slow) for name in REAL]
+
+
+@pytest.mark.parametrize("name", DEMOS)
 def test_a_demo_composes_and_shares_what_its_cells_have_in_common(name: str) -> None:
     made = composed(name, "seeds=2")
     commands = [step.command for step in made.steps]

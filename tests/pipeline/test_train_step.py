@@ -26,10 +26,11 @@ from omi_core.publish.verify import verify
 from omi_core.stages.planning import generate_content
 from omi_core.training.curves import read_curve
 from tests.conftest import Here
+from tests.installed import needs
 from tests.jobs.evaluating import benchmark, sums
 from tests.training.conftest import chat, one_thread, small_model, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 __all__ = ["one_thread"]
 # What TRL and transformers warn of at their import is no fault of ours.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
@@ -221,7 +222,7 @@ def start(place: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=place, env=alone, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_in_its_training_it_goes_on_to_the_bytes_of_the_command_alone(
     here: Here, tmp_path: Path, one_thread: None

@@ -19,11 +19,12 @@ from omi_core.stages import gate
 from omi_core.stages.planning import plan_generate
 from omi_core.stages.run import Run
 from omi_core.store.attempts import new_attempt
+from tests.installed import needs
 from tests.slurm.composing import compose
 from tests.slurm.ranks import count, trouble, wait_for
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 START_SECONDS = 300
 # More samples than a test waits for.

@@ -21,6 +21,7 @@ from omi_core.stages.stopping import Stop
 from omi_core.store.attempts import new_attempt
 from omi_core.store.journal import read_samples
 from omi_core.teachers import open_teacher
+from tests.installed import needs
 from tests.slurm.composing import compose
 from tests.slurm.ranks import Ranks, Start, count, trouble, wait_for
 
@@ -30,7 +31,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings("default"),
 ]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 WORK = (
     "teacher=tiny",

@@ -102,6 +102,7 @@ def test_engines_are_started_again_only_so_often(tmp_path: Path, problems: list[
     assert [error is None for error in by_record(run)[7]] == [False] * SAMPLES
 
 
+@pytest.mark.slow
 def test_a_crash_of_the_whole_process_is_laid_at_the_same_door(tmp_path: Path, problems: list[str]) -> None:
     """A native crash takes the command with it; typed again, it goes on, and in the end knows who it was."""
     poison = problems[7][:40]

@@ -96,6 +96,7 @@ def test_what_packages_add_is_in_help_and_is_checked(job: Run, site: str) -> Non
         assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_packages_that_are_installed_and_not_used_change_no_run(job: Run, site: str, tmp_path: Path) -> None:
     words = ("generate", "teacher=rehearsal", *SMALL)
     assert job(site, *words).returncode == 0

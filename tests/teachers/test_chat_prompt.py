@@ -13,9 +13,10 @@ from omi_core.tasks.prompting import Prompting
 from omi_core.teachers.chat_prompt import ChatPrompt, TemplateFailed
 from omi_core.teachers.models import model_path
 from tests.conftest import Here
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
-pytest.importorskip("transformers", reason="transformers is not installed")
+needs("transformers")
 
 # As the models of these names have them, but for tools and dates.
 CHATML = (

@@ -16,9 +16,10 @@ from omi_core.records import Record, Sample
 from omi_core.teachers import vllm, vllm_engine
 from omi_core.teachers.teacher import EngineEnded, EngineFailed, Request
 from omi_core.teachers.vllm import VllmTeacher
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 COUNT = 4
 

@@ -18,9 +18,10 @@ from omi_core.teachers.models import model_path
 from omi_core.teachers.ranks import RankGroup
 from omi_core.teachers.teacher import EngineNotStarted
 from omi_core.teachers.vllm_worker import AskedWorker
+from tests.installed import needs
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("vllm")
 
 TINY = {"model": "embedded:strong", "dtype": "float32", "max_model_len": 512}
 

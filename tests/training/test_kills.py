@@ -11,10 +11,11 @@ import pytest
 
 from omi_core.teachers.tiny.world import draw
 from omi_core.training.curves import read_curve
+from tests.installed import needs
 from tests.training.conftest import QUICK, SMALL, preference, write_rows
 from tests.training.dying import start_training
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 COMMON = ["student.model=small", "student.scratch=true", *SMALL, *QUICK, "training.average=3"]
 STUDENT = ["data=rows.jsonl", *COMMON]

@@ -14,9 +14,10 @@ from omi_core.composing.compose import command_root, compose_cells
 from omi_core.teachers.tiny.world import draw
 from omi_core.training.curves import read_curve
 from omi_core.training.training_run import plan_training, prepare_examples, working_on
+from tests.installed import needs
 from tests.training.conftest import QUICK, SMALL, preference, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 COMMON = ("student.model=small", "student.scratch=true", *SMALL, *QUICK)
 STUDENT = ("data=rows.jsonl", *COMMON)
@@ -41,7 +42,13 @@ def carried_out(place: Path, words: tuple[str, ...], processes: int) -> Path:
     return out
 
 
-@pytest.mark.parametrize("words", [STUDENT, REWARD_MODEL], ids=["student", "reward_model"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(STUDENT, id="student"),
+        pytest.param(REWARD_MODEL, id="reward_model", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_take_the_steps_of_one(
     words: tuple[str, ...], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

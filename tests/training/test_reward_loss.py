@@ -15,10 +15,11 @@ from omi_core.training.example_order import example_order
 from omi_core.training.preference_rendering import PreferenceRendering, open_scoring_tokenizer
 from omi_core.training.rendering import NO_LOSS, Example
 from omi_core.training.train_options import Student, Training
+from tests.installed import needs
 from tests.training.conftest import preference, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 RATE, BATCH = 0.1, 4
 Judged = list[tuple[float, bool]]
 

@@ -9,11 +9,11 @@ import pytest
 from omi_core import open_run
 from omi_core.teachers.tiny.world import draw
 from tests.conftest import Here
+from tests.installed import needs
 from tests.tasks.test_problems import rows
 from tests.training.conftest import small_model, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
-pytest.importorskip("vllm", reason="vLLM is not installed")
+needs("trl", "vllm")
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 
 

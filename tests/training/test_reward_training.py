@@ -13,9 +13,10 @@ import yaml
 from omi_core.teachers.tiny.world import draw
 from omi_core.training.curves import read_curve
 from tests.conftest import Here
+from tests.installed import needs
 from tests.training.conftest import Train, chat, preference, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 # Right ones stand first, and are easily told.
 SOME = [preference(each.text, [each.solution, "No.", "Or"]) for each in draw(3, 12)]
 RM = ("data=preferences.jsonl", "training=demo_rm")

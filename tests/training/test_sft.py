@@ -12,10 +12,11 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.example_order import example_order
 from omi_core.training.rendering import NO_LOSS, Example, Rendering, open_tokenizer
 from omi_core.training.train_options import Student, Training
+from tests.installed import needs
 from tests.training.conftest import chat, write_arrow
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 RATE, BATCH = 0.1, 6
 # (micro batch, packing, checkpointing): in these each has each of its values; the other ways are slow.
 WAYS = [(2, True, True), (BATCH, False, False), (2, False, True)]

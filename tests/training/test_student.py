@@ -17,10 +17,11 @@ from omi_core.teachers.models import model_path
 from omi_core.teachers.tiny.vocabulary import ITEMS
 from omi_core.teachers.tiny.world import answer, split_of
 from tests.conftest import Here
+from tests.installed import needs
 from tests.teachers.chat_server import Ask, ChatServer, Fault, completion
 from tests.training.conftest import write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 TEACHER, BASE = model_path("embedded:strong"), model_path("embedded:base")
 Score = tuple[float, float, float]
 

@@ -11,9 +11,10 @@ from omi_core.teachers.tiny.world import draw
 from omi_core.training.checkpoints import checkpoints
 from omi_core.training.curves import read_curve
 from tests.conftest import Here
+from tests.installed import needs
 from tests.training.conftest import Train, chat, write_rows
 
-pytest.importorskip("trl", reason="TRL is not installed")
+needs("trl")
 QUICKEST = ("training.steps=2", "training.save_every=1")
 
 
