@@ -18,7 +18,7 @@ from tests.installed import needs
 from tests.training.conftest import QUICK, SMALL, preference, write_rows
 
 needs("trl")
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 COMMON = ("student.model=small", "student.scratch=true", *SMALL, *QUICK)
 STUDENT = ("data=rows.jsonl", *COMMON)
 REWARD_MODEL = ("data=preferences.jsonl", "training=demo_rm", *COMMON)
@@ -46,7 +46,7 @@ def carried_out(place: Path, words: tuple[str, ...], processes: int) -> Path:
     "words",
     [
         pytest.param(STUDENT, id="student"),
-        pytest.param(REWARD_MODEL, id="reward_model", marks=pytest.mark.slow),
+        pytest.param(REWARD_MODEL, id="reward_model"),
     ],
 )
 def test_two_processes_take_the_steps_of_one(
