@@ -21,8 +21,9 @@ test: setup ## the tests, but those below
 test-long: setup ## the tests that kill again and again, and those on a real Slurm (tests/cluster/install.sh)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 5 -m "(long or slurm) and not slow"
 
-test-slow: setup ## more of engines of several processes, every demo on a cluster, every kill: an hour
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 --hypothesis-profile=thorough -m slow
+test-slow: setup ## more of engines of several processes, every demo on a cluster, every kill, more examples: hours
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 -m "slow and not hypothesis"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -n 2 --hypothesis-profile=thorough -m hypothesis
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
@@ -32,11 +33,15 @@ lint: setup ## style and types
 docs: $(DOCS) ## the site of docs/ and README.md in build/site; fails at a warning or a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-STUDIES := format teacher noise diversity threshold scale
+STUDY = $(BIN)/python -m jobs.pipeline recipe=study_$(1)_demo run.dir=runs/studies/$(1) run.at_once=2
+SOLVED := steps.solutions=runs/studies/noise/01-solutions
 studies: setup ## the demo studies, one after the other: tables and pages under runs/studies, an hour or two
-	for study in $(STUDIES); do \
-	    $(BIN)/python -m jobs.pipeline recipe=study_$${study}_demo run.dir=runs/studies/$$study run.at_once=2 || exit; \
-	done
+	$(call STUDY,noise)
+	$(call STUDY,diversity) $(SOLVED)
+	$(call STUDY,scale) $(SOLVED)
+	$(call STUDY,threshold)
+	$(call STUDY,teacher)
+	$(call STUDY,format)
 
 bench: setup ## benchmarks: tables and JSON under build/bench
 	$(BIN)/python -m tests.bench

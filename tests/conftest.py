@@ -17,8 +17,8 @@ from hypothesis import settings
 from tests.smollm import NotToBeHad, smollm
 
 # A test says what holds, not how fast: beside other work any example may take longer than the 200 ms allowed.
-# Fewer examples than Hypothesis would draw; `make test-slow` draws many.
-settings.register_profile("untimed", deadline=None, max_examples=40)
+# `make test-slow` draws more examples of every property.
+settings.register_profile("untimed", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("untimed")
 

@@ -11,7 +11,8 @@
       study: {command: gather, options: {cells: "${cells:graded}"}}
 
 A step is made once for each combination of the values of `${cell:NAME}` that it uses, in its own options or
-through the steps that it names. `expand` is a pure function from such a recipe to one of plain steps; all
+through the steps that it names; one that only some cells choose, `${step:${cell:kind}}`, for those alone.
+`expand` is a pure function from such a recipe to one of plain steps; all
 that is done with recipes is done with those.
 """
 
@@ -54,7 +55,7 @@ def expand(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
         if name not in expansion.used:
             what = "seeds" if name == SEED else f"cells.{name}"
             raise ConfigError(f"recipe={recipe.name}: {what}: no step uses ${{cell:{name}}}; omit it")
-    return replace(recipe, steps=tuple(expansion.drafts), cells=None, seeds=None)
+    return replace(recipe, steps=tuple(expansion.wanted()), cells=None, seeds=None)
 
 
 def cells_of(recipe: Recipe, given: Mapping[str, Any]) -> list[Cell]:
@@ -133,6 +134,7 @@ class _Expansion:
         self.used: set[str] = set()
         self._recipe, self._cells = recipe, cells
         self._in_cells: dict[str, list[Draft]] = {}
+        self._reads: dict[str, set[str]] = {}  # name of a draft -> names of those that it reads
 
     def add(self, draft: Draft) -> None:
         """The step in every cell, where equal parts of cells share one."""
@@ -150,8 +152,20 @@ class _Expansion:
         self.drafts += made.values()
         self._in_cells[draft.name] = in_cells
 
+    def wanted(self) -> list[Draft]:
+        """The drafts without those that no step reads, where it reads others of the same step."""
+        read: set[str] = set()
+        left: list[Draft] = []
+        for name in reversed(self._in_cells):
+            made = [draft for draft in self.drafts if draft.of == name]
+            chosen = [draft for draft in made if draft.name in read] or made
+            read.update(*(self._reads[draft.name] for draft in chosen))
+            left = chosen + left
+        return left
+
     def _in_cell(self, draft: Draft, at: int, cell: Cell) -> Draft:
         uses: set[str] = set()
+        reads: set[str] = set()
 
         def value_of(word: str, where: str) -> Any:
             kind, colon, name = word.partition(":")
@@ -169,8 +183,10 @@ class _Expansion:
                 near = did_you_mean(name, list(self._in_cells))
                 raise ConfigError(f"{where}: ${{{word}}}: no such step before this one{near}")
             if kind == "cells":
+                reads.update(each.name for each in self._in_cells[name])
                 return self._evaluations(name)
             named = self._in_cells[name][at]
+            reads.add(named.name)
             uses.update(named.cell)
             return f"${{step:{named.name}{dot}{output}}}"
 
@@ -182,7 +198,9 @@ class _Expansion:
             options[key] = each_text(value, lambda text, where=where: with_words(text, where, step_of))
         self.used |= uses
         part = {name: value for name, value in cell.items() if name in uses}
-        return replace(draft, name="-".join([draft.name, *_name(part)]), options=options, cell=part)
+        name = "-".join([draft.name, *_name(part)])
+        self._reads.setdefault(name, set()).update(reads)
+        return replace(draft, name=name, options=options, cell=part)
 
     def _known(self, name: str, cell: Cell, where: str) -> str:
         if name in cell:

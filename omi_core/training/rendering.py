@@ -27,6 +27,8 @@ from omi_core.training.train_options import Student, Training
 NO_LOSS = -100
 TOO_LONG, CUT, EMPTY = "too_long", "cut", "no_columns"
 _TEMPLATES = ("llama3",)
+# What a tokenizer would save of how it was read: a model's bytes would tell who was offline.
+_HOW_READ = ("is_local", "local_files_only")
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,7 @@ def open_tokenizer(student: Student) -> Any:
         raise ConfigError(
             f"{label}: its tokenizer cannot be had ({' '.join(str(error).split())[:200]})"
         ) from error
-    for how in (
-        "is_local",
-        "local_files_only",
-    ):  # saved otherwise: a model's bytes would tell who was offline
+    for how in _HOW_READ:
         tokenizer.init_kwargs.pop(how, None)
     if (template := chat_template(student)) is not None:
         tokenizer.chat_template = template

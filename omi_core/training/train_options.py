@@ -174,8 +174,8 @@ def load_train(values: Mapping[str, Any]) -> Train:
 
 def _part_revision(student: Student) -> None:
     """Puts the commit of ID@COMMIT where it belongs; one that the user gives besides wins."""
-    name, at, commit = student.model.partition("@")
-    if at and _HUB_ID.fullmatch(name) and not Path(student.model).exists():
+    name, _, commit = student.model.partition("@")
+    if commit and _HUB_ID.fullmatch(name) and not Path(student.model).exists():
         student.model, student.revision = name, student.revision or commit
 
 

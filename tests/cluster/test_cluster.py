@@ -223,7 +223,7 @@ def test_nothing_of_a_cluster_outlives_its_owner_for_long(cluster: Cluster, how:
     directory = Path(json.loads(owner.stdout.readline()))
     assert len(processes.belonging_to(directory)) > 4
     owner.send_signal(how)
-    owner.communicate(timeout=120)
+    owner.communicate(timeout=60)
     if how == signal.SIGKILL:
         assert processes.belonging_to(directory)
         assert directory in processes.end_leftovers()

@@ -176,11 +176,10 @@ def test_running_tasks_are_not_given_up_for_one_that_cannot_start(
         ("cluster.cpu_time=0", "cluster.cpu_time=0: partition cpu allows 2 days 00 h"),
     ],
 )
-def test_what_the_site_does_not_have_is_refused_before_anything_is_submitted(
+def test_what_the_site_does_not_have_is_refused_by_plan_and_before_anything_is_submitted(
     chain: Chain, cluster: Cluster, given: str, line: str
 ) -> None:
-    plans = ("plan=true", "plan=false") if given.startswith("cluster.partition") else ("plan=false",)
-    for plan in plans:
+    for plan in ("plan=true", "plan=false"):
         done = chain.type("generate", *WORK, *SITE, "run.dir=run", given, plan)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1].startswith(f"error: {line}")

@@ -120,6 +120,29 @@ def test_a_parameter_of_the_cells_may_choose_the_step_that_is_read() -> None:
     }
 
 
+def test_what_no_cell_chooses_is_not_made() -> None:
+    recipe = Recipe(
+        "r",
+        Path("r.yaml"),
+        {},
+        steps(
+            source={"noise": "${cell:noise}"},
+            wrong={"inputs": ["${step:source}"]},
+            other={"noise": "${cell:noise}"},
+            graded={"model": "${step:${cell:kind}}"},
+            study={"cells": "${cells:graded}"},
+        ),
+        [{"kind": "wrong", "noise": 0}, {"kind": "wrong", "noise": 1}, {"kind": "other", "noise": 2}],
+    )
+    assert [draft.name for draft in expand(recipe, {}).steps] == [
+        *("source-noise0", "source-noise1"),  # that of noise 2 only a step reads that nobody chooses
+        *("wrong-noise0", "wrong-noise1"),
+        "other-noise2",
+        *("graded-kindwrong-noise0", "graded-kindwrong-noise1", "graded-kindother-noise2"),
+        "study",
+    ]
+
+
 def test_a_recipe_without_cells_is_left_as_it_is() -> None:
     for name, path in composing.recipe_files(None).items():
         plain = read_recipe(path)

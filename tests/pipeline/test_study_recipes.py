@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from tests.installed import needs
 from tests.training.conftest import small_model, write_rows
 
 needs("trl")
-TOKENIZER = Path(__file__).parents[2] / "omi_core/teachers/tiny/strong/tokenizer.json"
+ROOT = Path(__file__).parents[2]
+TOKENIZER = ROOT / "omi_core/teachers/tiny/strong/tokenizer.json"
 FILES = composing.recipe_files(None)
 REAL = sorted(name for name in FILES if name.startswith("study_") and not name.endswith("_demo"))
 SITE = ("+cluster=selene", "cluster.account=lab", "cluster.partition=batch", "cluster.cpu_partition=cpu")
@@ -76,6 +78,28 @@ def test_a_demo_composes_and_shares_what_its_cells_have_in_common(name: str) -> 
     students = [step for step in made.steps if step.trains]
     assert len(students) == commands.count("evaluate") == 2 * len({*settings(students)})
     assert len({step.folder for step in made.steps}) == len(made.steps)
+
+
+def test_make_studies_carries_out_every_demo_and_shares_what_is_the_same() -> None:
+    text = subprocess.run(
+        ["make", "-n", "studies"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    made = dict(re.findall(r"recipe=(study_\w+) run.dir=\S+ run.at_once=2(.*)", text))
+    assert sorted(made) == [f"{name}_demo" for name in REAL]
+    assert next(iter(made)) == "study_noise_demo"
+    sharing = [name for name, more in made.items() if "steps.solutions=" in more]
+    assert sharing == ["study_diversity_demo", "study_scale_demo"]
+    assert {made[name] for name in sharing} == {" steps.solutions=runs/studies/noise/01-solutions"}
+    first, *others = (solved(name) for name in ("study_noise_demo", *sharing))
+    assert others == [first, first]
+
+
+def solved(name: str) -> list[object]:
+    """All that decides the solutions of a demo."""
+    recipe = composing.find_recipe(name, None)
+    step = recipe.steps[0]
+    used = {key: recipe.parameters[key] for key in ("teacher", "size", "samples")}
+    return [step.name, step.command, step.options, used]
 
 
 def settings(students: list[Step]) -> list[str]:

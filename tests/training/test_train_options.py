@@ -111,6 +111,7 @@ def test_the_commit_of_every_model_of_the_hub_is_pinned(student: str) -> None:
         ("a/b@c1", [], ("a/b", "c1")),
         ("a/b@c1", ["student.revision=main"], ("a/b", "main")),
         ("a/b", [], ("a/b", None)),
+        ("a/b@", [], ("a/b@", None)),
         ("./a@b", [], ("./a@b", None)),
         ("there/mine@2", [], ("there/mine@2", None)),
         ("/x/a@b", [], ("/x/a@b", None)),
